@@ -1,0 +1,162 @@
+"""The calibrated camera: projection, rays, canonical normalisation of 2D poses, and root placement.
+
+Optical frame after REP-103: x right, y down, z forward.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+CANONICAL_STATURE = 1.72
+"""Metres. Networks are trained on bodies scaled to this stature; another stature scales their output."""
+
+MIN_POSE_SIZE = 1e-3
+"""Smallest size of a pose on the unit image plane that is divided out; smaller ones (2 px at f = 2000) are noise."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Pinhole camera with lens distortion.
+
+    Args:
+        fx, fy, cx, cy: pixels.
+        width, height: pixels.
+        distortion: coefficients as in sensor_msgs/CameraInfo.d (OpenCV's order).
+        model: 'plumb_bob', 'rational_polynomial' or 'equidistant' (fisheye).
+
+    Raises:
+        ValueError: focal length or size not positive, a value not finite, or an unknown model.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+    distortion: tuple[float, ...] = ()
+    model: str = "plumb_bob"
+
+    def __post_init__(self) -> None:
+        if not np.isfinite([self.fx, self.fy, self.cx, self.cy, *self.distortion]).all():
+            raise ValueError(f"camera intrinsics must be finite, got {self}")
+        if self.fx <= 0 or self.fy <= 0:
+            raise ValueError(f"camera focal length must be positive, got fx={self.fx} fy={self.fy}: not calibrated?")
+        if self.width <= 0 or self.height <= 0:
+            raise ValueError(f"camera image size must be positive, got {self.width}x{self.height}")
+        if self.model not in ("plumb_bob", "rational_polynomial", "equidistant"):
+            raise ValueError(
+                f"camera distortion_model must be plumb_bob, rational_polynomial or equidistant, got {self.model!r}"
+            )
+
+    @classmethod
+    def from_matrix(
+        cls, k: Sequence[float], distortion: Sequence[float], width: int, height: int, model: str = "plumb_bob"
+    ) -> "Camera":
+        """From the row-major 3x3 matrix `k` and coefficients `d` of sensor_msgs/CameraInfo."""
+        coefficients = tuple(float(value) for value in distortion)
+        return cls(k[0], k[4], k[2], k[5], width, height, coefficients if any(coefficients) else (), model)
+
+    @classmethod
+    def from_fov(cls, horizontal_fov: float, width: int, height: int) -> "Camera":
+        """An ideal camera with the given horizontal field of view in radians."""
+        focal = width / 2 / np.tan(horizontal_fov / 2)
+        return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """(3, 3) intrinsic matrix."""
+        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], float)
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 3) in metres, optical frame, to pixels (..., 2). Points behind the camera are NaN."""
+        points = np.asarray(points, float)
+        depth = np.where(points[..., 2:] > 0, points[..., 2:], np.nan)
+        plane = points[..., :2] / depth
+        if not self.distortion:
+            return plane * (self.fx, self.fy) + (self.cx, self.cy)
+        flat = np.nan_to_num(plane.reshape(-1, 1, 2))
+        on_plane = np.concatenate([flat, np.ones_like(flat[..., :1])], -1)
+        zero = np.zeros(3)
+        project = cv2.fisheye.projectPoints if self.model == "equidistant" else cv2.projectPoints
+        pixels, _ = project(on_plane, zero, zero, self.matrix, np.array(self.distortion))
+        return np.where(np.isnan(depth), np.nan, pixels.reshape(plane.shape))
+
+    def rays(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels (..., 2) to undistorted points (..., 2) on the plane z = 1. NaN stays NaN."""
+        pixels = np.asarray(pixels, float)
+        if not self.distortion:
+            return (pixels - (self.cx, self.cy)) / (self.fx, self.fy)
+        flat = np.nan_to_num(pixels.reshape(-1, 1, 2))
+        undistort = cv2.fisheye.undistortPoints if self.model == "equidistant" else cv2.undistortPoints
+        rays = undistort(flat, self.matrix, np.array(self.distortion)).reshape(pixels.shape)
+        return np.where(np.isnan(pixels), np.nan, rays)
+
+
+def look_at(direction: np.ndarray) -> np.ndarray:
+    """Rotation (..., 3, 3) that turns `direction` (..., 3) onto the optical axis and keeps the x axis level."""
+    forward = direction / np.linalg.norm(direction, axis=-1, keepdims=True)
+    right = np.cross(np.broadcast_to([0.0, 1.0, 0.0], forward.shape), forward)
+    right /= np.linalg.norm(right, axis=-1, keepdims=True)
+    return np.stack([right, np.cross(forward, right), forward], -2)
+
+
+@dataclass(frozen=True)
+class CanonicalPose:
+    """2D poses as the networks see them, whatever the camera.
+
+    Attributes:
+        inputs: (..., 17, 2). Joints seen by a virtual camera that looks straight at the pelvis, divided by their
+            root-mean-square distance from it. The pelvis itself, which would always be (0, 0), carries what the
+            normalisation took away: its horizontal angle (radians) and the logarithm of the size.
+        rotation: (..., 3, 3) from the camera to the virtual camera.
+    """
+
+    inputs: np.ndarray
+    rotation: np.ndarray
+
+
+def canonicalise(rays: np.ndarray) -> CanonicalPose:
+    """Normalise 2D poses frame by frame, so that a pose does not depend on where in which image it was seen.
+
+    Args:
+        rays: (..., 17, 2) points on the plane z = 1 (`Camera.rays`), root first, all finite.
+    """
+    directions = np.concatenate([rays, np.ones_like(rays[..., :1])], -1)
+    root = directions[..., 0, :]
+    rotation = look_at(root)
+    turned = np.einsum("...ij,...kj->...ki", rotation, directions)
+    plane = turned[..., :2] / np.maximum(turned[..., 2:], 1e-6)
+    size = np.sqrt((plane**2).sum(-1).mean(-1))
+    size = np.maximum(size, MIN_POSE_SIZE)[..., None, None]
+    inputs = plane / size
+    inputs[..., 0, 0] = np.arctan(root[..., 0])
+    inputs[..., 0, 1] = np.log(size[..., 0, 0])
+    return CanonicalPose(inputs, rotation)
+
+
+def place_root(joints: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Translation that best explains where the joints are seen: linear least squares.
+
+    Every joint gives two equations, (X + t) - u (Z + t_z) = 0 and the same for Y.
+
+    Args:
+        joints: (17, 3) root-relative, metres, optical frame.
+        rays: (17, 2) points on the plane z = 1; NaN where the joint was not seen.
+        weights: (17,) confidence; joints with weight 0 do not count.
+
+    Returns:
+        (3,) metres, NaN where fewer than two joints are seen or the solution lies behind the camera.
+    """
+    seen = np.isfinite(rays).all(-1) & (weights > 0)
+    if seen.sum() < 2:
+        return np.full(3, np.nan)
+    points, u, w = joints[seen], rays[seen], np.sqrt(weights[seen])
+    matrix = np.zeros((len(u), 2, 3))
+    matrix[:, 0, 0] = matrix[:, 1, 1] = 1.0
+    matrix[:, :, 2] = -u
+    target = u * points[:, 2:] - points[:, :2]
+    translation, *_ = np.linalg.lstsq((matrix * w[:, None, None]).reshape(-1, 3), (target * w[:, None]).ravel())
+    return translation if translation[2] > 0 else np.full(3, np.nan)

@@ -1,0 +1,98 @@
+"""People in 2D and 3D, as the ROS-free parts hand them on; the messages in msg/ have the same fields."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+from uplift_ros.skeleton import H36M17
+
+
+class Source(IntEnum):
+    """How a 3D frame came about."""
+
+    KEYFRAME = 0
+    UPSAMPLED = 1
+    INTERPOLATED = 2
+    PREDICTED = 3
+
+
+class ScaleSource(IntEnum):
+    """Where the metres of a 3D pose come from."""
+
+    NONE = 0
+    PRIOR = 1
+    DEPTH = 2
+
+
+@dataclass(frozen=True)
+class Person2D:
+    """One person in an image.
+
+    Attributes:
+        id: stable while tracked, starts with a letter (REP-155); empty before tracking.
+        score: confidence that this is a person, [0, 1].
+        bbox: (4,) x, y, width, height in pixels.
+        keypoints: (17, 2) pixels, NaN where absent.
+        scores: (17,) detector confidence, [0, 1].
+    """
+
+    id: str
+    score: float
+    bbox: np.ndarray
+    keypoints: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """The people found in one image.
+
+    Attributes:
+        stamp: nanoseconds, the image's own.
+        frame_id: the image's own (camera optical frame).
+        width, height: of the image as received, pixels.
+        sequence: counts key-frames.
+        stride: distance to the next key-frame in frames of the model's rate.
+    """
+
+    stamp: int
+    frame_id: str
+    width: int
+    height: int
+    sequence: int
+    stride: int
+    persons: tuple[Person2D, ...]
+    skeleton: str = H36M17.name
+
+
+@dataclass(frozen=True)
+class Person3D:
+    """One person in 3D.
+
+    Attributes:
+        joints: (17, 3) metres, camera optical frame.
+        scores: (17,) [0, 1].
+        covariance: (17, 6) xx xy xz yy yz zz in square metres, or (0, 6) where not known.
+        velocity: mean joint speed relative to the pelvis, m/s (Uplift and Upsample, supplement, eq. 1).
+    """
+
+    id: str
+    score: float
+    source: Source
+    scale_source: ScaleSource
+    joints: np.ndarray
+    scores: np.ndarray
+    velocity: float
+    covariance: np.ndarray = field(default_factory=lambda: np.empty((0, 6)))
+
+
+@dataclass(frozen=True)
+class SkeletonFrame:
+    """All people in 3D at one frame; `stamp` is the frame's own time in nanoseconds."""
+
+    stamp: int
+    frame_id: str
+    persons: tuple[Person3D, ...]
+    is_final: bool = True
+    skeleton: str = H36M17.name

@@ -1,0 +1,203 @@
+"""Joint sets and the mappings between them: data, not code.
+
+Joint names follow Human3.6M and COCO; left and right are the person's own.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A named joint set.
+
+    Args:
+        name: identifier used in messages.
+        joints: joint names, in array order.
+        parents: index of each joint's parent, -1 for the root; empty where the set is no tree.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    parents: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    def index(self, joint: str) -> int:
+        return self.joints.index(joint)
+
+    @property
+    def bones(self) -> tuple[tuple[int, int], ...]:
+        """(parent, child) index pairs, the root left out."""
+        return tuple((parent, child) for child, parent in enumerate(self.parents) if parent >= 0)
+
+    @property
+    def flip(self) -> np.ndarray:
+        """Index permutation that swaps left and right joints."""
+        return np.array([self.index(_mirrored(joint)) for joint in self.joints])
+
+    def side(self, joint: int) -> str:
+        """'left', 'right' or 'centre'."""
+        return next((side for side in ("left", "right") if side in self.joints[joint]), "centre")
+
+
+def _mirrored(joint: str) -> str:
+    if "left" in joint:
+        return joint.replace("left", "right")
+    return joint.replace("right", "left")
+
+
+H36M17 = Skeleton(
+    "h36m17",
+    joints=(
+        "pelvis",
+        "right_hip",
+        "right_knee",
+        "right_ankle",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "spine",
+        "thorax",
+        "nose",
+        "head",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+        "right_shoulder",
+        "right_elbow",
+        "right_wrist",
+    ),
+    parents=(-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
+)
+
+COCO17 = Skeleton(
+    "coco17",
+    joints=(
+        "nose",
+        "left_eye",
+        "right_eye",
+        "left_ear",
+        "right_ear",
+        "left_shoulder",
+        "right_shoulder",
+        "left_elbow",
+        "right_elbow",
+        "left_wrist",
+        "right_wrist",
+        "left_hip",
+        "right_hip",
+        "left_knee",
+        "right_knee",
+        "left_ankle",
+        "right_ankle",
+    ),
+)
+
+BLAZEPOSE33 = Skeleton(
+    "blazepose33",
+    joints=(
+        "nose",
+        "left_eye_inner",
+        "left_eye",
+        "left_eye_outer",
+        "right_eye_inner",
+        "right_eye",
+        "right_eye_outer",
+        "left_ear",
+        "right_ear",
+        "mouth_left",
+        "mouth_right",
+        "left_shoulder",
+        "right_shoulder",
+        "left_elbow",
+        "right_elbow",
+        "left_wrist",
+        "right_wrist",
+        "left_pinky",
+        "right_pinky",
+        "left_index",
+        "right_index",
+        "left_thumb",
+        "right_thumb",
+        "left_hip",
+        "right_hip",
+        "left_knee",
+        "right_knee",
+        "left_ankle",
+        "right_ankle",
+        "left_heel",
+        "right_heel",
+        "left_foot_index",
+        "right_foot_index",
+    ),
+)
+
+# Detectors mark hips too narrow and too low, and give no neck. With up = mid-shoulders - mid-hips, these corrections
+# brought the mean distance to Human3.6M joints from 10.7 to 7.4 % of the torso length (fitted on four images).
+HIP_WIDENING = 1.4
+HIP_RAISE = 0.16
+THORAX_RAISE = 0.12
+HEAD_BEYOND_EARS = 0.30
+
+
+def _detector_to_h36m17() -> dict[str, dict[str, float]]:
+    """Every h36m17 joint as a weighted sum of joints that COCO-17 and BlazePose-33 share; weights sum to 1."""
+    shoulders = {"left_shoulder": 0.5, "right_shoulder": 0.5}
+    hips = {"left_hip": 0.5, "right_hip": 0.5}
+    ears = {"left_ear": 0.5, "right_ear": 0.5}
+
+    def combine(*terms: tuple[float, dict[str, float]]) -> dict[str, float]:
+        total: dict[str, float] = {}
+        for factor, weights in terms:
+            for joint, weight in weights.items():
+                total[joint] = total.get(joint, 0.0) + factor * weight
+        return total
+
+    up = combine((1.0, shoulders), (-1.0, hips))
+    pelvis = combine((1.0, hips), (HIP_RAISE, up))
+    thorax = combine((1.0, shoulders), (THORAX_RAISE, up))
+    mapping = {
+        "pelvis": pelvis,
+        "spine": combine((0.5, pelvis), (0.5, thorax)),
+        "thorax": thorax,
+        "nose": {"nose": 1.0},
+        "head": combine((1.0 + HEAD_BEYOND_EARS, ears), (-HEAD_BEYOND_EARS, shoulders)),
+    }
+    for side in ("left", "right"):
+        mapping[f"{side}_hip"] = combine(
+            (HIP_WIDENING, {f"{side}_hip": 1.0}), (1.0 - HIP_WIDENING, hips), (HIP_RAISE, up)
+        )
+        for joint in ("knee", "ankle", "shoulder", "elbow", "wrist"):
+            mapping[f"{side}_{joint}"] = {f"{side}_{joint}": 1.0}
+    return mapping
+
+
+DETECTOR_TO_H36M17 = _detector_to_h36m17()
+
+
+def to_h36m17(keypoints: np.ndarray, scores: np.ndarray, source: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+    """Map keypoints of a detector's joint set to h36m17.
+
+    Args:
+        keypoints: (..., K, 2) pixels, NaN where absent.
+        scores: (..., K) in [0, 1].
+        source: COCO17, BLAZEPOSE33, or H36M17 (returned as it is).
+
+    Returns:
+        keypoints (..., 17, 2) and scores (..., 17). A joint is NaN where one of its sources is; its score is the
+        lowest of its sources.
+    """
+    if source.name == H36M17.name:
+        return keypoints, scores
+    mapped = np.empty((*keypoints.shape[:-2], len(H36M17), 2), keypoints.dtype)
+    mapped_scores = np.empty((*scores.shape[:-1], len(H36M17)), scores.dtype)
+    for target, joint in enumerate(H36M17.joints):
+        weights = DETECTOR_TO_H36M17[joint]
+        indices = [source.index(name) for name in weights]
+        factors = np.fromiter(weights.values(), keypoints.dtype)
+        mapped[..., target, :] = (keypoints[..., indices, :] * factors[:, None]).sum(-2)
+        mapped_scores[..., target] = scores[..., indices].min(-1)
+    return mapped, mapped_scores
