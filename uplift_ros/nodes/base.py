@@ -1,0 +1,310 @@
+"""The lifecycle node that all nodes are: parameters from their table, guarded callbacks, counters and diagnostics."""
+
+import contextlib
+import signal
+import sys
+import time
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from rclpy.task import Future
+from rclpy.timer import Timer
+
+from uplift_ros.nodes.parameters import TABLES, Parameter, Value
+
+LOG_PERIOD = 5.0
+"""Seconds between two log lines of the same kind, and how long diagnostics remember a problem."""
+
+EXPECTED_ERRORS = (ValueError, OSError, ImportError, ParameterException)
+"""What bad input and bad configuration raise: their message says it all. Anything else is logged with its traceback."""
+
+
+class UpliftNode(LifecycleNode):
+    """A lifecycle node with a parameter table.
+
+    A node overrides the four hooks `configure`, `activate`, `deactivate` and `cleanup`, and `on_parameter` where it has
+    dynamic parameters. A hook refuses by raising; the message is logged and the transition fails. What `advertise`
+    makes lives until cleanup; what `subscribe` and `every` make lives until deactivation.
+
+    Args:
+        name: key of the node's table in `parameters.TABLES`, and its default ROS name.
+    """
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.finished: Future = Future()
+        self.last_error = ""
+        self._table = {parameter.name: parameter for parameter in TABLES[name]}
+        self._settings: dict[str, Value] = {}
+        self._advertised: list[Publisher] = []
+        self._subscribed: list[Subscription] = []
+        self._repeated: list[Timer] = []
+        self._counters: Counter[str] = Counter()
+        self._ticks: Counter[str] = Counter()
+        self._processing: deque[float] = deque(maxlen=50)
+        self._logged_at: dict[str, float] = {}
+        self._problem = (DiagnosticStatus.OK, -LOG_PERIOD)
+        self._state = "unconfigured"
+        self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnosed_at = time.monotonic()
+        self.add_on_set_parameters_callback(self._set_parameters)
+        for parameter in self._table.values():
+            self.declare_parameter(parameter.name, parameter.default, _descriptor(parameter))
+        self.create_timer(1.0, self._diagnose, clock=self._steady_clock)
+
+    # Hooks
+
+    def configure(self) -> None:
+        """Check parameters, load what takes long, advertise."""
+
+    def activate(self) -> None:
+        """Subscribe and start."""
+
+    def deactivate(self) -> None:
+        """Stop what `activate` started beyond subscriptions and timers."""
+
+    def cleanup(self) -> None:
+        """Free what `configure` loaded."""
+
+    def on_parameter(self, name: str, value: Value) -> None:
+        """A dynamic parameter is about to change; raise ValueError to refuse."""
+
+    # For the hooks and callbacks of a node
+
+    def parameter(self, name: str):
+        """The parameter's present value, in the type of its table."""
+        return self._settings[name]
+
+    def advertise(self, message_type: type, topic: str, qos: QoSProfile) -> Publisher:
+        options = QoSOverridingOptions.with_default_policies()
+        publisher: Publisher = self.create_publisher(message_type, topic, qos, qos_overriding_options=options)
+        self._advertised.append(publisher)
+        return publisher
+
+    def subscribe(self, message_type: type, topic: str, callback: Callable, qos: QoSProfile) -> None:
+        options = QoSOverridingOptions.with_default_policies()
+        guarded = self._guarded(callback)
+        subscription = self.create_subscription(message_type, topic, guarded, qos, qos_overriding_options=options)
+        self._subscribed.append(subscription)
+
+    def every(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call back periodically, in real time also where the ROS clock is simulated."""
+        self._repeated.append(self.create_timer(seconds, self._guarded(callback), clock=self._steady_clock))
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Add to a counter shown in diagnostics."""
+        self._counters[name] += amount
+
+    def tick(self, name: str) -> None:
+        """Count an event whose rate per second is shown in diagnostics."""
+        self._ticks[name] += 1
+
+    @contextlib.contextmanager
+    def timed(self) -> Iterator[None]:
+        """Time the node's work on one message; diagnostics show the mean of the last 50 as processing_ms."""
+        start = time.perf_counter()
+        yield
+        self._processing.append((time.perf_counter() - start) * 1e3)
+
+    @property
+    def processing_ms(self) -> float:
+        """Mean time of the last 50 `timed` blocks in milliseconds, 0 before the first."""
+        return sum(self._processing) / len(self._processing) if self._processing else 0.0
+
+    def report(self, kind: str, message: str, error: bool = False) -> None:
+        """Count a problem, show it in diagnostics, and log it unless the same kind was logged just now."""
+        now = time.monotonic()
+        self._counters[kind] += 1
+        self.last_error = message
+        self._problem = (DiagnosticStatus.ERROR if error else DiagnosticStatus.WARN, now)
+        if now - self._logged_at.get(kind, -LOG_PERIOD) >= LOG_PERIOD:
+            self._logged_at[kind] = now
+            # Two lines, because rclpy ties a place in the code to one severity.
+            if error:
+                self.get_logger().error(message)
+            else:
+                self.get_logger().warning(message)
+
+    def finish(self) -> None:
+        """End the process as done; may be called from any thread."""
+        if not self.finished.done():
+            self.finished.set_result(None)
+
+    # Lifecycle
+
+    def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        done = self._transition(self.configure, "inactive")
+        if done is not TransitionCallbackReturn.SUCCESS:
+            self._destroy_advertised()
+        return done
+
+    def on_activate(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        done = self._transition(self.activate, "active")
+        if done is not TransitionCallbackReturn.SUCCESS:
+            self._destroy_inputs()
+        return done
+
+    def on_deactivate(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        self._destroy_inputs()
+        return self._transition(self.deactivate, "inactive")
+
+    def on_cleanup(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        done = self._transition(self.cleanup, "unconfigured")
+        self._destroy_advertised()
+        return done
+
+    def on_shutdown(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        self.stop()
+        return TransitionCallbackReturn.SUCCESS
+
+    def start(self) -> bool:
+        """Configure and activate; False where one of them failed (the reason is logged)."""
+        return all(
+            trigger() == TransitionCallbackReturn.SUCCESS for trigger in (self.trigger_configure, self.trigger_activate)
+        )
+
+    def stop(self) -> None:
+        """Run the hooks down to unconfigured; works after the ROS context is gone as well."""
+        if self._state == "active":
+            self._destroy_inputs()
+            self._transition(self.deactivate, "inactive")
+        if self._state == "inactive":
+            self._transition(self.cleanup, "unconfigured")
+            self._destroy_advertised()
+
+    def _transition(self, hook: Callable[[], None], state: str) -> TransitionCallbackReturn:
+        try:
+            hook()
+        except Exception as error:
+            self.report(hook.__name__, f"cannot {hook.__name__}: {_explain(error)}", error=True)
+            return TransitionCallbackReturn.FAILURE
+        self._state = state
+        return TransitionCallbackReturn.SUCCESS
+
+    def _destroy_inputs(self) -> None:
+        while self._subscribed:
+            self.destroy_subscription(self._subscribed.pop())
+        while self._repeated:
+            self.destroy_timer(self._repeated.pop())
+
+    def _destroy_advertised(self) -> None:
+        while self._advertised:
+            self.destroy_publisher(self._advertised.pop())
+
+    # Everything that fails in a callback ends here
+
+    def _guarded(self, callback: Callable) -> Callable:
+        def guarded(*arguments) -> None:
+            try:
+                callback(*arguments)
+            except EXPECTED_ERRORS as error:
+                self.report("rejected", _explain(error))
+            except Exception as error:
+                self.report("errors", f"{callback.__name__}: {_explain(error)}", error=True)
+
+        return guarded
+
+    def _set_parameters(self, changes: list[rclpy.Parameter]) -> SetParametersResult:
+        try:
+            checked = {
+                change.name: self._table[change.name].check(change.value)
+                for change in changes
+                if change.name in self._table
+            }
+            for name, value in checked.items():
+                if name in self._settings:
+                    self.on_parameter(name, value)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._settings |= checked
+        return SetParametersResult(successful=True)
+
+    def _diagnose(self) -> None:
+        now = time.monotonic()
+        rates = {name: f"{events / (now - self._diagnosed_at):.1f}" for name, events in self._ticks.items()}
+        self._ticks = Counter(dict.fromkeys(self._ticks, 0))
+        self._diagnosed_at = now
+        level, since = self._problem
+        recent = now - since < LOG_PERIOD
+        values = {
+            "state": self._state,
+            "processing_ms": f"{self.processing_ms:.2f}",
+            **rates,
+            **self._counters,
+            "last_error": self.last_error,
+        }
+        status = DiagnosticStatus(
+            level=level if recent else DiagnosticStatus.OK,
+            name=self.get_fully_qualified_name(),
+            message=self.last_error if recent else self._state,
+            hardware_id="",
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        )
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
+
+
+def _descriptor(parameter: Parameter) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(
+        description=parameter.description,
+        additional_constraints=parameter.allowed,
+        read_only=not parameter.dynamic,
+        # The table checks the type itself: it takes a whole number for a number, which ROS does not.
+        dynamic_typing=True,
+    )
+    if parameter.limited:
+        if isinstance(parameter.default, float):
+            limits = FloatingPointRange(from_value=parameter.minimum, to_value=parameter.maximum)
+            descriptor.floating_point_range = [limits]
+        else:
+            whole = IntegerRange(from_value=int(parameter.minimum), to_value=int(parameter.maximum), step=1)
+            descriptor.integer_range = [whole]
+    return descriptor
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, EXPECTED_ERRORS):
+        return str(error)
+    return f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+
+
+def main(node_type: Callable[[], UpliftNode], arguments: list[str] | None = None) -> int:
+    """Run a node until it finishes or a signal ends it.
+
+    Returns:
+        0, or 1 where it could not start; the reason is one line on stderr.
+    """
+    try:
+        rclpy.init(args=arguments)
+        node = node_type()
+    except (*EXPECTED_ERRORS, RuntimeError) as error:  # rclpy's own errors are RuntimeErrors
+        print(f"{error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    started = True
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+        started = not node.parameter("autostart") or node.start()
+        if started:
+            executor.spin_until_future_complete(node.finished)
+    for interruption in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not tear the tidying apart
+        signal.signal(interruption, signal.SIG_IGN)
+    node.stop()
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return 0 if started else 1

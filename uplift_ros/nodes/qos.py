@@ -1,0 +1,28 @@
+"""Quality of service by purpose. Every call makes a new profile, because rclpy writes QoS overrides into it."""
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+
+def images() -> QoSProfile:
+    """Only the newest image counts: a queue would just make every image older."""
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def camera_info() -> QoSProfile:
+    """For subscribers: best effort receives from every camera driver."""
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def poses() -> QoSProfile:
+    """Key-frames and skeletons: none may be lost, and up to a second of them comes at once."""
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def latched() -> QoSProfile:
+    """The last message also reaches those who subscribe later."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
