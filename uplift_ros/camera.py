@@ -127,7 +127,7 @@ def canonicalise(rays: np.ndarray) -> CanonicalPose:
     directions = np.concatenate([rays, np.ones_like(rays[..., :1])], -1)
     root = directions[..., 0, :]
     rotation = look_at(root)
-    turned = np.einsum("...ij,...kj->...ki", rotation, directions)
+    turned = directions @ np.swapaxes(rotation, -1, -2)
     plane = turned[..., :2] / np.maximum(turned[..., 2:], 1e-6)
     size = np.sqrt((plane**2).sum(-1).mean(-1))
     size = np.maximum(size, MIN_POSE_SIZE)[..., None, None]

@@ -1,0 +1,304 @@
+"""Uplift and Upsample: 3D poses for every frame from 2D poses at sparse key-frames.
+
+Einfalt, Ludwig, Lienhart: "Uplift and Upsample: Efficient 3D Human Pose Estimation with Uplifting Transformers",
+WACV 2023, arXiv 2210.06110.
+
+Notation: B windows in a batch, N frames spanned by a window, T tokens at a spacing of s_out frames
+(T = (N - 1) / s_out + 1), J joints, M poses that were really seen, d and D widths of spatial and temporal tokens.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MASKED_SCORE = -1e9
+"""Added to attention scores of upsampling tokens. Finite, so that a window without any real pose is no NaN."""
+
+
+@dataclass(frozen=True)
+class UpliftConfig:
+    """Shape of the network; the defaults are the paper's N = 81 configuration.
+
+    Args:
+        frames: N, frames that a window spans.
+        token_stride: s_out, frames between tokens; every input stride is a multiple of it.
+        input_strides: s_in values that the network was trained with.
+        model_rate: frames per second at which N, s_out and s_in are counted.
+        strides, paddings: of the three strided blocks; the last one must leave a single token.
+        stochastic_depth: drop rate of the last block in a stack, rising linearly from 0; training only.
+        deferred: defer attention to upsampling tokens to the second temporal block (DUTA).
+        spatial, strided: switch a stage off, for ablation (Table 3).
+    """
+
+    frames: int = 81
+    token_stride: int = 2
+    input_strides: tuple[int, ...] = (4, 10, 20)
+    model_rate: float = 50.0
+    joints: int = 17
+    spatial_width: int = 32
+    spatial_blocks: int = 4
+    temporal_width: int = 384
+    temporal_blocks: int = 4
+    heads: int = 8
+    mlp_ratio: int = 2
+    strides: tuple[int, ...] = (4, 4, 3)
+    paddings: tuple[tuple[int, int], ...] = ((1, 1), (0, 0), (0, 0))
+    stochastic_depth: float = 0.1
+    deferred: bool = True
+    spatial: bool = True
+    strided: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.frames - 1) % self.token_stride:
+            raise ValueError(f"frames - 1 must be a multiple of token_stride {self.token_stride}, got {self.frames}")
+        if wrong := [stride for stride in self.input_strides if stride % self.token_stride]:
+            raise ValueError(f"input_strides must be multiples of token_stride {self.token_stride}, got {wrong}")
+        if self.strided and self.strided_lengths[-1] != 1:
+            raise ValueError(f"strided blocks must end on 1 token, got lengths {self.strided_lengths}")
+
+    @property
+    def tokens(self) -> int:
+        """T, tokens in a window."""
+        return (self.frames - 1) // self.token_stride + 1
+
+    @property
+    def centre(self) -> int:
+        """Index of the token whose pose the central head returns."""
+        return self.tokens // 2
+
+    @property
+    def strided_lengths(self) -> tuple[int, ...]:
+        """Tokens before, between and after the strided blocks."""
+        lengths = [self.tokens]
+        for stride, (left, right) in zip(self.strides, self.paddings, strict=True):
+            lengths.append((lengths[-1] + left + right - 3) // stride + 1)
+        return tuple(lengths)
+
+
+def n81() -> UpliftConfig:
+    """The paper's small configuration: 10.4 M parameters, a window of 1.6 s."""
+    return UpliftConfig()
+
+
+def n351() -> UpliftConfig:
+    """The paper's large configuration: a window of 7 s. Its strided path ends on token 34, one before the centre."""
+    return UpliftConfig(
+        frames=351,
+        token_stride=5,
+        input_strides=(5, 10, 20),
+        strides=(3, 10, 3),
+        paddings=((0, 0), (0, 0), (0, 0)),
+    )
+
+
+def compact() -> UpliftConfig:
+    """Half the temporal width of `n81`, for small machines: a quarter of its parameters."""
+    return UpliftConfig(temporal_width=192)
+
+
+class DropPath(nn.Module):
+    """Stochastic depth: drops a residual branch per sample and scales the kept ones by 1 / (1 - rate)."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        kept = torch.rand(x.shape[0], 1, 1, device=x.device) >= self.rate
+        return x * kept / (1 - self.rate)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention; `score_mask` (B, 1, 1, L) is added to the scores."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, score_mask: Tensor | None = None) -> Tensor:
+        batch, length, width = x.shape
+        q, k, v = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=score_mask)  # (B, heads, L, width / heads)
+        return self.out(attended.transpose(1, 2).reshape(batch, length, width))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: int, activation: type[nn.Module], drop: float) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width, eps=1e-5)
+        self.attention = Attention(width, heads)
+        self.mlp_norm = nn.LayerNorm(width, eps=1e-5)
+        self.mlp = nn.Sequential(nn.Linear(width, mlp_ratio * width), activation(), nn.Linear(mlp_ratio * width, width))
+        self.drop_path = DropPath(drop)
+
+    def forward(self, x: Tensor, score_mask: Tensor | None = None) -> Tensor:
+        x = x + self.drop_path(self.attention(self.attention_norm(x), score_mask))
+        return x + self.drop_path(self.mlp(self.mlp_norm(x)))
+
+
+class StridedBlock(nn.Module):
+    """Transformer block whose MLP ends in a strided convolution, so that it shortens the sequence."""
+
+    def __init__(
+        self, width: int, heads: int, mlp_ratio: int, length: int, stride: int, padding: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.stride, self.padding = stride, padding
+        self.position = nn.Parameter(torch.empty(length, width))
+        self.attention_norm = nn.LayerNorm(width, eps=1e-5)
+        self.attention = Attention(width, heads)
+        self.mlp_norm = nn.LayerNorm(width, eps=1e-5)
+        self.expand = nn.Linear(width, mlp_ratio * width)
+        self.reduce = nn.Conv1d(mlp_ratio * width, width, kernel_size=3, stride=stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.position
+        x = x + self.attention(self.attention_norm(x))  # (B, L, D)
+        hidden = F.relu(self.expand(self.mlp_norm(x))).transpose(1, 2)
+        branch = self.reduce(F.pad(hidden, self.padding)).transpose(1, 2)  # (B, L', D)
+        left, right = self.padding
+        first, last = int(left == 0), x.shape[1] - int(right == 0)
+        return x[:, first : last : self.stride] + branch
+
+
+class UpliftUpsample(nn.Module):
+    """The network.
+
+    `forward` takes whole windows. A stream calls the stages itself: `pose_tokens` once for each new key-frame (they do
+    not depend on the window), `place` and `temporal` once per window.
+    """
+
+    def __init__(self, config: UpliftConfig) -> None:
+        super().__init__()
+        self.config = config
+        d, width, mlp_ratio = config.spatial_width, config.temporal_width, config.mlp_ratio
+        if config.spatial:
+            self.keypoint_embedding = nn.Linear(2, d)
+            self.joint_position = nn.Parameter(torch.empty(config.joints, d))
+            self.spatial_blocks = nn.ModuleList(
+                Block(d, config.heads, mlp_ratio, nn.GELU, rate)
+                for rate in _drop_rates(config.stochastic_depth, config.spatial_blocks)
+            )
+            self.spatial_norm = nn.LayerNorm(d, eps=1e-6)
+        self.to_token = nn.Linear(config.joints * (d if config.spatial else 2), width)
+        self.upsampling_token = nn.Parameter(torch.empty(width))
+        self.temporal_position = nn.Parameter(torch.empty(config.tokens, width))
+        self.temporal_blocks = nn.ModuleList(
+            Block(width, config.heads, mlp_ratio, nn.ReLU, rate)
+            for rate in _drop_rates(config.stochastic_depth, config.temporal_blocks)
+        )
+        self.sequence_head = nn.Linear(width, config.joints * 3)
+        lengths = config.strided_lengths if config.strided else ()
+        self.strided_blocks = nn.ModuleList(
+            StridedBlock(width, config.heads, mlp_ratio, *shape)
+            for shape in zip(lengths[:-1], config.strides, config.paddings, strict=False)
+        )
+        self.central_head = nn.Linear(width, config.joints * 3)
+        self._initialise()
+
+    def forward(self, poses: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Uplift whole windows.
+
+        Args:
+            poses: (B, T, J, 2) normalised 2D poses; what stands where the mask is false does not matter.
+            mask: (B, T) bool, true where a pose was really seen.
+
+        Returns:
+            Root-relative 3D poses in metres: of the central token (B, J, 3), and of every token (B, T, J, 3).
+        """
+        tokens = self.temporal(self.place(self.pose_tokens(poses[mask]), mask), mask)
+        return self.central(tokens), self.sequence(tokens)
+
+    def pose_tokens(self, poses: Tensor) -> Tensor:
+        """Spatial stage: poses (M, J, 2) to tokens (M, D), each pose on its own."""
+        if not self.config.spatial:
+            return self.to_token(poses.flatten(1))
+        x = self.keypoint_embedding(poses) + self.joint_position  # (M, J, d)
+        for block in self.spatial_blocks:
+            x = block(x)
+        return self.to_token(self.spatial_norm(x).flatten(1))
+
+    def place(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Put the M pose tokens where `mask` (B, T) is true, in row-major order, and the upsampling token elsewhere."""
+        placed = self.upsampling_token.to(tokens.dtype).repeat(*mask.shape, 1)  # (B, T, D)
+        placed[mask] = tokens
+        return placed
+
+    def temporal(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Temporal stage on (B, T, D). Attention to upsampling tokens is deferred to the second block."""
+        x = tokens + self.temporal_position
+        upsampled = (~mask)[:, None, None, :].to(x.dtype) * MASKED_SCORE if self.config.deferred else None
+        for index, block in enumerate(self.temporal_blocks):
+            x = block(x, upsampled if index == 0 else None)
+        return x
+
+    def sequence(self, tokens: Tensor) -> Tensor:
+        """Sequence head: (..., D) to (..., J, 3)."""
+        return self.sequence_head(tokens).unflatten(-1, (self.config.joints, 3))
+
+    def central(self, tokens: Tensor) -> Tensor:
+        """Strided stage and central head: (B, T, D) to (B, J, 3)."""
+        for block in self.strided_blocks:
+            tokens = block(tokens)
+        middle = tokens[:, tokens.shape[1] // 2]
+        return self.central_head(middle).unflatten(-1, (self.config.joints, 3))
+
+    def _initialise(self) -> None:
+        """Glorot-uniform matrices (q, k, v each on its own), zero biases; positions and token N(0, 0.02) cut at 2 sd."""
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear | nn.Conv1d):
+                for matrix in module.weight.chunk(3) if name.endswith("qkv") else [module.weight]:
+                    nn.init.xavier_uniform_(matrix)
+                nn.init.zeros_(module.bias)
+        for name, parameter in self.named_parameters():
+            if name.endswith(("position", "upsampling_token")):
+                nn.init.trunc_normal_(parameter, std=0.02, a=-0.04, b=0.04)
+
+
+def _drop_rates(last: float, blocks: int) -> list[float]:
+    return torch.linspace(0, last, blocks).tolist()
+
+
+def estimate_flops(config: UpliftConfig, poses: int) -> int:
+    """Floating-point operations of one window with `poses` real poses and the central head only (Table 4).
+
+    The convention is that of the TensorFlow 2.4 graph profiler, with which all six figures of Table 4 come out: 2 per
+    multiply-add, 1 per biased output, 5 per softmax and 1 per scaling of a score, 8 per element and 2 per row of a
+    layer norm, 3 per GELU, 2 per element of the token substitution, 1 per pooled output; other additions are free.
+    """
+
+    def linear(rows: int, inputs: int, outputs: int) -> int:
+        return rows * outputs * (2 * inputs + 1)
+
+    def norm(rows: int, width: int) -> int:
+        return rows * (8 * width + 2)
+
+    def attention(batch: int, length: int, width: int) -> int:
+        scores = batch * config.heads * length * length
+        products = 2 * 2 * batch * length * length * width
+        return 4 * linear(batch * length, width, width) + products + 6 * scores
+
+    def mlp(rows: int, width: int, per_activation: int) -> int:
+        hidden = config.mlp_ratio * width
+        return linear(rows, width, hidden) + linear(rows, hidden, width) + per_activation * rows * hidden
+
+    joints, d, width, tokens = config.joints, config.spatial_width, config.temporal_width, config.tokens
+    seen = poses * joints
+    spatial_block = 2 * norm(seen, d) + attention(poses, joints, d) + mlp(seen, d, per_activation=3)
+    total = linear(seen, 2, d) + config.spatial_blocks * spatial_block + norm(seen, d)
+    total += linear(poses, joints * d, width) + 2 * tokens * width
+    temporal_block = 2 * norm(tokens, width) + attention(1, tokens, width) + mlp(tokens, width, per_activation=0)
+    total += config.temporal_blocks * temporal_block
+    hidden = config.mlp_ratio * width
+    for length, shorter in zip(config.strided_lengths[:-1], config.strided_lengths[1:], strict=True):
+        total += 2 * norm(length, width) + attention(1, length, width) + linear(length, width, hidden)
+        total += linear(shorter, 3 * hidden, width) + shorter * width
+    return total + linear(1, width, joints * 3)

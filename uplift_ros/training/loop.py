@@ -1,0 +1,70 @@
+"""What every training shares: averaged weights, checkpoints, and a log to look at."""
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class ExponentialAverage:
+    """Moving average of a network's weights; decay = min(decay, (1 + step) / (10 + step))."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.step = 0
+        self.weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        decay = min(self.decay, (1 + self.step) / (10 + self.step))
+        self.step += 1
+        for name, tensor in model.state_dict().items():
+            self.weights[name].lerp_(tensor, 1 - decay)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self.step, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step, self.weights = state["step"], state["weights"]
+
+
+class Checkpoint:
+    """All that a training needs to go on, in one file that is replaced as a whole."""
+
+    def __init__(self, path: Path, **parts: Any) -> None:
+        self.path, self.parts = path, parts
+
+    def save(self, step: int) -> None:
+        beside = self.path.with_suffix(".tmp")
+        torch.save({"step": step, **{name: part.state_dict() for name, part in self.parts.items()}}, beside)
+        beside.replace(self.path)
+
+    def restore(self) -> int:
+        """Load the parts and return the step that was reached, 0 without a checkpoint."""
+        if not self.path.exists():
+            return 0
+        state = torch.load(self.path, weights_only=True)
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+        return state["step"]
+
+
+class TrainingLog:
+    """Rows of numbers in a CSV file and on the screen; appends when a training is resumed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.start = time.monotonic()
+
+    def write(self, **row: float) -> None:
+        row = {**row, "minutes": (time.monotonic() - self.start) / 60}
+        fresh = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row.keys())
+            if fresh:
+                writer.writeheader()
+            writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
+        print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)

@@ -1,0 +1,106 @@
+"""Virtual cameras as robots have them, for motion capture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+HEIGHT = (0.3, 2.5)
+"""Metres above the floor: a vacuum robot's camera to one on a wall."""
+
+DISTANCE = (1.5, 8.0)
+"""Metres to the person."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A pose of the camera: points in its optical frame are `rotation` @ (world - position).
+
+    Attributes:
+        rotation: (..., 3, 3).
+        position: (..., 3) metres, world z up.
+    """
+
+    rotation: np.ndarray
+    position: np.ndarray
+
+    def apply(self, joints: np.ndarray) -> np.ndarray:
+        """Joints (..., 17, 3) from the world into the optical frame; leading axes broadcast."""
+        return (joints - self.position[..., None, :]) @ np.swapaxes(self.rotation, -1, -2)
+
+
+def look_at_world(position: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Rotation (..., 3, 3) from the world (z up) into the optical frame of a level camera that looks at `target`."""
+    forward = target - position
+    forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
+    right = np.cross(forward, np.broadcast_to([0.0, 0.0, 1.0], forward.shape))
+    right = right / np.linalg.norm(right, axis=-1, keepdims=True)
+    return np.stack([right, np.cross(forward, right), forward], -2)
+
+
+def rotation_xyz(pitch: np.ndarray, yaw: np.ndarray, roll: np.ndarray) -> np.ndarray:
+    """Rotations (..., 3, 3) about the optical axes: x (pitch), then y (yaw), then z (roll); radians."""
+
+    def about(axis: int, angle: np.ndarray) -> np.ndarray:
+        matrix = np.zeros((*angle.shape, 3, 3))
+        i, j = (axis + 1) % 3, (axis + 2) % 3
+        matrix[..., axis, axis] = 1
+        matrix[..., i, i] = matrix[..., j, j] = np.cos(angle)
+        matrix[..., i, j], matrix[..., j, i] = -np.sin(angle), np.sin(angle)
+        return matrix
+
+    return about(2, roll) @ about(1, yaw) @ about(0, pitch)
+
+
+def random_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarray) -> View:
+    """One camera for each window; a third of them move.
+
+    The person is somewhere in a field of view of 40 to 100 degrees, not only in its middle.
+
+    Args:
+        joints: (B, T, 17, 3) world, metres.
+        seconds: (T,) times of the frames.
+
+    Returns:
+        Views of shape (B, T).
+    """
+    batch = len(joints)
+    target = joints[:, joints.shape[1] // 2, 0]
+    azimuth = rng.uniform(0, 2 * np.pi, batch)
+    distance = np.exp(rng.uniform(*np.log(DISTANCE), batch))
+    height = rng.uniform(*HEIGHT, batch)
+    horizontal = np.sqrt(np.maximum(distance**2 - (height - target[:, 2]) ** 2, 1.0))
+    position = np.stack(
+        [target[:, 0] + horizontal * np.cos(azimuth), target[:, 1] + horizontal * np.sin(azimuth), height], -1
+    )
+    aim = look_at_world(position, target)
+    half_fov = rng.uniform(20, 50, batch) * np.pi / 180
+    pitch, yaw = rng.uniform(-0.5, 0.5, (2, batch)) * half_fov
+    roll = rng.normal(0, 3, batch) * np.pi / 180
+
+    moving = rng.random(batch) < 1 / 3
+    drift = np.where(moving[:, None], rng.normal(0, 0.3, (batch, 3)) * (1, 1, 0.1), 0)
+    turn = np.where(moving, rng.normal(0, 0.2, batch), 0)
+    time = seconds - seconds[len(seconds) // 2]
+    position = position[:, None] + drift[:, None] * time[:, None]
+    yaws = yaw[:, None] + turn[:, None] * time
+    offset = rotation_xyz(np.broadcast_to(pitch[:, None], yaws.shape), yaws, np.broadcast_to(roll[:, None], yaws.shape))
+    return View(offset @ aim[:, None], position)
+
+
+def surrounding_views(rng: np.random.Generator, joints: np.ndarray, count: int) -> View:
+    """Fixed cameras around a whole sequence that never lose sight of the person, for evaluation.
+
+    Args:
+        joints: (T, 17, 3) world, metres.
+
+    Returns:
+        Views of shape (count,).
+    """
+    root = joints[:, 0]
+    middle = (root.min(0) + root.max(0)) / 2
+    reach = np.linalg.norm(root[:, :2] - middle[:2], axis=-1).max()
+    azimuth = rng.uniform(0, 2 * np.pi) + np.arange(count) * 2 * np.pi / count + rng.uniform(-0.3, 0.3, count)
+    distance = reach + rng.uniform(2.5, 5.0, count)
+    height = rng.uniform(0.5, 2.0, count)
+    position = np.stack([middle[0] + distance * np.cos(azimuth), middle[1] + distance * np.sin(azimuth), height], -1)
+    return View(look_at_world(position, np.broadcast_to(middle, position.shape)), position)
