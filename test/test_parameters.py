@@ -1,0 +1,68 @@
+import pytest
+import yaml
+
+from uplift_ros.nodes.parameters import TABLES, Parameter, to_yaml
+from uplift_ros.resources import share_folder
+
+EVERY = [(node, parameter) for node, table in TABLES.items() for parameter in table]
+
+
+@pytest.mark.parametrize(("node", "parameter"), EVERY, ids=[f"{node}.{p.name}" for node, p in EVERY])
+def test_every_default_is_allowed(node, parameter):
+    assert parameter.check(parameter.default) == parameter.default
+
+
+@pytest.mark.parametrize(("node", "parameter"), EVERY, ids=[f"{node}.{p.name}" for node, p in EVERY])
+def test_every_parameter_is_described_in_a_sentence(node, parameter):
+    assert parameter.description.endswith(".")
+
+
+def test_the_committed_yaml_is_the_generated_one():
+    committed = (share_folder() / "config" / "uplift.yaml").read_text()
+    assert committed == to_yaml(), "run: python -m uplift_ros.nodes.parameters > config/uplift.yaml"
+
+
+def test_yaml_gives_back_every_default_in_its_type():
+    parsed = yaml.safe_load(to_yaml())
+    for node, parameter in EVERY:
+        value = parsed[f"/**/{node}"]["ros__parameters"][parameter.name]
+        assert (type(value), value) == (type(parameter.default), parameter.default)
+
+
+def test_a_number_outside_its_range_is_refused_with_name_range_and_value():
+    with pytest.raises(ValueError, match="parameter stride must be an integer from 1 to 100, got 0"):
+        Parameter("stride", 10, "", 1, 100).check(0)
+
+
+def test_not_a_number_is_refused():
+    with pytest.raises(ValueError, match="got nan"):
+        Parameter("fps", 50.0, "", 0.0, 240.0).check(float("nan"))
+
+
+def test_a_text_outside_its_choices_is_refused_with_the_choices():
+    with pytest.raises(ValueError, match="parameter method must be one of synsp, none, got 'kalman'"):
+        Parameter("method", "synsp", "", choices=("synsp", "none")).check("kalman")
+
+
+def test_a_wrong_type_is_refused():
+    with pytest.raises(ValueError, match="parameter loop must be true or false, got 1"):
+        Parameter("loop", False, "").check(1)
+
+
+def test_a_fraction_is_no_integer():
+    with pytest.raises(ValueError, match=r"an integer from 1 to 100, got 2\.5"):
+        Parameter("stride", 10, "", 1, 100).check(2.5)
+
+
+def test_a_missing_value_is_refused():
+    with pytest.raises(ValueError, match="got None"):
+        Parameter("source", "synthetic", "").check(None)
+
+
+def test_a_whole_number_serves_as_a_number():
+    value = Parameter("fps", 50.0, "").check(30)
+    assert (type(value), value) == (float, 30.0)
+
+
+def test_a_webcam_number_serves_as_a_source():
+    assert Parameter("source", "synthetic", "").check(0) == "0"
