@@ -1,0 +1,294 @@
+"""SynSP: refines windows of noisy poses through the tension between smoothness and precision.
+
+One base stage feeds two heads, one trained to be precise (position branch), the other to be smooth (acceleration
+branch). Where they disagree the pose is bad; that tension is shown to a second stage, which gives the final poses.
+
+Source: SynSP, CVPR 2024, and its supplement. Poses should be root-relative and in metres: the heads predict absolute
+values, so the caller takes the root off and puts it back. Parameters that the authors' release instantiates but never
+trains are left out.
+
+Shapes: B windows, P views of one moment, T frames, J joints, C = J * coordinates, D width, h heads.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LAYER_NORM_EPS = 1e-6
+POSITION_PERIOD = 10000.0
+QUALITY_OFFSET, QUALITY_FLOOR = 1e-6, 1e-5
+"""Keep the quality cue defined where the branches agree exactly (metres)."""
+
+ACCELERATION_ROLES = {"position": 0.0, "acceleration": 1.0, "final": 0.5}
+"""How much of the acceleration loss each output bears (SynSP, CVPR 2024, loss of the two branches and the result)."""
+
+
+@dataclass(frozen=True)
+class SynSPConfig:
+    """Size of the network; the defaults are the paper's for H36M 3D poses.
+
+    Args:
+        joints, coordinates: of one frame; 17 and 3 for h36m17, 24 and 6 for SMPL rotations.
+        window: T, frames that are refined together.
+        width, ffn: D and the inner width of the feed-forward blocks.
+        layers: of each of the four stacks.
+        heads, head_width: of the attention, whose inner width is their product.
+        dropout, attention_dropout: of the residual branches and of the attention probabilities.
+        similarity_temperature: square metres at which the similarity cue falls to 1/e.
+        untied_branches: the branches get a last layer each instead of repeating the fourth one.
+        query_positions: decoder queries are told their position too, not the encoders' input alone.
+        inverse_dct: heads predict frequencies, as their tokens are, and an inverse transform makes frames of them.
+    """
+
+    joints: int = 17
+    coordinates: int = 3
+    window: int = 8
+    width: int = 128
+    ffn: int = 128
+    layers: int = 4
+    heads: int = 4
+    head_width: int = 64
+    dropout: float = 0.2
+    attention_dropout: float = 0.1
+    similarity_temperature: float = 1.0
+    untied_branches: bool = False
+    query_positions: bool = False
+    inverse_dct: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("joints", "coordinates", "window", "width", "ffn", "layers", "heads", "head_width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.width % 2:
+            raise ValueError(f"width must be even (sine and cosine positions), got {self.width}")
+        if self.similarity_temperature <= 0:
+            raise ValueError(f"similarity_temperature must be positive, got {self.similarity_temperature}")
+
+    @property
+    def channels(self) -> int:
+        """C, values of one frame."""
+        return self.joints * self.coordinates
+
+
+class SynSPOutput(NamedTuple):
+    """Refined windows, shaped and scaled as the input: (B, T, C) or (B, P, T, C).
+
+    Attributes:
+        position: the precise branch, O_p.
+        acceleration: the smooth branch, O_a.
+        final: the refinement stage, O.
+        tension: (..., T, J), length of half the difference of the two branches at each joint: metres, small is good.
+    """
+
+    position: Tensor
+    acceleration: Tensor
+    final: Tensor
+    tension: Tensor
+
+
+class Attention(nn.Module):
+    """MHA(x, m) = LN(x + Drop(W_o softmax(Q K^T / sqrt(d)) V)), projections without bias, norm after the residual."""
+
+    def __init__(self, config: SynSPConfig) -> None:
+        super().__init__()
+        inner = config.heads * config.head_width
+        self.heads = config.heads
+        self.attention_dropout = config.attention_dropout
+        self.query, self.key, self.value = (nn.Linear(config.width, inner, bias=False) for _ in range(3))
+        self.project = nn.Linear(inner, config.width, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self.norm = nn.LayerNorm(config.width, LAYER_NORM_EPS)
+
+    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+        q, k, v = (
+            projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, h, tokens, head width)
+            for projected in (self.query(x), self.key(memory), self.value(memory))
+        )
+        dropout = self.attention_dropout if self.training else 0.0
+        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout).transpose(1, 2).flatten(2)
+        return self.norm(x + self.dropout(self.project(attended)))
+
+
+class FeedForward(nn.Module):
+    """FFN(x) = LN(x + Drop(W_2 ReLU(W_1 x)))."""
+
+    def __init__(self, config: SynSPConfig) -> None:
+        super().__init__()
+        self.expand = nn.Linear(config.width, config.ffn)
+        self.contract = nn.Linear(config.ffn, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.norm = nn.LayerNorm(config.width, LAYER_NORM_EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x + self.dropout(self.contract(F.relu(self.expand(x)))))
+
+
+class Layer(nn.Module):
+    """Encoder layer where a sequence attends to itself, decoder layer where it attends to a memory."""
+
+    def __init__(self, config: SynSPConfig) -> None:
+        super().__init__()
+        self.attention = Attention(config)
+        self.ffn = FeedForward(config)
+
+    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+        return self.ffn(self.attention(x, memory))
+
+
+class SynSP(nn.Module):
+    """The network: two encoders, base stage with two branches, pose quality encoding, refinement stage."""
+
+    def __init__(self, config: SynSPConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or SynSPConfig()
+        width, channels = config.width, config.channels
+
+        def stack() -> nn.ModuleList:
+            return nn.ModuleList(Layer(config) for _ in range(config.layers))
+
+        self.embed = two_linear(channels, width, width)
+        self.local_encoder, self.global_encoder = stack(), stack()
+        self.base_decoder, self.refine_decoder = stack(), stack()
+        self.branch_layers = nn.ModuleList(Layer(config) for _ in range(2 if config.untied_branches else 0))
+        self.position_head, self.acceleration_head, self.final_head = (
+            two_linear(width, 2 * width, channels) for _ in range(3)
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        dct = dct_matrix(config.window)
+        self.dct: Tensor
+        self.idct: Tensor
+        self.positions: Tensor
+        self.register_buffer("dct", dct, persistent=False)
+        self.register_buffer("idct", torch.linalg.inv(dct), persistent=False)
+        self.register_buffer("positions", sine_positions(config.window, width), persistent=False)
+        for parameter in self.parameters():
+            if parameter.ndim > 1:
+                nn.init.xavier_uniform_(parameter)
+
+    def forward(self, poses: Tensor) -> SynSPOutput:
+        """Refine windows of poses.
+
+        Args:
+            poses: (B, T, C), or (B, P, T, C) with P views of the same moments, each in its own camera frame.
+
+        Raises:
+            ValueError: another number of dimensions, frames or channels.
+        """
+        c = self.config
+        if poses.ndim not in (3, 4) or poses.shape[-2:] != (c.window, c.channels):
+            raise ValueError(
+                f"poses must be (B, {c.window}, {c.channels}) or (B, P, {c.window}, {c.channels}), "
+                f"got {tuple(poses.shape)}"
+            )
+        views = poses if poses.ndim == 4 else poses.unsqueeze(1)  # (B, P, T, C)
+        batch, count = views.shape[:2]
+
+        # Embedding of frequencies: every token is one DCT coefficient of the whole window.
+        tokens = self.embed(self.dct @ views)  # (B, P, T, D)
+        located = tokens + self.positions
+        query = (located if c.query_positions else tokens).flatten(0, 1)  # (BP, T, D)
+
+        # Each view for itself, and all views together; every view reads its own copy of the latter.
+        local = self.encode(self.local_encoder, located.flatten(0, 1))  # (BP, T, D)
+        shared = self.encode(self.global_encoder, located.flatten(1, 2))  # (B, PT, D)
+        shared = shared.unsqueeze(1).expand(-1, count, -1, -1).unflatten(2, (count, -1))  # (B, P, P, T, D)
+
+        # Base stage: the fourth layer is applied once more for each branch, which differ in training by dropout.
+        memory = torch.cat([local, attach(shared, self.similarity(views))], 1)  # (BP, T + PT, D)
+        base = decode(self.base_decoder, query, memory)
+        last = self.base_decoder[-1]
+        for_position, for_acceleration = self.branch_layers or (last, last)
+        z_position = query + for_position(base, memory)  # (BP, T, D)
+        z_acceleration = query + for_acceleration(base, memory)
+        position = self.to_frames(self.position_head(z_position)).unflatten(0, (batch, count))  # (B, P, T, C)
+        acceleration = self.to_frames(self.acceleration_head(z_acceleration)).unflatten(0, (batch, count))
+
+        # Pose quality encoding: where the branches agree, as a cue on the view's own tokens. No gradient passes.
+        agreed = ((position + acceleration) / 2).detach()
+        tension = ((position - acceleration) / 2).detach()
+        own = torch.eye(count, device=views.device).unsqueeze(-1)  # (P, P, 1)
+        quality = own * pose_quality(tension).unsqueeze(2)  # (B, P, P, T)
+
+        # Refinement stage.
+        memory = torch.cat([z_acceleration, attach(shared, self.similarity(agreed) + quality)], 1)
+        refined = query + decode(self.refine_decoder, query, memory)
+        final = self.to_frames(self.final_head(refined)).unflatten(0, (batch, count))
+
+        tension = tension.unflatten(-1, (c.joints, c.coordinates)).norm(dim=-1)  # (B, P, T, J)
+        output = SynSPOutput(position, acceleration, final, tension)
+        return output if poses.ndim == 4 else SynSPOutput(*(part.squeeze(1) for part in output))
+
+    def encode(self, stack: nn.ModuleList, x: Tensor) -> Tensor:
+        x = self.dropout(x)
+        for layer in stack:
+            x = layer(x, x)
+        return x
+
+    def to_frames(self, values: Tensor) -> Tensor:
+        """(..., T, C) of a head; the published network reads its per-frequency tokens as frames."""
+        return self.idct @ values if self.config.inverse_dct else values
+
+    def similarity(self, poses: Tensor) -> Tensor:
+        """Cue of how alike the views are at each frame: (B, P, T, C) to (B, target view, other view, T), own view 1."""
+        gap = (poses.unsqueeze(1) - poses.unsqueeze(2)).square().mean(-1)
+        return torch.exp(-gap / self.config.similarity_temperature)
+
+
+def two_linear(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Two affine maps with no nonlinearity between them, as published."""
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.Linear(hidden, outputs))
+
+
+def decode(stack: nn.ModuleList, query: Tensor, memory: Tensor) -> Tensor:
+    for layer in stack:
+        query = layer(query, memory)
+    return query
+
+
+def attach(shared: Tensor, cue: Tensor) -> Tensor:
+    """Add a cue (B, P, P, T) to all channels of the shared tokens (B, P, P, T, D), view-major: (BP, PT, D)."""
+    return (shared + cue.unsqueeze(-1)).flatten(2, 3).flatten(0, 1)
+
+
+def pose_quality(tension: Tensor) -> Tensor:
+    """Weight of each frame, from 1/e at the window's worst to nearly 1: tension (..., T, C) to (..., T)."""
+    tension = tension.abs()
+    worst = tension.amax(-2, keepdim=True) + QUALITY_FLOOR
+    return torch.exp(-(tension + QUALITY_OFFSET) / worst).mean(-1)
+
+
+def dct_matrix(length: int) -> Tensor:
+    """(T, T) DCT-II, not normalised: row k holds 2 cos(pi k (2 n + 1) / 2 T)."""
+    n = torch.arange(length, dtype=torch.float64)
+    return (2 * torch.cos(math.pi * n[:, None] * (2 * n + 1) / (2 * length))).float()
+
+
+def sine_positions(length: int, width: int) -> Tensor:
+    """(T, D) sine on even and cosine on odd channels."""
+    rate = POSITION_PERIOD ** (-torch.arange(0, width, 2) / width)
+    angle = torch.arange(length)[:, None] * rate
+    return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
+
+
+def synsp_loss(output: SynSPOutput, target: Tensor, acceleration_weight: float = 1.0) -> Tensor:
+    """Sum over the three outputs of L1 in position and, by role, L1 in acceleration (position weight 1).
+
+    Acceleration is the second difference along the time axis, also for several views (the authors' release
+    differences axis 1, which are then the views).
+
+    Args:
+        target: true poses, shaped as the outputs; at least 3 frames.
+        acceleration_weight: lambda_a; the paper's configurations use 1 (H36M 3D) and 0.1 (AIST++ 3D, H36M 2D).
+    """
+    true_acceleration = target.diff(n=2, dim=-2)
+    loss = target.new_zeros(())
+    for name, role in ACCELERATION_ROLES.items():
+        predicted = getattr(output, name)
+        loss = loss + F.l1_loss(predicted, target)
+        if role:
+            loss = loss + role * acceleration_weight * F.l1_loss(predicted.diff(n=2, dim=-2), true_acceleration)
+    return loss

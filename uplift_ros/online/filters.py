@@ -1,0 +1,120 @@
+"""Classical smoothing filters over arrays of any shape, with time taken from stamps in nanoseconds."""
+
+from collections import deque
+from typing import Protocol
+
+import numpy as np
+
+SECONDS = 1e-9
+"""One nanosecond."""
+
+
+class Smoother(Protocol):
+    """Takes one value per frame and gives as many back, in order, some frames later."""
+
+    def push(self, value: np.ndarray, stamp: int) -> list[np.ndarray]:
+        """Take the newest frame and its stamp; give the frames that are ready: none or one."""
+
+    def flush(self) -> list[np.ndarray]:
+        """The frames not given yet, oldest first. Nothing may be pushed afterwards."""
+
+
+class PassThrough:
+    """No smoothing."""
+
+    def push(self, value: np.ndarray, stamp: int) -> list[np.ndarray]:
+        return [value]
+
+    def flush(self) -> list[np.ndarray]:
+        return []
+
+
+class OneEuro:
+    """Low-pass filter whose cutoff rises with speed: calm at rest, prompt in motion. Causal.
+
+    Every element has its own speed. Defaults are those of SynSP's comparison (cutoff 0.04, beta 0.7, derivative
+    cutoff 1 per frame) at 50 Hz.
+
+    Source: Casiez, Roussel, Vogel, "1 Euro Filter", CHI 2012.
+
+    Args:
+        min_cutoff: Hz, at rest.
+        beta: Hz per (unit / s), how fast the cutoff rises.
+        derivative_cutoff: Hz, for the speed itself.
+    """
+
+    def __init__(self, min_cutoff: float = 2.0, beta: float = 0.7, derivative_cutoff: float = 50.0) -> None:
+        if min_cutoff <= 0 or derivative_cutoff <= 0 or beta < 0:
+            raise ValueError(
+                "min_cutoff and derivative_cutoff must be positive and beta at least 0, "
+                f"got {min_cutoff}, {derivative_cutoff} and {beta}"
+            )
+        self.min_cutoff, self.beta, self.derivative_cutoff = min_cutoff, beta, derivative_cutoff
+        self._stamp: int | None = None
+        self._value = self._speed = np.zeros(())
+
+    def push(self, value: np.ndarray, stamp: int) -> list[np.ndarray]:
+        if self._stamp is None:
+            self._value, self._speed = value, np.zeros_like(value)
+        else:
+            dt = _interval(self._stamp, stamp)
+            speed = (value - self._value) / dt
+            self._speed = self._speed + _gain(self.derivative_cutoff, dt) * (speed - self._speed)
+            cutoff = self.min_cutoff + self.beta * np.abs(self._speed)
+            self._value = self._value + _gain(cutoff, dt) * (value - self._value)
+        self._stamp = stamp
+        return [self._value]
+
+    def flush(self) -> list[np.ndarray]:
+        return []
+
+
+def _gain(cutoff: np.ndarray | float, dt: float) -> np.ndarray | float:
+    """Share of the new value that a first-order low-pass of `cutoff` Hz takes over after `dt` seconds."""
+    turns = 2 * np.pi * cutoff * dt
+    return turns / (turns + 1)
+
+
+def _interval(earlier: int, later: int) -> float:
+    if later <= earlier:
+        raise ValueError(f"stamp must increase, got {later} after {earlier} ns")
+    return (later - earlier) * SECONDS
+
+
+class SavitzkyGolay:
+    """Value at frame t of the polynomial that fits the last frames up to t + delay best.
+
+    On even stamps these are the Savitzky-Golay coefficients of `scipy.signal.savgol_coeffs`; on uneven ones, the same
+    fit at the true times. With too few frames for the polynomial it passes through them.
+
+    Args:
+        delay: frames between a frame and its result; half of `window` makes the fit symmetric.
+        window: frames in the fit.
+        order: of the polynomial.
+    """
+
+    def __init__(self, delay: int, window: int = 15, order: int = 2) -> None:
+        if not 0 <= delay < window:
+            raise ValueError(f"delay must be 0 to {window - 1} frames (below the window), got {delay}")
+        if not 0 <= order < window:
+            raise ValueError(f"order must be 0 to {window - 1} (below the window), got {order}")
+        self.delay, self.order = delay, order
+        self._values: deque[np.ndarray] = deque(maxlen=window)
+        self._stamps: deque[int] = deque(maxlen=window)
+
+    def push(self, value: np.ndarray, stamp: int) -> list[np.ndarray]:
+        if self._stamps:
+            _interval(self._stamps[-1], stamp)
+        self._values.append(value)
+        self._stamps.append(stamp)
+        return [self._fit(self.delay)] if len(self._values) > self.delay else []
+
+    def flush(self) -> list[np.ndarray]:
+        return [self._fit(back) for back in reversed(range(min(self.delay, len(self._values))))]
+
+    def _fit(self, back: int) -> np.ndarray:
+        """Value of the fitted polynomial `back` frames before the newest."""
+        at = len(self._stamps) - 1 - back
+        times = np.array([(stamp - self._stamps[at]) * SECONDS for stamp in self._stamps])
+        weights = np.linalg.pinv(np.vander(times, self.order + 1, increasing=True))[0]
+        return np.tensordot(weights, np.stack(self._values), 1)
