@@ -1,0 +1,167 @@
+"""`uplift play`: a bag back onto its topics at the recorded pace, where rosbag2 is missing."""
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rclpy.time import Time
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosReliability, QosTime
+from rosgraph_msgs.msg import Clock
+from tqdm import tqdm
+
+from uplift_ros.bags.reader import BagError, BagReader
+from uplift_ros.bags.record import import_message
+
+NANOSECONDS = 1_000_000_000
+CLOCK_PERIOD = 0.01
+"""Seconds of real time between two messages on /clock."""
+
+DEFAULT_DEPTH = 10
+LONGEST = 2**63 - 1
+"""Nanoseconds that rmw takes for "without limit"."""
+
+
+class Player(Node):
+    """Publishes what a bag holds.
+
+    Args:
+        bag: open bag.
+        topics: only these; None for all.
+        clock: publish /clock with the time of the bag.
+    """
+
+    def __init__(self, bag: BagReader, topics: Sequence[str] | None, clock: bool) -> None:
+        super().__init__("player")
+        self._bag = bag
+        self._outputs: dict[str, Publisher] = {}
+        for topic in bag.topics.values():
+            if topics is None or topic.name in topics:
+                try:
+                    message_type = import_message(topic.msgtype)
+                except (ImportError, AttributeError) as error:
+                    self.get_logger().warning(f"{topic.name} is not played: {error}")
+                else:
+                    self._outputs[topic.name] = self.create_publisher(message_type, topic.name, offered_qos(topic.qos))
+        self._time_output = self.create_publisher(Clock, "/clock", 1) if clock else None
+
+    @property
+    def heard(self) -> bool:
+        """Every topic has a subscriber."""
+        return all(output.get_subscription_count() > 0 for output in self._outputs.values())
+
+    def play(self, start: int, rate: float, stop: threading.Event) -> Iterator[int]:
+        """Publish from log time `start` on; gives the bag's time (nanoseconds) whenever it has moved on."""
+        began = time.monotonic()
+        for topic, log_time, data in self._bag.raw(self._outputs, start):
+            due = began + (log_time - start) / NANOSECONDS / rate
+            while (left := due - time.monotonic()) > 0:
+                now = log_time - round(left * rate * NANOSECONDS)
+                self._publish_clock(now)
+                yield now
+                if stop.wait(min(left, CLOCK_PERIOD)):
+                    return
+            if stop.is_set():
+                return
+            self._publish_clock(log_time)
+            self._outputs[topic].publish(data)
+
+    def _publish_clock(self, now: int) -> None:
+        if self._time_output:
+            self._time_output.publish(Clock(clock=Time(nanoseconds=now).to_msg()))
+
+
+def offered_qos(recorded: Sequence[Qos]) -> QoSProfile:
+    """The profile that satisfies every subscriber which one of the recorded publishers satisfied."""
+    latched = any(qos.durability == QosDurability.TRANSIENT_LOCAL for qos in recorded)
+    unreliable = recorded and all(qos.reliability == QosReliability.BEST_EFFORT for qos in recorded)
+    keep_all = any(qos.history == QosHistory.KEEP_ALL for qos in recorded)
+    profile = QoSProfile(
+        history=HistoryPolicy.KEEP_ALL if keep_all else HistoryPolicy.KEEP_LAST,
+        depth=max((qos.depth for qos in recorded), default=0) or DEFAULT_DEPTH,
+        reliability=ReliabilityPolicy.BEST_EFFORT if unreliable else ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+    if recorded:
+        profile.deadline = min(_duration(qos.deadline) for qos in recorded)
+        profile.lifespan = max(_duration(qos.lifespan) for qos in recorded)
+        profile.liveliness = LivelinessPolicy.AUTOMATIC
+    return profile
+
+
+def _duration(time_: QosTime) -> Duration:
+    return Duration(nanoseconds=min(time_.sec * NANOSECONDS + time_.nsec, LONGEST))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bag", help="folder with metadata.yaml, .mcap or .db3")
+    parser.add_argument("--rate", type=_positive, default=1.0, help="times real time, default %(default)s")
+    parser.add_argument("--loop", action="store_true", help="start again at the end")
+    parser.add_argument("--start-offset", type=float, default=0.0, metavar="S", help="seconds of the bag to skip")
+    parser.add_argument("--wait", action="store_true", help="begin when every topic has a subscriber")
+    parser.add_argument("--topics", nargs="+", metavar="TOPIC", help="only these")
+    parser.add_argument("--clock", action="store_true", help="publish the bag's time on /clock")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
+    return value
+
+
+def main(args: argparse.Namespace) -> int:
+    """Play until the end of the bag, or a signal."""
+    stop = threading.Event()
+    for interruption in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interruption, lambda *_: stop.set())
+    try:
+        with BagReader(args.bag) as bag:
+            _check(bag, args)
+            rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+            _play(bag, args, stop)
+    except BagError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+def _check(bag: BagReader, args: argparse.Namespace) -> None:
+    length = (bag.end - bag.start) / NANOSECONDS
+    if missing := set(args.topics or ()) - set(bag.topics):
+        raise BagError(f"bag {args.bag} has no {', '.join(sorted(missing))}; it has {', '.join(sorted(bag.topics))}")
+    if not 0 <= args.start_offset <= length:
+        raise BagError(f"--start-offset must be from 0 to {length:.1f}, the bag's length, got {args.start_offset}")
+
+
+def _play(bag: BagReader, args: argparse.Namespace, stop: threading.Event) -> None:
+    player = Player(bag, args.topics, args.clock)
+    start = bag.start + round(args.start_offset * NANOSECONDS)
+    while args.wait and not player.heard and not stop.wait(CLOCK_PERIOD):
+        pass
+    while not stop.is_set():
+        length = (bag.end - start) / NANOSECONDS
+        form = "{percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s"
+        with tqdm(total=length, bar_format=form, disable=None, leave=not args.loop) as bar:
+            for now in player.play(start, args.rate, stop):
+                bar.update((now - start) / NANOSECONDS - bar.n)
+            bar.update(length - bar.n if not stop.is_set() else 0)
+        if not args.loop:
+            break
+    player.destroy_node()
+
+
+if __name__ == "__main__":
+    argument_parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(argument_parser)
+    sys.exit(main(argument_parser.parse_args()))

@@ -1,0 +1,201 @@
+"""`uplift record`: topics into a bag, where rosbag2 is missing.
+
+Messages stay serialised from the wire to the file. Every subscription takes the strongest QoS that all publishers of
+its topic offer, and changes when another publisher appears.
+"""
+
+import argparse
+import importlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+
+from uplift_ros.bags.images import to_jpeg
+from uplift_ros.bags.reader import BagError
+from uplift_ros.bags.typestore import typestore
+from uplift_ros.bags.writer import BagWriter
+
+GRAPH_TOPICS = (
+    "image_raw",
+    "image_raw/compressed",
+    "camera_info",
+    "keyframes",
+    "skeletons/raw",
+    "skeletons",
+    "skeleton_info",
+    "rate_state",
+    "ground_truth",
+)
+"""What is recorded when nothing is asked for: what tables, videos and replays are made from."""
+
+DISCOVERY_PERIOD = 0.1
+QUEUE = 100
+"""Messages that wait while the file is written, per topic."""
+
+
+class Recorder(Node):
+    """Subscribes to topics as they appear and writes what they bring.
+
+    Args:
+        writer: open bag.
+        topics: absolute or relative names; None for all topics.
+        jpeg: store raw images as JPEG, on the topic `<name>/compressed`.
+    """
+
+    def __init__(self, writer: BagWriter, topics: Sequence[str] | None, jpeg: bool) -> None:
+        super().__init__("recorder")
+        self._writer = writer
+        self._wanted = None if topics is None else {self.resolve_topic_name(topic) for topic in topics}
+        self._jpeg = jpeg
+        self._recorded: dict[str, Subscription] = {}
+        self._refused: set[str] = set()
+        self.create_timer(DISCOVERY_PERIOD, self._discover)
+
+    def _discover(self) -> None:
+        topics = {
+            topic: types[0]
+            for topic, types in self.get_topic_names_and_types()
+            if (self._wanted is None or topic in self._wanted) and self.count_publishers(topic)
+        }
+        for topic, msgtype in topics.items():
+            jpeg = self._jpeg and msgtype == "sensor_msgs/msg/Image"
+            if topic not in self._refused and not (jpeg and f"{topic}/compressed" in topics):
+                try:
+                    self._follow(topic, msgtype, jpeg)
+                except (BagError, ImportError, AttributeError) as error:
+                    self._refused.add(topic)
+                    self.get_logger().warning(f"{topic} is not recorded: {error}")
+
+    def _follow(self, topic: str, msgtype: str, jpeg: bool) -> None:
+        """Subscribe, or subscribe anew where the publishers now offer less."""
+        offers = [publisher.qos_profile for publisher in self.get_publishers_info_by_topic(topic)]
+        request = common_qos(offers)
+        present = self._recorded.get(topic)
+        if present and (present.qos_profile.reliability, present.qos_profile.durability) == (
+            request.reliability,
+            request.durability,
+        ):
+            return
+        message_type = import_message(msgtype)
+        if present:
+            self.destroy_subscription(present)
+        else:
+            stored = (f"{topic}/compressed", "sensor_msgs/msg/CompressedImage") if jpeg else (topic, msgtype)
+            self._writer.add_topic(*stored, [qos_to_bag(offer) for offer in offers])
+        store = self._store_jpeg if jpeg else self._store
+        self._recorded[topic] = self.create_subscription(
+            message_type, topic, partial(_with_info, store, topic), request, raw=True
+        )
+
+    def _store(self, topic: str, log_time: int, data: bytes) -> None:
+        self._writer.write_raw(topic, log_time, data)
+
+    def _store_jpeg(self, topic: str, log_time: int, data: bytes) -> None:
+        try:
+            image = to_jpeg(typestore().deserialize_cdr(data, "sensor_msgs/msg/Image"))
+        except ValueError as error:
+            self.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=5.0)
+        else:
+            self._writer.write(f"{topic}/compressed", log_time, image)
+
+
+def _with_info(store, topic: str, data: bytes, info) -> None:
+    """Log time is when the middleware received the message: writing to a slow disk does not count."""
+    store(topic, info["received_timestamp"] or time.time_ns(), data)
+
+
+def common_qos(offers: Sequence[QoSProfile]) -> QoSProfile:
+    """The strongest profile that is compatible with every offer."""
+    reliable = all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
+    latched = all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=QUEUE,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def import_message(msgtype: str) -> type:
+    """The rclpy class of "package/msg/Type".
+
+    Raises:
+        ImportError, AttributeError: it is not installed here.
+    """
+    package, kind, name = msgtype.split("/")
+    return getattr(importlib.import_module(f"{package}.{kind}"), name)
+
+
+def qos_to_bag(profile: QoSProfile) -> Qos:
+    """rclpy's profile as bags store it; both number the policies as rmw does."""
+    return Qos(
+        history=QosHistory(profile.history.value),
+        depth=profile.depth,
+        reliability=QosReliability(profile.reliability.value),
+        durability=QosDurability(profile.durability.value),
+        deadline=_time_to_bag(profile.deadline),
+        lifespan=_time_to_bag(profile.lifespan),
+        liveliness=QosLiveliness(profile.liveliness.value),
+        liveliness_lease_duration=_time_to_bag(profile.liveliness_lease_duration),
+        avoid_ros_namespace_conventions=profile.avoid_ros_namespace_conventions,
+    )
+
+
+def _time_to_bag(duration: Duration) -> QosTime:
+    return QosTime(*divmod(duration.nanoseconds, 1_000_000_000))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bag", help="a single file if it ends in .mcap, else a folder with metadata.yaml")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--topics", nargs="+", default=GRAPH_TOPICS, help="default: %(default)s", metavar="TOPIC")
+    which.add_argument("--all", action="store_true", help="every topic")
+    parser.add_argument("--seconds", type=float, help="stop by itself after this time")
+    parser.add_argument("--jpeg", action="store_true", help="store raw images as JPEG: a twentieth of the size")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Record until a signal or --seconds ends it; the bag is whole afterwards."""
+    stop = threading.Event()
+    for interruption in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interruption, lambda *_: stop.set())
+    try:
+        writer = BagWriter(args.bag)
+    except BagError as error:
+        print(error, file=sys.stderr)
+        return 1
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    recorder = Recorder(writer, None if args.all else args.topics, args.jpeg)
+    executor = SingleThreadedExecutor()
+    executor.add_node(recorder)
+    print(f"recording to {args.bag}, Ctrl-C ends", flush=True)
+    end = time.monotonic() + args.seconds if args.seconds else float("inf")
+    while not stop.is_set() and time.monotonic() < end:
+        executor.spin_once(timeout_sec=0.1)
+    for interruption in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not cut the file off
+        signal.signal(interruption, signal.SIG_IGN)
+    writer.close()
+    executor.shutdown()
+    recorder.destroy_node()
+    rclpy.shutdown()
+    for topic, count in sorted(writer.counts.items()):
+        print(f"{count:8d}  {topic}")
+    return 0
+
+
+if __name__ == "__main__":
+    argument_parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(argument_parser)
+    sys.exit(main(argument_parser.parse_args()))
