@@ -1,0 +1,43 @@
+"""2D pose estimators behind one small protocol. Each backend is a module, imported only when it is asked for."""
+
+from importlib import import_module
+from typing import Protocol
+
+import numpy as np
+
+from uplift_ros.poses import Person2D
+
+BACKENDS = {"mediapipe": ("uplift_ros.estimators.mediapipe", "mediapipe==0.10.14")}
+"""Name of each backend: its module, which has a function `create`, and the requirement that brings what it imports."""
+
+
+class PoseEstimator(Protocol):
+    """Finds people in single images."""
+
+    def estimate(self, image: np.ndarray) -> list[Person2D]:
+        """The people in an image, the most certain first, without ids.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+        """
+
+    def close(self) -> None:
+        """Free the model; the estimator is of no use afterwards."""
+
+
+def create(backend: str, *, model_path: str, device: str, max_persons: int, score_threshold: float) -> PoseEstimator:
+    """Load a backend; the arguments are the parameters of the node pose_estimator.
+
+    Raises:
+        ValueError: unknown backend, or an argument that it does not support.
+        ImportError: a package that it needs is not installed.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
+    module, requirement = BACKENDS[backend]
+    try:
+        implementation = import_module(module)
+    except ModuleNotFoundError as error:
+        raise ImportError(f"backend {backend} lacks {error.name}: install {requirement}") from error
+    estimator: PoseEstimator = implementation.create(model_path, device, max_persons, score_threshold)
+    return estimator

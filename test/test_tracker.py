@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from uplift_ros.online.tracker import PersonTracker
+from uplift_ros.poses import Person2D
+
+SECOND = 1_000_000_000
+
+STANDING = np.array(
+    [
+        *[(0, 0), (-12, 0), (-13, 45), (-13, 90), (12, 0), (13, 45), (13, 90), (0, -25), (0, -50)],
+        *[(0, -62), (0, -75), (18, -48), (24, -20), (25, 5), (-18, -48), (-24, -20), (-25, 5)],
+    ],
+    float,
+)  # 165 pixels tall, so 1 m is about 100 pixels
+
+
+def person(x: float, y: float = 240.0, missing: tuple[int, ...] = ()) -> Person2D:
+    keypoints = STANDING + np.array([x, y])
+    bbox = np.array([*keypoints.min(0), *np.ptp(keypoints, axis=0)])
+    keypoints[list(missing)] = np.nan
+    return Person2D("", 0.9, bbox, keypoints, np.ones(17))
+
+
+def ids(tracker: PersonTracker, seconds: float, *persons: Person2D) -> list[str]:
+    return [found.id for found in tracker.update(round(seconds * SECOND), persons)]
+
+
+@pytest.mark.parametrize("gap", [0.08, 0.2, 0.4])
+def test_people_who_cross_keep_their_ids_whatever_the_key_frame_gap(gap):
+    tracker = PersonTracker()
+    for seconds in np.arange(0.0, 4.0, gap):
+        rightwards, leftwards = person(100 + 100 * seconds, 220), person(500 - 100 * seconds, 260)
+        assert ids(tracker, seconds, rightwards, leftwards) == ["p1", "p2"]
+
+
+def test_ids_follow_the_people_not_their_order_in_the_list():
+    tracker = PersonTracker()
+    assert ids(tracker, 0.0, person(100), person(400)) == ["p1", "p2"]
+    assert ids(tracker, 0.4, person(410), person(110)) == ["p2", "p1"]
+
+
+def test_a_runner_is_followed_over_gaps_of_0_4_seconds():
+    tracker = PersonTracker()
+    for step in range(5):
+        assert ids(tracker, 0.4 * step, person(50 + 120 * step)) == ["p1"]
+
+
+def test_somebody_unseen_for_less_than_a_second_comes_back_with_the_same_id():
+    tracker = PersonTracker()
+    ids(tracker, 0.0, person(100))
+    ids(tracker, 0.4, person(140))
+    assert ids(tracker, 0.8) == []
+    assert ids(tracker, 1.2, person(220)) == ["p1"]
+
+
+def test_somebody_unseen_for_longer_gets_an_id_never_used_before():
+    tracker = PersonTracker()
+    ids(tracker, 0.0, person(100))
+    assert ids(tracker, 1.2, person(100)) == ["p2"]
+
+
+def test_somebody_far_from_everybody_is_new():
+    tracker = PersonTracker()
+    ids(tracker, 0.0, person(100))
+    assert ids(tracker, 0.4, person(400)) == ["p2"]
+
+
+def test_people_entering_and_leaving_do_not_change_the_ids_of_others():
+    tracker = PersonTracker()
+    ids(tracker, 0.0, person(100), person(400))
+    assert ids(tracker, 0.4, person(400)) == ["p2"]
+    assert ids(tracker, 0.8, person(700), person(400)) == ["p3", "p2"]
+
+
+def test_absent_joints_are_left_out_of_the_comparison():
+    tracker = PersonTracker()
+    ids(tracker, 0.0, person(100, missing=(1, 2, 3)))
+    assert ids(tracker, 0.4, person(120, missing=(11, 12, 13))) == ["p1"]
+    assert ids(tracker, 0.8, person(140)) == ["p1"]
+
+
+def test_a_person_without_any_joint_is_new_each_time_and_harms_nobody():
+    tracker = PersonTracker()
+    ids(tracker, 0.0, person(100))
+    assert ids(tracker, 0.4, person(400, missing=tuple(range(17))), person(110)) == ["p2", "p1"]
+    assert ids(tracker, 0.8, person(400, missing=tuple(range(17))), person(120)) == ["p3", "p1"]
+
+
+def test_a_jump_back_in_time_forgets_everybody():
+    tracker = PersonTracker()
+    ids(tracker, 100.0, person(100))
+    assert ids(tracker, 0.0, person(100)) == ["p2"]
+
+
+def test_a_repeated_stamp_keeps_the_ids():
+    tracker = PersonTracker()
+    ids(tracker, 1.0, person(100))
+    assert ids(tracker, 1.0, person(102)) == ["p1"]
+
+
+def test_everything_but_the_id_is_handed_on():
+    seen = person(100)
+    (named,) = PersonTracker().update(0, [seen])
+    assert named.keypoints is seen.keypoints
+    assert named.score == seen.score

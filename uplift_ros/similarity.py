@@ -1,0 +1,21 @@
+"""How alike two 2D poses are: the object keypoint similarity of COCO, with one tolerance for all joints."""
+
+import numpy as np
+
+
+def keypoint_similarity(a: np.ndarray, b: np.ndarray, size: float, tolerance: float) -> float:
+    """Mean of exp(-d^2 / 2 t^2) over the joints present in both poses; 0 where there are none.
+
+    Args:
+        a, b: (K, 2) pixels, NaN where absent.
+        size: of the person in pixels; d is the distance of two joints in such units.
+        tolerance: t, the distance at which a joint counts exp(-1/2).
+    """
+    squared = np.square((a - b) / size).sum(-1)
+    present = np.isfinite(squared)
+    return float(np.exp(-squared[present] / (2 * tolerance**2)).mean()) if present.any() else 0.0
+
+
+def person_size(bbox: np.ndarray) -> float:
+    """The longer side of a box (4,) x, y, width, height, which changes less with the pose than its area; 1 or more."""
+    return max(float(bbox[2]), float(bbox[3]), 1.0)
