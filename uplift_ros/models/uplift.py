@@ -252,7 +252,7 @@ class UpliftUpsample(nn.Module):
         return self.central_head(middle).unflatten(-1, (self.config.joints, 3))
 
     def _initialise(self) -> None:
-        """Glorot-uniform matrices (q, k, v each on its own), zero biases; positions and token N(0, 0.02) cut at 2 sd."""
+        """Glorot-uniform matrices (q, k, v each on its own), zero biases; positions, token N(0, 0.02) within 2 sd."""
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear | nn.Conv1d):
                 for matrix in module.weight.chunk(3) if name.endswith("qkv") else [module.weight]:

@@ -19,6 +19,10 @@ from uplift_ros.training.mocap import CANONICAL_CHAIN, Sequence, chain_length, l
 from uplift_ros.training.noise import DetectorNoise
 from uplift_ros.training.virtual_camera import random_views
 
+HEAD_FACTOR = 0.1
+"""On the heads' first weights and learning rate. They read a residual stream that no norm bounds, so that one step of
+Adam at full rate moves joints by decimetres; with the factor 200 steps reached 163 mm, without it 640 mm."""
+
 VARIANTS = {"n81": uplift.n81, "n351": uplift.n351, "compact": uplift.compact}
 
 
@@ -161,7 +165,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     config = replace(VARIANTS[variant](), stochastic_depth=0.0 if variant == "compact" else 0.1)
     model = UpliftUpsample(config)
-    optimiser = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.1)
+    optimiser = _optimiser(model, learning_rate)
     warm_up = min(500, steps // 10)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser,
@@ -176,7 +180,8 @@ def train(
     model.train()
     total = 0.0
     for step, windows in zip(range(first + 1, steps + 1), sampler, strict=False):
-        loss = uplift_loss(*model(windows.inputs, windows.mask), windows.targets, config)
+        central, sequence = model(windows.inputs, windows.mask)
+        loss = uplift_loss(central, sequence, windows.targets, config)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -185,7 +190,7 @@ def train(
         average.update(model)
         total += loss.item()
         if step % report_every == 0 or step == steps:
-            log.write(step=step, loss_mm=1000 * total / report_every, rate=schedule.get_last_lr()[0])
+            log.write(step=step, loss_mm=1000 * total / report_every, rate=optimiser.param_groups[0]["lr"])
             total = 0.0
             checkpoint.save(step)
             averaged = UpliftUpsample(config)
@@ -193,6 +198,17 @@ def train(
             provenance = {"data": data.name, "steps": step, "batch": batch, "rate": learning_rate, "seed": seed}
             weights.save(averaged, out / f"{variant}.safetensors", provenance)
     return model.eval()
+
+
+def _optimiser(model: UpliftUpsample, learning_rate: float) -> torch.optim.Optimizer:
+    """AdamW; decay, as in the paper, of every parameter at a tenth of the learning rate."""
+    heads = [*model.sequence_head.parameters(), *model.central_head.parameters()]
+    others = [parameter for name, parameter in model.named_parameters() if "head" not in name]
+    with torch.no_grad():
+        for parameter in heads:
+            parameter.mul_(HEAD_FACTOR)
+    groups = [{"params": others}, {"params": heads, "lr": HEAD_FACTOR * learning_rate}]
+    return torch.optim.AdamW(groups, learning_rate, weight_decay=0.1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,195 @@
+"""Streaming Uplift and Upsample: bookkeeping of frames, stamps, people and windows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from uplift_ros.camera import Camera, canonicalise
+from uplift_ros.models.uplift import UpliftUpsample, compact
+from uplift_ros.online.uplifter import StreamingUplifter
+from uplift_ros.poses import Keyframe, Person2D, ScaleSource, Source
+
+CAMERA = Camera.from_fov(1.1, 640, 480)
+FRAME = 20_000_000  # nanoseconds at 50 Hz
+START = 1_700_000_000_000_000_000
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    config = replace(compact(), temporal_width=64, temporal_blocks=2, spatial_blocks=1)
+    network = UpliftUpsample(config).eval()
+    torch.nn.init.normal_(network.sequence_head.weight, std=0.02)
+    return network
+
+
+def person(frame: int, name: str = "p1", shift: float = 0.0) -> Person2D:
+    angle = np.linspace(0, 5, 17) + 0.05 * frame
+    keypoints = np.stack([320 + shift + 60 * np.sin(angle) + frame, 240 + 90 * np.cos(1.3 * angle)], -1)
+    keypoints[0] = 320 + shift + frame, 240
+    return Person2D(name, 0.9, np.array([200, 100, 200, 300.0]), keypoints, np.full(17, 0.8))
+
+
+def keyframe(frame: int, *persons: Person2D, jitter: int = 0) -> Keyframe:
+    return Keyframe(START + frame * FRAME + jitter, "camera", 640, 480, frame, 10, persons)
+
+
+def run(model, frames, camera=CAMERA, **options):
+    uplifter = StreamingUplifter(model, **options)
+    outputs = [uplifter.push(keyframe(frame, person(frame)), camera) for frame in frames]
+    return [skeletons for output in outputs for skeletons in output.final]
+
+
+@pytest.mark.parametrize("latency", [0, 4, 13, 40])
+@pytest.mark.parametrize("stride", [4, 10, 20])
+def test_every_frame_comes_out_exactly_once_with_its_own_stamp(model, stride, latency):
+    frames = list(range(0, 121, stride))
+    final = run(model, frames, latency=latency)
+    expected = [START + frame * FRAME for frame in range(frames[-1] - latency + 1)]
+    assert [skeletons.stamp for skeletons in final] == expected
+
+
+def test_sources_tell_keyframes_from_upsampled_and_interpolated_frames(model):
+    final = run(model, [0, 4, 8], latency=0)
+    assert [skeletons.persons[0].source for skeletons in final] == [
+        Source.KEYFRAME, Source.INTERPOLATED, Source.UPSAMPLED, Source.INTERPOLATED,
+        Source.KEYFRAME, Source.INTERPOLATED, Source.UPSAMPLED, Source.INTERPOLATED,
+        Source.KEYFRAME,
+    ]  # fmt: skip
+
+
+def test_output_rate_thins_out_frames_evenly(model):
+    final = run(model, range(0, 41, 10), latency=0, output_rate=25.0)
+    assert [skeletons.stamp for skeletons in final] == [START + frame * FRAME for frame in range(0, 41, 2)]
+
+
+def test_final_poses_are_those_of_the_window_that_ends_at_the_keyframe(model):
+    """Cached tokens and stored masks give what one dense forward of the whole window gives."""
+    frames = [0, 10, 20, 24, 28, 32]
+    final = run(model, frames, latency=0)
+    people = [person(frame) for frame in frames]
+    canonical = canonicalise(CAMERA.rays(np.stack([p.keypoints for p in people])))
+    config = model.config
+    mask = torch.zeros(1, config.tokens, dtype=torch.bool)
+    poses = torch.zeros(1, config.tokens, 17, 2)
+    for frame, inputs in zip(frames, canonical.inputs, strict=True):
+        token = config.tokens - 1 - (frames[-1] - frame) // config.token_stride
+        mask[0, token] = True
+        poses[0, token] = torch.from_numpy(inputs).float()
+    with torch.no_grad():
+        newest = model(poses, mask)[1][0, -1].numpy()
+    joints = final[-1].persons[0].joints
+    np.testing.assert_allclose(joints - joints[0], (newest - newest[0]) @ canonical.rotation[-1], atol=1e-5)
+
+
+def test_jittering_stamps_are_kept_and_stay_in_order(model):
+    uplifter = StreamingUplifter(model, latency=0)
+    rng = np.random.default_rng(0)
+    stamps, final = [], []
+    for frame in range(0, 200, 4):
+        image = keyframe(frame, person(frame), jitter=int(rng.integers(-9_000_000, 9_000_000)))
+        stamps.append(image.stamp)
+        final += uplifter.push(image, CAMERA).final
+    out = [skeletons.stamp for skeletons in final]
+    assert (np.diff(out) > 0).all()
+    assert set(stamps) <= set(out)
+
+
+def test_a_camera_clock_that_drifts_does_not_lose_a_frame(model):
+    """A camera at 49.5 Hz: after 1000 of its frames the grid has slipped by 10 frames of the model."""
+    uplifter = StreamingUplifter(model, latency=0)
+    stamps = [START + round(index * 1e9 / 49.5) for index in range(0, 1000, 10)]
+    outputs = [uplifter.push(replace(keyframe(0, person(0)), stamp=stamp), CAMERA) for stamp in stamps]
+    assert all(output.live.stamp == stamp for output, stamp in zip(outputs, stamps, strict=True))
+    assert uplifter.skipped == 0
+
+
+def test_a_repeated_stamp_is_counted_and_brings_nothing(model):
+    uplifter = StreamingUplifter(model)
+    uplifter.push(keyframe(0, person(0)), CAMERA)
+    assert uplifter.push(keyframe(0, person(0)), CAMERA) is None
+    assert uplifter.skipped == 1
+
+
+@pytest.mark.parametrize("jump", [-1000, 81, 100_000])
+def test_a_jump_of_the_clock_starts_a_new_stream(model, jump):
+    uplifter = StreamingUplifter(model, latency=0)
+    for frame in (0, 10, 20):
+        uplifter.push(keyframe(frame, person(frame)), CAMERA)
+    fresh = StreamingUplifter(model, latency=0)
+    for frame in (20 + jump, 30 + jump):
+        after = uplifter.push(keyframe(frame, person(3)), CAMERA)
+        alone = fresh.push(keyframe(frame, person(3)), CAMERA)
+        assert [s.stamp for s in after.final] == [s.stamp for s in alone.final]
+        np.testing.assert_array_equal(after.live.persons[0].joints, alone.live.persons[0].joints)
+
+
+def test_frames_without_people_come_out_empty(model):
+    uplifter = StreamingUplifter(model, latency=0)
+    final = [s for frame in range(0, 41, 10) for s in uplifter.push(keyframe(frame), CAMERA).final]
+    assert len(final) == 41
+    assert all(skeletons.persons == () for skeletons in final)
+
+
+def test_people_are_out_from_their_first_to_their_last_sighting(model):
+    uplifter = StreamingUplifter(model, latency=0)
+    final = []
+    for frame in range(0, 61, 10):
+        people = [person(frame)] + ([person(frame, "p2", 150)] if 20 <= frame <= 40 else [])
+        final += uplifter.push(keyframe(frame, *people), CAMERA).final
+    present = [index for index, s in enumerate(final) if "p2" in {p.id for p in s.persons}]
+    assert present == list(range(20, 41))
+    assert all("p1" in {p.id for p in s.persons} for s in final)
+
+
+def test_people_do_not_change_each_other(model):
+    def stream(*names):
+        uplifter = StreamingUplifter(model, latency=0)
+        people = {"p1": 0.0, "p2": 150.0}
+        for frame in range(0, 41, 10):
+            out = uplifter.push(keyframe(frame, *(person(frame, n, people[n]) for n in names)), CAMERA)
+        return {p.id: p.joints for p in out.live.persons}
+
+    together = stream("p1", "p2")
+    np.testing.assert_allclose(together["p1"], stream("p1")["p1"], atol=1e-5)
+    np.testing.assert_allclose(together["p2"], stream("p2")["p2"], atol=1e-5)
+
+
+def test_absent_joints_and_an_absent_pelvis_give_no_nan(model):
+    uplifter = StreamingUplifter(model, latency=0)
+    partial, headless = person(10), person(20)
+    partial.keypoints[[3, 16]] = np.nan
+    headless.keypoints[0] = np.nan
+    for frame, someone in ((0, person(0)), (10, partial), (20, headless), (30, person(30))):
+        for skeletons in uplifter.push(keyframe(frame, someone), CAMERA).final:
+            for found in skeletons.persons:
+                assert np.isfinite(found.joints).all()
+                assert np.isfinite(found.velocity)
+
+
+def test_without_intrinsics_poses_stay_around_the_origin(model):
+    final = run(model, [0, 10], camera=None, latency=0)
+    someone = final[-1].persons[0]
+    assert someone.scale_source is ScaleSource.NONE
+    assert np.linalg.norm(someone.joints[0]) < 1.0
+
+
+def test_the_size_of_people_follows_their_stature(model):
+    small, large = (run(model, [0, 10], latency=0, person_height=height)[-1].persons[0] for height in (0.86, 1.72))
+    np.testing.assert_allclose(2 * (small.joints - small.joints[0]), large.joints - large.joints[0], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"latency": -1}, "latency"),
+        ({"latency": 41}, "latency"),
+        ({"output_rate": 0.0}, "output_rate"),
+        ({"person_height": 5.0}, "person_height"),
+    ],
+)
+def test_arguments_out_of_range_are_refused_by_name(model, options, name):
+    with pytest.raises(ValueError, match=name):
+        StreamingUplifter(model, **options)
