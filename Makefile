@@ -1,0 +1,77 @@
+# uplift_ros on any Linux with Python 3.11 or 3.12, g++, make and git: `make demo`, `make test`.
+# Everything goes into .venv, which is also the ament prefix, so that `.venv/bin/uplift` runs without sourcing anything.
+# On a robot with a ROS distribution none of this is needed: README.md, "On a robot".
+
+FITS := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
+PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
+	$$python -c '$(FITS)' 2>/dev/null && break; done; echo $$python)
+SOURCE ?= synthetic
+# Seconds of the demo. A camera would never end by itself; a video file runs to its end.
+DURATION ?= $(shell test -f "$(SOURCE)" || echo 20)
+PYTEST_ARGS ?=
+
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+# Stamps carry the hash of what they stand for: of the requirements, and of what the build compiles. Python, launch,
+# config and weights files are symbolic links into the checkout: only their names count.
+REQUIREMENTS := requirements.txt $(sort $(wildcard requirements/*.txt))
+INSTALLED := $(VENV)/.installed-$(shell cat $(REQUIREMENTS) | cksum | cut -d' ' -f1)
+BUILT := $(VENV)/.built-$(shell { cat msg/* cmake/* CMakeLists.txt package.xml; \
+	find uplift_ros config launch weights resource -type f ! -name '*.pyc' | LC_ALL=C sort; } | cksum | cut -d' ' -f1)
+
+# A ROS distribution that the shell has sourced must not mix with the wheels.
+unexport PYTHONPATH PYTHONHOME CMAKE_PREFIX_PATH LD_LIBRARY_PATH COLCON_PREFIX_PATH RMW_IMPLEMENTATION
+export AMENT_PREFIX_PATH := $(VENV)
+# Nothing leaves this machine, and two runs at a time do not hear each other.
+export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+export ROS_DOMAIN_ID := $(shell echo $$(($$PPID % 101 + 1)))
+export FASTRTPS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
+
+.PHONY: help demo test build bench lint clean
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@echo '  SOURCE=synthetic | a video file | the number of a webcam     PYTHON=python3.12     PYTEST_ARGS="-k camera"'
+
+demo: $(BUILT) ## The whole graph on SOURCE; leaves out/demo.mcap, out/demo.mp4, out/summary.json
+	$(BIN)/uplift run --source "$(SOURCE)" $(if $(DURATION),--seconds $(DURATION)) --stride adaptive --out out
+
+# The wheels re-execute an interpreter that lacks the path of their libraries, which pytest must be spared.
+test: $(BUILT) ## All tests
+	_ROS_WHEELS_BOOTSTRAP_COMPLETE=1 \
+	LD_LIBRARY_PATH=$$(echo $(VENV)/lib $(VENV)/lib/python3.*/site-packages/ros_*.libs | tr ' ' ':') \
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+build: $(BUILT) ## .venv with everything in it, messages and nodes built
+
+bench: $(BUILT) ## Speed of every part; leaves out/bench.json
+	$(BIN)/uplift bench --json out/bench.json
+
+lint: $(INSTALLED) ## Format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean: ## Back to a fresh checkout
+	rm -rf .venv build out .mypy_cache .pytest_cache .ruff_cache
+
+$(INSTALLED):
+	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "uplift_ros needs Python 3.11 or 3.12, not" \
+		"$$($(PYTHON) --version 2>&1) ($(PYTHON)); name one: make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo \
+		"$(PYTHON) comes without venv: install it, on Debian and Ubuntu the package python3-venv" >&2; exit 1; }
+	@for tool in gcc g++; do command -v $$tool >/dev/null || { echo \
+		"$$tool is missing: install it, on Debian and Ubuntu the package build-essential" >&2; exit 1; }; done
+	@test -f "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" || { echo \
+		"$(PYTHON) comes without Python.h: install it, on Debian and Ubuntu the package python3-dev" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -r requirements.txt
+	$(BIN)/pip install --no-deps -r requirements/no-deps.txt
+	@rm -f $(VENV)/.installed-* && touch $@
+
+$(BUILT): $(INSTALLED)
+	PATH=$(BIN):$$PATH CMAKE_PREFIX_PATH=$(VENV) CMAKE_BUILD_PARALLEL_LEVEL=2 MAKEFLAGS=-j2 \
+	colcon --log-base build/log build --paths . --merge-install --install-base $(VENV) --symlink-install \
+		--executor sequential --cmake-args -DPython3_EXECUTABLE=$(BIN)/python
+	@rm -f $(VENV)/.built-* && touch $@

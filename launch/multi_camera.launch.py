@@ -1,0 +1,78 @@
+"""One graph per camera, each in the namespace that is the camera's name.
+
+ros2 launch uplift_ros multi_camera.launch.py cameras:=front,rear
+ros2 launch uplift_ros multi_camera.launch.py cameras:=left,right sources:=0,2
+"""
+
+from pathlib import Path
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription, OpaqueFunction
+from launch.launch_description_sources import (
+    PythonLaunchDescriptionSource,
+    get_launch_description_from_python_launch_file,
+)
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode
+
+UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
+
+PER_CAMERA = ("namespace", "rviz")
+"""Arguments of uplift.launch.py that one graph of several cannot leave to the user."""
+
+
+def names_in(argument: str) -> list[str]:
+    """The items of a list like `front,rear`."""
+    return [name.strip() for name in argument.split(",") if name.strip()]
+
+
+def graph(name: str, record: str, source: str | None) -> GroupAction:
+    """The nodes of one camera, and the camera itself where its source is given."""
+    own = {"namespace": name, "rviz": "false", "record": f"{record}_{name}" if record else ""}
+    actions = [IncludeLaunchDescription(PythonLaunchDescriptionSource(UPLIFT), launch_arguments=own.items())]
+    if source:
+        parameters = {"source": source, "frame_id": f"{name}_optical_frame"}
+        actions.append(
+            LifecycleNode(
+                package="uplift_ros",
+                executable="camera",
+                name="camera",
+                namespace=name,
+                parameters=[LaunchConfiguration("params_file"), parameters],
+                output="screen",
+            )
+        )
+    return GroupAction(actions)
+
+
+def graphs(context: LaunchContext) -> list[GroupAction]:
+    arguments = context.launch_configurations
+    cameras = names_in(arguments["cameras"])
+    sources = names_in(arguments["sources"]) or [None] * len(cameras)
+    if not cameras or len(set(cameras)) < len(cameras):
+        raise ValueError(f"cameras must be different names like front,rear, got {arguments['cameras']!r}")
+    if len(sources) != len(cameras):
+        raise ValueError(f"sources must name one source for each of {len(cameras)} cameras, got {len(sources)}")
+    return [graph(name, arguments["record"], source) for name, source in zip(cameras, sources, strict=True)]
+
+
+def generate_launch_description() -> LaunchDescription:
+    shared = [
+        argument
+        for argument in get_launch_description_from_python_launch_file(UPLIFT).get_launch_arguments()
+        if argument.name not in PER_CAMERA
+    ]
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "cameras", description="Names of the cameras, which are their namespaces: front,rear."
+            ),
+            DeclareLaunchArgument(
+                "sources",
+                default_value="",
+                description="A webcam number, video file or synthetic per camera. Empty: images come from elsewhere.",
+            ),
+            *shared,
+            OpaqueFunction(function=graphs),
+        ]
+    )

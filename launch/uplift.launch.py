@@ -1,0 +1,143 @@
+"""Images of a camera in, skeletons out: pose_estimator, uplift, refiner and visualizer.
+
+ros2 launch uplift_ros uplift.launch.py image:=/camera/color/image_raw camera_info:=/camera/color/camera_info
+"""
+
+from pathlib import Path
+
+import yaml
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, SetEnvironmentVariable
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import LifecycleNode, Node
+
+from uplift_ros.nodes.environment import node_environment
+from uplift_ros.nodes.parameters import TABLES
+from uplift_ros.resources import share_folder
+
+NODES = ("pose_estimator", "uplift", "refiner", "visualizer")
+
+PARAMETERS = {
+    "model": ("uplift",),
+    "latency": ("uplift",),
+    "stride_slow": ("uplift",),
+    "stride_fast": ("uplift",),
+    "velocity_threshold": ("uplift",),
+    "hold_frames": ("uplift",),
+    "device": ("pose_estimator", "uplift", "refiner"),
+    "image_transport": ("pose_estimator",),
+}
+"""Launch arguments that are parameters of the same name, and the nodes that they are for."""
+
+UNLESS_EMPTY = " Empty: as in params_file."
+
+
+def parameter_argument(name: str) -> DeclareLaunchArgument:
+    parameter = next(parameter for parameter in TABLES[PARAMETERS[name][0]] if parameter.name == name)
+    description = f"{parameter.description} ({parameter.allowed})" + UNLESS_EMPTY
+    return DeclareLaunchArgument(name, default_value="", description=description)
+
+
+ARGUMENTS = [
+    DeclareLaunchArgument(
+        "stride",
+        default_value="",
+        description="Frames from one key-frame to the next: a whole number, or adaptive." + UNLESS_EMPTY,
+    ),
+    *map(parameter_argument, PARAMETERS),
+    DeclareLaunchArgument("image", default_value="image_raw", description="Topic of the images."),
+    DeclareLaunchArgument("camera_info", default_value="camera_info", description="Topic of the calibration."),
+    DeclareLaunchArgument("depth", default_value="depth", description="Topic of depth images, where there are any."),
+    DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes and relative topics."),
+    DeclareLaunchArgument(
+        "params_file",
+        default_value=str(share_folder() / "config" / "uplift.yaml"),
+        description="Parameters of all nodes; the arguments above override it.",
+    ),
+    DeclareLaunchArgument(
+        "rviz", default_value="false", choices=["true", "false"], description="Show image, markers and TF in RViz."
+    ),
+    DeclareLaunchArgument("record", default_value="", description="Bag to record the results to. Empty: none."),
+    DeclareLaunchArgument(
+        "use_sim_time", default_value="false", choices=["true", "false"], description="Take the time from /clock."
+    ),
+    DeclareLaunchArgument(
+        "respawn", default_value="false", choices=["true", "false"], description="Restart a node that has died."
+    ),
+]
+
+
+def stride_parameters(stride: str) -> dict[str, dict]:
+    """The parameters, node by node, that the argument `stride` stands for."""
+    if not stride:
+        return {}
+    if stride == "adaptive":
+        return {"uplift": {"stride_mode": "adaptive"}}
+    if not stride.isdecimal():
+        raise ValueError(f"stride must be a whole number or adaptive, got {stride!r}")
+    return {
+        "pose_estimator": {"stride": int(stride)},
+        "uplift": {"stride_mode": "fixed", "stride": int(stride)},
+    }
+
+
+def chosen_parameters(arguments: dict[str, str]) -> dict[str, dict]:
+    """The parameters, node by node, that were given as launch arguments."""
+    chosen = {node: {"use_sim_time": arguments["use_sim_time"] == "true"} for node in NODES}
+    for node, parameters in stride_parameters(arguments["stride"]).items():
+        chosen[node] |= parameters
+    for name, nodes in PARAMETERS.items():
+        if arguments[name]:
+            for node in nodes:
+                chosen[node][name] = yaml.safe_load(arguments[name])
+    return chosen
+
+
+def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The processes; a function of the context because only arguments that were given become parameters."""
+    arguments = context.launch_configurations
+    chosen = chosen_parameters(arguments)
+    remappings = [
+        (name, arguments[argument])
+        for name, argument in (("image_raw", "image"), ("camera_info", "camera_info"), ("depth", "depth"))
+    ]
+    remappings.append(("image_raw/compressed", f"{arguments['image']}/compressed"))
+    processes: list[LaunchDescriptionEntity] = [
+        LifecycleNode(
+            package="uplift_ros",
+            executable=node,
+            name=node,
+            namespace=arguments["namespace"],
+            parameters=[arguments["params_file"], chosen[node]],
+            remappings=remappings,
+            respawn=arguments["respawn"] == "true",
+            respawn_delay=2.0,
+            output="screen",
+        )
+        for node in NODES
+    ]
+    if arguments["rviz"] == "true":
+        configuration = str(share_folder() / "config" / "uplift.rviz")
+        simulated = {"use_sim_time": arguments["use_sim_time"] == "true"}
+        processes.append(
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                arguments=["-d", configuration],
+                namespace=arguments["namespace"],
+                parameters=[simulated],
+            )
+        )
+    if arguments["record"]:
+        recorder = PythonLaunchDescriptionSource(str(Path(__file__).with_name("record.launch.py")))
+        processes.append(IncludeLaunchDescription(recorder, launch_arguments={"bag": arguments["record"]}.items()))
+    return processes
+
+
+def generate_launch_description() -> LaunchDescription:
+    profiles = [
+        SetEnvironmentVariable(variable, value)
+        for variable, value in node_environment().items()
+        if variable.endswith("_DEFAULT_PROFILES_FILE")
+    ]
+    return LaunchDescription([*ARGUMENTS, *profiles, OpaqueFunction(function=start)])

@@ -1,0 +1,51 @@
+"""The part that needs no ROS, for pip; on a robot colcon builds the whole package from CMakeLists.txt instead.
+
+Name, version and licence are read from package.xml, so that they are said once.
+"""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+package = ElementTree.parse(ROOT / "package.xml").getroot()  # noqa: S314 - our own file
+
+
+def shared_files() -> list[tuple[str, list[str]]]:
+    """The files below share/uplift_ros, folder by folder, where `uplift_ros.resources` looks for them."""
+    folders: dict[str, list[str]] = {}
+    for top in ("config", "launch", "msg", "weights"):
+        for path in sorted((ROOT / top).rglob("*")):
+            if path.is_file():
+                relative = path.relative_to(ROOT)
+                folders.setdefault(f"share/uplift_ros/{relative.parent}", []).append(str(relative))
+    return list(folders.items())
+
+
+setup(
+    name=package.findtext("name"),
+    version=package.findtext("version"),
+    license=package.findtext("license"),
+    description=" ".join(package.findtext("description").split()),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    packages=find_packages(include=["uplift_ros", "uplift_ros.*"]),
+    data_files=shared_files(),
+    entry_points={"console_scripts": ["uplift = uplift_ros.cli:main"]},
+    python_requires=">=3.10",
+    # Ranges; what was tested together is pinned in requirements.txt.
+    install_requires=[
+        "matplotlib>=3.5",
+        "numpy>=1.22",
+        "opencv-python-headless>=4.5",
+        "pyyaml>=5.4",
+        "rich>=12",
+        "rosbags>=0.10.4",
+        "safetensors>=0.4",
+        "scipy>=1.8",
+        "torch>=2.1",
+        "tqdm>=4.60",
+    ],
+    extras_require={"mediapipe": ["mediapipe>=0.10.9,<=0.10.14"], "onnx": ["onnxruntime>=1.16"]},
+)
