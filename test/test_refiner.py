@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from uplift_ros.models.synsp import SynSP, SynSPConfig
-from uplift_ros.online.refiner import MAX_DELAY, METHODS, TENSION_SCALE, StreamingRefiner
+from uplift_ros.online.refiner import MAX_DELAY, METHODS, TENSION_SCALE, StreamingRefiner, refine_sequence
 from uplift_ros.online.swaa import average_windows, pad_front, sliding_windows
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 
@@ -95,6 +95,18 @@ def test_synsp_gives_the_sliding_window_average_of_the_network(model, delay):
     expected = average_windows(network[:, 7 - delay :])[delay:]
     refined = joints_of(refine(StreamingRefiner("synsp", delay, model), frames_of({"p1": poses})))
     np.testing.assert_allclose(refined - refined[:, :1], expected - expected[:, :1], atol=1e-5)
+
+
+def test_a_whole_sequence_has_the_full_average_at_every_frame(model):
+    poses = motion(20)
+    whole = refine_sequence(model, poses)
+    streamed = joints_of(refine(StreamingRefiner("synsp", 7, model), frames_of({"p1": poses})))
+    # Away from the ends the two are one; a stream has no windows that begin before it, and pads instead.
+    np.testing.assert_allclose(whole[7:13], (streamed - streamed[:, :1])[7:13], atol=1e-5)
+
+
+def test_a_sequence_shorter_than_a_window_is_refined_whole(model):
+    assert refine_sequence(model, motion(3)).shape == (3, 17, 3)
 
 
 @pytest.mark.parametrize("sizes", [(), (1,) * 40, (3, 1, 17, 2), (20, 20)])

@@ -9,7 +9,7 @@ import torch
 
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.online.filters import OneEuro, PassThrough, SavitzkyGolay, Smoother
-from uplift_ros.online.swaa import StreamingAverage
+from uplift_ros.online.swaa import StreamingAverage, average_windows, sliding_windows
 from uplift_ros.poses import Person3D, SkeletonFrame
 from uplift_ros.skeleton import H36M17
 
@@ -173,10 +173,7 @@ class StreamingRefiner:
         if self.model is None:
             poses = windows[:, -1]
             return np.concatenate([poses, np.zeros_like(poses[..., :1])], -1)
-        with torch.inference_mode():
-            output = self.model(torch.from_numpy(windows).flatten(2).to(self.model.dct))
-            joints = output.final.unflatten(-1, (len(H36M17), 3))
-            return torch.cat([joints, output.tension.unsqueeze(-1)], -1).cpu().double().numpy()
+        return _predict(self.model, windows)
 
     def _advance(self, step: _Step, estimates: Iterator[np.ndarray]) -> list[SkeletonFrame]:
         """Hand the frame's estimates to its tracks and give out what became ready."""
@@ -191,6 +188,29 @@ class StreamingRefiner:
     def _release(self, keep: int = 0) -> list[SkeletonFrame]:
         """Give out the oldest frames until `keep` are held."""
         return [_refined(self._held.popleft()) for _ in range(len(self._held) - keep)]
+
+
+def refine_sequence(model: SynSP, poses: np.ndarray) -> np.ndarray:
+    """Refine a whole sequence as the paper does: every window once, full sliding-window average, no delay.
+
+    Args:
+        model: in evaluation mode.
+        poses: (N, 17, 3) metres; the pelvis is taken off.
+
+    Returns:
+        (N, 17, 3) root-relative.
+    """
+    windows = sliding_windows(poses - poses[:, :1], model.config.window)
+    refined = average_windows(_predict(model, windows)[..., :3])[-len(poses) :]
+    return refined - refined[:, :1]
+
+
+def _predict(model: SynSP, windows: np.ndarray) -> np.ndarray:
+    """Root-relative windows (K, T, 17, 3) to refined joints and their tension, (K, T, 17, 4) metres."""
+    with torch.inference_mode():
+        output = model(torch.tensor(windows).flatten(2).to(model.dct))
+        joints = output.final.unflatten(-1, windows.shape[2:])
+        return torch.cat([joints, output.tension.unsqueeze(-1)], -1).cpu().double().numpy()
 
 
 def _refined(step: _Step) -> SkeletonFrame:

@@ -66,3 +66,12 @@ def motion_class(name: str) -> str:
     """Coarse motion class of a sequence, from the take's folder: 'cmu/salsa/10#2' gives 'salsa'."""
     parts = name.split("#")[0].split("/")
     return parts[-2] if len(parts) > 1 else parts[0]
+
+
+def class_balanced(sequences: list[Sequence]) -> np.ndarray:
+    """(S,) probability of drawing each sequence: a class has the square root of its share, so that none rules."""
+    frames = np.array([len(sequence.joints) for sequence in sequences], float)
+    classes = np.array([motion_class(sequence.name) for sequence in sequences])
+    per_class = {name: frames[classes == name].sum() for name in set(classes)}
+    probability = frames * np.array([per_class[name] ** -0.5 for name in classes])
+    return probability / probability.sum()

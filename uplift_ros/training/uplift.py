@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from uplift_ros.models import uplift, weights
 from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
 from uplift_ros.skeleton import H36M17
 from uplift_ros.training.loop import Checkpoint, ExponentialAverage, TrainingLog
-from uplift_ros.training.mocap import CANONICAL_CHAIN, Sequence, chain_length, load_npz, motion_class
+from uplift_ros.training.mocap import CANONICAL_CHAIN, Sequence, chain_length, class_balanced, load_npz
 from uplift_ros.training.noise import DetectorNoise
 from uplift_ros.training.virtual_camera import random_views
 
@@ -41,12 +42,7 @@ class WindowSampler:
     def __init__(self, sequences: list[Sequence], config: UpliftConfig, batch: int, rng: np.random.Generator) -> None:
         self.sequences, self.config, self.batch, self.rng = sequences, config, batch, rng
         self.noise = DetectorNoise()
-        frames = np.array([len(sequence.joints) for sequence in sequences], float)
-        classes = np.array([motion_class(sequence.name) for sequence in sequences])
-        # A class is drawn by the square root of its share, so that salsa (a third of all frames) does not rule.
-        per_class = {name: frames[classes == name].sum() for name in set(classes)}
-        self.probability = frames * np.array([per_class[name] ** -0.5 for name in classes])
-        self.probability /= self.probability.sum()
+        self.probability = class_balanced(sequences)
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
@@ -207,7 +203,7 @@ def _optimiser(model: UpliftUpsample, learning_rate: float) -> torch.optim.Optim
     with torch.no_grad():
         for parameter in heads:
             parameter.mul_(HEAD_FACTOR)
-    groups = [{"params": others}, {"params": heads, "lr": HEAD_FACTOR * learning_rate}]
+    groups: list[dict[str, Any]] = [{"params": others}, {"params": heads, "lr": HEAD_FACTOR * learning_rate}]
     return torch.optim.AdamW(groups, learning_rate, weight_decay=0.1)
 
 

@@ -1,0 +1,74 @@
+"""Errors that 3D estimates make, put on true motion: jitter, slow drift, and interpolation between key-frames.
+
+An error is drawn once per clip and then seen by all of its windows, as in a stream (SynSP's own synthetic data draw
+anew for every window, so that averaging windows averages the noise away).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import make_interp_spline
+from scipy.signal import lfilter
+
+KEYFRAME_INTERVALS = (4, 10, 20)
+"""Frames at 50 Hz, as the uplifting network's input strides."""
+
+
+@dataclass(frozen=True)
+class PoseNoise:
+    """Parameters.
+
+    Args:
+        width: metres, the largest full width of the error of a coordinate; every clip has its own up to this. SynSP's
+            synthetic data have 0.1 to 0.115.
+        correlation: frames, shortest and longest time constant of drift.
+        interpolated: share of clips that are known at key-frames alone and interpolated between them.
+    """
+
+    width: float = 0.12
+    correlation: tuple[float, float] = (2.0, 50.0)
+    interpolated: float = 0.3
+
+    def apply(self, rng: np.random.Generator, poses: np.ndarray) -> np.ndarray:
+        """Disturb root-relative poses (B, L, 17, 3), metres; the root itself stays.
+
+        Interpolation holds at least `margin` frames away from both ends of a clip.
+        """
+        clips = len(poses)
+        jitter = rng.uniform(-0.5, 0.5, poses.shape)
+        drift = _drift(rng, poses.shape, self.correlation)
+        share = rng.random((clips, 1, 1, 1))
+        width = self.width * rng.random((clips, 1, 1, 1))
+        noise = width * (np.sqrt(share) * jitter + np.sqrt(1 - share) * drift)
+        noise[:, :, 0] = 0.0
+        noisy = poses + noise
+        for clip in np.flatnonzero(rng.random(clips) < self.interpolated):
+            # What is left of the jitter between key-frames is small: a network fills them in, not a detector.
+            noisy[clip] = _through_keyframes(rng, noisy[clip]) + 0.1 * rng.random() * noise[clip]
+        return noisy
+
+    @property
+    def margin(self) -> int:
+        """Frames at both ends of a clip that interpolation may spoil."""
+        return 2 * max(KEYFRAME_INTERVALS)
+
+
+def _drift(rng: np.random.Generator, shape: tuple[int, ...], correlation: tuple[float, float]) -> np.ndarray:
+    """First-order low-pass noise (B, L, ...) with a time constant per clip, as strong as jitter of full width 1."""
+    noise = rng.normal(0, np.sqrt(1 / 12), shape)
+    shortest, longest = np.log(correlation)
+    constants = np.exp(rng.uniform(shortest, longest, shape[0]))
+    for clip, constant in zip(noise, constants, strict=True):
+        keep = np.exp(-1 / constant)
+        clip[1:] *= np.sqrt(1 - keep**2)
+        clip[:] = lfilter([1.0], [1.0, -keep], clip, axis=0)
+    return noise
+
+
+def _through_keyframes(rng: np.random.Generator, clip: np.ndarray) -> np.ndarray:
+    """A clip (L, ...) known at every k-th frame alone: linear or cubic in between."""
+    interval = rng.choice(KEYFRAME_INTERVALS)
+    keyframes = np.arange(rng.integers(interval), len(clip), interval)
+    degree = min(int(rng.choice((1, 3))), len(keyframes) - 1)
+    spline = make_interp_spline(keyframes, clip[keyframes], k=degree)
+    return spline(np.clip(np.arange(len(clip)), keyframes[0], keyframes[-1]))
