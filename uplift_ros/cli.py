@@ -1,2 +1,40 @@
-def main():
-    print("hi")
+"""The `uplift` command. Each subcommand is a module with `add_arguments(parser)` and `main(args) -> exit code`."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "run": ("uplift_ros.nodes.run", "camera to skeletons, each node its own process, without launch_ros"),
+    "record": ("uplift_ros.bags.record", "topics into a bag, without rosbag2"),
+    "play": ("uplift_ros.bags.play", "a bag onto topics, without rosbag2"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = argparse.ArgumentParser(prog="uplift", description="Smooth 3D human skeletons from few 2D detections.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    modules = {}
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary)
+        if name in arguments[:1]:  # the others stay unloaded: they would bring ROS or torch
+            modules[name] = _load(parser, module)
+            command.description = modules[name].__doc__
+            modules[name].add_arguments(command)
+    args = parser.parse_args(arguments)
+    try:
+        return modules[args.command].main(args)
+    except (ValueError, OSError) as error:
+        print(f"uplift {args.command}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"uplift {args.command}: interrupted", file=sys.stderr)
+    return 1
+
+
+def _load(parser: argparse.ArgumentParser, module: str):
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        parser.exit(1, f"uplift: {error.name or module} is not installed here: {error}\n")

@@ -7,11 +7,13 @@ import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -84,7 +86,7 @@ class UpliftNode(LifecycleNode):
 
     # For the hooks and callbacks of a node
 
-    def parameter(self, name: str):
+    def parameter(self, name: str) -> Any:
         """The parameter's present value, in the type of its table."""
         return self._settings[name]
 
@@ -94,15 +96,19 @@ class UpliftNode(LifecycleNode):
         self._advertised.append(publisher)
         return publisher
 
-    def subscribe(self, message_type: type, topic: str, callback: Callable, qos: QoSProfile) -> None:
+    def subscribe(self, message_type: type, topic: str, callback: Callable, qos: QoSProfile, raw: bool = False) -> None:
+        """Call back with every message; with its serialised bytes where `raw`."""
         options = QoSOverridingOptions.with_default_policies()
-        guarded = self._guarded(callback)
-        subscription = self.create_subscription(message_type, topic, guarded, qos, qos_overriding_options=options)
+        guarded = self.guarded(callback)
+        subscription = self.create_subscription(
+            message_type, topic, guarded, qos, qos_overriding_options=options, raw=raw
+        )
         self._subscribed.append(subscription)
 
-    def every(self, seconds: float, callback: Callable[[], None]) -> None:
+    def every(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back periodically, in real time also where the ROS clock is simulated."""
-        self._repeated.append(self.create_timer(seconds, self._guarded(callback), clock=self._steady_clock))
+        self._repeated.append(self.create_timer(seconds, self.guarded(callback), clock=self._steady_clock))
+        return self._repeated[-1]
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to a counter shown in diagnostics."""
@@ -113,15 +119,15 @@ class UpliftNode(LifecycleNode):
         self._ticks[name] += 1
 
     @contextlib.contextmanager
-    def timed(self) -> Iterator[None]:
-        """Time the node's work on one message; diagnostics show the mean of the last 50 as processing_ms."""
+    def timed(self, frames: int = 1) -> Iterator[None]:
+        """Time the node's work on a number of frames; diagnostics show the mean of the last 50 as processing_ms."""
         start = time.perf_counter()
         yield
-        self._processing.append((time.perf_counter() - start) * 1e3)
+        self._processing.append((time.perf_counter() - start) * 1e3 / frames)
 
     @property
     def processing_ms(self) -> float:
-        """Mean time of the last 50 `timed` blocks in milliseconds, 0 before the first."""
+        """Milliseconds per frame, mean of the last 50 `timed` blocks; 0 before the first."""
         return sum(self._processing) / len(self._processing) if self._processing else 0.0
 
     def report(self, kind: str, message: str, error: bool = False) -> None:
@@ -138,10 +144,15 @@ class UpliftNode(LifecycleNode):
             else:
                 self.get_logger().warning(message)
 
-    def finish(self) -> None:
-        """End the process as done; may be called from any thread."""
+    def wait_until_sent(self) -> None:
+        """Wait until what was published reliably has arrived, or for a second."""
+        for publisher in self._advertised:
+            publisher.wait_for_all_acked(Duration(seconds=1))
+
+    def finish(self, exit_code: int = 0) -> None:
+        """End the process; may be called from any thread."""
         if not self.finished.done():
-            self.finished.set_result(None)
+            self.finished.set_result(exit_code)
 
     # Lifecycle
 
@@ -206,14 +217,14 @@ class UpliftNode(LifecycleNode):
 
     # Everything that fails in a callback ends here
 
-    def _guarded(self, callback: Callable) -> Callable:
+    def guarded(self, callback: Callable) -> Callable:
         def guarded(*arguments) -> None:
             try:
                 callback(*arguments)
-            except EXPECTED_ERRORS as error:
-                self.report("rejected", _explain(error))
             except Exception as error:
-                self.report("errors", f"{callback.__name__}: {_explain(error)}", error=True)
+                expected = isinstance(error, EXPECTED_ERRORS)
+                if self.context.ok():  # what fails because the process is ending is no problem
+                    self.report("rejected" if expected else "errors", _explain(error), error=not expected)
 
         return guarded
 
@@ -244,6 +255,10 @@ class UpliftNode(LifecycleNode):
             "processing_ms": f"{self.processing_ms:.2f}",
             **rates,
             **self._counters,
+            **{
+                f"subscribers of {publisher.topic_name}": publisher.get_subscription_count()
+                for publisher in self._advertised
+            },
             "last_error": self.last_error,
         }
         status = DiagnosticStatus(
@@ -286,7 +301,7 @@ def main(node_type: Callable[[], UpliftNode], arguments: list[str] | None = None
     """Run a node until it finishes or a signal ends it.
 
     Returns:
-        0, or 1 where it could not start; the reason is one line on stderr.
+        The node's exit code, 0 after a signal, or 1 where it could not start; the reason is one line on stderr.
     """
     try:
         rclpy.init(args=arguments)
@@ -297,14 +312,13 @@ def main(node_type: Callable[[], UpliftNode], arguments: list[str] | None = None
         return 1
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    started = True
     with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-        started = not node.parameter("autostart") or node.start()
-        if started:
-            executor.spin_until_future_complete(node.finished)
+        if node.parameter("autostart") and not node.start():
+            node.finish(exit_code=1)
+        executor.spin_until_future_complete(node.finished)
     for interruption in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not tear the tidying apart
         signal.signal(interruption, signal.SIG_IGN)
     node.stop()
     node.destroy_node()
     rclpy.try_shutdown()
-    return 0 if started else 1
+    return node.finished.result() or 0

@@ -8,6 +8,11 @@ def images() -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
+def compressed_images() -> QoSProfile:
+    """Small enough to be sent again where one got lost, so that recordings have them all."""
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
+
+
 def camera_info() -> QoSProfile:
     """For subscribers: best effort receives from every camera driver."""
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)

@@ -1,0 +1,120 @@
+"""Real node processes over real DDS, on a domain of this test run's own."""
+
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+pytest.importorskip("uplift_ros.msg", reason="needs the built messages")
+
+import rclpy
+import torch
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.executors import SingleThreadedExecutor
+
+from uplift_ros.models import weights
+from uplift_ros.models.synsp import SynSP, SynSPConfig
+from uplift_ros.models.uplift import UpliftUpsample, compact
+from uplift_ros.nodes import qos
+from uplift_ros.nodes.environment import node_environment
+from uplift_ros.nodes.parameters import yaml_value
+from uplift_ros.nodes.process import Process, stop
+from uplift_ros.resources import share_folder
+
+TIMEOUT = 30.0
+EXECUTABLES = share_folder().parent.parent / "lib" / "uplift_ros"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ros():
+    """ROS on a domain that no other run on this machine uses at the same time."""
+    os.environ.update(node_environment() | {"ROS_DOMAIN_ID": str(101 + os.getpid() % 120)})
+    rclpy.init(args=[])
+    yield
+    rclpy.try_shutdown()
+
+
+class Observer:
+    """A node of the test's own, spun only while a condition is awaited."""
+
+    def __init__(self) -> None:
+        self.node = rclpy.create_node("observer")
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.node)
+
+    def wait_for(self, condition: Callable[[], object], timeout: float = TIMEOUT) -> None:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, f"waited {timeout} s in vain"
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def collect(self, message_type: type, topic: str, profile=None) -> list:
+        """A list that grows with every message."""
+        messages: list = []
+        self.node.create_subscription(message_type, topic, messages.append, profile or qos.poses())
+        return messages
+
+    def call(self, service_type: type, name: str, request):
+        client = self.node.create_client(service_type, name)
+        self.wait_for(client.service_is_ready)
+        answer = client.call_async(request)
+        self.executor.spin_until_future_complete(answer, timeout_sec=TIMEOUT)
+        self.node.destroy_client(client)
+        assert answer.done(), f"no answer from {name}"
+        return answer.result()
+
+    def state(self, node: str) -> str:
+        return self.call(GetState, f"{node}/get_state", GetState.Request()).current_state.label
+
+    def change_state(self, node: str, transition: str) -> bool:
+        request = ChangeState.Request(transition=Transition(label=transition))
+        return self.call(ChangeState, f"{node}/change_state", request).success
+
+    def set_parameter(self, node: str, name: str, value):
+        """The SetParametersResult."""
+        request = SetParameters.Request(parameters=[rclpy.Parameter(name, value=value).to_parameter_msg()])
+        return self.call(SetParameters, f"{node}/set_parameters", request).results[0]
+
+    def integer_parameter(self, node: str, name: str) -> int:
+        answer = self.call(GetParameters, f"{node}/get_parameters", GetParameters.Request(names=[name]))
+        return answer.values[0].integer_value
+
+
+@pytest.fixture
+def observer():
+    observer = Observer()
+    yield observer
+    observer.executor.shutdown()
+    observer.node.destroy_node()
+
+
+@pytest.fixture
+def start():
+    """Start a node's executable with parameters: start("camera", source="synthetic"). Stopped at the end, cleanly."""
+    processes = []
+
+    def start(node: str, **parameters) -> Process:
+        arguments = [str(EXECUTABLES / node), "--ros-args"]
+        for name, value in parameters.items():
+            arguments += ["-p", f"{name}:={yaml_value(value)}"]
+        processes.append(Process(node, arguments, os.environ, lambda *_: None))
+        return processes[-1]
+
+    yield start
+    for process in stop(processes):
+        pytest.fail(f"{process.name} ended with {process.exit_code}: {process.last_lines}")
+
+
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory) -> dict[str, str]:
+    """Paths of untrained networks by node: what flows through the graph does not depend on how good they are."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("weights")
+    models = {"uplift": UpliftUpsample(compact()), "refiner": SynSP(SynSPConfig())}
+    for name, model in models.items():
+        weights.save(model, folder / f"{name}.safetensors", {})
+    return {name: str(folder / f"{name}.safetensors") for name in models}

@@ -1,0 +1,112 @@
+import signal
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+
+from uplift_ros.nodes.process import Process
+
+
+@pytest.fixture
+def refiner(start):
+    """A node that needs no weights and no camera."""
+
+    def start_refiner(**parameters) -> Process:
+        return start("refiner", method="none", **parameters)
+
+    return start_refiner
+
+
+def wait_for_end(observer, process: Process) -> None:
+    observer.wait_for(lambda: process.exit_code is not None)
+
+
+def test_a_node_activates_itself(refiner, observer):
+    refiner()
+    observer.wait_for(lambda: observer.state("refiner") == "active")
+
+
+def test_a_node_goes_up_and_down_by_services(refiner, observer):
+    refiner(autostart=False)
+    states = [observer.state("refiner")]
+    for transition in ("configure", "activate", "deactivate", "activate", "deactivate", "cleanup", "configure"):
+        assert observer.change_state("refiner", transition), transition
+        states.append(observer.state("refiner"))
+    assert states == [
+        "unconfigured",
+        "inactive",
+        "active",
+        "inactive",
+        "active",
+        "inactive",
+        "unconfigured",
+        "inactive",
+    ]
+
+
+def test_a_node_subscribes_only_while_active(refiner, observer):
+    refiner(autostart=False)
+    observer.change_state("refiner", "configure")
+    assert observer.node.count_subscribers("skeletons/raw") == 0
+    observer.change_state("refiner", "activate")
+    observer.wait_for(lambda: observer.node.count_subscribers("skeletons/raw") == 1)
+    observer.change_state("refiner", "deactivate")
+    observer.wait_for(lambda: observer.node.count_subscribers("skeletons/raw") == 0)
+
+
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_node_with_exit_code_0(refiner, observer, interruption):
+    process = refiner()
+    observer.wait_for(lambda: observer.state("refiner") == "active")
+    process.send(interruption)
+    wait_for_end(observer, process)
+    assert (process.exit_code, process.last_lines) == (0, "")
+
+
+def test_a_node_that_cannot_configure_ends_with_one_line(start, observer):
+    process = start("refiner", model="no_such_weights")
+    wait_for_end(observer, process)
+    assert process.exit_code == 1
+    assert "cannot configure: model: no weights 'no_such_weights'" in process.last_lines
+    assert len(process.last_lines.splitlines()) == 1
+
+
+def test_a_node_that_cannot_configure_by_service_stays_and_may_be_asked_again(start, observer):
+    process = start("refiner", model="no_such_weights", autostart=False)
+    for _ in range(2):
+        assert not observer.change_state("refiner", "configure")
+        assert observer.state("refiner") == "unconfigured"
+    assert process.exit_code is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("delay", 8, "Parameter delay out of range"),
+        ("delay", "long", "parameter delay must be an integer from 0 to 7, got 'long'"),
+        ("method", "kalman", "parameter method must be one of synsp, one_euro, savgol, none, got 'kalman'"),
+    ],
+)
+def test_a_node_with_a_wrong_parameter_ends_with_one_line(start, observer, name, value, reason):
+    process = start("refiner", **{name: value})
+    wait_for_end(observer, process)
+    assert process.exit_code == 1
+    assert reason in process.last_lines
+    assert len(process.last_lines.splitlines()) == 1
+
+
+def test_a_static_parameter_is_not_changed_while_running(refiner, observer):
+    refiner(delay=3)
+    result = observer.set_parameter("refiner", "delay", 5)
+    assert not result.successful
+    assert "read-only parameter: delay" in result.reason
+    assert observer.integer_parameter("refiner", "delay") == 3
+
+
+def test_diagnostics_tell_state_and_health(refiner, observer):
+    refiner()
+    diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
+    observer.wait_for(lambda: diagnostics)
+    [status] = diagnostics[-1].status
+    values = {pair.key: pair.value for pair in status.values}
+    assert (status.name, status.level, values["state"]) == ("/refiner", b"\x00", "active")
+    assert "processing_ms" in values

@@ -1,0 +1,126 @@
+"""Publishes a webcam, a video file, or the synthetic person with the true skeleton, paced by the frames' own times."""
+
+import math
+import threading
+import time
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from uplift_ros.msg import Skeletons
+from uplift_ros.nodes import base, convert, qos
+from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.sources import SourceFrame, open_source
+
+NANOSECONDS = 1_000_000_000
+MAX_LAG = NANOSECONDS // 2
+"""Nanoseconds behind schedule from which on the source stumbles instead of catching up."""
+
+JPEG_QUALITY = 90
+
+
+class CameraNode(base.UpliftNode):
+    """A thread films, so that rendering or decoding the next image never delays the executor, and the other way."""
+
+    def __init__(self) -> None:
+        super().__init__("camera")
+        self._stopped = threading.Event()
+
+    def configure(self) -> None:
+        self._source = open_source(
+            self.parameter("source"),
+            fps=self.parameter("fps"),
+            loop=self.parameter("loop"),
+            width=self.parameter("width"),
+            height=self.parameter("height"),
+            horizontal_fov=self.parameter("horizontal_fov"),
+        )
+        self._images = self.advertise(Image, "image_raw", qos.images())
+        self._compressed = self.advertise(CompressedImage, "image_raw/compressed", qos.compressed_images())
+        self._infos = self.advertise(CameraInfo, "camera_info", qos.poses())
+        if self.parameter("source") == "synthetic":
+            self._truth = self.advertise(Skeletons, "ground_truth", qos.poses())
+
+    def activate(self) -> None:
+        self._stopped.clear()
+        self._filming = threading.Thread(target=self.guarded(self._film), name="film")
+        self._filming.start()
+
+    def deactivate(self) -> None:
+        self._stopped.set()
+        self._filming.join()
+
+    def cleanup(self) -> None:
+        self._source.close()
+
+    def _film(self) -> None:
+        """Publish every frame at its time; the end of the source, or a failure, ends the process."""
+        exit_code = 1
+        try:
+            self._publish_frames()
+            self.wait_until_sent()
+            exit_code = 0
+        finally:
+            if not self._stopped.is_set():
+                self.finish(exit_code)
+
+    def _publish_frames(self) -> None:
+        end = self.parameter("duration") * NANOSECONDS or math.inf
+        begin = stamp = None
+        for frame in self._source.frames():
+            if begin is None or stamp is None:
+                begin, stamp = time.monotonic_ns(), self.get_clock().now().nanoseconds
+            lag = time.monotonic_ns() - begin - frame.time
+            if lag > MAX_LAG:
+                self.report("stumbled", f"source {self.parameter('source')} cannot keep up: {lag / 1e6:.0f} ms late")
+                begin, stamp = begin + lag, stamp + lag
+            if frame.time >= end or self._stopped.wait(max(0, -lag) / NANOSECONDS):
+                return
+            self._publish(frame, stamp + frame.time)
+
+    def _publish(self, frame: SourceFrame, stamp: int) -> None:
+        header = convert.header(stamp, self.parameter("frame_id"))
+        height, width = frame.image.shape[:2]
+        self._infos.publish(convert.camera_to_msg(self._source.camera, stamp, header.frame_id))
+        self._images.publish(
+            Image(
+                header=header,
+                height=height,
+                width=width,
+                encoding="rgb8",
+                step=3 * width,
+                data=frame.image.tobytes(),
+            )
+        )
+        if frame.truth is not None:
+            self._truth.publish(convert.skeletons_to_msg(true_skeleton(frame.truth, stamp, header.frame_id)))
+        if self._compressed.get_subscription_count():
+            quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+            _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR), quality)
+            self._compressed.publish(
+                CompressedImage(header=header, format="rgb8; jpeg compressed bgr8", data=jpeg.tobytes())
+            )
+        self.tick("camera_hz")
+
+
+def true_skeleton(joints: np.ndarray, stamp: int, frame_id: str) -> SkeletonFrame:
+    """The synthetic person's joints, (17, 3) metres in the optical frame, as a frame; its velocity is not known."""
+    person = Person3D(
+        id="truth",
+        score=1.0,
+        source=Source.KEYFRAME,
+        scale_source=ScaleSource.DEPTH,
+        joints=joints,
+        scores=np.ones(len(joints)),
+        velocity=math.nan,
+    )
+    return SkeletonFrame(stamp, frame_id, (person,))
+
+
+def main() -> int:
+    return base.main(CameraNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

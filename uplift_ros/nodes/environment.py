@@ -1,0 +1,19 @@
+"""The environment that node processes are started in."""
+
+import os
+from collections.abc import Mapping
+
+from uplift_ros.resources import share_folder
+
+FAST_DDS_2 = ("humble", "iron", "jazzy")
+"""Distributions whose Fast DDS knows only the old name of the profile variable; newer ones warn about it."""
+
+
+def node_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The given environment, completed: our Fast DDS profile and discovery on this machine, unless the user chose."""
+    completed = dict(environment)
+    completed.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    if not {"FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"} & set(environment):
+        variable = "FASTRTPS" if environment.get("ROS_DISTRO") in FAST_DDS_2 else "FASTDDS"
+        completed[f"{variable}_DEFAULT_PROFILES_FILE"] = str(share_folder() / "config" / "fastdds.xml")
+    return completed

@@ -1,0 +1,63 @@
+"""The pose estimator as the uplift node sees it: its stride, set through its parameter service, and its figures."""
+
+from collections.abc import Iterable
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rcl_interfaces.srv import SetParameters
+from rclpy.client import Client
+from rclpy.parameter import Parameter
+from rclpy.task import Future
+
+from uplift_ros.nodes.base import UpliftNode
+
+PATIENCE = 50
+"""Key-frames to wait for an answer before asking anew: the estimator was restarted."""
+
+
+class EstimatorStride:
+    """Asks the estimator for a stride, without ever waiting for its answer.
+
+    Args:
+        node: asks and reports what goes wrong.
+        estimator: name of the estimator's node, relative to the namespace of `node`.
+    """
+
+    def __init__(self, node: UpliftNode, estimator: str) -> None:
+        self._node = node
+        self._client: Client = node.create_client(SetParameters, f"{estimator}/set_parameters")
+        self._answer: Future | None = None
+        self._asked = 0
+
+    def ask(self, stride: int) -> None:
+        """Ask once; while an answer is due, do nothing. To be called again until key-frames show the stride."""
+        self._asked += 1
+        if self._answer is not None and self._asked < PATIENCE:
+            return
+        if not self._client.service_is_ready():
+            self._node.report("no_estimator", f"cannot set the stride: no service {self._client.srv_name}")
+            return
+        self._asked = 0
+        change = Parameter("stride", Parameter.Type.INTEGER, stride).to_parameter_msg()
+        self._answer = self._client.call_async(SetParameters.Request(parameters=[change]))
+        self._answer.add_done_callback(self._check)
+
+    def close(self) -> None:
+        self._node.destroy_client(self._client)
+
+    def _check(self, answer: Future) -> None:
+        self._answer = None
+        response = answer.result()
+        for result in response.results if response else []:
+            if not result.successful:
+                self._node.report("stride_refused", f"the estimator refuses the stride: {result.reason}")
+
+
+def diagnosed(statuses: Iterable[DiagnosticStatus], name: str) -> dict[str, float]:
+    """The numbers that the node `name` reports, or nothing where it is not among the statuses."""
+    return {
+        pair.key: float(pair.value)
+        for status in statuses
+        if status.name == name
+        for pair in status.values
+        if pair.value.replace(".", "", 1).isdigit()
+    }

@@ -1,0 +1,94 @@
+"""Watches a running graph from outside: lifecycle states, who has found whom, rates, and whether skeletons flow."""
+
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.client import Client
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from uplift_ros.msg import RateState, Skeletons
+from uplift_ros.nodes import qos
+
+SUBSCRIBERS = "subscribers of "
+"""How diagnostics call the number of subscriptions that a publisher has found."""
+
+
+class Monitor:
+    """Runs only while `spin` is called."""
+
+    def __init__(self) -> None:
+        self._node = Node("monitor", start_parameter_services=False)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self._diagnosed: dict[str, dict[str, str]] = {}
+        self.rate_state: RateState | None = None
+        self._last_skeletons = time.monotonic()
+        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, qos.poses())
+        self._node.create_subscription(RateState, "rate_state", self._take_rate_state, qos.poses())
+        self._node.create_subscription(Skeletons, "skeletons", self._take_skeletons, qos.poses(), raw=True)
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self._node.destroy_node()
+
+    def spin(self, seconds: float) -> None:
+        """Take what comes within this time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(left)
+
+    @property
+    def idle(self) -> float:
+        """Seconds since the last skeletons."""
+        return time.monotonic() - self._last_skeletons
+
+    def state(self, node: str) -> str:
+        """Lifecycle state of a node, empty before its first diagnostics."""
+        return self._diagnosed.get(self._full_name(node), {}).get("state", "")
+
+    def connected(self, node: str) -> bool:
+        """Whether every publisher of the node has found every subscription that is known here."""
+        found = {
+            key.removeprefix(SUBSCRIBERS): int(value)
+            for key, value in self._diagnosed.get(self._full_name(node), {}).items()
+            if key.startswith(SUBSCRIBERS)
+        }
+        return bool(found) and all(count >= self._node.count_subscribers(topic) for topic, count in found.items())
+
+    def publishes(self, topic: str) -> bool:
+        """Whether anybody is known to publish the topic."""
+        return self._node.count_publishers(topic) > 0
+
+    def subscribes(self, node: str, topic: str) -> bool:
+        """Whether the node is known to subscribe to the topic."""
+        infos = self._node.get_subscriptions_info_by_topic(self._node.resolve_topic_name(topic))
+        return any(info.node_name == node for info in infos)
+
+    def change_state(self, node: str, transition: int) -> bool | None:
+        """Ask for a lifecycle transition, `Transition.TRANSITION_...`: whether it succeeded, None without an answer."""
+        client: Client = self._node.create_client(ChangeState, f"{node}/change_state")
+        try:
+            if not client.wait_for_service(timeout_sec=5.0):
+                return None
+            answer = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
+            self._executor.spin_until_future_complete(answer, timeout_sec=15.0)
+            response = answer.result() if answer.done() else None
+            return response.success if response else None
+        finally:
+            self._node.destroy_client(client)
+
+    def _full_name(self, node: str) -> str:
+        return f"{self._node.get_namespace().rstrip('/')}/{node}"
+
+    def _take_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self._diagnosed[status.name] = {pair.key: pair.value for pair in status.values}
+
+    def _take_rate_state(self, message: RateState) -> None:
+        self.rate_state = message
+
+    def _take_skeletons(self, _message: bytes) -> None:
+        self._last_skeletons = time.monotonic()

@@ -1,0 +1,167 @@
+"""Starts the whole graph, each node its own process, watches it, and stops it; without launch_ros."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lifecycle_msgs.msg import Transition
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from uplift_ros.bags.record import GRAPH_TOPICS
+from uplift_ros.nodes.monitor import Monitor
+from uplift_ros.nodes.parameters import Value, yaml_value
+from uplift_ros.nodes.process import Process, stop
+from uplift_ros.online.stride import Reason
+from uplift_ros.resources import share_folder
+
+PROCESSING_NODES = ("pose_estimator", "uplift", "refiner", "visualizer")
+EDGES = (
+    ("pose_estimator", "image_raw"),
+    ("uplift", "camera_info"),
+    ("uplift", "keyframes"),
+    ("refiner", "skeletons/raw"),
+    ("visualizer", "skeletons"),
+)
+"""Who must subscribe to what before the camera may start."""
+
+RECORDED_TOPICS = tuple(topic for topic in GRAPH_TOPICS if topic != "image_raw")
+"""Images are recorded as the camera's own JPEG: a twentieth of the size."""
+
+START_TIMEOUT = 90.0
+"""Seconds for all nodes to load their networks and find each other; a cold disk takes most of it."""
+
+DRAINED = 1.0
+"""Seconds without a new skeleton after which everything is through the pipeline."""
+
+POLL = 0.1
+LOGGED_LEVELS = ("[WARN]", "[ERROR]", "[FATAL]")
+
+
+class RunError(Exception):
+    """The run cannot go on; the message is for the user."""
+
+
+class Interrupted(Exception):  # noqa: N818 (no error: the user's wish)
+    """Ctrl-C or SIGTERM."""
+
+
+class Supervisor:
+    """Starts the processes, watches them, and stops them."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._monitor = Monitor()
+        self._processes: dict[str, Process] = {}
+        self._interrupted = threading.Event()
+        self._handlers = {
+            interruption: signal.signal(interruption, lambda *_: self._interrupted.set())
+            for interruption in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        }
+
+    def run(self, parameters: dict[str, dict[str, Value]], params_file: Path | None, bag: Path | None) -> None:
+        """One run from start to end.
+
+        Raises:
+            RunError: a node could not start or died.
+        """
+        try:
+            self._start(parameters, params_file, bag)
+            with Live(get_renderable=self._table, console=self._console, refresh_per_second=4):
+                self._wait(lambda: self._processes["camera"].exit_code == 0)
+                self._wait(lambda: self._monitor.idle >= DRAINED)
+        except Interrupted:
+            pass
+        unclean = stop(list(self._processes.values()))
+        if unclean:
+            raise RunError("\n".join(_obituary(process) for process in unclean))
+
+    def close(self) -> None:
+        """Leave nothing behind, however the run ended."""
+        stop(list(self._processes.values()))
+        self._monitor.close()
+        for interruption, handler in self._handlers.items():
+            signal.signal(interruption, handler)
+
+    def _start(self, parameters: dict[str, dict[str, Value]], params_file: Path | None, bag: Path | None) -> None:
+        prefix = share_folder().parent.parent
+        if bag:
+            recorder = [str(prefix / "bin" / "uplift"), "record", str(bag), "--topics", *RECORDED_TOPICS]
+            self._spawn("recorder", recorder)
+        files = [share_folder() / "config" / "uplift.yaml", *([params_file] if params_file else [])]
+        for node in (*PROCESSING_NODES, "camera"):
+            arguments = [str(prefix / "lib" / "uplift_ros" / node), "--ros-args"]
+            for file in files:
+                arguments += ["--params-file", str(file)]
+            for name, value in parameters.get(node, {}).items():
+                arguments += ["-p", f"{name}:={yaml_value(value)}"]
+            if node == "camera":
+                arguments += ["-p", "autostart:=false"]
+            self._spawn(node, arguments)
+        with self._console.status("starting the nodes"):
+            self._wait(lambda: self._monitor.state("camera") == "unconfigured", "the camera to start")
+            self._change_camera(Transition.TRANSITION_CONFIGURE)
+            self._wait(self._all_active, "all nodes to become active")
+            self._wait(lambda: self._all_connected(bag is not None), "all nodes to find each other")
+            self._change_camera(Transition.TRANSITION_ACTIVATE)
+
+    def _spawn(self, name: str, command: list[str]) -> None:
+        if not Path(command[0]).is_file():
+            raise RunError(f"{command[0]} is missing: build the package first (make build, or colcon build)")
+        self._processes[name] = Process(name, command, os.environ, self._show_line)
+
+    def _show_line(self, process: str, line: str) -> None:
+        if any(level in line for level in LOGGED_LEVELS):
+            self._console.print(f"{process}: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+    def _change_camera(self, transition: int) -> None:
+        succeeded = self._monitor.change_state("camera", transition)
+        if not succeeded:
+            raise RunError(_obituary(self._processes["camera"]))
+
+    def _all_active(self) -> bool:
+        return all(self._monitor.state(node) == "active" for node in PROCESSING_NODES)
+
+    def _all_connected(self, recording: bool) -> bool:
+        edges = list(EDGES)
+        if recording:
+            edges += [("recorder", topic) for topic in RECORDED_TOPICS if self._monitor.publishes(topic)]
+        return all(self._monitor.subscribes(node, topic) for node, topic in edges) and all(
+            self._monitor.connected(node) for node in ("camera", *PROCESSING_NODES)
+        )
+
+    def _wait(self, condition: Callable[[], bool], what: str = "") -> None:
+        """Wait for a condition, forever or, for `what`, as long as a start may take."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while not condition():
+            self._monitor.spin(POLL)
+            if self._interrupted.is_set():
+                raise Interrupted
+            for process in self._processes.values():
+                if process.exit_code is not None and not (process.name == "camera" and process.exit_code == 0):
+                    raise RunError(_obituary(process))
+            if what and time.monotonic() > deadline:
+                raise RunError(f"waited {START_TIMEOUT:.0f} s for {what} in vain")
+
+    def _table(self) -> Table:
+        table = Table("camera", "key-frames", "skeletons", "stride", "velocity", "2D", "3D", "refine", "age", "dropped")
+        if state := self._monitor.rate_state:
+            table.add_row(
+                f"{state.camera_hz:.1f} Hz",
+                f"{state.keyframe_hz:.1f} Hz",
+                f"{state.output_hz:.1f} Hz",
+                f"{state.stride} {Reason(state.reason).name.lower()}",
+                f"{state.velocity:.2f} m/s",
+                *(f"{ms:.1f} ms" for ms in (state.estimate_ms, state.uplift_ms, state.refine_ms, state.age_ms)),
+                str(state.dropped),
+            )
+        return table
+
+
+def _obituary(process: Process) -> str:
+    ended = "" if process.exit_code is None else f" ended with exit code {process.exit_code}"
+    return f"{process.name}{ended}; it said last:\n{process.last_lines}"

@@ -1,0 +1,194 @@
+"""Key-frames in, 3D skeletons at full rate out; decides how far apart the next key-frames are."""
+
+from collections import deque
+from typing import Any
+
+import torch
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import CameraInfo
+
+from uplift_ros.camera import Camera
+from uplift_ros.models import weights
+from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.msg import Keyframe2D, RateState, SkeletonInfo, Skeletons
+from uplift_ros.nodes import base, convert, qos
+from uplift_ros.nodes.estimator import EstimatorStride, diagnosed
+from uplift_ros.nodes.parameters import Value
+from uplift_ros.online.stride import AdaptiveStride, Decision, FixedStride, Reason, StrideController
+from uplift_ros.online.uplifter import StreamingUplifter, Uplifted
+from uplift_ros.poses import Keyframe
+from uplift_ros.skeleton import H36M17
+
+NANOSECONDS = 1_000_000_000
+RATE_PERIOD = 2 * NANOSECONDS
+"""Rates in rate_state are means over this time."""
+
+STRIDE_PARAMETERS = ("stride_mode", "stride", "stride_slow", "stride_fast", "velocity_threshold", "hold_frames")
+
+
+class UpliftNode(base.UpliftNode):
+    """A shell around StreamingUplifter and the stride controllers."""
+
+    def __init__(self) -> None:
+        super().__init__("uplift")
+
+    def configure(self) -> None:
+        torch.set_num_threads(1)  # the cores are needed by other nodes
+        model = weights.load(self.parameter("model"), UpliftUpsample, self.parameter("device"))
+        self._s_out = model.config.token_stride
+        self._controller = self._controller_for({name: self.parameter(name) for name in STRIDE_PARAMETERS})
+        self._uplifter = StreamingUplifter(
+            model.to(getattr(torch, self.parameter("precision"))),
+            latency=self.parameter("latency"),
+            output_rate=self.parameter("output_rate"),
+            person_height=self.parameter("person_height"),
+        )
+        self._raw = self.advertise(Skeletons, "skeletons/raw", qos.poses())
+        self._live = self.advertise(Skeletons, "skeletons/live", qos.poses())
+        self._rates = self.advertise(RateState, "rate_state", qos.poses())
+        self._info = self.advertise(SkeletonInfo, "skeleton_info", qos.latched())
+
+    def activate(self) -> None:
+        self._uplifter.reset()
+        self._camera: Camera | None = None
+        self._camera_info: CameraInfo | None = None
+        self._last_sequence: int | None = None
+        self._gaps = 0
+        self._stride_reached = False
+        self._keyframe_rate, self._output_rate = StampRate(), StampRate()
+        self._estimator_name = self._full_name(self.parameter("estimator_node"))
+        self._refiner_name = self._full_name("refiner")
+        self._estimator_figures: dict[str, float] = {}
+        self._refiner_figures: dict[str, float] = {}
+        self._estimator = EstimatorStride(self, self.parameter("estimator_node"))
+        self._info.publish(convert.skeleton_info_to_msg(H36M17))
+        self.subscribe(CameraInfo, "camera_info", self._take_camera_info, qos.camera_info())
+        self.subscribe(Keyframe2D, "keyframes", self._take_keyframe, qos.poses())
+        self.subscribe(DiagnosticArray, "/diagnostics", self._take_diagnostics, qos.poses())
+
+    def deactivate(self) -> None:
+        self._estimator.close()
+
+    def cleanup(self) -> None:
+        del self._uplifter
+
+    def on_parameter(self, name: str, value: Value) -> None:
+        if hasattr(self, "_s_out"):
+            present = {parameter: self.parameter(parameter) for parameter in STRIDE_PARAMETERS}
+            self._controller = self._controller_for(present | {name: value})
+            self._stride_reached = False
+
+    def _controller_for(self, values: dict[str, Any]) -> StrideController:
+        """Both modes are checked, so that a later change of the mode cannot fail."""
+        mode, stride, slow, fast, threshold, hold_frames = values.values()
+        fixed = FixedStride(stride, self._s_out)
+        adaptive = AdaptiveStride(slow, fast, threshold, hold_frames, s_out=self._s_out)
+        return fixed if mode == "fixed" else adaptive
+
+    def _full_name(self, node: str) -> str:
+        return self.resolve_service_name(f"{node}/set_parameters").removesuffix("/set_parameters")
+
+    def _take_camera_info(self, message: CameraInfo) -> None:
+        message.header = type(message.header)()  # intrinsics are converted only when they change
+        if message != self._camera_info:
+            self._camera_info, self._camera = message, None
+            self._camera = convert.camera_from_msg(message)
+
+    def _take_diagnostics(self, message: DiagnosticArray) -> None:
+        self._estimator_figures |= diagnosed(message.status, self._estimator_name)
+        self._refiner_figures |= diagnosed(message.status, self._refiner_name)
+
+    def _take_keyframe(self, message: Keyframe2D) -> None:
+        keyframe = convert.keyframe_from_msg(message)
+        self.tick("keyframe_hz")
+        self._count_gap(keyframe.sequence)
+        with self.timed():
+            uplifted = self._uplifter.push(keyframe, self._camera_of(keyframe))
+        if uplifted is None:
+            self.report("repeated", f"key-frame {keyframe.sequence} is no later than the one before")
+            return
+        for frame in uplifted.final:
+            self._raw.publish(convert.skeletons_to_msg(frame))
+        self._live.publish(convert.skeletons_to_msg(uplifted.live))
+        self._rates.publish(self._rate_state(keyframe, uplifted, self._decide(keyframe, uplifted)))
+
+    def _count_gap(self, sequence: int) -> None:
+        if self._last_sequence is not None and sequence > self._last_sequence:
+            self._gaps += sequence - self._last_sequence - 1
+        self._last_sequence = sequence
+
+    def _camera_of(self, keyframe: Keyframe) -> Camera | None:
+        if self._camera is None:
+            self.report(
+                "no_camera_info", "no intrinsics in camera_info: skeletons stay around the origin, without scale"
+            )
+            return None
+        if (self._camera.width, self._camera.height) != (keyframe.width, keyframe.height):
+            self.report(
+                "wrong_camera_info",
+                f"camera_info is of {self._camera.width}x{self._camera.height} images, "
+                f"key-frames are of {keyframe.width}x{keyframe.height}: not used",
+            )
+            return None
+        return self._camera
+
+    def _decide(self, keyframe: Keyframe, uplifted: Uplifted) -> Decision:
+        """The stride from here on. In the mode fixed, a stride set by hand at the estimator is left alone."""
+        decision = self._controller.update(uplifted.frame, uplifted.velocity)
+        reached = keyframe.stride == decision.stride
+        if decision.reason is Reason.FIXED:
+            if self._stride_reached and not reached:
+                return Decision(keyframe.stride, Reason.MANUAL)
+            self._stride_reached |= reached
+        if not reached:
+            self._estimator.ask(decision.stride)
+        return decision
+
+    def _rate_state(self, keyframe: Keyframe, uplifted: Uplifted, decision: Decision) -> RateState:
+        self._keyframe_rate.add(keyframe.stamp)
+        for frame in uplifted.final:
+            self._output_rate.add(frame.stamp)
+        now = self.get_clock().now().nanoseconds
+        age = now - uplifted.final[-1].stamp if uplifted.final else 0
+        return RateState(
+            header=convert.header(keyframe.stamp, keyframe.frame_id),
+            stride=decision.stride,
+            velocity=uplifted.velocity,
+            camera_hz=self._estimator_figures.get("camera_hz", 0.0),
+            keyframe_hz=self._keyframe_rate.per_second,
+            output_hz=self._output_rate.per_second,
+            estimate_ms=self._estimator_figures.get("processing_ms", 0.0),
+            uplift_ms=self.processing_ms,
+            refine_ms=self._refiner_figures.get("processing_ms", 0.0),
+            age_ms=age / 1e6,
+            dropped=self._gaps + int(self._estimator_figures.get("dropped", 0)),
+            reason=int(decision.reason),
+        )
+
+
+class StampRate:
+    """Events per second, by their stamps."""
+
+    def __init__(self) -> None:
+        self._stamps: deque[int] = deque()
+
+    def add(self, stamp: int) -> None:
+        if self._stamps and stamp < self._stamps[-1]:
+            self._stamps.clear()
+        self._stamps.append(stamp)
+        while stamp - self._stamps[0] > RATE_PERIOD:
+            self._stamps.popleft()
+
+    @property
+    def per_second(self) -> float:
+        if len(self._stamps) < 2:
+            return 0.0
+        return (len(self._stamps) - 1) * NANOSECONDS / (self._stamps[-1] - self._stamps[0])
+
+
+def main() -> int:
+    return base.main(UpliftNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
