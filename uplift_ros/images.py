@@ -1,0 +1,64 @@
+"""Image messages as RGB arrays. Works on the messages of rclpy and of a bag reader alike, and needs neither."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+TO_RGB: dict[str, tuple[int, int | None]] = {
+    "rgb8": (3, None),
+    "bgr8": (3, cv2.COLOR_BGR2RGB),
+    "8UC3": (3, cv2.COLOR_BGR2RGB),
+    "rgba8": (4, cv2.COLOR_RGBA2RGB),
+    "bgra8": (4, cv2.COLOR_BGRA2RGB),
+    "8UC4": (4, cv2.COLOR_BGRA2RGB),
+    "mono8": (1, cv2.COLOR_GRAY2RGB),
+    "8UC1": (1, cv2.COLOR_GRAY2RGB),
+    "yuv422": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
+    # OpenCV names a Bayer pattern by the second and third pixel of the second row, ROS by the first two rows.
+    "bayer_rggb8": (1, cv2.COLOR_BayerBG2RGB),
+    "bayer_bggr8": (1, cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
+    "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB),
+}
+"""Bytes per pixel of an encoding of sensor_msgs/Image, and how OpenCV turns it to RGB."""
+
+
+def to_rgb(message: Any) -> np.ndarray:
+    """A sensor_msgs Image or CompressedImage as (height, width, 3) uint8, RGB.
+
+    Raises:
+        ValueError: an unknown encoding, a size that does not fit the data, or data that cannot be decoded.
+    """
+    return _decompressed(message) if hasattr(message, "format") else _converted(message)
+
+
+def _converted(message: Any) -> np.ndarray:
+    height, width, encoding, step = message.height, message.width, message.encoding, message.step
+    if encoding not in TO_RGB:
+        raise ValueError(f"image encoding must be one of {', '.join(TO_RGB)}, got {encoding!r}")
+    pixel_bytes, conversion = TO_RGB[encoding]
+    if not height or not width:
+        raise ValueError(f"image must have a height and a width, got {width}x{height}")
+    if step < width * pixel_bytes:
+        raise ValueError(f"image step must be at least {width * pixel_bytes} for {width} pixels {encoding}, got {step}")
+    if len(message.data) != height * step:
+        raise ValueError(f"image data must be {height * step} bytes ({height} rows of {step}), got {len(message.data)}")
+    rows = np.frombuffer(message.data, np.uint8).reshape(height, step)[:, : width * pixel_bytes]
+    pixels = np.ascontiguousarray(rows).reshape(height, width, pixel_bytes)
+    if conversion is None:
+        return pixels
+    try:
+        return cv2.cvtColor(pixels, conversion)
+    except cv2.error as error:
+        raise ValueError(f"image of {width}x{height} cannot be {encoding}: {error.err}") from error
+
+
+def _decompressed(message: Any) -> np.ndarray:
+    image = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR) if len(message.data) else None
+    if image is None:
+        raise ValueError(f"compressed image of format {message.format!r} ({len(message.data)} bytes) cannot be decoded")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
