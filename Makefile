@@ -25,7 +25,7 @@ export AMENT_PREFIX_PATH := $(VENV)
 # Nothing leaves this machine, and two runs at a time do not hear each other.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 export ROS_DOMAIN_ID := $(shell echo $$(($$PPID % 101 + 1)))
-export FASTRTPS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
+export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
 
 .PHONY: help demo test build bench lint clean
 .DEFAULT_GOAL := help
