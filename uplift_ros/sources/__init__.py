@@ -1,0 +1,76 @@
+"""Where images come from: the synthetic camera, a webcam, a video file. Pacing to real time is not a source's job."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from uplift_ros.camera import Camera
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """One image.
+
+    Attributes:
+        time: nanoseconds since the source's start, strictly increasing.
+        image: (H, W, 3) uint8 RGB.
+        truth: (17, 3) h36m17 joints, metres, camera optical frame; None where nobody knows.
+    """
+
+    time: int
+    image: np.ndarray
+    truth: np.ndarray | None = None
+
+
+class FrameSource(Protocol):
+    """Images in the order of their time.
+
+    Attributes:
+        camera: the camera that took them.
+        fps: frames per second, nominal.
+    """
+
+    camera: Camera
+    fps: float
+
+    def frames(self) -> Iterator[SourceFrame]: ...
+
+    def close(self) -> None: ...
+
+
+def open_source(
+    source: str, *, fps: float = 0.0, loop: bool, width: int, height: int, horizontal_fov: float
+) -> FrameSource:
+    """Open 'synthetic', a webcam by its index, or a video file by its path.
+
+    Args:
+        fps: frames per second; 0 for the source's own.
+        loop: start a video again at its end; the other sources have none.
+        width, height: pixels, for webcam and synthetic; 0 for the source's own. A video keeps its size.
+        horizontal_fov: radians, for webcam and video, whose calibration is not known.
+
+    Raises:
+        FileNotFoundError: the video is not there.
+        ValueError: an unknown source, a video or camera that cannot be read, or a value out of range.
+    """
+    # Imported here because each of them needs SourceFrame from this module.
+    from uplift_ros.sources.synthetic import DEFAULT_FPS, DEFAULT_SIZE, SyntheticSource
+    from uplift_ros.sources.video import VideoFile, Webcam
+
+    if not (math.isfinite(fps) and fps >= 0):
+        raise ValueError(f"fps must be positive, or 0 for the source's own, got {fps}")
+    if width < 0 or height < 0:
+        raise ValueError(f"width and height must be positive, or 0 for the source's own, got {width}x{height}")
+    if source == "synthetic":
+        return SyntheticSource(width or DEFAULT_SIZE[0], height or DEFAULT_SIZE[1], fps or DEFAULT_FPS)
+    if not 0 < horizontal_fov < math.pi:
+        raise ValueError(f"horizontal_fov must be between 0 and pi radians, got {horizontal_fov}")
+    if source.isdecimal():
+        return Webcam(int(source), fps, width, height, horizontal_fov)
+    if Path(source).exists() or Path(source).suffix or Path(source).parent.name:
+        return VideoFile(source, fps, loop, horizontal_fov)
+    raise ValueError(f"source must be 'synthetic', a camera's index, or the path of a video file, got {source!r}")

@@ -1,0 +1,137 @@
+"""A rigid human body: a posture (joint angles, pelvis offset, where the ankles go) to h36m17 joints.
+
+Body axes: x forward, y to the person's left, z up. World: z up, ground at z = 0. Metres and radians.
+Trunk and arms are forward kinematics; legs reach for the ankles by two-bone inverse kinematics, so that feet stay
+planted.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from uplift_ros.camera import CANONICAL_STATURE
+from uplift_ros.skeleton import H36M17
+
+# Lengths in metres of a body of CANONICAL_STATURE.
+HIP_HALF_WIDTH = 0.088
+THIGH, SHANK = 0.425, 0.405
+TRUNK = 0.482
+SPINE_FRACTION = 0.48
+SHOULDER = np.array([-0.030, 0.146, -0.024])  # from thorax, left side
+UPPER_ARM, FOREARM = 0.282, 0.240
+NOSE = np.array([0.085, 0.0, 0.126])  # from thorax
+HEAD = np.array([0.005, 0.0, 0.225])
+ANKLE_HEIGHT = 0.08
+
+# A leg is never quite straight: near full reach the knee would snap through.
+LEG_SOFT, LEG_MAX = 0.955, 0.995
+PELVIS_HEIGHT = ANKLE_HEIGHT + 0.985 * (THIGH + SHANK)
+
+SIDES = (1.0, -1.0)
+"""Left, right: the sign of the body's y axis."""
+
+
+class Posture(NamedTuple):
+    """What an activity says about the body; a weighted sum of postures is a posture.
+
+    Attributes:
+        pelvis: (3,) forward, left, up from the upright place, metres.
+        turn: (2,) yaw and roll of the pelvis.
+        trunk: (3,) lean forward, bend to the left, twist to the left.
+        head: (2,) nod, turn to the left, on top of the trunk.
+        arms: (2, 4) left, right; flexion (forward), abduction (outward), inward rotation, elbow flexion.
+        feet: (2, 3) left, right; ankle forward, outward, up from where the steps put it, metres.
+        step: (2,) height of a step in metres, fraction of the stride that a foot is in the air.
+    """
+
+    pelvis: np.ndarray
+    turn: np.ndarray
+    trunk: np.ndarray
+    head: np.ndarray
+    arms: np.ndarray
+    feet: np.ndarray
+    step: np.ndarray
+
+
+def blend(postures: list[Posture], weights: list[float]) -> Posture:
+    """Weighted sum; the weights add up to 1."""
+    return Posture(
+        *(sum(w * field for w, field in zip(weights, fields, strict=True)) for fields in zip(*postures, strict=True))
+    )
+
+
+def rotation_x(angle: float) -> np.ndarray:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+
+
+def rotation_y(angle: float) -> np.ndarray:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+
+
+def rotation_z(angle: float) -> np.ndarray:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+
+
+def body_joints(posture: Posture, place: np.ndarray, ankles: np.ndarray) -> np.ndarray:
+    """Forward kinematics of a body of CANONICAL_STATURE.
+
+    Args:
+        place: (3,) x, y, heading of the body on the ground.
+        ankles: (2, 3) where the left and right ankle want to be, world; out of reach they come as near as they can.
+
+    Returns:
+        (17, 3) h36m17 joints, world.
+    """
+    joints = dict.fromkeys(H36M17.joints, np.zeros(3))
+    heading = rotation_z(place[2])
+    pelvis = np.array([place[0], place[1], PELVIS_HEIGHT]) + heading @ posture.pelvis
+    hips = heading @ rotation_z(posture.turn[0]) @ rotation_x(posture.turn[1])
+    lean, bend, twist = posture.trunk
+    chest = heading @ rotation_z(twist) @ rotation_y(lean) @ rotation_x(-bend)
+    nod, turn = posture.head
+    head = chest @ rotation_z(turn) @ rotation_y(nod)
+
+    thorax = pelvis + chest @ [0, 0, TRUNK]
+    joints["pelvis"] = pelvis
+    joints["spine"] = pelvis + SPINE_FRACTION * (thorax - pelvis)
+    joints["thorax"] = thorax
+    joints["nose"] = thorax + head @ NOSE
+    joints["head"] = thorax + head @ HEAD
+    for name, side, ankle, arm in zip(("left", "right"), SIDES, ankles, posture.arms, strict=True):
+        hip = pelvis + hips @ [0, side * HIP_HALF_WIDTH, 0]
+        joints[f"{name}_hip"] = hip
+        joints[f"{name}_knee"], joints[f"{name}_ankle"] = _leg(hip, ankle, pole=hips @ [1, 0.15 * side, 0])
+        flexion, abduction, rotation, elbow = arm
+        upper = chest @ rotation_y(-flexion) @ rotation_x(side * abduction) @ rotation_z(-side * rotation)
+        shoulder = thorax + chest @ (SHOULDER * [1, side, 1])
+        joints[f"{name}_shoulder"] = shoulder
+        joints[f"{name}_elbow"] = shoulder + upper @ [0, 0, -UPPER_ARM]
+        joints[f"{name}_wrist"] = joints[f"{name}_elbow"] + upper @ rotation_y(-elbow) @ [0, 0, -FOREARM]
+    return np.array(list(joints.values()))
+
+
+def _leg(hip: np.ndarray, ankle: np.ndarray, pole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Knee and ankle (3,) of a leg that reaches from `hip` for `ankle` with the knee towards `pole`."""
+    axis = ankle - hip
+    distance = float(np.linalg.norm(axis))
+    axis = axis / distance
+    reach = _soft_limit(distance, LEG_SOFT * (THIGH + SHANK), LEG_MAX * (THIGH + SHANK))
+    along = (reach**2 + THIGH**2 - SHANK**2) / (2 * reach)
+    forward = pole - (pole @ axis) * axis
+    forward /= np.linalg.norm(forward)
+    return hip + along * axis + np.sqrt(THIGH**2 - along**2) * forward, hip + reach * axis
+
+
+def _soft_limit(value: float, soft: float, limit: float) -> float:
+    """`value` up to `soft`, then bent smoothly (C1) so that it never reaches `limit`."""
+    if value <= soft:
+        return value
+    return limit - (limit - soft) * np.exp(-(value - soft) / (limit - soft))
+
+
+def scaled(joints: np.ndarray, stature: float) -> np.ndarray:
+    """The same pose of a body of another stature (metres), ground at z = 0."""
+    return joints * (stature / CANONICAL_STATURE)
