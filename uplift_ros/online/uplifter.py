@@ -239,7 +239,7 @@ class StreamingUplifter:
         sightings = [track.sightings[token] for token in known]
         every = np.arange(track.oldest, track.newest + 1)
         directions = np.stack([sighting.rays[0] for sighting in sightings])
-        directions = np.concatenate([_interpolate(every, known, directions), np.ones((len(every), 1))], -1)
+        directions = np.concatenate([interpolate(every, known, directions), np.ones((len(every), 1))], -1)
         joints = poses @ look_at(directions)  # rows times R are R^T times columns: back into the camera's frame
         for token, sighting in zip(known, sightings, strict=True):
             if sighting.root is None:
@@ -253,8 +253,8 @@ class StreamingUplifter:
         return _Motion(
             track.oldest,
             joints,
-            _interpolate(every, known, roots),
-            _interpolate(every, known, scores),
+            interpolate(every, known, roots),
+            interpolate(every, known, scores),
             np.concatenate([velocity[:1], velocity]) if len(velocity) else np.zeros(1),
         )
 
@@ -303,7 +303,7 @@ def _fill_absent(rays: np.ndarray) -> np.ndarray:
     return filled
 
 
-def _interpolate(at: np.ndarray, known: Sequence[int], values: np.ndarray) -> np.ndarray:
+def interpolate(at: np.ndarray, known: Sequence[int] | np.ndarray, values: np.ndarray) -> np.ndarray:
     """Linear interpolation of values (M, ...) along the first axis."""
     if len(known) == 1:
         return np.repeat(values, len(at), axis=0)
