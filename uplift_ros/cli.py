@@ -8,6 +8,8 @@ from collections.abc import Sequence
 COMMANDS = {
     "run": ("uplift_ros.nodes.run", "camera to skeletons, each node its own process, without launch_ros"),
     "record": ("uplift_ros.bags.record", "topics into a bag, without rosbag2"),
+    "train": ("uplift_ros.training.train", "the networks on motion capture"),
+    "evaluate": ("uplift_ros.evaluation.evaluate", "accuracy on motion capture"),
     "play": ("uplift_ros.bags.play", "a bag onto topics, without rosbag2"),
 }
 
