@@ -71,7 +71,10 @@ $(INSTALLED):
 	@rm -f $(VENV)/.installed-* && touch $@
 
 $(BUILT): $(INSTALLED)
-	PATH=$(BIN):$$PATH CMAKE_PREFIX_PATH=$(VENV) CMAKE_BUILD_PARALLEL_LEVEL=2 MAKEFLAGS=-j2 \
+	@echo "building messages and nodes into .venv (log: build/build.log)" && mkdir -p build
+	@PATH=$(BIN):$$PATH CMAKE_PREFIX_PATH=$(VENV) CMAKE_BUILD_PARALLEL_LEVEL=2 MAKEFLAGS=-j2 \
 	colcon --log-base build/log build --paths . --merge-install --install-base $(VENV) --symlink-install \
-		--executor sequential --cmake-args -DPython3_EXECUTABLE=$(BIN)/python
+		--executor sequential --cmake-args -DPython3_EXECUTABLE=$(BIN)/python \
+		> build/build.log 2>&1 || { tail -n 40 build/build.log >&2; exit 1; }
+	@find $(VENV)/lib/python3.*/site-packages/uplift_ros $(VENV)/share/uplift_ros -xtype l -delete  # of removed files
 	@rm -f $(VENV)/.built-* && touch $@

@@ -96,6 +96,8 @@ def chosen_parameters(arguments: dict[str, str]) -> dict[str, dict]:
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """The processes; a function of the context because only arguments that were given become parameters."""
     arguments = context.launch_configurations
+    if not Path(arguments["params_file"]).is_file():  # launch_ros would go on without it
+        raise FileNotFoundError(f"params_file: there is no file {arguments['params_file']}")
     chosen = chosen_parameters(arguments)
     remappings = [
         (name, arguments[argument])

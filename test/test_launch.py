@@ -1,0 +1,227 @@
+"""Launch files: what they start, with which parameters, topics and environment. Needs launch_ros.
+
+Processes are really launched, but with a prefix that prints the command instead of running it.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip("launch_ros", reason="launch_ros is not installed")
+
+from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+FOLDER = Path(__file__).parents[1] / "launch"
+FILES = sorted(path.name for path in FOLDER.glob("*.launch.py"))
+GRAPH = {"pose_estimator", "uplift", "refiner", "visualizer"}
+PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+
+LAUNCH = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+arguments = [argument.split(":=", 1) for argument in sys.argv[2:]]
+included = IncludeLaunchDescription(PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)
+service = LaunchService(noninteractive=True)
+service.include_launch_description(LaunchDescription([included]))
+sys.exit(service.run())
+"""
+
+REPORT = f"""
+import json, os, sys
+print("REPORT", json.dumps({{
+    "command": sys.argv[1:],
+    "files": {{name: open(name).read() for name in sys.argv if "/launch_params_" in name}},
+    "profiles": [os.environ[name] for name in {PROFILES} if name in os.environ],
+}}))
+"""
+
+
+@dataclass(frozen=True)
+class Process:
+    """What the launched process would have been."""
+
+    command: list[str]
+    files: dict[str, str]
+    profiles: list[str]
+
+    @property
+    def executable(self) -> str:
+        return Path(self.command[0]).name
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """Remappings, and `__node` and `__ns`."""
+        return dict(argument.split(":=", 1) for argument in self.command if re.match(r"[\w/]+:=", argument))
+
+    @property
+    def parameters(self) -> dict:
+        """Those that go over the parameter file."""
+        merged: dict = {}
+        for content in self.files.values():
+            for node in yaml.safe_load(content).values():
+                merged |= node["ros__parameters"]
+        return merged
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Launch a file with arguments like `stride:=10`; processes by name, in namespaces as `front/uplift`."""
+    report = tmp_path / "report.py"
+    report.write_text(REPORT)
+
+    def run(file: str, *arguments: str, environment: dict[str, str] | None = None) -> dict[str, Process]:
+        prefix = f"launch-prefix:={sys.executable} {report}"
+        inherited = {name: value for name, value in os.environ.items() if name not in PROFILES}
+        result = subprocess.run(
+            [sys.executable, "-c", LAUNCH, str(FOLDER / file), prefix, *arguments],
+            env=inherited | {"ROS_LOG_DIR": str(tmp_path / "log")} | (environment or {}),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if result.returncode:
+            raise RuntimeError(result.stderr + result.stdout)
+        reports = re.findall(r"REPORT (\{.*\})", result.stdout)
+        processes = [Process(**json.loads(report)) for report in reports]
+        return {
+            f"{process.rules.get('__ns', '').strip('/')}/{process.executable}".strip("/"): process
+            for process in processes
+        }
+
+    return run
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_argument_is_listed_with_a_description(file):
+    arguments = get_launch_description_from_python_launch_file(str(FOLDER / file)).get_launch_arguments()
+    assert arguments
+    for argument in arguments:
+        assert argument.description not in ("", "no description given"), argument.name
+
+
+def test_uplift_takes_what_users_turn():
+    file = str(FOLDER / "uplift.launch.py")
+    arguments = {each.name for each in get_launch_description_from_python_launch_file(file).get_launch_arguments()}
+    assert arguments >= {"stride", "stride_slow", "stride_fast", "velocity_threshold", "hold_frames", "model", "device"}
+    assert arguments >= {"latency", "image", "camera_info", "depth", "image_transport", "namespace", "params_file"}
+    assert arguments >= {"rviz", "record", "use_sim_time", "respawn"}
+
+
+def test_arguments_that_are_not_given_leave_the_parameter_file_alone(launch, tmp_path):
+    (tmp_path / "mine.yaml").write_text("/**/uplift: {ros__parameters: {stride: 8}}")
+    processes = launch("uplift.launch.py", f"params_file:={tmp_path}/mine.yaml")
+    assert set(processes) == GRAPH
+    for process in processes.values():
+        assert f"{tmp_path}/mine.yaml" in process.command
+        assert process.parameters == {"use_sim_time": False}
+
+
+def test_a_missing_parameter_file_is_named(launch):
+    with pytest.raises(RuntimeError, match=r"params_file: there is no file /nowhere/mine.yaml"):
+        launch("uplift.launch.py", "params_file:=/nowhere/mine.yaml")
+
+
+def test_a_number_as_stride_fixes_it_in_both_nodes(launch):
+    processes = launch("uplift.launch.py", "stride:=10")
+    assert processes["uplift"].parameters == {"use_sim_time": False, "stride_mode": "fixed", "stride": 10}
+    assert processes["pose_estimator"].parameters == {"use_sim_time": False, "stride": 10}
+
+
+def test_the_stride_may_be_adaptive(launch):
+    processes = launch("uplift.launch.py", "stride:=adaptive", "stride_fast:=8", "velocity_threshold:=0.4")
+    expected = {"use_sim_time": False, "stride_mode": "adaptive", "stride_fast": 8, "velocity_threshold": 0.4}
+    assert processes["uplift"].parameters == expected
+
+
+@pytest.mark.parametrize("stride", ["often", "-4", "2.5"])
+def test_another_stride_is_refused_with_what_is_allowed(launch, stride):
+    with pytest.raises(RuntimeError, match=f"stride must be a whole number or adaptive, got '{stride}'"):
+        launch("uplift.launch.py", f"stride:={stride}")
+
+
+def test_device_reaches_every_node_with_a_network(launch):
+    processes = launch("uplift.launch.py", "device:=cuda:0", "model:=n351")
+    having = {name for name, process in processes.items() if process.parameters.get("device") == "cuda:0"}
+    assert having == {"pose_estimator", "uplift", "refiner"}
+    assert [name for name, process in processes.items() if "model" in process.parameters] == ["uplift"]
+
+
+def test_image_topics_are_remapped_with_their_compressed_form(launch):
+    processes = launch("uplift.launch.py", "image:=/cam/image", "camera_info:=/cam/info", "namespace:=robot")
+    assert set(processes) == {f"robot/{name}" for name in GRAPH}
+    rules = processes["robot/pose_estimator"].rules
+    assert rules["image_raw"] == "/cam/image"
+    assert rules["image_raw/compressed"] == "/cam/image/compressed"
+    assert rules["camera_info"] == "/cam/info"
+
+
+def test_the_fast_dds_profile_is_ours_unless_the_user_has_one(launch):
+    assert all(process.profiles[0].endswith("config/fastdds.xml") for process in launch("uplift.launch.py").values())
+    processes = launch("uplift.launch.py", environment={PROFILES[0]: "/mine.xml"})
+    assert all(process.profiles == ["/mine.xml"] for process in processes.values())
+
+
+def test_the_demo_adds_a_camera_whose_number_stays_a_text(launch):
+    processes = launch("demo.launch.py", "source:=0", "rviz:=false")
+    assert set(processes) == GRAPH | {"camera"}
+    assert processes["camera"].parameters == {"source": "0"}
+
+
+def test_every_camera_has_a_graph_in_its_namespace(launch):
+    processes = launch("multi_camera.launch.py", "cameras:=front, rear", "sources:=0,clip.mp4", "stride:=4")
+    assert set(processes) == {f"{camera}/{name}" for camera in ("front", "rear") for name in GRAPH | {"camera"}}
+    assert processes["rear/camera"].parameters == {"source": "clip.mp4", "frame_id": "rear_optical_frame"}
+    assert processes["front/camera"].parameters["source"] == "0"
+    assert all(processes[f"{camera}/uplift"].parameters["stride"] == 4 for camera in ("front", "rear"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("cameras:=front,front",), "cameras must be different names"),
+        (("cameras:=front,rear", "sources:=0"), "sources must name one source for each of 2 cameras, got 1"),
+    ],
+)
+def test_camera_lists_that_do_not_fit_are_refused(launch, arguments, message):
+    with pytest.raises(RuntimeError, match=message):
+        launch("multi_camera.launch.py", *arguments)
+
+
+def test_a_recording_has_the_results_and_images_only_on_request(launch):
+    (command,) = (process.command for process in launch("record.launch.py", "bag:=walk", "namespace:=front").values())
+    assert command[:3] == ["ros2", "bag", "record"]
+    assert command[command.index("--output") + 1] == "walk"
+    recorded = re.compile(command[command.index("--regex") + 1])
+    for topic in ("/front/skeletons", "/front/skeletons/raw", "/front/keyframes", "/tf", "/diagnostics"):
+        assert recorded.fullmatch(topic), topic
+    for topic in ("/front/image_raw", "/rear/skeletons", "/skeletons", "/front/skeletons/raw/more"):
+        assert not recorded.search(topic), topic
+
+
+def test_uplift_records_its_own_namespace(launch):
+    processes = launch("uplift.launch.py", "record:=walk", "namespace:=front")
+    command = processes["ros2"].command
+    assert command[command.index("--output") + 1] == "walk"
+    assert "/front/" in command[command.index("--regex") + 1]
+
+
+def test_a_replay_plays_only_the_camera_and_runs_on_its_time(launch):
+    processes = launch("replay.launch.py", "bag:=walk", "image:=/cam/image", "camera_info:=/cam/info", "rate:=0.5")
+    command = processes["ros2"].command
+    assert command[:5] == ["ros2", "bag", "play", "walk", "--clock"]
+    assert command[command.index("--rate") + 1] == "0.5"
+    topics = command[command.index("--topics") + 1 :]
+    assert {"/cam/image", "/cam/image/compressed", "/cam/info"} <= set(topics)
+    assert not [topic for topic in topics if "skeletons" in topic or "keyframes" in topic]
+    assert all(processes[name].parameters["use_sim_time"] is True for name in GRAPH)
+    assert processes["uplift"].rules["camera_info"] == "/cam/info"
