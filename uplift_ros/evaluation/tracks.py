@@ -46,12 +46,13 @@ def matched_tracks(frames: Sequence[SkeletonFrame], truth: Sequence[SkeletonFram
     matches: dict[tuple[str, str], list[tuple[int, np.ndarray, np.ndarray]]] = defaultdict(list)
     for frame in {frame.stamp: frame for frame in frames}.values():  # of two frames with one stamp, the later
         present = true_people.at(frame.stamp)
-        for person, name in _match(frame.persons, present):
+        for person, name in match(frame.persons, present):
             matches[person.id, name].append((frame.stamp, person.joints, present[name]))
     return [Track(match) for match in matches.values()]
 
 
-def _match(people: Sequence[Person3D], truth: dict[str, np.ndarray]) -> list[tuple[Person3D, str]]:
+def match(people: Sequence[Person3D], truth: dict[str, np.ndarray]) -> list[tuple[Person3D, str]]:
+    """Pairs of a predicted person and the name of a true one, so that their roots lie as near as possible."""
     if not people or not truth:
         return []
     roots = np.array([person.joints[0] for person in people])
