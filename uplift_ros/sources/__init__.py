@@ -71,6 +71,6 @@ def open_source(
         raise ValueError(f"horizontal_fov must be between 0 and pi radians, got {horizontal_fov}")
     if source.isdecimal():
         return Webcam(int(source), fps, width, height, horizontal_fov)
-    if Path(source).exists() or Path(source).suffix or Path(source).parent.name:
+    if source and (Path(source).exists() or Path(source).suffix or Path(source).parent.name):
         return VideoFile(source, fps, loop, horizontal_fov)
     raise ValueError(f"source must be 'synthetic', a camera's index, or the path of a video file, got {source!r}")

@@ -50,23 +50,24 @@ def draw_parts(image: np.ndarray, parts: Parts, viewpoint: Viewpoint, light: np.
         return
     low, high = low[shown], high[shown]
     cover, depth, shade = _cast(geometry[:, shown], low, high - low)
-    colour = shade[:, None] * np.repeat(parts.colour[shown].astype(np.float32), (high - low).prod(-1), axis=0)
+    # Colours lie in planes: arithmetic along three interleaved values would be slow.
+    colour = shade * np.repeat(parts.colour[shown].T.astype(np.float32), (high - low).prod(-1), axis=1)
 
     corner = low.min(0)
     (x0, y0), (x1, y1) = corner.tolist(), high.max(0).tolist()
-    canvas = image[y0:y1, x0:x1].astype(np.float32)
-    buffer = np.full(canvas.shape[:2], np.inf, np.float32)
+    canvas = np.ascontiguousarray(image[y0:y1, x0:x1].transpose(2, 0, 1), np.float32)
+    buffer = np.full(canvas.shape[1:], np.inf, np.float32)
     start = 0
     for (left, top), (right, bottom) in zip((low - corner).tolist(), (high - corner).tolist(), strict=True):
         height, width = bottom - top, right - left
         span = slice(start, start + height * width)
         start = span.stop
-        behind, pixels = buffer[top:bottom, left:right], canvas[top:bottom, left:right]
+        behind, pixels = buffer[top:bottom, left:right], canvas[:, top:bottom, left:right]
         alpha, distance = cover[span].reshape(height, width), depth[span].reshape(height, width)
         alpha = alpha * (distance < behind)
-        pixels += alpha[..., None] * (colour[span].reshape(height, width, 3) - pixels)
+        pixels += alpha * (colour[:, span].reshape(3, height, width) - pixels)
         np.copyto(behind, distance, where=alpha > 0.5)
-    image[y0:y1, x0:x1] = canvas
+    image[y0:y1, x0:x1] = canvas.transpose(1, 2, 0)
 
 
 def _as_seen(
@@ -149,18 +150,22 @@ def _cast(geometry: np.ndarray, low: np.ndarray, size: np.ndarray) -> tuple[np.n
     x, y = left + column.astype(np.float32), top + row.astype(np.float32)
     along, beside = sx * x + sy * y, ex * x + ey * y
 
-    # The sphere that the ray meets first has z(t) = sine t - sqrt(q(t)) least, q being the square of its half chord:
-    # q(t) = -opening t^2 + 2 bend t + ..., so that dz/dt = 0 is a quadratic equation.
-    opening = np.maximum(cosine * cosine - taper * taper, 1e-4)
+    # q(t) = base + 2 bend t - opening t^2 is the squared half chord that the sphere at t cuts out of the ray. It is
+    # greatest where the ray passes the part's outline; the sphere met first has the least sine t - sqrt(q(t)).
+    base = r0 * r0 - along * along - beside * beside
     bend = r0 * taper + along * cosine
-    inside = np.maximum(r0 * r0 - along * along - beside * beside + bend * bend / opening, 0)
-    t = bend / opening - sine * np.sqrt(inside / (opening * (opening + sine * sine)))
-    t = np.minimum(np.maximum(t, 0), length)
+    opening = cosine * cosine - taper * taper
+    # A part that points at the camera has no opening: an end is all that is seen of it.
+    positive = np.maximum(opening, 1e-4)
+    middle = bend / positive
+    t = np.minimum(np.maximum(middle, 0), length)
+    outline = base + t * (2 * bend - opening * t)
+    cover = np.minimum(np.maximum(outline / (2 * (r0 + taper * t)) + 0.5, 0), 1)
+    ahead = np.sqrt(np.maximum(base + bend * middle, 0) / (positive * (positive + sine * sine)))
+    t = np.minimum(np.maximum(middle - sine * ahead, 0), length)
     radius = r0 + taper * t
     off = along - cosine * t
-    square = radius * radius - off * off - beside * beside
-    front = np.sqrt(np.maximum(square, 0))
-    cover = np.minimum(np.maximum(square / (2 * radius) + 0.5, 0), 1)
+    front = np.sqrt(np.maximum(base + t * (2 * bend - opening * t), 0))
     depth = depth_a + metres * (sine * t - front - gx * x - gy * y)
 
     lit = np.maximum((l1 * off + l2 * beside - l3 * front) / radius + 1, 0) / 2
