@@ -6,6 +6,7 @@ import pytest
 
 from uplift_ros import estimators
 from uplift_ros.skeleton import H36M17
+from uplift_ros.sources.synthetic import SyntheticSource
 
 pytestmark = pytest.mark.filterwarnings("ignore:SymbolDatabase.GetPrototype")  # protobuf's, inside MediaPipe
 
@@ -69,6 +70,15 @@ def test_the_box_holds_all_joints(one_person):
     corner, extent = person.bbox[:2], person.bbox[2:]
     np.testing.assert_allclose(person.keypoints.min(0), corner)
     np.testing.assert_allclose(person.keypoints.max(0), corner + extent)
+
+
+def test_joints_of_the_synthetic_person_are_near_the_truth(one_person):
+    source = SyntheticSource()
+    for frame in (source.frame(index) for index in range(0, 1000, 250)):
+        (person,) = one_person.estimate(frame.image)
+        truth = source.camera.project(frame.truth)
+        torso = np.linalg.norm(truth[H36M17.index("thorax")] - truth[H36M17.index("pelvis")])
+        assert np.linalg.norm(person.keypoints - truth, axis=-1).mean() < 0.12 * torso
 
 
 def test_an_image_gives_the_same_whatever_came_before(one_person):

@@ -87,7 +87,7 @@ POSE_ESTIMATOR = (
     Parameter("model_path", "", "Model file of the onnx backend."),
     DEVICE,
     Parameter("max_persons", 1, "Most people to find in an image.", 1, 16),
-    Parameter("score_threshold", 0.5, "Smallest confidence of a person.", 0.0, 1.0),
+    Parameter("score_threshold", 0.7, "Confidence from which on something is a person.", 0.0, 1.0),
     Parameter("image_transport", "raw", "Which image topic to subscribe to.", choices=("raw", "compressed")),
     AUTOSTART,
 )

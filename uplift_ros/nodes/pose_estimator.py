@@ -1,0 +1,103 @@
+"""Finds people in the images at the key-frames; the images between them are not even deserialised."""
+
+import struct
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CompressedImage, Image
+
+from uplift_ros import estimators
+from uplift_ros.images import to_rgb
+from uplift_ros.msg import Keyframe2D
+from uplift_ros.nodes import base, convert, qos
+from uplift_ros.online.stride import KeyframeSchedule
+from uplift_ros.online.tracker import PersonTracker
+from uplift_ros.poses import Keyframe
+
+
+class PoseEstimatorNode(base.UpliftNode):
+    """One worker thread estimates, so that the executor sees every image in time and stays free for parameters."""
+
+    def __init__(self) -> None:
+        super().__init__("pose_estimator")
+
+    def configure(self) -> None:
+        self._estimator = estimators.create(
+            self.parameter("backend"),
+            model_path=self.parameter("model_path"),
+            device=self.parameter("device"),
+            max_persons=self.parameter("max_persons"),
+            score_threshold=self.parameter("score_threshold"),
+        )
+        self._keyframes = self.advertise(Keyframe2D, "keyframes", qos.poses())
+        self._sequence = 0
+
+    def activate(self) -> None:
+        self._schedule = KeyframeSchedule(self.parameter("stride"), self.parameter("model_rate"))
+        self._tracker = PersonTracker()
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="estimate")
+        self._estimation: Future | None = None
+        self._dropped_keyframe: int | None = None
+        compressed = self.parameter("image_transport") == "compressed"
+        self._image_type = CompressedImage if compressed else Image
+        topic = self.resolve_topic_name("image_raw") + ("/compressed" if compressed else "")
+        self.subscribe(self._image_type, topic, self._take_image, qos.images(), raw=True)
+
+    def deactivate(self) -> None:
+        self._worker.shutdown()
+
+    def cleanup(self) -> None:
+        self._estimator.close()
+
+    def _take_image(self, serialized: bytes) -> None:
+        self.tick("camera_hz")
+        stamp = serialized_stamp(serialized)
+        self._schedule.stride = self.parameter("stride")
+        if not self._schedule.is_due(stamp):
+            return
+        if self._estimation is not None and not self._estimation.done():
+            self._drop(stamp)
+            return
+        self._schedule.take(stamp)
+        self._estimation = self._worker.submit(self.guarded(self._estimate), serialized, self._schedule.stride)
+
+    def _drop(self, stamp: int) -> None:
+        """The estimator is busy: a later image will do. However many are tried, a key-frame is counted once."""
+        keyframe = self._schedule.frame(stamp) // self._schedule.stride
+        if keyframe != self._dropped_keyframe:
+            self._dropped_keyframe = keyframe
+            self.count("dropped")
+
+    def _estimate(self, serialized: bytes, stride: int) -> None:
+        with self.timed():
+            message = deserialize_message(serialized, self._image_type)
+            image = to_rgb(message)
+            stamp = convert.stamp_from_msg(message.header.stamp)
+            persons = self._tracker.update(stamp, self._estimator.estimate(image))
+        height, width = image.shape[:2]
+        keyframe = Keyframe(stamp, message.header.frame_id, width, height, self._sequence, stride, persons)
+        self._keyframes.publish(convert.keyframe_to_msg(keyframe))
+        self._sequence += 1
+        self.tick("keyframe_hz")
+
+
+def serialized_stamp(serialized: bytes) -> int:
+    """Nanoseconds of the header that a serialised message begins with.
+
+    In CDR four bytes tell the encoding, the second of them the byte order; seconds and nanoseconds follow.
+
+    Raises:
+        ValueError: too short for a header.
+    """
+    if len(serialized) < 12:
+        raise ValueError(f"serialised image has no header: {len(serialized)} bytes")
+    seconds, nanoseconds = struct.unpack_from("<iI" if serialized[1] & 1 else ">iI", serialized, 4)
+    return seconds * convert.NANOSECONDS + nanoseconds
+
+
+def main() -> int:
+    return base.main(PoseEstimatorNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
