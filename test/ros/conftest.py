@@ -15,12 +15,14 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP, SynSPConfig
 from uplift_ros.models.uplift import UpliftUpsample, compact
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.environment import node_environment
+from uplift_ros.nodes.monitor import Monitor
 from uplift_ros.nodes.parameters import yaml_value
 from uplift_ros.nodes.process import Process, stop
 from uplift_ros.resources import share_folder
@@ -42,9 +44,20 @@ class Observer:
     """A node of the test's own, spun only while a condition is awaited."""
 
     def __init__(self) -> None:
-        self.node = rclpy.create_node("observer")
+        self.nodes: list[Node] = []
         self.executor = SingleThreadedExecutor()
-        self.executor.add_node(self.node)
+        self.node = self.add_node("observer")
+
+    def add_node(self, name: str) -> Node:
+        """Another node, for a test that plays a part of the graph."""
+        self.nodes.append(rclpy.create_node(name))
+        self.executor.add_node(self.nodes[-1])
+        return self.nodes[-1]
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        for node in self.nodes:
+            node.destroy_node()
 
     def wait_for(self, condition: Callable[[], object], timeout: float = TIMEOUT) -> None:
         deadline = time.monotonic() + timeout
@@ -57,6 +70,17 @@ class Observer:
         messages: list = []
         self.node.create_subscription(message_type, topic, messages.append, profile or qos.poses())
         return messages
+
+    def wait_for_connection(self, publisher: str, *subscribers: tuple[str, str]) -> None:
+        """Until a node's publishers have found the given (node, topic) and all other subscriptions."""
+        monitor = Monitor()
+
+        def connected() -> bool:
+            monitor.spin(0.1)
+            return monitor.connected(publisher) and all(monitor.subscribes(*subscriber) for subscriber in subscribers)
+
+        self.wait_for(connected)
+        monitor.close()
 
     def call(self, service_type: type, name: str, request):
         client = self.node.create_client(service_type, name)
@@ -88,8 +112,7 @@ class Observer:
 def observer():
     observer = Observer()
     yield observer
-    observer.executor.shutdown()
-    observer.node.destroy_node()
+    observer.close()
 
 
 @pytest.fixture
@@ -114,7 +137,10 @@ def random_weights(tmp_path_factory) -> dict[str, str]:
     """Paths of untrained networks by node: what flows through the graph does not depend on how good they are."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("weights")
-    models = {"uplift": UpliftUpsample(compact()), "refiner": SynSP(SynSPConfig())}
+    uplift = UpliftUpsample(compact())
+    with torch.no_grad():  # else its people are a hundred metres tall
+        uplift.sequence_head.weight *= 0.005
+    models = {"uplift": uplift, "refiner": SynSP(SynSPConfig())}
     for name, model in models.items():
         weights.save(model, folder / f"{name}.safetensors", {})
     return {name: str(folder / f"{name}.safetensors") for name in models}

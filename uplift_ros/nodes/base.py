@@ -3,14 +3,12 @@
 import contextlib
 import signal
 import sys
-import time
 import traceback
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
@@ -24,10 +22,8 @@ from rclpy.subscription import Subscription
 from rclpy.task import Future
 from rclpy.timer import Timer
 
+from uplift_ros.nodes.health import Health
 from uplift_ros.nodes.parameters import TABLES, Parameter, Value
-
-LOG_PERIOD = 5.0
-"""Seconds between two log lines of the same kind, and how long diagnostics remember a problem."""
 
 EXPECTED_ERRORS = (ValueError, OSError, ImportError, ParameterException)
 """What bad input and bad configuration raise: their message says it all. Anything else is logged with its traceback."""
@@ -47,21 +43,15 @@ class UpliftNode(LifecycleNode):
     def __init__(self, name: str):
         super().__init__(name)
         self.finished: Future = Future()
-        self.last_error = ""
         self._table = {parameter.name: parameter for parameter in TABLES[name]}
         self._settings: dict[str, Value] = {}
         self._advertised: list[Publisher] = []
         self._subscribed: list[Subscription] = []
         self._repeated: list[Timer] = []
-        self._counters: Counter[str] = Counter()
-        self._ticks: Counter[str] = Counter()
-        self._processing: deque[float] = deque(maxlen=50)
-        self._logged_at: dict[str, float] = {}
-        self._problem = (DiagnosticStatus.OK, -LOG_PERIOD)
+        self._health = Health()
         self._state = "unconfigured"
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._diagnosed_at = time.monotonic()
         self.add_on_set_parameters_callback(self._set_parameters)
         for parameter in self._table.values():
             self.declare_parameter(parameter.name, parameter.default, _descriptor(parameter))
@@ -110,34 +100,29 @@ class UpliftNode(LifecycleNode):
         self._repeated.append(self.create_timer(seconds, self.guarded(callback), clock=self._steady_clock))
         return self._repeated[-1]
 
+    @property
+    def is_active(self) -> bool:
+        return self._state == "active"
+
     def count(self, name: str, amount: int = 1) -> None:
         """Add to a counter shown in diagnostics."""
-        self._counters[name] += amount
+        self._health.count(name, amount)
 
     def tick(self, name: str) -> None:
         """Count an event whose rate per second is shown in diagnostics."""
-        self._ticks[name] += 1
+        self._health.tick(name)
 
-    @contextlib.contextmanager
-    def timed(self, frames: int = 1) -> Iterator[None]:
-        """Time the node's work on a number of frames; diagnostics show the mean of the last 50 as processing_ms."""
-        start = time.perf_counter()
-        yield
-        self._processing.append((time.perf_counter() - start) * 1e3 / frames)
+    def timed(self, frames: int = 1) -> contextlib.AbstractContextManager[None]:
+        """Time the node's work on a number of frames; diagnostics show the mean per frame as processing_ms."""
+        return self._health.timed(frames)
 
     @property
     def processing_ms(self) -> float:
-        """Milliseconds per frame, mean of the last 50 `timed` blocks; 0 before the first."""
-        return sum(self._processing) / len(self._processing) if self._processing else 0.0
+        return self._health.processing_ms
 
     def report(self, kind: str, message: str, error: bool = False) -> None:
         """Count a problem, show it in diagnostics, and log it unless the same kind was logged just now."""
-        now = time.monotonic()
-        self._counters[kind] += 1
-        self.last_error = message
-        self._problem = (DiagnosticStatus.ERROR if error else DiagnosticStatus.WARN, now)
-        if now - self._logged_at.get(kind, -LOG_PERIOD) >= LOG_PERIOD:
-            self._logged_at[kind] = now
+        if self._health.problem(kind, message, error):
             # Two lines, because rclpy ties a place in the code to one severity.
             if error:
                 self.get_logger().error(message)
@@ -244,31 +229,11 @@ class UpliftNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _diagnose(self) -> None:
-        now = time.monotonic()
-        rates = {name: f"{events / (now - self._diagnosed_at):.1f}" for name, events in self._ticks.items()}
-        self._ticks = Counter(dict.fromkeys(self._ticks, 0))
-        self._diagnosed_at = now
-        level, since = self._problem
-        recent = now - since < LOG_PERIOD
-        values = {
-            "state": self._state,
-            "processing_ms": f"{self.processing_ms:.2f}",
-            **rates,
-            **self._counters,
-            **{
-                f"subscribers of {publisher.topic_name}": publisher.get_subscription_count()
-                for publisher in self._advertised
-            },
-            "last_error": self.last_error,
+        subscribers = {
+            f"subscribers of {publisher.topic_name}": publisher.get_subscription_count()
+            for publisher in self._advertised
         }
-        status = DiagnosticStatus(
-            level=level if recent else DiagnosticStatus.OK,
-            name=self.get_fully_qualified_name(),
-            message=self.last_error if recent else self._state,
-            hardware_id="",
-            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
-        )
-        array = DiagnosticArray(status=[status])
+        array = DiagnosticArray(status=[self._health.status(self.get_fully_qualified_name(), self._state, subscribers)])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
 
@@ -312,10 +277,15 @@ def main(node_type: Callable[[], UpliftNode], arguments: list[str] | None = None
         return 1
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+    try:
         if node.parameter("autostart") and not node.start():
             node.finish(exit_code=1)
         executor.spin_until_future_complete(node.finished)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except RuntimeError:  # rclpy's own, where a signal ends the context in the middle of its work
+        if rclpy.ok():
+            raise
     for interruption in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not tear the tidying apart
         signal.signal(interruption, signal.SIG_IGN)
     node.stop()

@@ -62,7 +62,7 @@ class CameraNode(base.UpliftNode):
             self.wait_until_sent()
             exit_code = 0
         finally:
-            if not self._stopped.is_set():
+            if self.context.ok() and not self._stopped.is_set():
                 self.finish(exit_code)
 
     def _publish_frames(self) -> None:

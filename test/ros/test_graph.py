@@ -1,0 +1,195 @@
+"""Key-frames through the real uplift and refiner nodes; the test plays the pose estimator."""
+
+import numpy as np
+import pytest
+import rclpy
+from sensor_msgs.msg import CameraInfo
+from uplift_ros.msg import Keyframe2D, Person3D, RateState, SkeletonInfo, Skeletons
+
+from uplift_ros.camera import Camera
+from uplift_ros.nodes import convert, qos
+from uplift_ros.poses import Keyframe, Person2D
+
+MODEL_RATE = 50
+FRAME = 1_000_000_000 // MODEL_RATE
+START = 1_000_000_000_000
+CAMERA = Camera.from_fov(1.0, 640, 480)
+# h36m17, metres in the image plane: a person who stands with hanging arms.
+STANDING = np.array(
+    [
+        *[(0.0, 0.0), (-0.1, 0.0), (-0.1, 0.45), (-0.1, 0.9), (0.1, 0.0), (0.1, 0.45), (0.1, 0.9), (0.0, -0.25)],
+        *[(0.0, -0.5), (0.0, -0.6), (0.0, -0.7), (0.15, -0.45), (0.2, -0.2), (0.2, 0.05), (-0.15, -0.45)],
+        *[(-0.2, -0.2), (-0.2, 0.05)],
+    ]
+)
+
+
+class FakeEstimator:
+    """Publishes key-frames as fast as they are answered, at the stride that its parameter asks for."""
+
+    def __init__(self, observer) -> None:
+        self.observer = observer
+        self.node = observer.add_node("pose_estimator")
+        self.node.declare_parameter("stride", 10)
+        self.keyframes = self.node.create_publisher(Keyframe2D, "keyframes", qos.poses())
+        self.infos = self.node.create_publisher(CameraInfo, "camera_info", qos.poses())
+        self.answers = observer.collect(RateState, "rate_state")
+        self.calibrated = False
+        self.sequence = 0
+        self.frame = 0
+        self.strides: list[int] = []
+
+    @property
+    def stride(self) -> int:
+        return self.node.get_parameter("stride").value
+
+    def set_by_hand(self, stride: int) -> None:
+        self.node.set_parameters([rclpy.Parameter("stride", value=stride)])
+
+    def send(self, people: int = 1) -> RateState:
+        """One key-frame, and what the uplift node says about it."""
+        person = Person2D("p0", 0.9, np.array([200.0, 50.0, 200.0, 400.0]), STANDING * 200 + (320, 240), np.ones(17))
+        stamp = START + self.frame * FRAME
+        keyframe = Keyframe(stamp, "camera", 640, 480, self.sequence, self.stride, (person,) * people)
+        if self.calibrated:
+            self.infos.publish(convert.camera_to_msg(CAMERA, stamp, "camera"))
+        answered = len(self.answers)
+        self.keyframes.publish(convert.keyframe_to_msg(keyframe))
+        self.observer.wait_for(lambda: len(self.answers) > answered)
+        self.strides.append(self.stride)
+        self.frame += self.stride
+        self.sequence += 1
+        return self.answers[-1]
+
+    def send_until(self, condition, people: int, most: int = 60) -> RateState:
+        for _ in range(most):
+            if condition(state := self.send(people)):
+                return state
+        pytest.fail(f"not within {most} key-frames; the last answer was {state}")
+
+
+@pytest.fixture
+def estimator(observer):
+    return FakeEstimator(observer)
+
+
+@pytest.fixture
+def uplift(start, random_weights, estimator, observer):
+    """Start the uplift node with parameters and wait until it listens."""
+
+    def start_uplift(**parameters) -> None:
+        start("uplift", model=random_weights["uplift"], **parameters)
+        observer.wait_for(lambda: estimator.keyframes.get_subscription_count() == 1)
+
+    return start_uplift
+
+
+@pytest.mark.parametrize("stride", [4, 10, 20])
+def test_skeletons_come_for_every_frame_whatever_the_stride(uplift, estimator, observer, stride):
+    uplift(stride_mode="fixed", stride=stride)
+    raw = observer.collect(Skeletons, "skeletons/raw")
+    estimator.send_until(lambda state: len(raw) >= 120, people=1)
+    stamps = [convert.stamp_from_msg(message.header.stamp) for message in raw]
+    assert stamps == [START + frame * FRAME for frame in range(len(stamps))]
+    assert estimator.strides[-1] == stride
+
+
+def test_refined_skeletons_are_the_raw_ones_in_order(uplift, start, estimator, observer, random_weights):
+    start("refiner", model=random_weights["refiner"], delay=3)
+    raw, refined = observer.collect(Skeletons, "skeletons/raw"), observer.collect(Skeletons, "skeletons")
+    uplift(stride_mode="fixed", stride=10)
+    observer.wait_for_connection("uplift", ("refiner", "skeletons/raw"))
+    for _ in range(10):
+        estimator.send()
+    observer.wait_for(lambda: len(refined) >= 80)
+    people = {convert.stamp_from_msg(message.header.stamp): [p.id for p in message.persons] for message in raw}
+    stamps = [convert.stamp_from_msg(message.header.stamp) for message in refined]
+    assert stamps == [stamps[0] + frame * FRAME for frame in range(len(stamps))]
+    assert [[person.id for person in message.persons] for message in refined] == [people[stamp] for stamp in stamps]
+
+
+def test_skeletons_are_published_when_nobody_is_in_view(uplift, estimator, observer):
+    uplift()
+    raw = observer.collect(Skeletons, "skeletons/raw")
+    estimator.send_until(lambda state: raw, people=0)
+    assert all(not message.persons for message in raw)
+
+
+def test_the_stride_shrinks_when_somebody_moves_and_grows_after_the_hold(uplift, estimator):
+    # An untrained network sees motion in everything, and none where nobody is.
+    uplift(stride_mode="adaptive", velocity_threshold=0.01, hold_frames=40)
+    estimator.send_until(lambda state: estimator.stride == 20 and state.reason == RateState.SLOW, people=0)
+    estimator.send_until(lambda state: estimator.stride == 4 and state.reason == RateState.FAST, people=1)
+    alone = estimator.frame
+    estimator.send_until(lambda state: state.reason == RateState.HOLD, people=0)
+    estimator.send_until(lambda state: estimator.stride == 20 and state.reason == RateState.SLOW, people=0)
+    assert estimator.frame - alone >= 40
+
+
+def test_a_stride_set_by_hand_stays_in_the_mode_fixed(uplift, estimator):
+    uplift(stride_mode="fixed", stride=10)
+    estimator.send_until(lambda state: state.reason == RateState.FIXED and estimator.stride == 10, people=0)
+    estimator.send()
+    estimator.set_by_hand(6)
+    state = estimator.send_until(lambda state: state.reason == RateState.MANUAL, people=0)
+    assert (state.stride, estimator.stride) == (6, 6)
+
+
+def test_the_mode_can_be_changed_while_running(uplift, estimator, observer):
+    uplift(stride_mode="adaptive")
+    estimator.send_until(lambda state: state.reason == RateState.SLOW, people=0)
+    assert observer.set_parameter("uplift", "stride_mode", "fixed").successful
+    assert estimator.send(people=0).reason == RateState.FIXED
+
+
+def test_a_stride_that_the_model_cannot_have_is_refused_with_the_reason(uplift, observer):
+    uplift()
+    result = observer.set_parameter("uplift", "stride_slow", 15)
+    assert not result.successful
+    assert "stride_slow must be a positive multiple of 2 (the model's s_out), got 15" in result.reason
+
+
+def test_a_lost_keyframe_is_counted(uplift, estimator):
+    uplift()
+    estimator.send()
+    estimator.sequence += 2
+    assert estimator.send().dropped == 2
+
+
+def test_rates_are_those_of_the_stamps(uplift, estimator):
+    uplift(stride_mode="fixed", stride=10)
+    for _ in range(30):
+        state = estimator.send()
+    assert state.keyframe_hz == pytest.approx(5.0)
+    assert state.output_hz == pytest.approx(50.0)
+    assert state.uplift_ms > 0
+
+
+def test_without_intrinsics_skeletons_have_no_scale(uplift, estimator, observer):
+    uplift()
+    raw = observer.collect(Skeletons, "skeletons/raw")
+    estimator.send_until(lambda state: raw, people=1)
+    assert raw[-1].persons[0].scale_source == Person3D.SCALE_NONE
+
+
+def test_with_intrinsics_skeletons_stand_in_front_of_the_camera(uplift, estimator, observer):
+    uplift()
+    raw = observer.collect(Skeletons, "skeletons/raw")
+    estimator.calibrated = True
+    estimator.send_until(lambda state: raw and raw[-1].persons[0].scale_source == Person3D.SCALE_PRIOR, people=1)
+    assert raw[-1].persons[0].joints[0].z > 0
+
+
+def test_the_joint_set_is_described_for_late_subscribers(uplift, observer):
+    uplift()
+    infos = observer.collect(SkeletonInfo, "skeleton_info", qos.latched())
+    observer.wait_for(lambda: infos)
+    assert (infos[0].name, len(infos[0].joints), infos[0].parents[0]) == ("h36m17", 17, -1)
+
+
+def test_a_keyframe_of_another_joint_set_is_refused_and_the_node_goes_on(uplift, estimator, observer):
+    uplift()
+    wrong = convert.keyframe_to_msg(Keyframe(START, "camera", 640, 480, 0, 10, ()))
+    wrong.skeleton = "coco17"
+    estimator.keyframes.publish(wrong)
+    assert estimator.send().keyframe_hz == 0.0

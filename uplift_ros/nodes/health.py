@@ -1,0 +1,81 @@
+"""What a node tells about itself in diagnostics: counters, rates, time per frame, and its last problem."""
+
+import contextlib
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+MEMORY = 5.0
+"""Seconds that a problem determines the level, and between two log lines of the same kind."""
+
+TIMED_BLOCKS = 50
+
+
+class Health:
+    """Collects during work, gives a DiagnosticStatus once in a while."""
+
+    def __init__(self) -> None:
+        self.last_error = ""
+        self._counters: Counter[str] = Counter()
+        self._events: Counter[str] = Counter()
+        self._since = time.monotonic()
+        self._milliseconds: deque[float] = deque(maxlen=TIMED_BLOCKS)
+        self._level = DiagnosticStatus.OK
+        self._problem_at = -MEMORY
+        self._logged_at: dict[str, float] = {}
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Add to a counter."""
+        self._counters[name] += amount
+
+    def tick(self, name: str) -> None:
+        """Count an event whose rate per second is shown."""
+        self._events[name] += 1
+
+    @contextlib.contextmanager
+    def timed(self, frames: int = 1) -> Iterator[None]:
+        """Time the work on a number of frames."""
+        start = time.perf_counter()
+        yield
+        self._milliseconds.append((time.perf_counter() - start) * 1e3 / frames)
+
+    @property
+    def processing_ms(self) -> float:
+        """Milliseconds per frame, mean of the last 50 `timed` blocks; 0 before the first."""
+        return sum(self._milliseconds) / len(self._milliseconds) if self._milliseconds else 0.0
+
+    def problem(self, kind: str, message: str, error: bool) -> bool:
+        """Note a problem; whether it should be logged, which is once in a while for every kind."""
+        now = time.monotonic()
+        self._counters[kind] += 1
+        self.last_error = message
+        self._level = DiagnosticStatus.ERROR if error else DiagnosticStatus.WARN
+        self._problem_at = now
+        if now - self._logged_at.get(kind, -MEMORY) < MEMORY:
+            return False
+        self._logged_at[kind] = now
+        return True
+
+    def status(self, name: str, state: str, more: Mapping[str, object]) -> DiagnosticStatus:
+        """Everything at this moment; rates are since the last call."""
+        now = time.monotonic()
+        rates = {event: f"{count / (now - self._since):.1f}" for event, count in self._events.items()}
+        self._events = Counter(dict.fromkeys(self._events, 0))
+        self._since = now
+        troubled = now - self._problem_at < MEMORY
+        values = {
+            "state": state,
+            "processing_ms": f"{self.processing_ms:.2f}",
+            **rates,
+            **self._counters,
+            **more,
+            "last_error": self.last_error,
+        }
+        return DiagnosticStatus(
+            level=self._level if troubled else DiagnosticStatus.OK,
+            name=name,
+            message=self.last_error if troubled else state,
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        )
