@@ -1,0 +1,87 @@
+"""The whole chain in one place, without ROS: images in, smooth 3D skeletons out.
+
+    image ──> estimator, tracker ── Keyframe ──> uplifter ── SkeletonFrame (raw) ──> refiner ── SkeletonFrame
+                  ^  2D, every s_in-th frame         │           50 Hz, upsampled       SynSP, smooth
+                  └──────────── stride ──────────────┘  velocity above 0.5 m/s: s_in 20 -> 4, back after a hold
+
+The ROS nodes put the same parts into separate processes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from uplift_ros.camera import Camera
+from uplift_ros.estimators import PoseEstimator
+from uplift_ros.online.refiner import StreamingRefiner
+from uplift_ros.online.stride import Decision, KeyframeSchedule, StrideController
+from uplift_ros.online.tracker import PersonTracker
+from uplift_ros.online.uplifter import StreamingUplifter
+from uplift_ros.poses import Keyframe, SkeletonFrame
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one image brought; nothing but empty lists where it was no key-frame.
+
+    Attributes:
+        keyframe: 2D people of this image.
+        raw: new final frames of the uplifter.
+        refined: frames that the refiner has finished.
+        velocity: m/s, of the fastest person.
+        decision: the stride from here on, and why.
+    """
+
+    keyframe: Keyframe | None = None
+    raw: list[SkeletonFrame] = field(default_factory=list)
+    refined: list[SkeletonFrame] = field(default_factory=list)
+    velocity: float = 0.0
+    decision: Decision | None = None
+
+
+class Pipeline:
+    """One camera's images to skeletons.
+
+    Args:
+        estimator: finds people in an image.
+        uplifter: key-frames to 3D at every frame.
+        refiner: smooths.
+        controller: chooses the stride.
+        stride: until the controller's first decision.
+    """
+
+    def __init__(
+        self,
+        estimator: PoseEstimator,
+        uplifter: StreamingUplifter,
+        refiner: StreamingRefiner,
+        controller: StrideController,
+        stride: int,
+    ) -> None:
+        self.estimator, self.uplifter, self.refiner, self.controller = estimator, uplifter, refiner, controller
+        self.tracker = PersonTracker()
+        self.schedule = KeyframeSchedule(stride, uplifter.config.model_rate)
+        self.sequence = 0
+
+    def push(self, stamp: int, frame_id: str, camera: Camera | None, image: Callable[[], np.ndarray]) -> Step:
+        """Take the next image; `image` decodes it, (H, W, 3) uint8 RGB, and is called for key-frames only."""
+        if not self.schedule.is_due(stamp):
+            return Step()
+        self.schedule.take(stamp)
+        pixels = image()
+        height, width = pixels.shape[:2]
+        persons = self.tracker.update(stamp, self.estimator.estimate(pixels))
+        keyframe = Keyframe(stamp, frame_id, width, height, self.sequence, self.schedule.stride, persons)
+        self.sequence += 1
+        uplifted = self.uplifter.push(keyframe, camera)
+        if uplifted is None:
+            return Step(keyframe)
+        refined = self.refiner.push_many(uplifted.final)
+        decision = self.controller.update(uplifted.frame, uplifted.velocity)
+        self.schedule.stride = decision.stride
+        return Step(keyframe, uplifted.final, refined, uplifted.velocity, decision)
+
+    def flush(self) -> list[SkeletonFrame]:
+        """The frames that the refiner still holds, at the end of a stream."""
+        return self.refiner.flush()
