@@ -135,9 +135,9 @@ BLAZEPOSE33 = Skeleton(
     ),
 )
 
-# Detectors mark hips a little low and give no neck. With up = mid-shoulders - mid-hips, these corrections bring the mean
-# distance to the true joints of the synthetic person, who has the proportions of the networks' training data, from 6 to
-# 3.6 % of the torso length. Human3.6M itself places hips 1.4 times wider and 0.16 higher than detectors do.
+# Detectors mark hips a little low and give no neck. With up = mid-shoulders - mid-hips, these corrections bring the
+# mean distance to the true joints of the synthetic person, who has the proportions of the networks' training data, from
+# 6 to 3.6 % of the torso length. Human3.6M itself places hips 1.4 times wider and 0.16 higher than detectors do.
 HIP_RAISE = 0.06
 THORAX_RAISE = 0.03
 HEAD_BEYOND_EARS = 0.35
