@@ -8,6 +8,7 @@ Notation: B windows in a batch, N frames spanned by a window, T tokens at a spac
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -257,7 +258,7 @@ class UpliftUpsample(nn.Module):
             if isinstance(module, nn.Linear | nn.Conv1d):
                 for matrix in module.weight.chunk(3) if name.endswith("qkv") else [module.weight]:
                     nn.init.xavier_uniform_(matrix)
-                nn.init.zeros_(module.bias)
+                nn.init.constant_(cast(Tensor, module.bias), 0.0)
         for name, parameter in self.named_parameters():
             if name.endswith(("position", "upsampling_token")):
                 nn.init.trunc_normal_(parameter, std=0.02, a=-0.04, b=0.04)

@@ -38,7 +38,7 @@ def find(name: str) -> Path:
     raise FileNotFoundError(f"model: no weights {name!r}; shipped are {available()}, or give a .safetensors file")
 
 
-def save(model: nn.Module, path: Path, provenance: dict[str, Any]) -> None:
+def save(model: SynSP | UpliftUpsample, path: Path, provenance: dict[str, Any]) -> None:
     """Write weights, config and where they come from (data, seed, command, results)."""
     architecture = next(name for name, (_, cls) in ARCHITECTURES.items() if isinstance(model, cls))
     header = {

@@ -66,7 +66,7 @@ def random_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarr
     batch = len(joints)
     target = joints[:, joints.shape[1] // 2, 0]
     azimuth = rng.uniform(0, 2 * np.pi, batch)
-    distance = np.exp(rng.uniform(*np.log(DISTANCE), batch))
+    distance = np.exp(rng.uniform(np.log(DISTANCE[0]), np.log(DISTANCE[1]), batch))
     height = rng.uniform(*HEIGHT, batch)
     horizontal = np.sqrt(np.maximum(distance**2 - (height - target[:, 2]) ** 2, 1.0))
     position = np.stack(
