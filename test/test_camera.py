@@ -1,0 +1,143 @@
+"""The calibrated camera: projection, rays, canonical poses, root placement."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uplift_ros.camera import Camera, canonicalise, look_at, place_root
+
+CAMERAS = [
+    Camera(500, 510, 320, 240, 640, 480),
+    Camera(500, 510, 320, 240, 640, 480, (-0.2, 0.05, 0.001, -0.002, 0.0)),
+    Camera(500, 510, 320, 240, 640, 480, (0.1, 0.02, 0.0, 0.0, 0.01, 0.05, 0.01, 0.0), "rational_polynomial"),
+    Camera(300, 300, 320, 240, 640, 480, (0.05, -0.01, 0.002, 0.0), "equidistant"),
+]
+by_model = pytest.mark.parametrize("camera", CAMERAS, ids=lambda camera: f"{camera.model}{len(camera.distortion)}")
+
+
+@pytest.fixture
+def person():
+    """(17, 3) metres around the origin."""
+    return np.random.default_rng(0).normal(0, 0.3, (17, 3))
+
+
+@by_model
+def test_rays_undo_the_projection(camera, person):
+    points = person + np.array([0.3, -0.2, 4.0])
+    np.testing.assert_allclose(camera.rays(camera.project(points)), points[:, :2] / points[:, 2:], atol=1e-6)
+
+
+@by_model
+def test_absent_pixels_stay_absent(camera):
+    rays = camera.rays(np.array([[100.0, 100.0], [np.nan, np.nan]]))
+    assert np.isfinite(rays[0]).all()
+    assert np.isnan(rays[1]).all()
+
+
+@by_model
+def test_points_behind_the_camera_are_nowhere_in_the_image(camera):
+    assert np.isnan(camera.project(np.array([[0.0, 0.0, -1.0], [0.0, 0.0, 0.0]]))).all()
+
+
+def test_the_optical_axis_meets_the_principal_point():
+    assert Camera(500, 510, 320, 240, 640, 480).project(np.array([0.0, 0.0, 2.0])).tolist() == [320, 240]
+
+
+def test_right_is_right_and_down_is_down_in_the_image():
+    right, down = Camera(500, 500, 320, 240, 640, 480).project(np.array([[1.0, 0, 4], [0, 1.0, 4]]))
+    assert right[0] > 320
+    assert down[1] > 240
+
+
+def test_the_field_of_view_spans_the_image():
+    camera = Camera.from_fov(np.pi / 2, 640, 480)
+    assert camera.project(np.array([1.0, 0, 1.0]))[0] - camera.cx == pytest.approx(320)
+
+
+def test_camera_info_without_distortion_is_an_ideal_camera():
+    camera = Camera.from_matrix([500, 0, 320, 0, 510, 240, 0, 0, 1], [0.0] * 5, 640, 480)
+    assert camera == Camera(500, 510, 320, 240, 640, 480)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 0, 0, 0, 640, 480), "focal length"),
+        ((500, 500, np.nan, 240, 640, 480), "finite"),
+        ((500, 500, 320, 240, 0, 480), "image size"),
+        ((500, 500, 320, 240, 640, 480, (), "magic"), "distortion_model.*magic"),
+    ],
+)
+def test_impossible_cameras_are_refused_by_name(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Camera(*arguments)
+
+
+@given(st.tuples(*[st.floats(-1, 1)] * 2))
+def test_look_at_turns_a_direction_onto_the_optical_axis(offset):
+    direction = np.array([*offset, 1.0])
+    rotation = look_at(direction)
+    np.testing.assert_allclose(rotation @ direction, [0, 0, np.linalg.norm(direction)], atol=1e-12)
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(rotation) == pytest.approx(1)
+    assert rotation[0, 1] == pytest.approx(0)  # the new x axis is level
+
+
+def test_canonical_poses_have_unit_size_and_tell_what_was_taken_away(person):
+    points = person - person[0] + (1.0, 0.2, 4.0)
+    rays = points[:, :2] / points[:, 2:]
+    canonical = canonicalise(rays)
+    turned = points @ canonical.rotation.T
+    plane = turned[:, :2] / turned[:, 2:]
+    size = np.sqrt((plane**2).sum(-1).mean())
+    np.testing.assert_allclose(canonical.inputs[1:], plane[1:] / size)
+    np.testing.assert_allclose(canonical.inputs[0], [np.arctan(rays[0, 0]), np.log(size)])
+
+
+def test_canonical_poses_do_not_depend_on_the_lens(person):
+    points = person + np.array([0.3, -0.2, 4.0])
+    inputs = [canonicalise(camera.rays(camera.project(points))).inputs for camera in CAMERAS]
+    for other in inputs[1:]:
+        np.testing.assert_allclose(other, inputs[0], atol=1e-4)
+
+
+def test_a_person_far_away_and_one_near_look_alike(person):
+    near, far = (canonicalise((person[:, :2]) / (z + 0 * person[:, 2:])).inputs[1:] for z in (3.0, 30.0))
+    np.testing.assert_allclose(near, far, atol=0.02)
+
+
+def test_a_pose_of_no_size_is_no_nan():
+    assert np.isfinite(canonicalise(np.zeros((17, 2))).inputs).all()
+
+
+@given(st.tuples(st.floats(-2, 2), st.floats(-1, 1), st.floats(1.5, 10)))
+def test_placement_is_the_inverse_of_projection(root):
+    joints = np.random.default_rng(1).normal(0, 0.3, (17, 3))
+    joints -= joints[0]
+    points = joints + root
+    placed = place_root(joints, points[:, :2] / points[:, 2:], np.ones(17))
+    np.testing.assert_allclose(placed, root, atol=1e-6)
+
+
+def test_placement_does_without_absent_and_worthless_joints(person):
+    joints = person - person[0]
+    points = joints + np.array([0.5, 0.1, 4.0])
+    rays = points[:, :2] / points[:, 2:]
+    weights = np.ones(17)
+    rays[3] = np.nan
+    rays[5] += 10.0
+    weights[5] = 0.0
+    np.testing.assert_allclose(place_root(joints, rays, weights), [0.5, 0.1, 4.0], atol=1e-9)
+
+
+def test_placement_from_too_little_is_nowhere(person):
+    rays = np.full((17, 2), np.nan)
+    rays[4] = 0.1
+    assert np.isnan(place_root(person, rays, np.ones(17))).all()
+
+
+def test_a_person_is_never_placed_behind_the_camera(person):
+    joints = person - person[0]
+    points = joints - (0, 0, 4.0)
+    assert np.isnan(place_root(joints, points[:, :2] / points[:, 2:], np.ones(17))).all()
