@@ -125,7 +125,7 @@ def test_quality_is_defined_where_the_branches_agree():
 def test_the_quality_cue_passes_no_gradient_but_the_final_loss_trains_the_base_stage():
     network = SynSP()
     network(windows(2, 8, 51)).final.sum().backward()
-    assert network.position_head[0].weight.grad is None
+    assert network.position_head.first.weight.grad is None
     assert network.base_decoder[0].ffn.expand.weight.grad is not None
 
 
@@ -177,6 +177,13 @@ def test_inverse_dct_turns_the_heads_frequencies_into_frames():
     inverse.load_state_dict(plain.state_dict())
     poses = windows(1, 8, 51)
     torch.testing.assert_close(dct_matrix(8) @ inverse(poses).position, plain(poses).position, atol=2e-5, rtol=1e-4)
+
+
+def test_with_inverse_dct_training_starts_at_the_input():
+    torch.manual_seed(7)
+    poses = windows(16, 8, 51)
+    for output in SynSP(SynSPConfig(inverse_dct=True)).eval()(poses)[:3]:
+        assert (output - poses).unflatten(-1, (17, 3)).norm(dim=-1).mean() < 0.01
 
 
 @pytest.mark.parametrize("shape", [(8, 51), (1, 7, 51), (1, 8, 50), (1, 1, 1, 8, 51)])

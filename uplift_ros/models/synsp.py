@@ -23,6 +23,9 @@ POSITION_PERIOD = 10000.0
 QUALITY_OFFSET, QUALITY_FLOOR = 1e-6, 1e-5
 """Keep the quality cue defined where the branches agree exactly (metres)."""
 
+START_GAIN = 0.02
+"""Of the decoders' last layer norms where training starts from the identity: about a centimetre in the poses."""
+
 ACCELERATION_ROLES = {"position": 0.0, "acceleration": 1.0, "final": 0.5}
 """How much of the acceleration loss each output bears (SynSP, CVPR 2024, loss of the two branches and the result)."""
 
@@ -41,7 +44,8 @@ class SynSPConfig:
         similarity_temperature: square metres at which the similarity cue falls to 1/e.
         untied_branches: the branches get a last layer each instead of repeating the fourth one.
         query_positions: decoder queries are told their position too, not the encoders' input alone.
-        inverse_dct: heads predict frequencies, as their tokens are, and an inverse transform makes frames of them.
+        inverse_dct: heads predict frequencies, as their tokens are, and an inverse transform makes frames of them; the
+            network then starts as the identity.
     """
 
     joints: int = 17
@@ -88,6 +92,18 @@ class SynSPOutput(NamedTuple):
     acceleration: Tensor
     final: Tensor
     tension: Tensor
+
+
+class LinearPair(nn.Module):
+    """Two affine maps with no nonlinearity between them, as published."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(inputs, hidden)
+        self.second = nn.Linear(hidden, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x))
 
 
 class Attention(nn.Module):
@@ -150,12 +166,12 @@ class SynSP(nn.Module):
         def stack() -> nn.ModuleList:
             return nn.ModuleList(Layer(config) for _ in range(config.layers))
 
-        self.embed = two_linear(channels, width, width)
+        self.embed = LinearPair(channels, width, width)
         self.local_encoder, self.global_encoder = stack(), stack()
         self.base_decoder, self.refine_decoder = stack(), stack()
         self.branch_layers = nn.ModuleList(Layer(config) for _ in range(2 if config.untied_branches else 0))
         self.position_head, self.acceleration_head, self.final_head = (
-            two_linear(width, 2 * width, channels) for _ in range(3)
+            LinearPair(width, 2 * width, channels) for _ in range(3)
         )
         self.dropout = nn.Dropout(config.dropout)
         dct = dct_matrix(config.window)
@@ -168,6 +184,25 @@ class SynSP(nn.Module):
         for parameter in self.parameters():
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
+        if config.inverse_dct:
+            self._start_as_identity()
+
+    @torch.no_grad()
+    def _start_as_identity(self) -> None:
+        """Make every output nearly the input: the heads undo the embedding, the decoders add little to their query.
+
+        Only possible where heads predict frequencies (and the width is not below C). Training then begins at the error of the input; from random
+        weights the absolute poses alone take many epochs.
+        """
+        heads = (self.position_head, self.acceleration_head, self.final_head)
+        for pair in (self.embed, *heads):
+            for linear in (pair.first, pair.second):
+                nn.init.orthogonal_(linear.weight)
+                nn.init.zeros_(linear.bias)
+        for head in heads:
+            head.second.weight.copy_((head.first.weight @ self.embed.second.weight @ self.embed.first.weight).T)
+        for layer in (self.base_decoder[-1], *self.branch_layers, self.refine_decoder[-1]):
+            nn.init.constant_(layer.ffn.norm.weight, START_GAIN)
 
     def forward(self, poses: Tensor) -> SynSPOutput:
         """Refine windows of poses.
@@ -236,11 +271,6 @@ class SynSP(nn.Module):
         """Cue of how alike the views are at each frame: (B, P, T, C) to (B, target view, other view, T), own view 1."""
         gap = (poses.unsqueeze(1) - poses.unsqueeze(2)).square().mean(-1)
         return torch.exp(-gap / self.config.similarity_temperature)
-
-
-def two_linear(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """Two affine maps with no nonlinearity between them, as published."""
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.Linear(hidden, outputs))
 
 
 def decode(stack: nn.ModuleList, query: Tensor, memory: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ def _drift(rng: np.random.Generator, shape: tuple[int, ...], correlation: tuple[
 def _through_keyframes(rng: np.random.Generator, clip: np.ndarray) -> np.ndarray:
     """A clip (L, ...) known at every k-th frame alone: linear or cubic in between."""
     interval = rng.choice(KEYFRAME_INTERVALS)
-    keyframes = np.arange(rng.integers(interval), len(clip), interval)
+    keyframes = np.arange(rng.integers(min(interval, len(clip))), len(clip), interval)
     degree = min(int(rng.choice((1, 3))), len(keyframes) - 1)
     spline = make_interp_spline(keyframes, clip[keyframes], k=degree)
     return spline(np.clip(np.arange(len(clip)), keyframes[0], keyframes[-1]))

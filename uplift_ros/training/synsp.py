@@ -43,6 +43,9 @@ class WindowSampler:
         batch: B.
         rng: source of all randomness.
         pairs: an estimator's own outputs with the truth; if there are any, half of each batch is of them.
+
+    Raises:
+        ValueError: an estimate that does not fit its truth or is shorter than a window.
     """
 
     def __init__(
@@ -53,6 +56,12 @@ class WindowSampler:
         rng: np.random.Generator,
         pairs: Sequence[Pair] = (),
     ) -> None:
+        for estimated, true in pairs:
+            if estimated.shape != true.shape or len(true) < config.window or true.shape[1:] != (len(H36M17), 3):
+                raise ValueError(
+                    f"pairs must be two arrays (T, 17, 3) of at least {config.window} frames, "
+                    f"got {estimated.shape} and {true.shape}"
+                )
         self.sequences, self.config, self.batch, self.rng, self.pairs = sequences, config, batch, rng, pairs
         self.noise = PoseNoise()
         self.probability = mocap.class_balanced(sequences)
@@ -178,7 +187,12 @@ def train(
 
     Returns:
         The network with averaged weights, in evaluation mode.
+
+    Raises:
+        ValueError: minutes not positive, or an estimate that does not fit its truth or is shorter than a window.
     """
+    if minutes <= 0:
+        raise ValueError(f"minutes must be positive, got {minutes}")
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
@@ -221,6 +235,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--validation", type=Path, help="another such file, held out, for the log")
     parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for checkpoint, log and weights")
     parser.add_argument("--minutes", type=float, default=60.0, help="time to train, resumed runs together")
+    parser.add_argument(
+        "--inverse-dct",
+        action="store_true",
+        help="heads predict frequencies; starts from the identity: far fewer steps",
+    )
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=4321)
@@ -234,6 +253,7 @@ def main(args: argparse.Namespace) -> int:
         args.out,
         minutes=args.minutes,
         validation=validation,
+        config=SynSPConfig(inverse_dct=args.inverse_dct),
         batch=args.batch,
         learning_rate=args.learning_rate,
         seed=args.seed,
