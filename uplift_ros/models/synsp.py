@@ -191,8 +191,8 @@ class SynSP(nn.Module):
     def _start_as_identity(self) -> None:
         """Make every output nearly the input: the heads undo the embedding, the decoders add little to their query.
 
-        Only possible where heads predict frequencies (and the width is not below C). Training then begins at the error of the input; from random
-        weights the absolute poses alone take many epochs.
+        Only possible where heads predict frequencies and the width is not below C. Training then begins at the error
+        of the input; from random weights the absolute poses alone take many epochs.
         """
         heads = (self.position_head, self.acceleration_head, self.final_head)
         for pair in (self.embed, *heads):

@@ -1,6 +1,7 @@
 """Classical smoothing filters over arrays of any shape, with time taken from stamps in nanoseconds."""
 
 from collections import deque
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -114,7 +115,13 @@ class SavitzkyGolay:
 
     def _fit(self, back: int) -> np.ndarray:
         """Value of the fitted polynomial `back` frames before the newest."""
-        at = len(self._stamps) - 1 - back
-        times = np.array([(stamp - self._stamps[at]) * SECONDS for stamp in self._stamps])
-        weights = np.linalg.pinv(np.vander(times, self.order + 1, increasing=True))[0]
+        at = self._stamps[len(self._stamps) - 1 - back]
+        weights = _fit_weights(tuple(stamp - at for stamp in self._stamps), self.order)
         return np.tensordot(weights, np.stack(self._values), 1)
+
+
+@lru_cache(maxsize=1024)
+def _fit_weights(offsets: tuple[int, ...], order: int) -> np.ndarray:
+    """Weights of values `offsets` nanoseconds away in the fitted polynomial's value here; even stamps repeat them."""
+    times = np.array(offsets) * SECONDS
+    return np.linalg.pinv(np.vander(times, order + 1, increasing=True))[0]
