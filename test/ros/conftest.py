@@ -128,7 +128,10 @@ def start():
         return processes[-1]
 
     yield start
-    for process in stop(processes):
+    unclean = stop(processes)
+    for process in processes:  # shown where the test failed
+        print(f"{process.name} ended with {process.exit_code}: {process.last_lines}")
+    for process in unclean:
         pytest.fail(f"{process.name} ended with {process.exit_code}: {process.last_lines}")
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -13,11 +14,12 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rclpy.task import Future
 from rclpy.timer import Timer
@@ -43,6 +45,7 @@ class UpliftNode(LifecycleNode):
     def __init__(self, name: str):
         super().__init__(name)
         self.finished: Future = Future()
+        self.exit_code = 1
         self._table = {parameter.name: parameter for parameter in TABLES[name]}
         self._settings: dict[str, Value] = {}
         self._advertised: list[Publisher] = []
@@ -129,15 +132,11 @@ class UpliftNode(LifecycleNode):
             else:
                 self.get_logger().warning(message)
 
-    def wait_until_sent(self) -> None:
-        """Wait until what was published reliably has arrived, or for a second."""
-        for publisher in self._advertised:
-            publisher.wait_for_all_acked(Duration(seconds=1))
-
     def finish(self, exit_code: int = 0) -> None:
         """End the process; may be called from any thread."""
         if not self.finished.done():
-            self.finished.set_result(exit_code)
+            self.exit_code = exit_code
+            self.finished.set_result(None)
 
     # Lifecycle
 
@@ -173,10 +172,11 @@ class UpliftNode(LifecycleNode):
         )
 
     def stop(self) -> None:
-        """Run the hooks down to unconfigured; works after the ROS context is gone as well."""
+        """Run the hooks down to unconfigured, and let what was published last arrive."""
         if self._state == "active":
             self._destroy_inputs()
             self._transition(self.deactivate, "inactive")
+            self._wait_until_sent()
         if self._state == "inactive":
             self._transition(self.cleanup, "unconfigured")
             self._destroy_advertised()
@@ -189,6 +189,10 @@ class UpliftNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self._state = state
         return TransitionCallbackReturn.SUCCESS
+
+    def _wait_until_sent(self) -> None:
+        for publisher in self._advertised:
+            publisher.wait_for_all_acked(Duration(seconds=1))
 
     def _destroy_inputs(self) -> None:
         while self._subscribed:
@@ -208,8 +212,7 @@ class UpliftNode(LifecycleNode):
                 callback(*arguments)
             except Exception as error:
                 expected = isinstance(error, EXPECTED_ERRORS)
-                if self.context.ok():  # what fails because the process is ending is no problem
-                    self.report("rejected" if expected else "errors", _explain(error), error=not expected)
+                self.report("rejected" if expected else "errors", _explain(error), error=not expected)
 
         return guarded
 
@@ -265,30 +268,30 @@ def _explain(error: Exception) -> str:
 def main(node_type: Callable[[], UpliftNode], arguments: list[str] | None = None) -> int:
     """Run a node until it finishes or a signal ends it.
 
+    The executor spins in a thread of its own, so that signals reach Python at once and the node can still publish while
+    it goes down; rclpy's own signal handlers would take the context away first.
+
     Returns:
         The node's exit code, 0 after a signal, or 1 where it could not start; the reason is one line on stderr.
     """
     try:
-        rclpy.init(args=arguments)
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         node = node_type()
     except (*EXPECTED_ERRORS, RuntimeError) as error:  # rclpy's own errors are RuntimeErrors
         print(f"{error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 1
+    for interruption in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interruption, lambda *_: node.finish())
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    try:
-        if node.parameter("autostart") and not node.start():
-            node.finish(exit_code=1)
-        executor.spin_until_future_complete(node.finished)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except RuntimeError:  # rclpy's own, where a signal ends the context in the middle of its work
-        if rclpy.ok():
-            raise
-    for interruption in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not tear the tidying apart
-        signal.signal(interruption, signal.SIG_IGN)
+    if node.parameter("autostart") and not node.start():
+        node.finish(exit_code=1)
+    spinning = threading.Thread(target=executor.spin_until_future_complete, args=(node.finished,), name="spin")
+    spinning.start()
+    spinning.join()
     node.stop()
+    executor.shutdown()
     node.destroy_node()
     rclpy.try_shutdown()
-    return node.finished.result() or 0
+    return node.exit_code

@@ -11,7 +11,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from uplift_ros.msg import Skeletons
 from uplift_ros.nodes import base, convert, qos
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
-from uplift_ros.sources import SourceFrame, open_source
+from uplift_ros.sources import open_source
 
 NANOSECONDS = 1_000_000_000
 MAX_LAG = NANOSECONDS // 2
@@ -59,16 +59,16 @@ class CameraNode(base.UpliftNode):
         exit_code = 1
         try:
             self._publish_frames()
-            self.wait_until_sent()
             exit_code = 0
         finally:
-            if self.context.ok() and not self._stopped.is_set():
+            if not self._stopped.is_set():
                 self.finish(exit_code)
 
     def _publish_frames(self) -> None:
         end = self.parameter("duration") * NANOSECONDS or math.inf
         begin = stamp = None
         for frame in self._source.frames():
+            image = frame.image  # made before its time comes
             if begin is None or stamp is None:
                 begin, stamp = time.monotonic_ns(), self.get_clock().now().nanoseconds
             lag = time.monotonic_ns() - begin - frame.time
@@ -77,11 +77,11 @@ class CameraNode(base.UpliftNode):
                 begin, stamp = begin + lag, stamp + lag
             if frame.time >= end or self._stopped.wait(max(0, -lag) / NANOSECONDS):
                 return
-            self._publish(frame, stamp + frame.time)
+            self._publish(image, frame.truth, stamp + frame.time)
 
-    def _publish(self, frame: SourceFrame, stamp: int) -> None:
+    def _publish(self, image: np.ndarray, truth: np.ndarray | None, stamp: int) -> None:
         header = convert.header(stamp, self.parameter("frame_id"))
-        height, width = frame.image.shape[:2]
+        height, width = image.shape[:2]
         self._infos.publish(convert.camera_to_msg(self._source.camera, stamp, header.frame_id))
         self._images.publish(
             Image(
@@ -90,14 +90,14 @@ class CameraNode(base.UpliftNode):
                 width=width,
                 encoding="rgb8",
                 step=3 * width,
-                data=frame.image.tobytes(),
+                data=image.tobytes(),
             )
         )
-        if frame.truth is not None:
-            self._truth.publish(convert.skeletons_to_msg(true_skeleton(frame.truth, stamp, header.frame_id)))
+        if truth is not None:
+            self._truth.publish(convert.skeletons_to_msg(true_skeleton(truth, stamp, header.frame_id)))
         if self._compressed.get_subscription_count():
             quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-            _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR), quality)
+            _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)
             self._compressed.publish(
                 CompressedImage(header=header, format="rgb8; jpeg compressed bgr8", data=jpeg.tobytes())
             )

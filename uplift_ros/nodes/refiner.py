@@ -37,6 +37,11 @@ class RefinerNode(base.UpliftNode):
         self._quiet.cancel()
         self.subscribe(Skeletons, "skeletons/raw", self._take, qos.poses())
 
+    def deactivate(self) -> None:
+        if self._burst:
+            self._refine()
+        self._publish(self._refiner.flush())
+
     def cleanup(self) -> None:
         del self._refiner
 
@@ -55,7 +60,10 @@ class RefinerNode(base.UpliftNode):
         if self._refiner.dropped > self._dropped:
             self._dropped = self._refiner.dropped
             self.report("unusable", f"{self._dropped} persons left out so far: joints or scores are not finite")
-        for frame in refined:
+        self._publish(refined)
+
+    def _publish(self, frames: list[SkeletonFrame]) -> None:
+        for frame in frames:
             self._refined.publish(convert.skeletons_to_msg(frame))
 
 

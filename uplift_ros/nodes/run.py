@@ -84,7 +84,7 @@ def write_results(console: Console, bag: Path, args: argparse.Namespace) -> None
     from uplift_ros.evaluation.summary import summarise
     from uplift_ros.evaluation.video import render
 
-    summary = {"source": args.source} | summarise(bag)
+    summary = summarise(bag, args.source)
     (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     with console.status("rendering the video"):
         render(bag, args.out / "demo.mp4")

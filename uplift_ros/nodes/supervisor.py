@@ -29,6 +29,7 @@ EDGES = (
 )
 """Who must subscribe to what before the camera may start."""
 
+RECORDER = "recorder"
 RECORDED_TOPICS = tuple(topic for topic in GRAPH_TOPICS if topic != "image_raw")
 """Images are recorded as the camera's own JPEG: a twentieth of the size."""
 
@@ -74,24 +75,31 @@ class Supervisor:
             with Live(get_renderable=self._table, console=self._console, refresh_per_second=4):
                 self._wait(lambda: self._processes["camera"].exit_code == 0)
                 self._wait(lambda: self._monitor.idle >= DRAINED)
+            self._console.line()
         except Interrupted:
-            pass
-        unclean = stop(list(self._processes.values()))
-        if unclean:
-            raise RunError("\n".join(_obituary(process) for process in unclean))
+            self._stop()
+        else:
+            if unclean := self._stop():
+                raise RunError("\n".join(_obituary(process) for process in unclean))
 
     def close(self) -> None:
         """Leave nothing behind, however the run ended."""
-        stop(list(self._processes.values()))
+        self._stop()
         self._monitor.close()
         for interruption, handler in self._handlers.items():
             signal.signal(interruption, handler)
+
+    def _stop(self) -> list[Process]:
+        """End everything, the recorder last: nodes give out what they still hold. Returns what did not end cleanly."""
+        recorders = [process for process in self._processes.values() if process.name == RECORDER]
+        nodes = [process for process in self._processes.values() if process.name != RECORDER]
+        return stop(nodes) + stop(recorders)
 
     def _start(self, parameters: dict[str, dict[str, Value]], params_file: Path | None, bag: Path | None) -> None:
         prefix = share_folder().parent.parent
         if bag:
             recorder = [str(prefix / "bin" / "uplift"), "record", str(bag), "--topics", *RECORDED_TOPICS]
-            self._spawn("recorder", recorder)
+            self._spawn(RECORDER, recorder)
         files = [share_folder() / "config" / "uplift.yaml", *([params_file] if params_file else [])]
         for node in (*PROCESSING_NODES, "camera"):
             arguments = [str(prefix / "lib" / "uplift_ros" / node), "--ros-args"]
@@ -129,7 +137,7 @@ class Supervisor:
     def _all_connected(self, recording: bool) -> bool:
         edges = list(EDGES)
         if recording:
-            edges += [("recorder", topic) for topic in RECORDED_TOPICS if self._monitor.publishes(topic)]
+            edges += [(RECORDER, topic) for topic in RECORDED_TOPICS if self._monitor.publishes(topic)]
         return all(self._monitor.subscribes(node, topic) for node, topic in edges) and all(
             self._monitor.connected(node) for node in ("camera", *PROCESSING_NODES)
         )
@@ -148,15 +156,17 @@ class Supervisor:
                 raise RunError(f"waited {START_TIMEOUT:.0f} s for {what} in vain")
 
     def _table(self) -> Table:
-        table = Table("camera", "key-frames", "skeletons", "stride", "velocity", "2D", "3D", "refine", "age", "dropped")
+        table = Table(
+            "camera\nHz", "key\nHz", "out\nHz", "stride", "m/s", "2D\nms", "3D\nms", "refine\nms", "age\nms", "lost"
+        )
         if state := self._monitor.rate_state:
+            rates = (state.camera_hz, state.keyframe_hz, state.output_hz)
+            times = (state.estimate_ms, state.uplift_ms, state.refine_ms, state.age_ms)
             table.add_row(
-                f"{state.camera_hz:.1f} Hz",
-                f"{state.keyframe_hz:.1f} Hz",
-                f"{state.output_hz:.1f} Hz",
+                *(f"{rate:.1f}" for rate in rates),
                 f"{state.stride} {Reason(state.reason).name.lower()}",
-                f"{state.velocity:.2f} m/s",
-                *(f"{ms:.1f} ms" for ms in (state.estimate_ms, state.uplift_ms, state.refine_ms, state.age_ms)),
+                f"{state.velocity:.2f}",
+                *(f"{milliseconds:.1f}" for milliseconds in times),
                 str(state.dropped),
             )
         return table

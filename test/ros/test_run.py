@@ -1,0 +1,125 @@
+"""`uplift run` as a user calls it, with untrained networks and small images."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
+
+from uplift_ros.bags.reader import BagReader
+from uplift_ros.nodes.parameters import TABLES
+from uplift_ros.resources import share_folder
+
+UPLIFT = share_folder().parent.parent / "bin" / "uplift"
+NODES = share_folder().parent.parent / "lib" / "uplift_ros"
+TIMEOUT = 120
+
+
+@pytest.fixture(scope="module")
+def params(random_weights, tmp_path_factory) -> Path:
+    parameters = {
+        "/**/camera": {"width": 320, "height": 240},
+        "/**/uplift": {"model": random_weights["uplift"], "stride_mode": "fixed", "stride": 10},
+        "/**/refiner": {"model": random_weights["refiner"]},
+    }
+    path = tmp_path_factory.mktemp("params") / "params.yaml"
+    path.write_text(json.dumps({node: {"ros__parameters": values} for node, values in parameters.items()}))
+    return path
+
+
+def run(*arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(UPLIFT), "run", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+
+
+def running_nodes() -> list[int]:
+    """Process ids of nodes of this installation and this domain."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().split(b"\0")
+            environment = (process / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        ours = any(argument == str(NODES / node).encode() for argument in command for node in TABLES)
+        if ours and f"ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']}".encode() in environment:
+            found.append(int(process.name))
+    return found
+
+
+@pytest.fixture(scope="module")
+def recorded(params, tmp_path_factory):
+    """A run of three seconds with all its results."""
+    folder = tmp_path_factory.mktemp("out")
+    return run("--params", params, "--seconds", 3, "--stride", 10, "--out", folder), folder
+
+
+def test_a_run_ends_by_itself_with_exit_code_0_and_leaves_no_process(recorded):
+    finished, _ = recorded
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert running_nodes() == []
+
+
+def test_a_run_records_every_image_and_every_skeleton(recorded):
+    _, folder = recorded
+    with BagReader(folder / "demo.mcap") as bag:
+        counts = Counter(topic for topic, _, _ in bag.raw())
+    assert counts["/image_raw/compressed"] == counts["/ground_truth"] == 150
+    assert counts["/skeletons"] == counts["/skeletons/raw"] > 100
+
+
+def test_a_run_leaves_its_summary_and_video(recorded):
+    finished, folder = recorded
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["source"], summary["images"]) == ("synthetic", 150)
+    assert (folder / "demo.mp4").stat().st_size > 10_000
+    assert "keyframe_hz" in finished.stdout
+
+
+def test_ctrl_c_ends_a_run_cleanly_at_any_moment(params, observer):
+    process = subprocess.Popen(
+        [sys.executable, str(UPLIFT), "run", "--params", str(params)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    observer.wait_for(lambda: len(running_nodes()) == len(TABLES))
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, output
+    assert running_nodes() == []
+
+
+def test_a_source_that_is_not_there_is_told_in_words(params):
+    finished = run("--params", params, "--source", "no_such.mp4")
+    assert finished.returncode == 1
+    assert "no_such.mp4" in finished.stdout
+    assert "Traceback" not in finished.stdout + finished.stderr
+    assert running_nodes() == []
+
+
+def test_a_node_that_dies_ends_the_run_with_its_last_words(params, tmp_path):
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(params.read_text().replace("refiner.safetensors", "no_such.safetensors"))
+    finished = run("--params", broken)
+    assert finished.returncode == 1
+    assert "refiner ended with exit code 1" in finished.stdout
+    assert "no_such.safetensors" in finished.stdout
+    assert running_nodes() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--stride", "0"], "must be a positive integer or adaptive, got 0"),
+        (["--seconds", "-1"], "must be above 0, got -1"),
+        (["--params", "no_such.yaml"], "no file no_such.yaml"),
+    ],
+)
+def test_wrong_arguments_are_refused_with_the_reason(arguments, reason):
+    finished = run(*arguments)
+    assert finished.returncode == 2
+    assert reason in finished.stderr
