@@ -105,4 +105,6 @@ def _in_words(value: object) -> str:
         return ", ".join(f"{key} {_in_words(item)}" for key, item in value.items())
     if isinstance(value, list):
         return str(len(value))
+    if value is None:
+        return "-"
     return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -173,5 +173,5 @@ class Supervisor:
 
 
 def _obituary(process: Process) -> str:
-    ended = "" if process.exit_code is None else f" ended with exit code {process.exit_code}"
-    return f"{process.name}{ended}; it said last:\n{process.last_lines}"
+    ended = "cannot start" if process.exit_code is None else f"ended with exit code {process.exit_code}"
+    return f"{process.name} {ended}; it said last:\n{process.last_lines}"
