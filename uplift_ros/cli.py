@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "run": ("uplift_ros.nodes.run", "camera to skeletons, each node its own process, without launch_ros"),
+    "process": ("uplift_ros.bags.process", "videos and bags to skeletons, without ROS, as fast as it goes"),
     "record": ("uplift_ros.bags.record", "topics into a bag, without rosbag2"),
+    "play": ("uplift_ros.bags.play", "a bag onto topics, without rosbag2"),
     "train": ("uplift_ros.training.train", "the networks on motion capture"),
     "evaluate": ("uplift_ros.evaluation.evaluate", "accuracy on motion capture"),
-    "play": ("uplift_ros.bags.play", "a bag onto topics, without rosbag2"),
+    "bench": ("uplift_ros.evaluation.benchmark", "speed of the parts"),
 }
 
 
@@ -28,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         return modules[args.command].main(args)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"uplift {args.command}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"uplift {args.command}: interrupted", file=sys.stderr)
