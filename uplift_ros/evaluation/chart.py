@@ -91,7 +91,7 @@ class StripChart:
         y = np.round(bottom - self._strides[:, 1] / highest * (bottom - top - 4)).astype(int)
         x = np.append(self._x(self._strides[:, 0]), self._right)
         steps = [(x[i + end], y[i]) for i in range(len(y)) for end in (0, 1)]
-        cv2.polylines(self._image, [np.array(steps)], False, STRIDE, 1, cv2.LINE_AA)
+        cv2.polylines(self._image, [np.array(steps)], False, STRIDE, 1)
         changed = np.append(True, np.diff(self._strides[:, 1]) != 0)
         for stride, left, height in zip(self._strides[changed, 1], x[:-1][changed], y[changed], strict=True):
             above = height > (top + bottom) / 2

@@ -57,8 +57,8 @@ def draw_keypoints(image: np.ndarray, pixels: np.ndarray) -> None:
     """Rings around detected keypoints (J, 2); NaN ones are left out."""
     radius = max(3, image.shape[0] / 110)
     for point in pixels[_drawable(image, pixels)]:
-        dot(image, point, radius, OUTLINE, thickness=3)
-        dot(image, point, radius, (255, 255, 255), thickness=1)
+        dot(image, point, radius, OUTLINE, thickness=4)
+        dot(image, point, radius, (255, 255, 255), thickness=2)
 
 
 def line(image: np.ndarray, start: np.ndarray, end: np.ndarray, colour: Colour, thickness: int) -> None:

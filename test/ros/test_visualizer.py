@@ -1,0 +1,137 @@
+import importlib.util
+import signal
+
+import cv2
+import numpy as np
+import pytest
+from recordings import CAMERA, STANDING
+from sensor_msgs.msg import Image
+from uplift_ros.msg import Skeletons
+from visualization_msgs.msg import Marker, MarkerArray
+
+from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes.visualizer import transforms
+from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+
+NANOSECONDS = 1_000_000_000
+
+
+def frame(stamp: int, *names: str) -> Skeletons:
+    people = [
+        Person3D(name, 1.0, Source.KEYFRAME, ScaleSource.PRIOR, STANDING + np.array((0, 0, 3.0)), np.ones(17), 0.0)
+        for name in names
+    ]
+    return convert.skeletons_to_msg(SkeletonFrame(stamp, "camera_optical_frame", tuple(people)))
+
+
+@pytest.fixture
+def show(start, observer):
+    """Start the visualizer; returns a function that sends it a frame and waits for the markers."""
+    start("visualizer", publish_tf=False, marker_lifetime=1.5)
+    publisher = observer.node.create_publisher(Skeletons, "skeletons", qos.poses())
+    arrays = observer.collect(MarkerArray, "markers")
+    observer.wait_for(lambda: publisher.get_subscription_count() and observer.node.count_publishers("markers"))
+
+    def show(stamp: int, *names: str) -> list[Marker]:
+        publisher.publish(frame(stamp, *names))
+        observer.wait_for(lambda: arrays)
+        return arrays.pop().markers
+
+    return show
+
+
+def test_a_person_is_three_markers_with_stable_ids(show):
+    for stamp in (1, 2):
+        markers = show(stamp * NANOSECONDS, "p1")
+        assert [(marker.ns, marker.id, marker.type, marker.action) for marker in markers] == [
+            ("p1", 0, Marker.LINE_LIST, Marker.ADD),
+            ("p1", 1, Marker.SPHERE_LIST, Marker.ADD),
+            ("p1", 2, Marker.TEXT_VIEW_FACING, Marker.ADD),
+        ]
+
+
+def test_markers_carry_stamp_frame_lifetime_and_one_colour_per_point(show):
+    bones, joints, label = show(7 * NANOSECONDS + 5, "p1")
+    assert convert.stamp_from_msg(bones.header.stamp) == 7 * NANOSECONDS + 5
+    assert bones.header.frame_id == "camera_optical_frame"
+    assert (bones.lifetime.sec, bones.lifetime.nanosec) == (1, 500_000_000)
+    assert (len(bones.points), len(bones.colors), len(joints.points), len(joints.colors)) == (32, 32, 17, 17)
+    assert label.text == "p1"
+
+
+def test_who_leaves_is_deleted_once(show):
+    show(1, "p1", "p2")
+    gone = [(marker.ns, marker.id) for marker in show(2, "p1") if marker.action == Marker.DELETE]
+    assert gone == [("p2", 0), ("p2", 1), ("p2", 2)]
+    assert all(marker.action == Marker.ADD for marker in show(3, "p1"))
+
+
+def test_deactivation_clears_everything(show, observer):
+    show(1, "p1")
+    arrays = observer.collect(MarkerArray, "markers")
+    assert observer.change_state("visualizer", "deactivate")
+    observer.wait_for(lambda: arrays)
+    assert [marker.action for marker in arrays[-1].markers] == [Marker.DELETEALL]
+
+
+def test_images_are_received_only_while_somebody_wants_the_overlay(show, observer):
+    assert observer.node.count_subscribers("image_raw") == 0
+    subscription = observer.node.create_subscription(Image, "overlay", lambda _: None, qos.images())
+    observer.wait_for(lambda: observer.node.count_subscribers("image_raw") == 1)
+    observer.node.destroy_subscription(subscription)
+    observer.wait_for(lambda: observer.node.count_subscribers("image_raw") == 0)
+
+
+def test_the_overlay_is_the_image_of_the_skeletons_time_with_the_person_drawn(show, observer):
+    overlays = observer.collect(Image, "overlay", qos.images())
+    images = observer.node.create_publisher(Image, "image_raw", qos.poses())
+    infos = observer.node.create_publisher(type(convert.camera_to_msg(CAMERA, 0, "")), "camera_info", qos.poses())
+    observer.wait_for(lambda: images.get_subscription_count() and infos.get_subscription_count())
+    black = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
+    for stamp in (NANOSECONDS, 2 * NANOSECONDS):
+        header = convert.header(stamp, "camera_optical_frame")
+        step = 3 * CAMERA.width
+        images.publish(
+            Image(
+                header=header,
+                height=CAMERA.height,
+                width=CAMERA.width,
+                encoding="bgr8",
+                step=step,
+                data=black.tobytes(),
+            )
+        )
+    infos.publish(convert.camera_to_msg(CAMERA, NANOSECONDS, "camera_optical_frame"))
+    observer.wait_for(lambda: show(NANOSECONDS, "p1") and overlays)  # again until image and intrinsics are there
+    assert convert.stamp_from_msg(overlays[0].header.stamp) == NANOSECONDS
+    drawn = np.frombuffer(overlays[0].data, np.uint8).reshape(CAMERA.height, CAMERA.width, 3)
+    x, y = CAMERA.project(STANDING[16] + np.array((0, 0, 3.0))).round().astype(int)
+    assert drawn[y, x, 2] > drawn[y, x, 0] > 0, "the right wrist is blue"
+    assert cv2.countNonZero(drawn[..., 0]) < 0.1 * CAMERA.width * CAMERA.height
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tf2_msgs") is not None, reason="tf2_msgs is installed")
+def test_publish_tf_without_tf2_msgs_is_refused_with_the_reason(start, observer):
+    process = start("visualizer", publish_tf=True)
+    observer.wait_for(lambda: process.exit_code is not None)
+    assert process.exit_code == 1
+    assert "publish_tf must be false: tf2_msgs is not installed" in process.last_lines
+
+
+def test_a_signal_ends_the_visualizer_cleanly(start, observer):
+    process = start("visualizer")
+    observer.wait_for(lambda: observer.state("visualizer") == "active")
+    process.send(signal.SIGINT)
+    observer.wait_for(lambda: process.exit_code is not None)
+    assert process.exit_code == 0
+
+
+def test_transforms_name_joint_and_person_and_leave_out_what_is_not_finite():
+    joints = STANDING.copy()
+    joints[5] = np.nan
+    person = Person3D("p1", 1.0, Source.KEYFRAME, ScaleSource.PRIOR, joints, np.ones(17), 0.0)
+    made = transforms(SkeletonFrame(NANOSECONDS, "camera_optical_frame", (person,)))
+    assert len(made) == 16
+    assert (made[13 - 1].header.frame_id, made[13 - 1].child_frame_id) == ("camera_optical_frame", "left_wrist_p1")
+    assert made[13 - 1].transform.translation.x == STANDING[13, 0]
+    assert made[13 - 1].transform.rotation.w == 1.0

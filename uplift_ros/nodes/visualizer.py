@@ -1,0 +1,166 @@
+"""Skeletons as markers for RViz, as transforms, and drawn into the images they come from."""
+
+import importlib
+
+import numpy as np
+from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import Point, TransformStamped, Vector3
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import ColorRGBA
+from visualization_msgs.msg import Marker, MarkerArray
+
+from uplift_ros.camera import Camera
+from uplift_ros.evaluation import markers
+from uplift_ros.evaluation.drawing import draw_pose
+from uplift_ros.evaluation.waiting import WaitingImages
+from uplift_ros.images import to_rgb
+from uplift_ros.msg import Skeletons
+from uplift_ros.nodes import base, convert, qos
+from uplift_ros.poses import Person3D, SkeletonFrame
+from uplift_ros.skeleton import H36M17
+
+WATCH_PERIOD = 0.5
+"""Seconds between two looks at who wants the overlay; images are received only while somebody does."""
+
+IMAGE_DEPTH = 20
+"""Images that may come while a burst of skeletons is drawn."""
+
+BONES, JOINTS, LABEL = range(3)
+"""Marker ids; the namespace is the person's id."""
+
+
+class VisualizerNode(base.UpliftNode):
+    """Shows what `skeletons` brings."""
+
+    def __init__(self) -> None:
+        super().__init__("visualizer")
+
+    def configure(self) -> None:
+        self._tf_message = _tf_message() if self.parameter("publish_tf") else None
+        seconds, fraction = divmod(self.parameter("marker_lifetime"), 1.0)
+        self._lifetime = Duration(sec=int(seconds), nanosec=int(fraction * convert.NANOSECONDS))
+        self._markers = self.advertise(MarkerArray, "markers", qos.poses())
+        self._overlay = self.advertise(Image, "overlay", qos.images())
+        if self._tf_message:
+            self._transforms = self.advertise(self._tf_message, "/tf", qos.poses())
+
+    def activate(self) -> None:
+        self._shown: set[str] = set()
+        self._camera: Camera | None = None
+        self._waiting: WaitingImages[Image] = WaitingImages()
+        self._image_input: Subscription | None = None
+        self.subscribe(Skeletons, "skeletons", self._take_skeletons, qos.poses())
+        self.subscribe(CameraInfo, "camera_info", self._take_camera_info, qos.camera_info())
+        self.every(WATCH_PERIOD, self._watch_overlay)
+
+    def deactivate(self) -> None:
+        self._stop_images()
+        if self.context.ok():
+            self._markers.publish(MarkerArray(markers=[Marker(action=Marker.DELETEALL)]))
+
+    def _watch_overlay(self) -> None:
+        wanted = self._overlay.get_subscription_count() > 0
+        if wanted and self._image_input is None:
+            profile = qos.images()
+            profile.depth = IMAGE_DEPTH
+            self._image_input = self.create_subscription(Image, "image_raw", self.guarded(self._take_image), profile)
+        elif not wanted:
+            self._stop_images()
+
+    def _stop_images(self) -> None:
+        if self._image_input is not None:
+            self.destroy_subscription(self._image_input)
+            self._image_input = None
+            self._waiting.clear()
+
+    def _take_camera_info(self, message: CameraInfo) -> None:
+        if self._image_input is not None:
+            self._camera = convert.camera_from_msg(message)
+
+    def _take_image(self, message: Image) -> None:
+        self._waiting.push(convert.stamp_from_msg(message.header.stamp), message, len(message.data))
+
+    def _take_skeletons(self, message: Skeletons) -> None:
+        self.tick("skeletons_hz")
+        frame = convert.skeletons_from_msg(message)
+        with self.timed():
+            self._markers.publish(self._markers_of(frame))
+            if self._tf_message:
+                self._transforms.publish(self._tf_message(transforms=transforms(frame)))
+            if self._camera is not None and (image := self._waiting.take(frame.stamp)) is not None:
+                self._overlay.publish(self._overlay_of(image, frame, self._camera))
+
+    def _markers_of(self, frame: SkeletonFrame) -> MarkerArray:
+        header = convert.header(frame.stamp, frame.frame_id)
+        array = MarkerArray()
+        for person in frame.persons:
+            array.markers += person_markers(person, self._lifetime)
+        for gone in self._shown - {person.id for person in frame.persons}:
+            array.markers += [Marker(ns=gone, id=part, action=Marker.DELETE) for part in (BONES, JOINTS, LABEL)]
+        self._shown = {person.id for person in frame.persons}
+        for marker in array.markers:
+            marker.header = header
+        return array
+
+    def _overlay_of(self, message: Image, frame: SkeletonFrame, camera: Camera) -> Image:
+        image = to_rgb(message).copy()
+        for person in frame.persons:
+            draw_pose(image, camera.project(person.joints), person.scores)
+        height, width = image.shape[:2]
+        return Image(
+            header=message.header, height=height, width=width, encoding="rgb8", step=3 * width, data=image.tobytes()
+        )
+
+
+def person_markers(person: Person3D, lifetime: Duration) -> list[Marker]:
+    """Bones, joints and name of one person."""
+    geometry = markers.marker_geometry(person.joints, person.scores)
+    bones = Marker(ns=person.id, id=BONES, type=Marker.LINE_LIST, lifetime=lifetime)
+    bones.scale.x = markers.BONE_WIDTH
+    bones.points, bones.colors = _points(geometry.bones), _colours(geometry.bone_colours)
+    joints = Marker(ns=person.id, id=JOINTS, type=Marker.SPHERE_LIST, lifetime=lifetime)
+    joints.scale = Vector3(x=markers.JOINT_DIAMETER, y=markers.JOINT_DIAMETER, z=markers.JOINT_DIAMETER)
+    joints.points, joints.colors = _points(geometry.joints), _colours(geometry.joint_colours)
+    label = Marker(ns=person.id, id=LABEL, type=Marker.TEXT_VIEW_FACING, lifetime=lifetime, text=person.id)
+    label.scale.z = markers.LABEL_HEIGHT
+    label.pose.position = _points(geometry.label[None])[0]
+    label.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
+    return [bones, joints, label]
+
+
+def transforms(frame: SkeletonFrame) -> list[TransformStamped]:
+    """A frame `<joint>_<person>` in the camera's frame for every joint that is finite, not turned against it."""
+    header = convert.header(frame.stamp, frame.frame_id)
+    result = []
+    for person in frame.persons:
+        for joint, (x, y, z) in zip(H36M17.joints, person.joints.tolist(), strict=True):
+            if np.isfinite((x, y, z)).all():
+                transform = TransformStamped(header=header, child_frame_id=f"{joint}_{person.id}")
+                transform.transform.translation = Vector3(x=x, y=y, z=z)
+                result.append(transform)
+    return result
+
+
+def _tf_message() -> type:
+    """tf2_msgs/TFMessage; raises ImportError with the way out where it is not installed, as with the PyPI wheels."""
+    try:
+        return importlib.import_module("tf2_msgs.msg").TFMessage
+    except ImportError as error:
+        raise ImportError("parameter publish_tf must be false: tf2_msgs is not installed") from error
+
+
+def _points(array: np.ndarray) -> list[Point]:
+    return [Point(x=x, y=y, z=z) for x, y, z in array.tolist()]
+
+
+def _colours(array: np.ndarray) -> list[ColorRGBA]:
+    return [ColorRGBA(r=r, g=g, b=b, a=a) for r, g, b, a in array.tolist()]
+
+
+def main() -> int:
+    return base.main(VisualizerNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
