@@ -29,6 +29,9 @@ PARAMETERS = {
 }
 """Launch arguments that are parameters of the same name, and the nodes that they are for."""
 
+PATIENCE = "15"
+"""Seconds from Ctrl-C to SIGTERM: on a busy machine a process with a network takes more than launch's 5 to end."""
+
 UNLESS_EMPTY = " Empty: as in params_file."
 
 
@@ -114,6 +117,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             remappings=remappings,
             respawn=arguments["respawn"] == "true",
             respawn_delay=2.0,
+            sigterm_timeout=PATIENCE,
             output="screen",
         )
         for node in NODES

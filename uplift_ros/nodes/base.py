@@ -4,6 +4,7 @@ import contextlib
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -191,8 +192,10 @@ class UpliftNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _wait_until_sent(self) -> None:
+        """For a second in all: a subscriber that goes down at the same time never acknowledges."""
+        deadline = time.monotonic() + 1.0
         for publisher in self._advertised:
-            publisher.wait_for_all_acked(Duration(seconds=1))
+            publisher.wait_for_all_acked(Duration(seconds=max(0.0, deadline - time.monotonic())))
 
     def _destroy_inputs(self) -> None:
         while self._subscribed:
