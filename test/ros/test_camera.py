@@ -119,11 +119,12 @@ def test_a_source_that_cannot_be_opened_ends_the_camera_with_one_line(start, obs
     assert "Traceback" not in process.last_lines
 
 
-def test_diagnostics_tell_the_rate(filming, observer):
+def test_diagnostics_tell_the_rate(start, observer):
+    start("camera", fps=10.0, **SMALL)
     diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
 
     def rate() -> float:
         values = {pair.key: pair.value for message in diagnostics[-1:] for pair in message.status[0].values}
         return float(values.get("camera_hz", 0.0))
 
-    observer.wait_for(lambda: 45 < rate() < 55)
+    observer.wait_for(lambda: 8 < rate() < 12)
