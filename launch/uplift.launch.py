@@ -24,7 +24,7 @@ PARAMETERS = {
     "stride_fast": ("uplift",),
     "velocity_threshold": ("uplift",),
     "hold_frames": ("uplift",),
-    "device": ("pose_estimator", "uplift", "refiner"),
+    "device": ("uplift", "refiner"),  # the embedded 2D estimator takes no other than cpu
     "image_transport": ("pose_estimator",),
 }
 """Launch arguments that are parameters of the same name, and the nodes that they are for."""

@@ -149,10 +149,10 @@ def test_another_stride_is_refused_with_what_is_allowed(launch, stride):
         launch("uplift.launch.py", f"stride:={stride}")
 
 
-def test_device_reaches_every_node_with_a_network(launch):
+def test_device_is_for_the_networks_and_model_for_uplift(launch):
     processes = launch("uplift.launch.py", "device:=cuda:0", "model:=n351")
     having = {name for name, process in processes.items() if process.parameters.get("device") == "cuda:0"}
-    assert having == {"pose_estimator", "uplift", "refiner"}
+    assert having == {"uplift", "refiner"}
     assert [name for name, process in processes.items() if "model" in process.parameters] == ["uplift"]
 
 
