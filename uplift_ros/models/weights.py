@@ -87,7 +87,8 @@ def load(name: str, expect: type[nn.Module], device: str = "cpu") -> Any:
         with safe_open(find(name), framework="pt") as file:
             model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
     except (TypeError, RuntimeError, SafetensorError) as error:
-        raise ValueError(f"model: weights {name!r} do not fit their own config ({error})") from error
+        reason = str(error).splitlines()[-1].strip()  # PyTorch lists every tensor that is missing
+        raise ValueError(f"model: weights {name!r} do not fit their own config ({reason})") from error
     return model.to(torch.device(device)).eval().requires_grad_(False)
 
 

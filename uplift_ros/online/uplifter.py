@@ -241,6 +241,7 @@ class StreamingUplifter:
         directions = np.stack([sighting.rays[0] for sighting in sightings])
         directions = np.concatenate([interpolate(every, known, directions), np.ones((len(every), 1))], -1)
         joints = poses @ look_at(directions)  # rows times R are R^T times columns: back into the camera's frame
+        joints -= joints[:, :1]  # the network's own pelvis is only nearly at the origin
         for token, sighting in zip(known, sightings, strict=True):
             if sighting.root is None:
                 root = place_root(joints[token - track.oldest], sighting.rays, sighting.person.scores)
@@ -248,7 +249,7 @@ class StreamingUplifter:
                 sighting.root = root if placed and np.isfinite(root).all() else np.zeros(3)
         roots = np.stack([sighting.root for sighting in sightings if sighting.root is not None])
         scores = np.stack([sighting.person.scores for sighting in sightings])
-        steps = np.linalg.norm(np.diff(joints - joints[:, :1], axis=0), axis=-1).mean(-1)
+        steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean(-1)
         velocity = steps * self.config.model_rate / self.config.token_stride
         return _Motion(
             track.oldest,
