@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from uplift_ros.evaluation.chart import BRIGHT, FUTURE, STRIDE, VELOCITY, StripChart
+from uplift_ros.drawing.chart import BRIGHT, FUTURE, STRIDE, VELOCITY, StripChart
 
 VELOCITIES = np.array([(0.0, 0.1), (4.0, 0.1), (5.0, 0.9), (10.0, 0.9)])
 STRIDES = np.array([(0.0, 20.0), (5.0, 4.0)])

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from recordings import STANDING
 
-from uplift_ros.evaluation.drawing import FAINTEST, SIDE_COLOURS
-from uplift_ros.evaluation.markers import LABEL_ABOVE_HEAD, marker_geometry
+from uplift_ros.drawing.markers import LABEL_ABOVE_HEAD, marker_geometry
+from uplift_ros.drawing.skeletons import FAINTEST, SIDE_COLOURS
 from uplift_ros.skeleton import H36M17
 
 CERTAIN = np.ones(17)

@@ -8,7 +8,7 @@ from recordings import CAMERA, PERIOD, START, header, person, skeletons, waving,
 from uplift_ros.bags.reader import BagError
 from uplift_ros.bags.typestore import message_class
 from uplift_ros.bags.writer import BagWriter
-from uplift_ros.evaluation.video import CHART_HEIGHT, PANEL_HEIGHT, render
+from uplift_ros.drawing.video import CHART_HEIGHT, PANEL_HEIGHT, render
 
 
 def frames_of(path: Path) -> list[np.ndarray]:

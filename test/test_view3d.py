@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from recordings import STANDING, waving
 
-from uplift_ros.evaluation.view3d import SkeletonView
+from uplift_ros.drawing.view3d import SkeletonView
 
 CERTAIN = np.ones(17)
 CENTRE = waving(0.0)[0]

@@ -1,4 +1,4 @@
-from uplift_ros.evaluation.waiting import WaitingImages
+from uplift_ros.drawing.waiting import WaitingImages
 
 MILLISECOND = 1_000_000
 

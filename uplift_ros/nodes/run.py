@@ -1,14 +1,12 @@
 """`uplift run`: the command line around the supervisor, and the results of a run."""
 
 import argparse
-import json
 import os
 from pathlib import Path
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
-from rich.table import Table
 
 from uplift_ros.nodes.environment import node_environment
 from uplift_ros.nodes.parameters import Value
@@ -81,30 +79,12 @@ def node_parameters(args: argparse.Namespace) -> dict[str, dict[str, Value]]:
 
 def write_results(console: Console, bag: Path, args: argparse.Namespace) -> None:
     """summary.json, demo.mp4 and a table."""
-    from uplift_ros.evaluation.summary import summarise
-    from uplift_ros.evaluation.video import render
+    from uplift_ros.drawing.video import render
+    from uplift_ros.evaluation.summary import print_table, summarise, write_summary
 
     summary = summarise(bag, args.source)
-    (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    write_summary(summary, args.out / "summary.json")
     with console.status("rendering the video"):
         render(bag, args.out / "demo.mp4")
-    console.print(result_table(summary))
+    print_table(summary, console)
     console.print(f"in {args.out}: {bag.name}, demo.mp4, summary.json", highlight=False)
-
-
-def result_table(summary: dict) -> Table:
-    """One row per key; inner keys become columns in words."""
-    table = Table("result", "value")
-    for key, value in summary.items():
-        table.add_row(key, _in_words(value))
-    return table
-
-
-def _in_words(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_in_words(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return str(len(value))
-    if value is None:
-        return "-"
-    return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -30,9 +30,6 @@ EDGES = (
 """Who must subscribe to what before the camera may start."""
 
 RECORDER = "recorder"
-RECORDED_TOPICS = tuple(topic for topic in GRAPH_TOPICS if topic != "image_raw")
-"""Images are recorded as the camera's own JPEG: a twentieth of the size."""
-
 START_TIMEOUT = 90.0
 """Seconds for all nodes to load their networks and find each other; a cold disk takes most of it."""
 
@@ -98,7 +95,7 @@ class Supervisor:
     def _start(self, parameters: dict[str, dict[str, Value]], params_file: Path | None, bag: Path | None) -> None:
         prefix = share_folder().parent.parent
         if bag:
-            recorder = [str(prefix / "bin" / "uplift"), "record", str(bag), "--topics", *RECORDED_TOPICS]
+            recorder = [str(prefix / "bin" / "uplift"), "record", str(bag), "--topics", *GRAPH_TOPICS]
             self._spawn(RECORDER, recorder)
         files = [share_folder() / "config" / "uplift.yaml", *([params_file] if params_file else [])]
         for node in (*PROCESSING_NODES, "camera"):
@@ -137,7 +134,7 @@ class Supervisor:
     def _all_connected(self, recording: bool) -> bool:
         edges = list(EDGES)
         if recording:
-            edges += [(RECORDER, topic) for topic in RECORDED_TOPICS if self._monitor.publishes(topic)]
+            edges += [(RECORDER, topic) for topic in GRAPH_TOPICS if self._monitor.publishes(topic)]
         return all(self._monitor.subscribes(node, topic) for node, topic in edges) and all(
             self._monitor.connected(node) for node in ("camera", *PROCESSING_NODES)
         )

@@ -11,9 +11,9 @@ from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
 from uplift_ros.camera import Camera
-from uplift_ros.evaluation import markers
-from uplift_ros.evaluation.drawing import draw_pose
-from uplift_ros.evaluation.waiting import WaitingImages
+from uplift_ros.drawing import markers
+from uplift_ros.drawing.skeletons import draw_pose
+from uplift_ros.drawing.waiting import WaitingImages
 from uplift_ros.images import to_rgb
 from uplift_ros.msg import Skeletons
 from uplift_ros.nodes import base, convert, qos

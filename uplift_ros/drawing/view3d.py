@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from uplift_ros.evaluation.drawing import OUTLINE, Colour, bone_colours, dot, joint_alphas, line, lines
+from uplift_ros.drawing.skeletons import OUTLINE, Colour, bone_colours, dot, joint_alphas, line, lines
 from uplift_ros.skeleton import H36M17
 
 BACKGROUND_TOP = np.array([38, 42, 54])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uplift_ros.evaluation.drawing import joint_alphas, joint_colours
+from uplift_ros.drawing.skeletons import joint_alphas, joint_colours
 from uplift_ros.skeleton import H36M17, Skeleton
 
 BONE_WIDTH = 0.03

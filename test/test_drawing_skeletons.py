@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from recordings import CAMERA, waving
 
-from uplift_ros.evaluation.drawing import FAINTEST, SIDE_COLOURS, draw_keypoints, draw_pose, joint_alphas
+from uplift_ros.drawing.skeletons import FAINTEST, SIDE_COLOURS, draw_keypoints, draw_pose, joint_alphas
 from uplift_ros.skeleton import H36M17
 
 CERTAIN = np.ones(17)

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from uplift_ros.evaluation.drawing import Colour, text
+from uplift_ros.drawing.skeletons import Colour, text
 
 BACKGROUND: Colour = (17, 19, 25)
 FRAME: Colour = (60, 66, 80)

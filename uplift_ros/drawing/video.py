@@ -11,10 +11,10 @@ import numpy as np
 
 from uplift_ros.bags.reader import BagError
 from uplift_ros.bags.recording import NANOSECONDS, Recording, images, load
-from uplift_ros.evaluation.chart import StripChart
-from uplift_ros.evaluation.drawing import OUTLINE, dot, draw_keypoints, draw_pose, text
+from uplift_ros.drawing.chart import StripChart
+from uplift_ros.drawing.skeletons import OUTLINE, dot, draw_keypoints, draw_pose, text
+from uplift_ros.drawing.view3d import SkeletonView
 from uplift_ros.evaluation.tracks import TrueMotion, match
-from uplift_ros.evaluation.view3d import SkeletonView
 from uplift_ros.poses import SkeletonFrame
 
 CODECS = ("avc1", "mp4v")
