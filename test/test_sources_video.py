@@ -33,12 +33,19 @@ class FakeCapture:
     def __init__(self, *_: object) -> None:
         self._next = 0
 
-    def read(self) -> tuple[bool, np.ndarray | None]:
+    def grab(self) -> bool:
         self._next += 1
-        return (True, np.zeros((48, 64, 3), np.uint8)) if self._next <= len(self.milliseconds) else (False, None)
+        return self._next <= len(self.milliseconds)
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        return True, np.zeros((48, 64, 3), np.uint8)
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        return self.retrieve() if self.grab() else (False, None)
 
     def get(self, key: int) -> float:
-        return self.fps if key == cv2.CAP_PROP_FPS else self.milliseconds[self._next - 1]
+        known = {cv2.CAP_PROP_FPS: self.fps, cv2.CAP_PROP_FRAME_COUNT: len(self.milliseconds)}
+        return known[key] if key in known else self.milliseconds[self._next - 1]
 
     def set(self, key: int, value: float) -> bool:
         return True
@@ -63,10 +70,31 @@ def test_a_video_can_be_read_again(clip: Path) -> None:
 
 
 def test_images_are_rgb_and_nobody_knows_the_truth(clip: Path) -> None:
-    frames = list(open_source(str(clip), **OPTIONS).frames())
-    assert frames[-1].image.shape == (48, 64, 3)
-    np.testing.assert_allclose(frames[-1].image.mean((0, 1)), [200, 0, 0], atol=4)
-    assert frames[0].truth is None
+    frame = next(itertools.islice(open_source(str(clip), **OPTIONS).frames(), 4, None))
+    assert frame.image.shape == (48, 64, 3)
+    np.testing.assert_allclose(frame.image.mean((0, 1)), [200, 0, 0], atol=4)
+    assert frame.truth is None
+
+
+def test_a_video_makes_no_image_that_nobody_looks_at(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(video.VideoFile, "_retrieve", lambda _, position: made.append(position))
+    for frame in open_source(str(clip), **OPTIONS).frames():
+        if frame.time == 100_000_000:
+            assert frame.image is frame.image
+    assert made == [2]
+
+
+def test_an_image_asked_for_too_late_is_not_another_frames_image(clip: Path) -> None:
+    frames = open_source(str(clip), **OPTIONS).frames()
+    first = next(frames)
+    next(frames)
+    with pytest.raises(RuntimeError, match=r"frame 0 of .*clip\.avi' is gone: frame 1 was taken"):
+        _ = first.image
+
+
+def test_a_video_tells_how_many_frames_it_has(clip: Path) -> None:
+    assert open_source(str(clip), **OPTIONS).length == 5
 
 
 def test_a_looped_video_goes_on_in_time(clip: Path) -> None:

@@ -65,7 +65,12 @@ class Pipeline:
         self.sequence = 0
 
     def push(self, stamp: int, frame_id: str, camera: Camera | None, image: Callable[[], np.ndarray]) -> Step:
-        """Take the next image; `image` decodes it, (H, W, 3) uint8 RGB, and is called for key-frames only."""
+        """Take the next image.
+
+        Args:
+            camera: intrinsics; those of another image size are not used.
+            image: decodes it, (H, W, 3) uint8 RGB; called for key-frames only.
+        """
         if not self.schedule.is_due(stamp):
             return Step()
         self.schedule.take(stamp)
@@ -74,7 +79,8 @@ class Pipeline:
         persons = self.tracker.update(stamp, self.estimator.estimate(pixels))
         keyframe = Keyframe(stamp, frame_id, width, height, self.sequence, self.schedule.stride, persons)
         self.sequence += 1
-        uplifted = self.uplifter.push(keyframe, camera)
+        fits = camera is not None and (camera.width, camera.height) == (width, height)
+        uplifted = self.uplifter.push(keyframe, camera if fits else None)
         if uplifted is None:
             return Step(keyframe)
         refined = self.refiner.push_many(uplifted.final)

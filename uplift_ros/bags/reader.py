@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, Qos
@@ -62,6 +63,9 @@ class BagReader:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._reader.close()
 
     def raw(self, topics: Collection[str] | None = None, start: int | None = None) -> Iterator[tuple[str, int, bytes]]:
@@ -74,12 +78,15 @@ class BagReader:
         for connection, log_time, data in self._messages(topics, start):
             yield connection.topic, log_time, bytes(data)
 
-    def messages(self, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, object]]:
+    def messages(self, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, Any]]:
         """(topic, log time in nanoseconds, message), as `raw`."""
         for connection, log_time, data in self._messages(topics):
-            with _explained(self.path):
-                message = self._reader.deserialize(data, connection.msgtype)
-            yield connection.topic, log_time, message
+            yield connection.topic, log_time, self.decode(connection.topic, data)
+
+    def decode(self, topic: str, data: bytes) -> Any:
+        """The message of a topic whose bytes `raw` gave."""
+        with _explained(self.path):
+            return self._reader.deserialize(data, self.topics[topic].msgtype)
 
     def _messages(
         self, topics: Collection[str] | None, start: int | None = None
@@ -106,7 +113,7 @@ def _qos(connection: Connection) -> Sequence[Qos]:
     return connection.ext.offered_qos_profiles if isinstance(connection.ext, ConnectionExtRosbag2) else ()
 
 
-def read(path: str | Path, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, object]]:
+def read(path: str | Path, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, Any]]:
     """(topic, log time in nanoseconds, message) of a bag, see BagReader."""
     with BagReader(path) as reader:
         yield from reader.messages(topics)

@@ -5,7 +5,6 @@ its topic offer, and changes when another publisher appears.
 """
 
 import argparse
-import importlib
 import signal
 import sys
 import threading
@@ -22,6 +21,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 
+from uplift_ros.bags.messages import import_message
 from uplift_ros.bags.reader import BagError
 from uplift_ros.bags.writer import BagWriter
 
@@ -106,16 +106,6 @@ def common_qos(offers: Sequence[QoSProfile]) -> QoSProfile:
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )
-
-
-def import_message(msgtype: str) -> type:
-    """The rclpy class of "package/msg/Type".
-
-    Raises:
-        ImportError, AttributeError: it is not installed here.
-    """
-    package, kind, name = msgtype.split("/")
-    return getattr(importlib.import_module(f"{package}.{kind}"), name)
 
 
 def qos_to_bag(profile: QoSProfile) -> Qos:

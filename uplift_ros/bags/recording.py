@@ -1,6 +1,5 @@
 """A recorded run of the graph as plain data: everything but the images, which stay in the bag."""
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,15 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from uplift_ros.bags.messages import (
+    NANOSECONDS,
+    camera_from_msg,
+    is_calibrated,
+    keyframe_from_msg,
+    serialized_header,
+    skeletons_from_msg,
+    stamp_from_msg,
+)
 from uplift_ros.bags.reader import BagError, BagReader
 from uplift_ros.camera import Camera
 from uplift_ros.images import to_rgb
-from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import Keyframe, SkeletonFrame
 
 IMAGE_TOPICS = ("image_raw/compressed", "image_raw")
 """Where images are looked for, the cheapest first."""
-
-NANOSECONDS = 1_000_000_000
 
 
 @dataclass
@@ -56,7 +62,7 @@ def load(path: str | Path, namespace: str = "/") -> Recording:
             raise BagError(f"bag {path} has no topic of the graph in {namespace}, only: {', '.join(bag.topics)}")
         recording = Recording(image_topic=next((_absolute(namespace, t) for t in IMAGE_TOPICS if t in recorded), ""))
         stamped = recording.image_topic or _absolute(namespace, "camera_info")
-        recording.image_stamps = [header_stamp(data) for _, _, data in bag.raw([stamped])]
+        recording.image_stamps = [serialized_header(data)[0] for _, _, data in bag.raw([stamped])]
         for topic, log_time, message in bag.messages(names):
             _TAKE[names[topic]](recording, log_time, message)
     return recording
@@ -71,85 +77,29 @@ def images(path: str | Path, topic: str) -> Iterator[tuple[int, np.ndarray]]:
     """
     with BagReader(path) as bag:
         for _, _, message in bag.messages([topic]):
-            yield _stamp(message), to_rgb(message)
-
-
-def header_stamp(data: bytes) -> int:
-    """Nanoseconds in the header that a serialised message begins with, without deserialising the rest."""
-    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
-    return seconds * NANOSECONDS + nanoseconds
+            yield stamp_from_msg(message.header.stamp), to_rgb(message)
 
 
 def _take_camera_info(recording: Recording, _log_time: int, message: Any) -> None:
-    if recording.camera is None and np.any(message.k):
-        recording.camera = Camera.from_matrix(
-            message.k, message.d, message.width, message.height, message.distortion_model
-        )
+    if recording.camera is None and is_calibrated(message):
+        recording.camera = camera_from_msg(message)
 
 
 def _take_skeletons(recording: Recording, log_time: int, message: Any) -> None:
-    frame = _skeletons(message)
+    frame = skeletons_from_msg(message)
     recording.skeletons.append(frame)
     recording.ages.append((log_time - frame.stamp) / NANOSECONDS)
 
 
 _TAKE = {
     "camera_info": _take_camera_info,
-    "keyframes": lambda recording, _, message: recording.keyframes.append(_keyframe(message)),
-    "skeletons/raw": lambda recording, _, message: recording.raw_skeletons.append(_skeletons(message)),
+    "keyframes": lambda recording, _, message: recording.keyframes.append(keyframe_from_msg(message)),
+    "skeletons/raw": lambda recording, _, message: recording.raw_skeletons.append(skeletons_from_msg(message)),
     "skeletons": _take_skeletons,
-    "ground_truth": lambda recording, _, message: recording.ground_truth.append(_skeletons(message)),
-    "rate_state": lambda recording, _, message: recording.rates.append((_stamp(message), message)),
+    "ground_truth": lambda recording, _, message: recording.ground_truth.append(skeletons_from_msg(message)),
+    "rate_state": lambda recording, _, message: recording.rates.append((stamp_from_msg(message.header.stamp), message)),
 }
 
 
 def _absolute(namespace: str, topic: str) -> str:
     return f"/{namespace.strip('/')}/{topic}".replace("//", "/")
-
-
-def _stamp(message: Any) -> int:
-    return message.header.stamp.sec * NANOSECONDS + message.header.stamp.nanosec
-
-
-def _keyframe(message: Any) -> Keyframe:
-    return Keyframe(
-        _stamp(message),
-        message.header.frame_id,
-        message.width,
-        message.height,
-        message.sequence,
-        message.stride,
-        tuple(
-            Person2D(
-                person.id,
-                person.score,
-                np.asarray(person.bbox, float),
-                np.array([(point.x, point.y) for point in person.keypoints], float).reshape(-1, 2),
-                np.array([point.score for point in person.keypoints], float),
-            )
-            for person in message.persons
-        ),
-        message.skeleton,
-    )
-
-
-def _skeletons(message: Any) -> SkeletonFrame:
-    return SkeletonFrame(
-        _stamp(message),
-        message.header.frame_id,
-        tuple(
-            Person3D(
-                person.id,
-                person.score,
-                Source(person.source),
-                ScaleSource(person.scale_source),
-                np.array([(point.x, point.y, point.z) for point in person.joints], float).reshape(-1, 3),
-                np.asarray(person.scores, float),
-                person.velocity,
-                np.asarray(person.covariance, float).reshape(-1, 6),
-            )
-            for person in message.persons
-        ),
-        message.is_final,
-        message.skeleton,
-    )

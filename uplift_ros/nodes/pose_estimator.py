@@ -1,12 +1,12 @@
 """Finds people in the images at the key-frames; the images between them are not even deserialised."""
 
-import struct
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
 from uplift_ros import estimators
+from uplift_ros.bags.messages import serialized_header
 from uplift_ros.images import to_rgb
 from uplift_ros.msg import Keyframe2D
 from uplift_ros.nodes import base, convert, qos
@@ -51,7 +51,7 @@ class PoseEstimatorNode(base.UpliftNode):
 
     def _take_image(self, serialized: bytes) -> None:
         self.tick("camera_hz")
-        stamp = serialized_stamp(serialized)
+        stamp, _ = serialized_header(serialized)
         self._schedule.stride = self.parameter("stride")
         if not self._schedule.is_due(stamp):
             return
@@ -79,20 +79,6 @@ class PoseEstimatorNode(base.UpliftNode):
         self._keyframes.publish(convert.keyframe_to_msg(keyframe))
         self._sequence += 1
         self.tick("keyframe_hz")
-
-
-def serialized_stamp(serialized: bytes) -> int:
-    """Nanoseconds of the header that a serialised message begins with.
-
-    In CDR four bytes tell the encoding, the second of them the byte order; seconds and nanoseconds follow.
-
-    Raises:
-        ValueError: too short for a header.
-    """
-    if len(serialized) < 12:
-        raise ValueError(f"serialised image has no header: {len(serialized)} bytes")
-    seconds, nanoseconds = struct.unpack_from("<iI" if serialized[1] & 1 else ">iI", serialized, 4)
-    return seconds * convert.NANOSECONDS + nanoseconds
 
 
 def main() -> int:

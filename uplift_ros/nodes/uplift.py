@@ -1,8 +1,5 @@
 """Key-frames in, 3D skeletons at full rate out; decides how far apart the next key-frames are."""
 
-from collections import deque
-from typing import Any
-
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import CameraInfo
@@ -14,16 +11,11 @@ from uplift_ros.msg import Keyframe2D, RateState, SkeletonInfo, Skeletons
 from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.estimator import EstimatorStride, diagnosed
 from uplift_ros.nodes.parameters import Value
-from uplift_ros.online.stride import AdaptiveStride, Decision, FixedStride, Reason, StrideController
+from uplift_ros.online.rates import StampRate
+from uplift_ros.online.stride import STRIDE_PARAMETERS, Decision, Reason, stride_controller
 from uplift_ros.online.uplifter import StreamingUplifter, Uplifted
 from uplift_ros.poses import Keyframe
 from uplift_ros.skeleton import H36M17
-
-NANOSECONDS = 1_000_000_000
-RATE_PERIOD = 2 * NANOSECONDS
-"""Rates in rate_state are means over this time."""
-
-STRIDE_PARAMETERS = ("stride_mode", "stride", "stride_slow", "stride_fast", "velocity_threshold", "hold_frames")
 
 
 class UpliftNode(base.UpliftNode):
@@ -36,7 +28,8 @@ class UpliftNode(base.UpliftNode):
         torch.set_num_threads(1)  # the cores are needed by other nodes
         model = weights.load(self.parameter("model"), UpliftUpsample, self.parameter("device"))
         self._s_out = model.config.token_stride
-        self._controller = self._controller_for({name: self.parameter(name) for name in STRIDE_PARAMETERS})
+        values = {name: self.parameter(name) for name in STRIDE_PARAMETERS}
+        self._controller = stride_controller(**values, s_out=self._s_out)
         self._uplifter = StreamingUplifter(
             model.to(getattr(torch, self.parameter("precision"))),
             latency=self.parameter("latency"),
@@ -75,15 +68,8 @@ class UpliftNode(base.UpliftNode):
     def on_parameter(self, name: str, value: Value) -> None:
         if hasattr(self, "_s_out"):
             present = {parameter: self.parameter(parameter) for parameter in STRIDE_PARAMETERS}
-            self._controller = self._controller_for(present | {name: value})
+            self._controller = stride_controller(**(present | {name: value}), s_out=self._s_out)
             self._stride_reached = False
-
-    def _controller_for(self, values: dict[str, Any]) -> StrideController:
-        """Both modes are checked, so that a later change of the mode cannot fail."""
-        mode, stride, slow, fast, threshold, hold_frames = values.values()
-        fixed = FixedStride(stride, self._s_out)
-        adaptive = AdaptiveStride(slow, fast, threshold, hold_frames, s_out=self._s_out)
-        return fixed if mode == "fixed" else adaptive
 
     def _full_name(self, node: str) -> str:
         return self.resolve_service_name(f"{node}/set_parameters").removesuffix("/set_parameters")
@@ -164,26 +150,6 @@ class UpliftNode(base.UpliftNode):
             dropped=self._gaps + int(self._estimator_figures.get("dropped", 0)),
             reason=int(decision.reason),
         )
-
-
-class StampRate:
-    """Events per second, by their stamps."""
-
-    def __init__(self) -> None:
-        self._stamps: deque[int] = deque()
-
-    def add(self, stamp: int) -> None:
-        if self._stamps and stamp < self._stamps[-1]:
-            self._stamps.clear()
-        self._stamps.append(stamp)
-        while stamp - self._stamps[0] > RATE_PERIOD:
-            self._stamps.popleft()
-
-    @property
-    def per_second(self) -> float:
-        if len(self._stamps) < 2:
-            return 0.0
-        return (len(self._stamps) - 1) * NANOSECONDS / (self._stamps[-1] - self._stamps[0])
 
 
 def main() -> int:

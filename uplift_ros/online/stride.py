@@ -15,6 +15,9 @@ MAX_DISORDER = 0.1
 
 NANOSECONDS = 1_000_000_000
 
+STRIDE_PARAMETERS = ("stride_mode", "stride", "stride_slow", "stride_fast", "velocity_threshold", "hold_frames")
+"""Parameters of the node uplift that `stride_controller` takes."""
+
 
 class KeyframeSchedule:
     """Decides from stamps which images are key-frames.
@@ -169,6 +172,26 @@ class AdaptiveStride:
             return Decision(self._fast, Reason.HOLD)
         self._last_fast_frame = None
         return Decision(self._slow, Reason.SLOW)
+
+
+def stride_controller(
+    stride_mode: str,
+    stride: int,
+    stride_slow: int,
+    stride_fast: int,
+    velocity_threshold: float,
+    hold_frames: int,
+    *,
+    s_out: int,
+) -> StrideController:
+    """The controller that the parameters of the node uplift ask for.
+
+    Raises:
+        ValueError: names the parameter out of range. Both modes are checked, so that a change of the mode cannot fail.
+    """
+    fixed = FixedStride(stride, s_out)
+    adaptive = AdaptiveStride(stride_slow, stride_fast, velocity_threshold, hold_frames, s_out=s_out)
+    return fixed if stride_mode == "fixed" else adaptive
 
 
 def _multiple_of(s_out: int, parameter: str, stride: int) -> int:

@@ -1,8 +1,9 @@
 """Where images come from: the synthetic camera, a webcam, a video file. Pacing to real time is not a source's job."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -13,17 +14,22 @@ from uplift_ros.camera import Camera
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """One image.
+    """One image, made only when somebody asks for it.
 
     Attributes:
         time: nanoseconds since the source's start, strictly increasing.
-        image: (H, W, 3) uint8 RGB.
+        make: makes the image; a video file can do so only until its next frame is taken.
         truth: (17, 3) h36m17 joints, metres, camera optical frame; None where nobody knows.
     """
 
     time: int
-    image: np.ndarray
+    make: Callable[[], np.ndarray]
     truth: np.ndarray | None = None
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB."""
+        return self.make()
 
 
 class FrameSource(Protocol):

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -59,7 +60,8 @@ class SyntheticSource:
         t = index / self.fps
         viewpoint = viewpoint_at(self.camera, t if self._moving else 0.0)
         joints = pose(t)
-        return SourceFrame(round(t * 1e9), self._renderer.render(joints, viewpoint), viewpoint.to_optical(joints))
+        render = partial(self._renderer.render, joints, viewpoint)
+        return SourceFrame(round(t * 1e9), render, viewpoint.to_optical(joints))
 
     def close(self) -> None:
         """Nothing is held open."""

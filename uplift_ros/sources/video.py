@@ -1,8 +1,10 @@
 """Video files and webcams, read with OpenCV. Neither is calibrated: an ideal camera of a given field of view serves."""
 
+import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -22,12 +24,16 @@ class VideoFile:
     """A video file of whatever format OpenCV reads (mp4, mkv, avi, gif...), in its own size.
 
     A frame's time is the container's own, from the first frame on; where that does not increase, it is the time before
-    plus one period. Looping goes on from the last frame's time plus one period.
+    plus one period. Looping goes on from the last frame's time plus one period. A frame that nobody looks at is never
+    turned into an image.
 
     Args:
         fps: frames per second to play at instead of the container's own times; 0 for the container's.
         loop: start again at the end, for ever.
         horizontal_fov: radians.
+
+    Attributes:
+        length: frames in the file as the container tells, 0 where it does not.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -46,6 +52,7 @@ class VideoFile:
             self.close()
             raise ValueError(f"source: OpenCV reads no frame from {self._path!r}: not a video, or an unknown format")
         self.fps = fps or _frame_rate(self._capture)
+        self.length = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.camera = Camera.from_fov(horizontal_fov, first.shape[1], first.shape[0])
 
     def frames(self) -> Iterator[SourceFrame]:
@@ -56,9 +63,9 @@ class VideoFile:
             self._capture.release()
             self._capture = cv2.VideoCapture(self._path)
             last = begin - period
-            for image, since_first in self._read():
+            for since_first, make in self._grab():
                 last = begin + since_first if self._own_times and begin + since_first > last else last + period
-                yield SourceFrame(last, image)
+                yield SourceFrame(last, make)
             if not self._loop:
                 return
             begin = last + period
@@ -66,17 +73,24 @@ class VideoFile:
     def close(self) -> None:
         self._capture.release()
 
-    def _read(self) -> Iterator[tuple[np.ndarray, int]]:
-        """RGB images with the container's nanoseconds since the first of them."""
+    def _grab(self) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
+        """The container's nanoseconds since the first frame, and what makes an RGB image of the frame."""
         first = None
-        while True:
-            readable, image = self._capture.read()
-            if not readable:
+        for self._position in itertools.count():
+            if not self._capture.grab():
                 return
             milliseconds = self._capture.get(cv2.CAP_PROP_POS_MSEC)
             time_ns = round(milliseconds * 1e6) if math.isfinite(milliseconds) else 0
             first = time_ns if first is None else first
-            yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB), time_ns - first
+            yield time_ns - first, partial(self._retrieve, self._position)
+
+    def _retrieve(self, position: int) -> np.ndarray:
+        if position != self._position:
+            raise RuntimeError(f"frame {position} of {self._path!r} is gone: frame {self._position} was taken")
+        readable, image = self._capture.retrieve()
+        if not readable:
+            raise ValueError(f"source: frame {position} of {self._path!r} cannot be decoded")
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 class Webcam:
@@ -115,7 +129,7 @@ class Webcam:
                 return
             now = time.monotonic_ns()
             begin = now if begin is None else begin
-            yield SourceFrame(now - begin, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            yield SourceFrame(now - begin, partial(cv2.cvtColor, image, cv2.COLOR_BGR2RGB))
 
     def close(self) -> None:
         self._capture.release()

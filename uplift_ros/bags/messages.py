@@ -1,0 +1,219 @@
+"""Between messages and the plain data of `poses` and `camera`, for the message classes of rclpy and of bags alike.
+
+Reading a message takes its fields only, so functions serve both families. Making one takes its class: a MessageFactory
+is told where classes come from. Nothing is rounded but to the messages' float32.
+"""
+
+import importlib
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from uplift_ros.camera import Camera
+from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.skeleton import Skeleton
+
+NANOSECONDS = 1_000_000_000
+
+
+class MessageFactory:
+    """Makes messages.
+
+    Args:
+        message_class: gives the class of "package/msg/Type": `import_message` for rclpy's classes,
+            `typestore.message_class` for those of bags.
+    """
+
+    def __init__(self, message_class: Callable[[str], type]) -> None:
+        self._time = message_class("builtin_interfaces/msg/Time")
+        self._header = message_class("std_msgs/msg/Header")
+        self._point = message_class("geometry_msgs/msg/Point")
+        self._camera_info = message_class("sensor_msgs/msg/CameraInfo")
+        self._region = message_class("sensor_msgs/msg/RegionOfInterest")
+        self._keypoint2d = message_class("uplift_ros/msg/Keypoint2D")
+        self._person2d = message_class("uplift_ros/msg/Person2D")
+        self._keyframe2d = message_class("uplift_ros/msg/Keyframe2D")
+        self._person3d = message_class("uplift_ros/msg/Person3D")
+        self._skeletons = message_class("uplift_ros/msg/Skeletons")
+        self._skeleton_info = message_class("uplift_ros/msg/SkeletonInfo")
+
+    def time(self, stamp: int) -> Any:
+        """builtin_interfaces/Time from nanoseconds."""
+        seconds, nanoseconds = divmod(stamp, NANOSECONDS)
+        return self._time(sec=seconds, nanosec=nanoseconds)
+
+    def header(self, stamp: int, frame_id: str) -> Any:
+        return self._header(stamp=self.time(stamp), frame_id=frame_id)
+
+    def keyframe(self, keyframe: Keyframe) -> Any:
+        """uplift_ros/Keyframe2D."""
+        return self._keyframe2d(
+            header=self.header(keyframe.stamp, keyframe.frame_id),
+            skeleton=keyframe.skeleton,
+            width=keyframe.width,
+            height=keyframe.height,
+            sequence=keyframe.sequence,
+            stride=keyframe.stride,
+            persons=[self._person_in_image(person) for person in keyframe.persons],
+        )
+
+    def _person_in_image(self, person: Person2D) -> Any:
+        return self._person2d(
+            id=person.id,
+            score=float(person.score),
+            bbox=np.asarray(person.bbox, np.float32),
+            keypoints=[
+                self._keypoint2d(x=x, y=y, score=score)
+                for (x, y), score in zip(person.keypoints.tolist(), person.scores.tolist(), strict=True)
+            ],
+        )
+
+    def skeletons(self, frame: SkeletonFrame) -> Any:
+        """uplift_ros/Skeletons."""
+        return self._skeletons(
+            header=self.header(frame.stamp, frame.frame_id),
+            skeleton=frame.skeleton,
+            is_final=frame.is_final,
+            persons=[self._person_in_space(person) for person in frame.persons],
+        )
+
+    def _person_in_space(self, person: Person3D) -> Any:
+        return self._person3d(
+            id=person.id,
+            score=float(person.score),
+            source=int(person.source),
+            scale_source=int(person.scale_source),
+            joints=[self._point(x=x, y=y, z=z) for x, y, z in np.asarray(person.joints, np.float64).tolist()],
+            scores=np.asarray(person.scores, np.float32),
+            covariance=np.asarray(person.covariance, np.float32).ravel(),
+            velocity=float(person.velocity),
+        )
+
+    def skeleton_info(self, skeleton: Skeleton) -> Any:
+        """uplift_ros/SkeletonInfo."""
+        return self._skeleton_info(
+            name=skeleton.name, joints=list(skeleton.joints), parents=np.asarray(skeleton.parents, np.int32)
+        )
+
+    def camera_info(self, camera: Camera, stamp: int, frame_id: str) -> Any:
+        """sensor_msgs/CameraInfo of a camera that stands alone."""
+        matrix = camera.matrix
+        return self._camera_info(
+            header=self.header(stamp, frame_id),
+            width=camera.width,
+            height=camera.height,
+            distortion_model=camera.model,
+            d=np.asarray(camera.distortion, np.float64),
+            k=matrix.ravel(),
+            r=np.eye(3).ravel(),
+            p=np.hstack([matrix, np.zeros((3, 1))]).ravel(),
+            binning_x=0,
+            binning_y=0,
+            roi=self._region(x_offset=0, y_offset=0, height=0, width=0, do_rectify=False),
+        )
+
+
+def import_message(msgtype: str) -> type:
+    """The rclpy class of "package/msg/Type".
+
+    Raises:
+        ImportError, AttributeError: it is not installed here.
+    """
+    package, kind, name = msgtype.split("/")
+    message_class: type = getattr(importlib.import_module(f"{package}.{kind}"), name)
+    return message_class
+
+
+def serialized_header(data: bytes) -> tuple[int, str]:
+    """Stamp (nanoseconds) and frame_id of the header that a serialised message begins with.
+
+    In CDR four bytes tell the encoding, the second of them the byte order. Seconds, nanoseconds and the length of the
+    text follow, four bytes each; the text ends in a zero.
+
+    Raises:
+        ValueError: too short for a header.
+    """
+    try:
+        order = "<" if data[1] & 1 else ">"
+        seconds, nanoseconds, length = struct.unpack_from(f"{order}iII", data, 4)
+        (text,) = struct.unpack_from(f"{length}s", data, 16)
+    except (IndexError, struct.error) as error:
+        raise ValueError(f"serialised message has no whole header: {len(data)} bytes") from error
+    return seconds * NANOSECONDS + nanoseconds, text.rstrip(b"\0").decode()
+
+
+def stamp_from_msg(time: Any) -> int:
+    """Nanoseconds of a builtin_interfaces/Time."""
+    return time.sec * NANOSECONDS + time.nanosec
+
+
+def keyframe_from_msg(message: Any) -> Keyframe:
+    """Of a uplift_ros/Keyframe2D."""
+    return Keyframe(
+        stamp=stamp_from_msg(message.header.stamp),
+        frame_id=message.header.frame_id,
+        width=message.width,
+        height=message.height,
+        sequence=message.sequence,
+        stride=message.stride,
+        persons=tuple(_person_in_image(person) for person in message.persons),
+        skeleton=message.skeleton,
+    )
+
+
+def _person_in_image(person: Any) -> Person2D:
+    return Person2D(
+        id=person.id,
+        score=person.score,
+        bbox=np.asarray(person.bbox, np.float64),
+        keypoints=np.array([(point.x, point.y) for point in person.keypoints], np.float64).reshape(-1, 2),
+        scores=np.array([point.score for point in person.keypoints], np.float64),
+    )
+
+
+def skeletons_from_msg(message: Any) -> SkeletonFrame:
+    """Of a uplift_ros/Skeletons.
+
+    Raises:
+        ValueError: a person's source or scale_source is none of the message's constants.
+    """
+    return SkeletonFrame(
+        stamp=stamp_from_msg(message.header.stamp),
+        frame_id=message.header.frame_id,
+        persons=tuple(_person_in_space(person) for person in message.persons),
+        is_final=message.is_final,
+        skeleton=message.skeleton,
+    )
+
+
+def _person_in_space(person: Any) -> Person3D:
+    return Person3D(
+        id=person.id,
+        score=person.score,
+        source=Source(person.source),
+        scale_source=ScaleSource(person.scale_source),
+        joints=np.array([(point.x, point.y, point.z) for point in person.joints], np.float64).reshape(-1, 3),
+        scores=np.array(person.scores, np.float64),
+        velocity=person.velocity,
+        covariance=np.array(person.covariance, np.float64).reshape(-1, 6),
+    )
+
+
+def is_calibrated(message: Any) -> bool:
+    """Whether a sensor_msgs/CameraInfo has intrinsics: all zeros means none (sensor_msgs)."""
+    return bool(np.any(message.k))
+
+
+def camera_from_msg(message: Any) -> Camera:
+    """The intrinsics of the unrectified image of a sensor_msgs/CameraInfo.
+
+    Raises:
+        ValueError: `k` is all zeros (the camera is not calibrated), or no camera has such values.
+    """
+    if not is_calibrated(message):
+        raise ValueError("camera_info.k is all zeros: the camera is not calibrated")
+    return Camera.from_matrix(
+        message.k, message.d, message.width, message.height, message.distortion_model or "plumb_bob"
+    )
