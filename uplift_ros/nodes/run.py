@@ -8,38 +8,23 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
+from uplift_ros.nodes import settings
 from uplift_ros.nodes.environment import node_environment
-from uplift_ros.nodes.parameters import Value
 from uplift_ros.nodes.supervisor import RunError, Supervisor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", default="synthetic", help="synthetic, number of a webcam, or video file")
-    parser.add_argument("--params", type=_existing_file, metavar="FILE", help="YAML over config/uplift.yaml")
+    settings.add_arguments(parser)
     parser.add_argument("--record", type=Path, metavar="BAG", help="bag to write; a single file if it ends in .mcap")
     parser.add_argument("--seconds", type=_positive, metavar="S", help="end after this time of the source")
-    parser.add_argument("--stride", type=_stride, metavar="N|adaptive", help="frames between key-frames")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for demo.mcap, demo.mp4 and summary.json")
-
-
-def _existing_file(text: str) -> Path:
-    if not Path(text).is_file():
-        raise argparse.ArgumentTypeError(f"no file {text}")
-    return Path(text)
 
 
 def _positive(text: str) -> float:
     if not float(text) > 0:
         raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
     return float(text)
-
-
-def _stride(text: str) -> int | str:
-    if text == "adaptive":
-        return text
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive integer or adaptive, got {text}")
-    return int(text)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -64,17 +49,10 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def node_parameters(args: argparse.Namespace) -> dict[str, dict[str, Value]]:
+def node_parameters(args: argparse.Namespace) -> settings.Settings:
     """Parameters by node, as the command line asks for them."""
-    parameters: dict[str, dict[str, Value]] = {"camera": {"source": args.source}}
-    if args.seconds:
-        parameters["camera"]["duration"] = args.seconds
-    if args.stride == "adaptive":
-        parameters["uplift"] = {"stride_mode": "adaptive"}
-    elif args.stride:
-        parameters["uplift"] = {"stride_mode": "fixed", "stride": args.stride}
-        parameters["pose_estimator"] = {"stride": args.stride}
-    return parameters
+    duration = {"duration": args.seconds} if args.seconds else {}
+    return settings.of_stride(args.stride) | {"camera": {"source": args.source, **duration}}
 
 
 def write_results(console: Console, bag: Path, args: argparse.Namespace) -> None:

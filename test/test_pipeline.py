@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import tiny
+
+from uplift_ros.camera import Camera
+from uplift_ros.online.refiner import StreamingRefiner
+from uplift_ros.online.stride import AdaptiveStride, FixedStride, Reason
+from uplift_ros.online.uplifter import StreamingUplifter
+from uplift_ros.pipeline import Pipeline, Step
+from uplift_ros.poses import ScaleSource
+
+FRAME = 20_000_000
+START = 5_000_000_000
+CAMERA = Camera.from_fov(1.0, 160, 120)
+DELAY = 3
+
+
+class Camcorder:
+    """Sends images of 50 Hz into a pipeline and counts those that were decoded."""
+
+    def __init__(self, pipeline: Pipeline, camera: Camera | None = CAMERA) -> None:
+        self.pipeline, self.camera = pipeline, camera
+        self.decoded: list[int] = []
+
+    def film(self, frames: int) -> list[Step]:
+        return [
+            self.pipeline.push(START + i * FRAME, "camera", self.camera, lambda i=i: self._decode(i))
+            for i in range(frames)
+        ]
+
+    def _decode(self, frame: int) -> np.ndarray:
+        self.decoded.append(frame)
+        return np.full((120, 160, 3), 50 + frame, np.uint8)
+
+
+def pipeline(controller=None, **uplifter) -> Pipeline:
+    return Pipeline(
+        tiny.BrightPerson(),
+        StreamingUplifter(tiny.uplift(), **uplifter),
+        StreamingRefiner("synsp", DELAY, tiny.synsp()),
+        controller or FixedStride(10, 2),
+        10,
+    )
+
+
+def stamps(frames) -> list[int]:
+    return [(frame.stamp - START) // FRAME for frame in frames]
+
+
+def test_only_images_at_the_stride_are_decoded():
+    camcorder = Camcorder(pipeline())
+    steps = camcorder.film(45)
+    assert camcorder.decoded == [0, 10, 20, 30, 40]
+    assert [i for i, step in enumerate(steps) if step.keyframe] == camcorder.decoded
+
+
+def test_an_image_between_key_frames_brings_nothing():
+    assert Camcorder(pipeline()).film(2)[1] == Step()
+
+
+def test_key_frames_carry_stamp_frame_size_count_and_stride():
+    keyframe = Camcorder(pipeline()).film(11)[10].keyframe
+    assert (keyframe.stamp, keyframe.frame_id, keyframe.width, keyframe.height) == (
+        START + 10 * FRAME,
+        "camera",
+        160,
+        120,
+    )
+    assert (keyframe.sequence, keyframe.stride) == (1, 10)
+    assert [person.id for person in keyframe.persons] == ["p1"]
+
+
+def test_every_frame_comes_out_once_raw_and_once_refined():
+    camcorder = Camcorder(pipeline(latency=4))
+    steps = camcorder.film(41)
+    raw = [frame for step in steps for frame in step.raw]
+    refined = [frame for step in steps for frame in step.refined]
+    assert stamps(raw) == list(range(37))
+    assert stamps(refined) == list(range(37 - DELAY))
+    assert stamps(camcorder.pipeline.flush()) == list(range(37 - DELAY, 37))
+
+
+def test_the_controllers_decision_sets_the_stride_of_the_next_key_frame():
+    camcorder = Camcorder(pipeline(AdaptiveStride(20, 4, threshold=1e9, s_out=2)))
+    steps = camcorder.film(41)
+    assert camcorder.decoded == [0, 20, 40]
+    assert steps[0].decision.reason is Reason.SLOW
+    assert [step.keyframe.stride for step in steps if step.keyframe] == [10, 20, 20]
+
+
+def test_fast_motion_brings_more_key_frames():
+    camcorder = Camcorder(pipeline(AdaptiveStride(20, 4, threshold=1e-9, s_out=2)))
+    steps = camcorder.film(41)
+    assert steps[20].velocity > 0
+    assert steps[20].decision.reason is Reason.FAST
+    assert camcorder.decoded == [0, 20, 24, 28, 32, 36, 40]
+
+
+@pytest.mark.parametrize(
+    ("camera", "scale"),
+    [
+        (CAMERA, ScaleSource.PRIOR),
+        (None, ScaleSource.NONE),
+        (Camera.from_fov(1.0, 320, 240), ScaleSource.NONE),
+    ],
+    ids=["fitting", "unknown", "of another image size"],
+)
+def test_people_have_a_scale_where_the_camera_fits_the_images(camera, scale):
+    raw = [frame for step in Camcorder(pipeline(), camera).film(11) for frame in step.raw]
+    assert {person.scale_source for frame in raw for person in frame.persons} == {scale}
+
+
+def test_an_image_that_repeats_a_key_frame_of_the_same_time_is_harmless():
+    chain = pipeline(FixedStride(2, 2))
+    camcorder = Camcorder(chain)
+    camcorder.film(3)
+    step = chain.push(START + 2 * FRAME, "camera", CAMERA, lambda: np.zeros((120, 160, 3), np.uint8))
+    assert step == Step()

@@ -1,0 +1,111 @@
+import argparse
+from pathlib import Path
+
+import pytest
+
+from uplift_ros.nodes import settings
+from uplift_ros.nodes.parameters import TABLES
+from uplift_ros.resources import share_folder
+
+
+@pytest.fixture
+def load(tmp_path: Path):
+    """Settings of a parameter file with this text, and of wishes."""
+
+    def load(text: str, **wishes) -> settings.Settings:
+        path = tmp_path / "parameters.yaml"
+        path.write_text(text)
+        return settings.load(path, wishes)
+
+    return load
+
+
+def defaults() -> settings.Settings:
+    return {node: {known.name: known.default for known in table} for node, table in TABLES.items()}
+
+
+def test_without_a_file_everything_has_its_default():
+    assert settings.load(None, {}) == defaults()
+
+
+def test_the_shipped_file_says_the_same():
+    assert settings.load(share_folder() / "config" / "uplift.yaml", {}) == defaults()
+
+
+@pytest.mark.parametrize("node", ["uplift", "/uplift", "/**/uplift", "/robot/head/uplift"])
+def test_a_node_is_meant_in_every_namespace(load, node):
+    assert load(f"{node}: {{ros__parameters: {{latency: 8}}}}")["uplift"]["latency"] == 8
+
+
+def test_namespaces_may_be_nested(load):
+    assert load("robot: {uplift: {ros__parameters: {latency: 8}}}")["uplift"]["latency"] == 8
+
+
+def test_a_wildcard_reaches_the_nodes_that_know_the_parameter(load):
+    found = load("/**: {ros__parameters: {device: cuda, latency: 8, unknown: 1}}")
+    assert (found["uplift"]["device"], found["refiner"]["device"], found["uplift"]["latency"]) == ("cuda", "cuda", 8)
+    assert "unknown" not in found["uplift"]
+
+
+def test_other_nodes_and_parameters_of_ros_itself_do_not_matter(load):
+    assert (
+        load(
+            "driver: {ros__parameters: {gain: 3}}\n"
+            "uplift: {ros__parameters: {use_sim_time: true, qos_overrides./raw.publisher.depth: 5}}"
+        )
+        == defaults()
+    )
+
+
+def test_wishes_come_before_the_file(load):
+    found = load("uplift: {ros__parameters: {latency: 8, stride: 4}}", uplift={"stride": 20})
+    assert (found["uplift"]["latency"], found["uplift"]["stride"]) == (8, 20)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("uplift: {ros__parameters: {laency: 8}}", "node uplift has no parameter 'laency'; it has model, "),
+        (
+            "uplift: {ros__parameters: {latency: soon}}",
+            "parameter latency must be an integer from 0 to 200, got 'soon'",
+        ),
+        ("uplift: {latency: 8}", "expected nodes with ros__parameters, got 8 at /uplift/latency"),
+        ("uplift: {ros__parameters: 8}", "ros__parameters of /uplift must be parameters with their values, got 8"),
+        ("", "expected nodes with ros__parameters, got None at the top"),
+        ("uplift: {ros__parameters: {", "while parsing"),
+    ],
+)
+def test_a_wrong_file_is_named_with_what_is_wrong(load, text, message):
+    with pytest.raises(ValueError, match=r"--params .*parameters\.yaml: ") as raised:
+        load(text)
+    assert message in str(raised.value)
+
+
+def parse(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    settings.add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def test_a_number_as_stride_fixes_it_in_both_nodes():
+    wishes = settings.of_stride(parse("--stride", "20").stride)
+    assert wishes == {"uplift": {"stride_mode": "fixed", "stride": 20}, "pose_estimator": {"stride": 20}}
+
+
+def test_the_stride_may_be_adaptive_or_left_alone():
+    assert settings.of_stride(parse("--stride", "adaptive").stride) == {"uplift": {"stride_mode": "adaptive"}}
+    assert settings.of_stride(parse().stride) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--stride", "0"), "must be a positive integer or adaptive, got 0"),
+        (("--stride", "often"), "must be a positive integer or adaptive, got often"),
+        (("--params", "nowhere.yaml"), "no file nowhere.yaml"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises(argparse.ArgumentError, match=message):
+        parse(*arguments)

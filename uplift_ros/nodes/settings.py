@@ -1,0 +1,97 @@
+"""Parameters of all nodes from their tables, a YAML file and the command line. Needs no ROS."""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from uplift_ros.nodes.parameters import TABLES, Value
+
+Settings = dict[str, dict[str, Value]]
+"""Value by parameter by node."""
+
+OF_ROS = ("use_sim_time", "qos_overrides", "start_type_description_service")
+"""Parameters that every node has beside its table; they mean nothing without ROS."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--params and --stride."""
+    parser.add_argument("--params", type=_existing_file, metavar="FILE", help="YAML over config/uplift.yaml")
+    parser.add_argument("--stride", type=_stride, metavar="N|adaptive", help="frames between key-frames")
+
+
+def of_stride(stride: int | str | None) -> Settings:
+    """What --stride sets."""
+    if stride is None:
+        return {}
+    if stride == "adaptive":
+        return {"uplift": {"stride_mode": "adaptive"}}
+    return {"uplift": {"stride_mode": "fixed", "stride": stride}, "pose_estimator": {"stride": stride}}
+
+
+def _existing_file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"no file {text}")
+    return Path(text)
+
+
+def _stride(text: str) -> int | str:
+    if text == "adaptive":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a positive integer or adaptive, got {text}")
+    return int(text)
+
+
+def load(path: Path | None, wishes: Mapping[str, Mapping[str, Value]]) -> Settings:
+    """Every parameter of every node: the wishes over the file over the defaults.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no parameter file of ROS, or a parameter is unknown or has a value that is not allowed.
+    """
+    settings: Settings = {node: {known.name: known.default for known in table} for node, table in TABLES.items()}
+    if path is not None:
+        try:
+            _apply_file(settings, path)
+        except (ValueError, yaml.YAMLError) as error:
+            raise ValueError(f"--params {path}: {error}") from error
+    for node, values in wishes.items():
+        _apply(settings, node, values)
+    return settings
+
+
+def _apply_file(settings: Settings, path: Path) -> None:
+    """Namespaces are left out of account: without ROS there is one node of each kind."""
+    for name, values in _sections(yaml.safe_load(path.read_text())):
+        node = name.rpartition("/")[2]
+        if node in settings:
+            _apply(settings, node, values)
+        elif node in ("*", "**"):
+            for every, table in TABLES.items():
+                shared = {known.name: values[known.name] for known in table if known.name in values}
+                _apply(settings, every, shared)
+
+
+def _sections(tree: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """(node with namespace, its parameters) of a parameter file."""
+    if not isinstance(tree, dict):
+        raise ValueError(f"expected nodes with ros__parameters, got {tree!r} at {name or 'the top'}")
+    for key, value in tree.items():
+        if key != "ros__parameters":
+            yield from _sections(value, f"{name}/{key}")
+        elif isinstance(value, dict):
+            yield name, value
+        else:
+            raise ValueError(f"ros__parameters of {name} must be parameters with their values, got {value!r}")
+
+
+def _apply(settings: Settings, node: str, values: Mapping[str, Any]) -> None:
+    table = {known.name: known for known in TABLES[node]}
+    for name, value in values.items():
+        if name in table:
+            settings[node][name] = table[name].check(value)
+        elif name.partition(".")[0] not in OF_ROS:
+            raise ValueError(f"node {node} has no parameter {name!r}; it has {', '.join(table)}")
