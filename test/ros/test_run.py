@@ -79,7 +79,7 @@ def test_a_run_leaves_its_summary_and_video(recorded):
     summary = json.loads((folder / "summary.json").read_text())
     assert (summary["source"], summary["images"]) == ("synthetic", 150)
     assert (folder / "demo.mp4").stat().st_size > 10_000
-    assert "keyframe_hz" in finished.stdout
+    assert "key-frames" in finished.stdout
 
 
 def test_ctrl_c_ends_a_run_cleanly_at_any_moment(params, observer):
