@@ -12,8 +12,9 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import LifecycleNode, Node
 
 from uplift_ros.nodes.environment import node_environment
-from uplift_ros.nodes.parameters import TABLES
+from uplift_ros.parameters import TABLES
 from uplift_ros.resources import share_folder
+from uplift_ros.settings import of_stride
 
 NODES = ("pose_estimator", "uplift", "refiner", "visualizer")
 
@@ -70,24 +71,10 @@ ARGUMENTS = [
 ]
 
 
-def stride_parameters(stride: str) -> dict[str, dict]:
-    """The parameters, node by node, that the argument `stride` stands for."""
-    if not stride:
-        return {}
-    if stride == "adaptive":
-        return {"uplift": {"stride_mode": "adaptive"}}
-    if not stride.isdecimal():
-        raise ValueError(f"stride must be a whole number or adaptive, got {stride!r}")
-    return {
-        "pose_estimator": {"stride": int(stride)},
-        "uplift": {"stride_mode": "fixed", "stride": int(stride)},
-    }
-
-
 def chosen_parameters(arguments: dict[str, str]) -> dict[str, dict]:
     """The parameters, node by node, that were given as launch arguments."""
     chosen = {node: {"use_sim_time": arguments["use_sim_time"] == "true"} for node in NODES}
-    for node, parameters in stride_parameters(arguments["stride"]).items():
+    for node, parameters in of_stride(arguments["stride"]).items():
         chosen[node] |= parameters
     for name, nodes in PARAMETERS.items():
         if arguments[name]:

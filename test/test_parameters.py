@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from uplift_ros.nodes.parameters import TABLES, Parameter, to_yaml
+from uplift_ros.parameters import TABLES, Parameter, to_yaml
 from uplift_ros.resources import share_folder
 
 EVERY = [(node, parameter) for node, table in TABLES.items() for parameter in table]
@@ -19,7 +19,7 @@ def test_every_parameter_is_described_in_a_sentence(node, parameter):
 
 def test_the_committed_yaml_is_the_generated_one():
     committed = (share_folder() / "config" / "uplift.yaml").read_text()
-    assert committed == to_yaml(), "run: python -m uplift_ros.nodes.parameters > config/uplift.yaml"
+    assert committed == to_yaml(), "run: python -m uplift_ros.parameters > config/uplift.yaml"
 
 
 def test_yaml_gives_back_every_default_in_its_type():

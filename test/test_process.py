@@ -11,13 +11,12 @@ import recordings
 import tiny
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from uplift_ros import cli, estimators
+from uplift_ros import cli, estimators, settings
 from uplift_ros.bags import footage, process, recording
 from uplift_ros.bags.messages import serialized_header
 from uplift_ros.bags.reader import BagReader
 from uplift_ros.bags.typestore import message_class, typestore
 from uplift_ros.bags.writer import BagWriter
-from uplift_ros.nodes import settings
 from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.stride import AdaptiveStride
 from uplift_ros.online.uplifter import StreamingUplifter

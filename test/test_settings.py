@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from uplift_ros.nodes import settings
-from uplift_ros.nodes.parameters import TABLES
+from uplift_ros import settings
+from uplift_ros.parameters import TABLES
 from uplift_ros.resources import share_folder
 
 
@@ -98,14 +98,12 @@ def test_the_stride_may_be_adaptive_or_left_alone():
     assert settings.of_stride(parse().stride) == {}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--stride", "0"), "must be a positive integer or adaptive, got 0"),
-        (("--stride", "often"), "must be a positive integer or adaptive, got often"),
-        (("--params", "nowhere.yaml"), "no file nowhere.yaml"),
-    ],
-)
-def test_wrong_arguments_are_named(arguments, message):
-    with pytest.raises(argparse.ArgumentError, match=message):
-        parse(*arguments)
+@pytest.mark.parametrize("stride", ["0", "often", "-4", "2.5"])
+def test_another_stride_is_refused_with_what_is_allowed(stride):
+    with pytest.raises(ValueError, match=f"stride must be a positive whole number or adaptive, got '{stride}'"):
+        settings.of_stride(stride)
+
+
+def test_a_parameter_file_that_is_not_there_is_named():
+    with pytest.raises(argparse.ArgumentError, match=r"no file nowhere\.yaml"):
+        parse("--params", "nowhere.yaml")

@@ -23,8 +23,8 @@ from uplift_ros.models.uplift import UpliftUpsample, compact
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.environment import node_environment
 from uplift_ros.nodes.monitor import Monitor
-from uplift_ros.nodes.parameters import yaml_value
 from uplift_ros.nodes.process import Process, stop
+from uplift_ros.parameters import yaml_value
 from uplift_ros.resources import share_folder
 
 TIMEOUT = 30.0
@@ -34,7 +34,8 @@ EXECUTABLES = share_folder().parent.parent / "lib" / "uplift_ros"
 @pytest.fixture(scope="session", autouse=True)
 def ros():
     """ROS on a domain that no other run on this machine uses at the same time."""
-    os.environ.update(node_environment() | {"ROS_DOMAIN_ID": str(101 + os.getpid() % 120)})
+    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 101))  # higher ones meet the ports of others
+    os.environ.update(node_environment())
     rclpy.init(args=[])
     yield
     rclpy.try_shutdown()

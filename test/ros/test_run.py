@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
 
 from uplift_ros.bags.reader import BagReader
-from uplift_ros.nodes.parameters import TABLES
+from uplift_ros.parameters import TABLES
 from uplift_ros.resources import share_folder
 
 UPLIFT = share_folder().parent.parent / "bin" / "uplift"
@@ -112,14 +112,14 @@ def test_a_node_that_dies_ends_the_run_with_its_last_words(params, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "reason"),
+    ("arguments", "exit_code", "reason"),
     [
-        (["--stride", "0"], "must be a positive integer or adaptive, got 0"),
-        (["--seconds", "-1"], "must be above 0, got -1"),
-        (["--params", "no_such.yaml"], "no file no_such.yaml"),
+        (["--stride", "0"], 1, "uplift run: stride must be a positive whole number or adaptive, got '0'"),
+        (["--seconds", "-1"], 2, "must be above 0, got -1"),
+        (["--params", "no_such.yaml"], 2, "no file no_such.yaml"),
     ],
 )
-def test_wrong_arguments_are_refused_with_the_reason(arguments, reason):
+def test_wrong_arguments_are_refused_with_the_reason(arguments, exit_code, reason):
     finished = run(*arguments)
-    assert finished.returncode == 2
+    assert finished.returncode == exit_code
     assert reason in finished.stderr

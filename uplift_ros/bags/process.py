@@ -13,13 +13,13 @@ import torch
 from tqdm import tqdm
 
 from uplift_ros import estimators
+from uplift_ros import settings as node_settings
 from uplift_ros.bags.footage import BagFootage, Footage, Shot, VideoFootage, is_bag
 from uplift_ros.bags.output import GraphBag
 from uplift_ros.estimators import PoseEstimator
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.nodes import settings as node_settings
 from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.stride import STRIDE_PARAMETERS, stride_controller
 from uplift_ros.online.uplifter import StreamingUplifter

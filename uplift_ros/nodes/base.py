@@ -26,7 +26,7 @@ from rclpy.task import Future
 from rclpy.timer import Timer
 
 from uplift_ros.nodes.health import Health
-from uplift_ros.nodes.parameters import TABLES, Parameter, Value
+from uplift_ros.parameters import TABLES, Parameter, Value
 
 EXPECTED_ERRORS = (ValueError, OSError, ImportError, ParameterException)
 """What bad input and bad configuration raise: their message says it all. Anything else is logged with its traceback."""

@@ -8,7 +8,7 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
-from uplift_ros.nodes import settings
+from uplift_ros import settings
 from uplift_ros.nodes.environment import node_environment
 from uplift_ros.nodes.supervisor import RunError, Supervisor
 
@@ -29,6 +29,7 @@ def _positive(text: str) -> float:
 
 def main(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal comes; with --out, write what came of it."""
+    parameters = node_parameters(args)
     os.environ.update(node_environment())
     console = Console()
     bag = args.record or (args.out / "demo.mcap" if args.out else None)
@@ -37,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     supervisor = Supervisor(console)
     try:
-        supervisor.run(node_parameters(args), args.params, bag)
+        supervisor.run(parameters, args.params, bag)
     except RunError as error:
         console.print(f"uplift run: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 1

@@ -14,9 +14,9 @@ from rich.table import Table
 
 from uplift_ros.bags.record import GRAPH_TOPICS
 from uplift_ros.nodes.monitor import Monitor
-from uplift_ros.nodes.parameters import Value, yaml_value
 from uplift_ros.nodes.process import Process, stop
 from uplift_ros.online.stride import Reason
+from uplift_ros.parameters import Value, yaml_value
 from uplift_ros.resources import share_folder
 
 PROCESSING_NODES = ("pose_estimator", "uplift", "refiner", "visualizer")

@@ -10,10 +10,10 @@ from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.msg import Keyframe2D, RateState, SkeletonInfo, Skeletons
 from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.estimator import EstimatorStride, diagnosed
-from uplift_ros.nodes.parameters import Value
 from uplift_ros.online.rates import StampRate
 from uplift_ros.online.stride import STRIDE_PARAMETERS, Decision, Reason, stride_controller
 from uplift_ros.online.uplifter import StreamingUplifter, Uplifted
+from uplift_ros.parameters import Value
 from uplift_ros.poses import Keyframe
 from uplift_ros.skeleton import H36M17
 

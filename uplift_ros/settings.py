@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from uplift_ros.nodes.parameters import TABLES, Value
+from uplift_ros.parameters import TABLES, Value
 
 Settings = dict[str, dict[str, Value]]
 """Value by parameter by node."""
@@ -19,30 +19,28 @@ OF_ROS = ("use_sim_time", "qos_overrides", "start_type_description_service")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--params and --stride."""
     parser.add_argument("--params", type=_existing_file, metavar="FILE", help="YAML over config/uplift.yaml")
-    parser.add_argument("--stride", type=_stride, metavar="N|adaptive", help="frames between key-frames")
+    parser.add_argument("--stride", metavar="N|adaptive", help="frames between key-frames")
 
 
-def of_stride(stride: int | str | None) -> Settings:
-    """What --stride sets."""
-    if stride is None:
+def of_stride(stride: str | None) -> Settings:
+    """What a stride in words, a number of frames or `adaptive`, sets; nothing where there is none.
+
+    Raises:
+        ValueError: neither a positive whole number nor adaptive.
+    """
+    if not stride:
         return {}
     if stride == "adaptive":
         return {"uplift": {"stride_mode": "adaptive"}}
-    return {"uplift": {"stride_mode": "fixed", "stride": stride}, "pose_estimator": {"stride": stride}}
+    if not stride.isdecimal() or int(stride) < 1:
+        raise ValueError(f"stride must be a positive whole number or adaptive, got {stride!r}")
+    return {"uplift": {"stride_mode": "fixed", "stride": int(stride)}, "pose_estimator": {"stride": int(stride)}}
 
 
 def _existing_file(text: str) -> Path:
     if not Path(text).is_file():
         raise argparse.ArgumentTypeError(f"no file {text}")
     return Path(text)
-
-
-def _stride(text: str) -> int | str:
-    if text == "adaptive":
-        return text
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive integer or adaptive, got {text}")
-    return int(text)
 
 
 def load(path: Path | None, wishes: Mapping[str, Mapping[str, Value]]) -> Settings:

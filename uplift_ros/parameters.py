@@ -1,6 +1,6 @@
 """Every parameter of every node: one table that validation, descriptors, config/uplift.yaml and docs are made from.
 
-Needs no ROS. `python -m uplift_ros.nodes.parameters > config/uplift.yaml` writes the file anew.
+Needs no ROS. `python -m uplift_ros.parameters > config/uplift.yaml` writes the file anew.
 """
 
 from dataclasses import dataclass
@@ -147,7 +147,7 @@ def yaml_value(value: Value) -> str:
 
 def to_yaml() -> str:
     """The content of config/uplift.yaml; `/**/` lets it serve every namespace."""
-    lines = ["# Every parameter of every node with its default, made by `python -m uplift_ros.nodes.parameters`."]
+    lines = ["# Every parameter of every node with its default, made by `python -m uplift_ros.parameters`."]
     for node, table in TABLES.items():
         lines += ["", f"/**/{node}:", "  ros__parameters:"]
         for parameter in table:
