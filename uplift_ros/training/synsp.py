@@ -14,11 +14,13 @@ from torch import Tensor
 from uplift_ros.evaluation.metrics import accel, mpjpe
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP, SynSPConfig, synsp_loss
+from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.online.refiner import refine_sequence
 from uplift_ros.skeleton import H36M17
 from uplift_ros.training import mocap
 from uplift_ros.training.loop import Checkpoint, ExponentialAverage, TrainingLog
 from uplift_ros.training.pose_noise import PoseNoise
+from uplift_ros.training.uplifter_pairs import uplifter_pairs
 from uplift_ros.training.virtual_camera import rotation_xyz
 
 WORLD_TO_LEVEL = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -233,6 +235,7 @@ def train(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="npz file, one (T, 17, 3) array per sequence and fps")
     parser.add_argument("--validation", type=Path, help="another such file, held out, for the log")
+    parser.add_argument("--uplifter", metavar="NAME", help="train and validate on this network's own output too")
     parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for checkpoint, log and weights")
     parser.add_argument("--minutes", type=float, default=60.0, help="time to train, resumed runs together")
     parser.add_argument(
@@ -247,11 +250,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    validation = validation_pairs(mocap.load_npz(args.validation)[0]) if args.validation else ()
+    held_out = mocap.load_npz(args.validation)[0] if args.validation else []
+    validation, pairs = validation_pairs(held_out), []
+    if args.uplifter:
+        torch.set_num_threads(1)  # streaming is one small forward after the other
+        uplifter = weights.load(args.uplifter, UpliftUpsample)
+        validation = uplifter_pairs(uplifter, held_out, args.seed)
+        pairs = uplifter_pairs(uplifter, mocap.load_npz(args.data)[0], args.seed + 1)
     train(
         args.data,
         args.out,
         minutes=args.minutes,
+        pairs=pairs,
         validation=validation,
         config=SynSPConfig(inverse_dct=args.inverse_dct),
         batch=args.batch,
