@@ -169,6 +169,34 @@ def test_absent_joints_and_an_absent_pelvis_give_no_nan(model):
                 assert np.isfinite(found.velocity)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("joints", [[5], [0], list(range(17))])
+def test_nothing_that_a_detector_may_say_gives_nan(model, value, joints):
+    uplifter = StreamingUplifter(model, latency=0)
+    odd = person(10)
+    odd.keypoints[joints] = value
+    for frame, someone in ((0, person(0)), (10, odd), (20, person(20))):
+        for skeletons in uplifter.push(keyframe(frame, someone), CAMERA).final:
+            for found in skeletons.persons:
+                assert np.isfinite(found.joints).all()
+                assert np.abs(found.joints).max() < 1000
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: replace(keyframe(0, person(0)), skeleton="coco17"), "skeleton must be h36m17, got 'coco17'"),
+        (lambda: keyframe(0, replace(person(0), keypoints=np.zeros((16, 2)))), "person 'p1' must be .*16, 2"),
+        (lambda: keyframe(0, person(0), person(0)), r"must differ, got \['p1', 'p1'\]"),
+    ],
+)
+def test_key_frames_of_another_form_are_refused_by_name_and_change_nothing(model, wrong, message):
+    uplifter = StreamingUplifter(model, latency=0)
+    with pytest.raises(ValueError, match=message):
+        uplifter.push(wrong(), CAMERA)
+    assert len(uplifter.push(keyframe(10, person(10)), CAMERA).final) == 1
+
+
 def test_without_intrinsics_poses_stay_around_the_origin(model):
     final = run(model, [0, 10], camera=None, latency=0)
     someone = final[-1].persons[0]

@@ -88,6 +88,12 @@ class UpliftNode(base.UpliftNode):
         keyframe = convert.keyframe_from_msg(message)
         self.tick("keyframe_hz")
         self._count_gap(keyframe.sequence)
+        if keyframe.stride % self._s_out:
+            self.report(
+                "odd_stride",
+                f"key-frames come with a stride of {keyframe.stride}, which is no multiple of {self._s_out} "
+                "(the model's s_out): poses are moved to the nearest frame that the model knows",
+            )
         with self.timed():
             uplifted = self._uplifter.push(keyframe, self._camera_of(keyframe))
         if uplifted is None:

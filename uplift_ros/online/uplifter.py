@@ -20,6 +20,9 @@ from uplift_ros.skeleton import H36M17
 UNKNOWN_CAMERA_FOV = math.radians(60)
 """Horizontal field of view that is assumed where there are no intrinsics; the pose is hardly sensitive to it."""
 
+FARTHEST_PIXEL = 1e6
+"""A joint beyond it is taken as absent: no detector means that."""
+
 UPSAMPLED_WORTH = 0.9
 """Scores of frames between key-frames against those of the key-frames around them."""
 
@@ -137,7 +140,11 @@ class StreamingUplifter:
 
         Returns:
             What is new, or None where the key-frame was no news (counted in `skipped`).
+
+        Raises:
+            ValueError: another skeleton, keypoints or scores of another shape, or two people of one id.
         """
+        _check(keyframe)
         if self._keyframes and self._is_break(keyframe.stamp):
             self.reset()
         token = self._token_of(keyframe.stamp)
@@ -191,11 +198,12 @@ class StreamingUplifter:
     @torch.inference_mode()
     def _see(self, keyframe: Keyframe, camera: Camera | None, token: int) -> None:
         """Store every person of the key-frame with the pose token."""
-        seen = [person for person in keyframe.persons if np.isfinite(person.keypoints[0]).all()]
+        seen = [person for person in keyframe.persons if (np.abs(person.keypoints[0]) < FARTHEST_PIXEL).all()]
         if not seen:
             return
         view = camera or Camera.from_fov(UNKNOWN_CAMERA_FOV, keyframe.width, keyframe.height)
-        rays = view.rays(np.stack([person.keypoints for person in seen]))
+        keypoints = np.stack([person.keypoints for person in seen])
+        rays = view.rays(np.where(np.abs(keypoints) < FARTHEST_PIXEL, keypoints, np.nan))
         canonical = canonicalise(_fill_absent(rays))
         parameter = self.model.temporal_position
         inputs = torch.from_numpy(canonical.inputs).to(parameter.device, parameter.dtype)
@@ -294,6 +302,21 @@ class StreamingUplifter:
         if token in track.sightings:
             return Source.KEYFRAME
         return Source.UPSAMPLED if token == int(token) else Source.INTERPOLATED
+
+
+def _check(keyframe: Keyframe) -> None:
+    joints = len(H36M17)
+    if keyframe.skeleton != H36M17.name:
+        raise ValueError(f"skeleton must be {H36M17.name}, got {keyframe.skeleton!r}")
+    for person in keyframe.persons:
+        if person.keypoints.shape != (joints, 2) or person.scores.shape != (joints,):
+            raise ValueError(
+                f"keypoints and scores of person {person.id!r} must be ({joints}, 2) and ({joints},), "
+                f"got {person.keypoints.shape} and {person.scores.shape}"
+            )
+    ids = [person.id for person in keyframe.persons]
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"ids of the persons in one key-frame must differ, got {ids}")
 
 
 def _fill_absent(rays: np.ndarray) -> np.ndarray:
