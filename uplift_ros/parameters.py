@@ -3,6 +3,7 @@
 Needs no ROS. `python -m uplift_ros.parameters > config/uplift.yaml` writes the file anew.
 """
 
+import sys
 from dataclasses import dataclass
 from math import inf, isfinite
 
@@ -157,5 +158,20 @@ def to_yaml() -> str:
     return "\n".join(lines) + "\n"
 
 
+def to_markdown() -> str:
+    """The content of docs/PARAMETERS.md."""
+    lines = ["# Parameters", "", "Every parameter of every node, made by `python -m uplift_ros.parameters --markdown`."]
+    lines += [
+        "Those that say *live* may be changed while the node runs; the others at start, or while it is unconfigured."
+    ]
+    for node, table in TABLES.items():
+        lines += ["", f"## {node}", "", "| parameter | default | allowed | live | meaning |", "|---|---|---|---|---|"]
+        for known in table:
+            live = "live" if known.dynamic else ""
+            row = (f"`{known.name}`", f"`{yaml_value(known.default)}`", known.allowed, live, known.description)
+            lines.append(f"| {' | '.join(row)} |")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
-    print(to_yaml(), end="")
+    print(to_markdown() if "--markdown" in sys.argv[1:] else to_yaml(), end="")
