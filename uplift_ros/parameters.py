@@ -1,6 +1,7 @@
 """Every parameter of every node: one table that validation, descriptors, config/uplift.yaml and docs are made from.
 
-Needs no ROS. `python -m uplift_ros.parameters > config/uplift.yaml` writes the file anew.
+Needs no ROS. `python -m uplift_ros.parameters > config/uplift.yaml` writes the file anew, and with
+`--markdown > docs/PARAMETERS.md` its other form.
 """
 
 import sys
@@ -161,9 +162,7 @@ def to_yaml() -> str:
 def to_markdown() -> str:
     """The content of docs/PARAMETERS.md."""
     lines = ["# Parameters", "", "Every parameter of every node, made by `python -m uplift_ros.parameters --markdown`."]
-    lines += [
-        "Those that say *live* may be changed while the node runs; the others at start, or while it is unconfigured."
-    ]
+    lines += ["Those that say *live* may be changed while the node runs; the others are set at start."]
     for node, table in TABLES.items():
         lines += ["", f"## {node}", "", "| parameter | default | allowed | live | meaning |", "|---|---|---|---|---|"]
         for known in table:
