@@ -41,7 +41,7 @@ demo: $(BUILT) ## The whole graph on SOURCE; leaves out/demo.mcap, out/demo.mp4,
 test: $(BUILT) ## All tests
 	_ROS_WHEELS_BOOTSTRAP_COMPLETE=1 \
 	LD_LIBRARY_PATH=$$(echo $(VENV)/lib $(VENV)/lib/python3.*/site-packages/ros_*.libs | tr ' ' ':') \
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/pytest $(PYTEST_ARGS)
 
 build: $(BUILT) ## .venv with everything in it, messages and nodes built
 

@@ -25,10 +25,9 @@ from uplift_ros.nodes.environment import node_environment
 from uplift_ros.nodes.monitor import Monitor
 from uplift_ros.nodes.process import Process, stop
 from uplift_ros.parameters import yaml_value
-from uplift_ros.resources import share_folder
+from uplift_ros.resources import executable
 
 TIMEOUT = 30.0
-EXECUTABLES = share_folder().parent.parent / "lib" / "uplift_ros"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -122,7 +121,7 @@ def start():
     processes = []
 
     def start(node: str, **parameters) -> Process:
-        arguments = [str(EXECUTABLES / node), "--ros-args"]
+        arguments = [str(executable(node)), "--ros-args"]
         for name, value in parameters.items():
             arguments += ["-p", f"{name}:={yaml_value(value)}"]
         processes.append(Process(node, arguments, os.environ, lambda *_: None))

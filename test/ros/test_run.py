@@ -14,10 +14,10 @@ pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
 
 from uplift_ros.bags.reader import BagReader
 from uplift_ros.parameters import TABLES
-from uplift_ros.resources import share_folder
+from uplift_ros.resources import executable
 
-UPLIFT = share_folder().parent.parent / "bin" / "uplift"
-NODES = share_folder().parent.parent / "lib" / "uplift_ros"
+UPLIFT = executable("uplift")
+NODES = {str(executable(node)).encode() for node in TABLES}
 TIMEOUT = 120
 
 
@@ -47,7 +47,7 @@ def running_nodes() -> list[int]:
             environment = (process / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
-        ours = any(argument == str(NODES / node).encode() for argument in command for node in TABLES)
+        ours = any(argument in NODES for argument in command)
         if ours and f"ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']}".encode() in environment:
             found.append(int(process.name))
     return found

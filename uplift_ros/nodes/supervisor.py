@@ -17,7 +17,7 @@ from uplift_ros.nodes.monitor import Monitor
 from uplift_ros.nodes.process import Process, stop
 from uplift_ros.online.stride import Reason
 from uplift_ros.parameters import Value, yaml_value
-from uplift_ros.resources import share_folder
+from uplift_ros.resources import executable, share_folder
 
 PROCESSING_NODES = ("pose_estimator", "uplift", "refiner", "visualizer")
 EDGES = (
@@ -93,13 +93,12 @@ class Supervisor:
         return stop(nodes) + stop(recorders)
 
     def _start(self, parameters: dict[str, dict[str, Value]], params_file: Path | None, bag: Path | None) -> None:
-        prefix = share_folder().parent.parent
         if bag:
-            recorder = [str(prefix / "bin" / "uplift"), "record", str(bag), "--topics", *GRAPH_TOPICS]
+            recorder = [str(executable("uplift")), "record", str(bag), "--topics", *GRAPH_TOPICS]
             self._spawn(RECORDER, recorder)
         files = [share_folder() / "config" / "uplift.yaml", *([params_file] if params_file else [])]
         for node in (*PROCESSING_NODES, "camera"):
-            arguments = [str(prefix / "lib" / "uplift_ros" / node), "--ros-args"]
+            arguments = [str(executable(node)), "--ros-args"]
             for file in files:
                 arguments += ["--params-file", str(file)]
             for name, value in parameters.get(node, {}).items():
@@ -115,8 +114,6 @@ class Supervisor:
             self._change_camera(Transition.TRANSITION_ACTIVATE)
 
     def _spawn(self, name: str, command: list[str]) -> None:
-        if not Path(command[0]).is_file():
-            raise RunError(f"{command[0]} is missing: build the package first (make build, or colcon build)")
         self._processes[name] = Process(name, command, os.environ, self._show_line)
 
     def _show_line(self, process: str, line: str) -> None:
