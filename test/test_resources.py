@@ -23,14 +23,14 @@ def test_a_package_without_its_share_says_so(monkeypatch, tmp_path):
         resources.share_folder()
 
 
-@pytest.mark.parametrize(("name", "folder"), [("camera", "lib/uplift_ros"), ("uplift", "bin")])
-def test_scripts_are_found_in_a_sourced_workspace(monkeypatch, tmp_path, name, folder):
-    script = tmp_path / folder / name
-    script.parent.mkdir(parents=True)
-    script.touch()
+def test_the_node_and_the_command_of_one_name_are_found_in_a_sourced_workspace(monkeypatch, tmp_path):
+    node, command = tmp_path / "lib" / "uplift_ros" / "uplift", tmp_path / "bin" / "uplift"
+    for script in (node, command):
+        script.parent.mkdir(parents=True)
+        script.touch()
     monkeypatch.setattr(resources, "PACKAGE", tmp_path / "elsewhere" / "uplift_ros")
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
-    assert resources.executable(name) == script
+    assert (resources.node_script("uplift"), resources.command_script()) == (node, command)
 
 
 def test_a_package_that_was_not_built_says_how_to_build_it(monkeypatch, tmp_path):
@@ -38,4 +38,4 @@ def test_a_package_that_was_not_built_says_how_to_build_it(monkeypatch, tmp_path
     monkeypatch.setattr(resources.sys, "prefix", str(tmp_path))
     monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
     with pytest.raises(FileNotFoundError, match="build the package first"):
-        resources.executable("camera")
+        resources.node_script("camera")

@@ -21,15 +21,27 @@ def share_folder() -> Path:
     raise FileNotFoundError(f"no share/uplift_ros above {PACKAGE}: is uplift_ros installed?")
 
 
-def executable(name: str) -> Path:
-    """The script of a node, or the command `uplift`, in the ROS installation of this package.
+def node_script(node: str) -> Path:
+    """The script that starts a node.
 
     Raises:
         FileNotFoundError: the package was not built.
     """
+    return _installed(Path("lib") / "uplift_ros" / node)
+
+
+def command_script() -> Path:
+    """The script of the command `uplift`, which is not that of the node of this name.
+
+    Raises:
+        FileNotFoundError: the package was not built.
+    """
+    return _installed(Path("bin") / "uplift")
+
+
+def _installed(script: Path) -> Path:
     sourced = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
-    folder = Path("bin") if name == "uplift" else Path("lib") / "uplift_ros"
     for prefix in (*PACKAGE.parents, *sourced, Path(sys.prefix)):
-        if (prefix / folder / name).is_file():
-            return prefix / folder / name
-    raise FileNotFoundError(f"{folder / name} is missing: build the package first (make build, or colcon build)")
+        if (prefix / script).is_file():
+            return prefix / script
+    raise FileNotFoundError(f"{script} is missing: build the package first (make build, or colcon build)")

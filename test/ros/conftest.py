@@ -25,7 +25,7 @@ from uplift_ros.nodes.environment import node_environment
 from uplift_ros.nodes.monitor import Monitor
 from uplift_ros.nodes.process import Process, stop
 from uplift_ros.parameters import yaml_value
-from uplift_ros.resources import executable
+from uplift_ros.resources import node_script
 
 TIMEOUT = 30.0
 
@@ -121,7 +121,7 @@ def start():
     processes = []
 
     def start(node: str, **parameters) -> Process:
-        arguments = [str(executable(node)), "--ros-args"]
+        arguments = [str(node_script(node)), "--ros-args"]
         for name, value in parameters.items():
             arguments += ["-p", f"{name}:={yaml_value(value)}"]
         processes.append(Process(node, arguments, os.environ, lambda *_: None))

@@ -14,10 +14,10 @@ pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
 
 from uplift_ros.bags.reader import BagReader
 from uplift_ros.parameters import TABLES
-from uplift_ros.resources import executable
+from uplift_ros.resources import command_script, node_script
 
-UPLIFT = executable("uplift")
-NODES = {str(executable(node)).encode() for node in TABLES}
+UPLIFT = command_script()
+NODES = {str(node_script(node)).encode() for node in TABLES}
 TIMEOUT = 120
 
 

@@ -17,7 +17,7 @@ from uplift_ros.nodes.monitor import Monitor
 from uplift_ros.nodes.process import Process, stop
 from uplift_ros.online.stride import Reason
 from uplift_ros.parameters import Value, yaml_value
-from uplift_ros.resources import executable, share_folder
+from uplift_ros.resources import command_script, node_script, share_folder
 
 PROCESSING_NODES = ("pose_estimator", "uplift", "refiner", "visualizer")
 EDGES = (
@@ -94,11 +94,11 @@ class Supervisor:
 
     def _start(self, parameters: dict[str, dict[str, Value]], params_file: Path | None, bag: Path | None) -> None:
         if bag:
-            recorder = [str(executable("uplift")), "record", str(bag), "--topics", *GRAPH_TOPICS]
+            recorder = [str(command_script()), "record", str(bag), "--topics", *GRAPH_TOPICS]
             self._spawn(RECORDER, recorder)
         files = [share_folder() / "config" / "uplift.yaml", *([params_file] if params_file else [])]
         for node in (*PROCESSING_NODES, "camera"):
-            arguments = [str(executable(node)), "--ros-args"]
+            arguments = [str(node_script(node)), "--ros-args"]
             for file in files:
                 arguments += ["--params-file", str(file)]
             for name, value in parameters.get(node, {}).items():
