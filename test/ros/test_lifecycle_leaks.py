@@ -1,4 +1,4 @@
-"""Ten rounds through the lifecycle of every node leave the process as large as two did."""
+"""Ten rounds through the lifecycle of every node leave the process as large as three did."""
 
 import time
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ ROUNDS, WARM = 10, 3
 
 MAX_GROWTH = 8.0
 """Mebibytes of resident memory over the seven rounds after the warm ones. Measured: 4.5 with MediaPipe, else below 1; a
-network left behind in each would be 20 to 60."""
+network left behind in each would be 60 to 70."""
 
 MAX_SHUTDOWN = 2.0
 """Seconds for an active node to shut down on a busy machine."""
