@@ -1,0 +1,91 @@
+"""Coordinate frames: rigid transforms, skeletons moved from one frame into another, and the frame of a body."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from uplift_ros.poses import Person3D, SkeletonFrame
+from uplift_ros.skeleton import H36M17
+
+ROWS, COLUMNS = np.triu_indices(3)
+"""Places of xx xy xz yy yz zz in a covariance matrix."""
+
+MIN_AXIS = 1e-3
+"""Metres that hips and trunk must measure to give directions."""
+
+
+@dataclass(frozen=True)
+class RigidTransform:
+    """Takes points of one frame to another: `rotation @ point + translation`.
+
+    Attributes:
+        rotation: (3, 3), its columns are the axes of the frame that points come from.
+        translation: (3,) metres, that frame's origin.
+    """
+
+    rotation: np.ndarray
+    translation: np.ndarray
+
+    @classmethod
+    def from_quaternion(cls, quaternion: np.ndarray, translation: np.ndarray) -> "RigidTransform":
+        """Of x, y, z, w, of any length but 0.
+
+        Raises:
+            ValueError: the quaternion is 0 or not finite.
+        """
+        if not np.isfinite(quaternion).all() or not np.any(quaternion):
+            raise ValueError(f"rotation must be a quaternion x, y, z, w other than 0, got {np.asarray(quaternion)}")
+        return cls(Rotation.from_quat(quaternion).as_matrix(), np.asarray(translation, float))
+
+    @property
+    def quaternion(self) -> np.ndarray:
+        """(4,) x, y, z, w."""
+        return Rotation.from_matrix(self.rotation).as_quat()
+
+    def points(self, points: np.ndarray) -> np.ndarray:
+        """(..., 3) metres."""
+        return points @ self.rotation.T + self.translation
+
+    def covariances(self, covariances: np.ndarray) -> np.ndarray:
+        """(N, 6), xx xy xz yy yz zz: R C R^T."""
+        full = np.empty((len(covariances), 3, 3))
+        full[:, ROWS, COLUMNS] = covariances
+        full[:, COLUMNS, ROWS] = covariances
+        turned: np.ndarray = self.rotation @ full @ self.rotation.T
+        return turned[:, ROWS, COLUMNS]
+
+
+def moved(frame: SkeletonFrame, transform: RigidTransform, frame_id: str) -> SkeletonFrame:
+    """The same people, in the frame `frame_id`. Velocities are of joints against the pelvis and stay as they are."""
+    return replace(frame, frame_id=frame_id, persons=tuple(_moved(person, transform) for person in frame.persons))
+
+
+def _moved(person: Person3D, transform: RigidTransform) -> Person3D:
+    return replace(person, joints=transform.points(person.joints), covariance=transform.covariances(person.covariance))
+
+
+def body_frame(joints: np.ndarray) -> RigidTransform | None:
+    """The frame `body_<id>` of REP-155 in the frame of the joints: from mid-hip, x out of the chest, z to the head.
+
+    z follows the trunk, pelvis to thorax, so that nodding leaves it alone; x is at right angles to it and to the line
+    through hips and shoulders.
+
+    Args:
+        joints: (17, 3) h36m17, metres, in any right-handed frame.
+
+    Returns:
+        None where the joints do not tell it.
+    """
+
+    def joint(name: str) -> np.ndarray:
+        return joints[H36M17.index(name)]
+
+    trunk = joint("thorax") - joint("pelvis")
+    to_the_left = joint("left_hip") - joint("right_hip") + joint("left_shoulder") - joint("right_shoulder")
+    forward = np.cross(to_the_left, trunk)
+    height, depth = np.linalg.norm(trunk), np.linalg.norm(forward)
+    if not (height > MIN_AXIS and depth > MIN_AXIS * height):  # not finite counts as too small
+        return None
+    x, z = forward / depth, trunk / height
+    return RigidTransform(np.stack([x, np.cross(z, x), z], -1), joint("pelvis"))
