@@ -24,7 +24,11 @@ QUALITY_OFFSET, QUALITY_FLOOR = 1e-6, 1e-5
 """Keep the quality cue defined where the branches agree exactly (metres)."""
 
 START_GAIN = 0.02
-"""Of the decoders' last layer norms where training starts from the identity: about a centimetre in the poses."""
+"""Of the decoders' last layer norms where training starts from a filter: about a centimetre in the poses."""
+
+CUTOFF = 1.5
+"""DCT coefficient at which the gain of the smooth outputs starts at 1/2, in windows of 8 frames; with the averaging of
+windows this is as smooth as a quadratic fit over 15 frames."""
 
 ACCELERATION_ROLES = {"position": 0.0, "acceleration": 1.0, "final": 0.5}
 """How much of the acceleration loss each output bears (SynSP, CVPR 2024, loss of the two branches and the result)."""
@@ -44,8 +48,8 @@ class SynSPConfig:
         similarity_temperature: square metres at which the similarity cue falls to 1/e.
         untied_branches: the branches get a last layer each instead of repeating the fourth one.
         query_positions: decoder queries are told their position too, not the encoders' input alone.
-        inverse_dct: heads predict frequencies, as their tokens are, and an inverse transform makes frames of them; the
-            network then starts as the identity.
+        inverse_dct: heads predict frequencies, as their tokens are, each output with a learned gain per frequency, and
+            an inverse transform makes frames of them. The network then starts as a low-pass filter.
     """
 
     joints: int = 17
@@ -185,15 +189,19 @@ class SynSP(nn.Module):
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
         if config.inverse_dct:
-            self._start_as_identity()
+            self.frequency_gains = nn.ParameterDict({name: torch.ones(config.window) for name in ACCELERATION_ROLES})
+            self._start_as_filter()
 
     @torch.no_grad()
-    def _start_as_identity(self) -> None:
-        """Make every output nearly the input: the heads undo the embedding, the decoders add little to their query.
+    def _start_as_filter(self) -> None:
+        """Make the position branch nearly the input, the other outputs nearly its low-pass filtered form.
 
-        Only possible where heads predict frequencies and the width is not below C. Training then begins at the error
-        of the input; from random weights the absolute poses alone take many epochs.
+        The heads undo the embedding, the decoders add little to their query. Only possible where heads predict
+        frequencies and the width is not below C. From random weights the absolute poses alone take many epochs.
         """
+        for name, role in ACCELERATION_ROLES.items():
+            if role:
+                self.frequency_gains[name] /= 1 + (torch.arange(self.config.window) / CUTOFF) ** 4
         heads = (self.position_head, self.acceleration_head, self.final_head)
         for pair in (self.embed, *heads):
             for linear in (pair.first, pair.second):
@@ -239,8 +247,12 @@ class SynSP(nn.Module):
         for_position, for_acceleration = self.branch_layers or (last, last)
         z_position = query + for_position(base, memory)  # (BP, T, D)
         z_acceleration = query + for_acceleration(base, memory)
-        position = self.to_frames(self.position_head(z_position)).unflatten(0, (batch, count))  # (B, P, T, C)
-        acceleration = self.to_frames(self.acceleration_head(z_acceleration)).unflatten(0, (batch, count))
+        position = self.to_frames(self.position_head(z_position), "position").unflatten(
+            0, (batch, count)
+        )  # (B, P, T, C)
+        acceleration = self.to_frames(self.acceleration_head(z_acceleration), "acceleration").unflatten(
+            0, (batch, count)
+        )
 
         # Pose quality encoding: where the branches agree, as a cue on the view's own tokens. No gradient passes.
         agreed = ((position + acceleration) / 2).detach()
@@ -251,7 +263,7 @@ class SynSP(nn.Module):
         # Refinement stage.
         memory = torch.cat([z_acceleration, attach(shared, self.similarity(agreed) + quality)], 1)
         refined = query + decode(self.refine_decoder, query, memory)
-        final = self.to_frames(self.final_head(refined)).unflatten(0, (batch, count))
+        final = self.to_frames(self.final_head(refined), "final").unflatten(0, (batch, count))
 
         tension = tension.unflatten(-1, (c.joints, c.coordinates)).norm(dim=-1)  # (B, P, T, J)
         output = SynSPOutput(position, acceleration, final, tension)
@@ -263,9 +275,11 @@ class SynSP(nn.Module):
             x = layer(x, x)
         return x
 
-    def to_frames(self, values: Tensor) -> Tensor:
+    def to_frames(self, values: Tensor, output: str) -> Tensor:
         """(..., T, C) of a head; the published network reads its per-frequency tokens as frames."""
-        return self.idct @ values if self.config.inverse_dct else values
+        if not self.config.inverse_dct:
+            return values
+        return self.idct @ (self.frequency_gains[output][:, None] * values)
 
     def similarity(self, poses: Tensor) -> Tensor:
         """Cue of how alike the views are at each frame: (B, P, T, C) to (B, target view, other view, T), own view 1."""
