@@ -1,15 +1,18 @@
+import json
+import os
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from uplift_ros.bags.reader import BagError, BagReader, read
 from uplift_ros.bags.typestore import message_class, typestore
-from uplift_ros.bags.writer import BagWriter
+from uplift_ros.bags.writer import STORAGES, BagWriter
 from uplift_ros.resources import share_folder
 
 FOREVER = QosTime(9223372036, 854775807)
@@ -34,10 +37,11 @@ def text(data: str):
     return message_class("std_msgs/msg/String")(data)
 
 
-@pytest.fixture(params=["bag.mcap", "bag"])
+@pytest.fixture(params=[("bag.mcap", "mcap"), ("bag", "mcap"), ("bag", "sqlite3")], ids="-".join)
 def bag(request, tmp_path: Path) -> Path:
-    path = tmp_path / request.param
-    with BagWriter(path) as writer:
+    name, storage = request.param
+    path = tmp_path / name
+    with BagWriter(path, storage) as writer:
         writer.add_topic("/skeleton_info", "uplift_ros/msg/SkeletonInfo", [LATCHED])
         writer.write("/skeleton_info", 100, info())
         for i in range(5):
@@ -104,6 +108,34 @@ def test_nothing_is_at_the_path_before_the_bag_is_whole(tmp_path):
     assert not (tmp_path / "bag.mcap").exists()
     writer.close()
     assert (tmp_path / "bag.mcap").exists()
+
+
+def test_a_single_file_of_sqlite3_is_refused_with_the_way_out(tmp_path):
+    with pytest.raises(BagError, match=r"must be a folder for the storage sqlite3, without the suffix \.mcap"):
+        BagWriter(tmp_path / "bag.mcap", "sqlite3")
+
+
+@pytest.mark.parametrize("storage", sorted(STORAGES))
+def test_metadata_tells_storage_version_types_and_their_hashes(tmp_path, storage):
+    with BagWriter(tmp_path / "bag", storage) as writer:
+        writer.write("/skeleton_info", 7, info())
+    told = yaml.safe_load((tmp_path / "bag" / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    ((topic, count),) = ((each["topic_metadata"], each["message_count"]) for each in told["topics_with_message_count"])
+    assert (told["version"], told["storage_identifier"], told["message_count"], count) == (8, storage, 1, 1)
+    assert (topic["name"], topic["type"]) == ("/skeleton_info", "uplift_ros/msg/SkeletonInfo")
+    assert topic["type_description_hash"] == typestore().hash_rihs01("uplift_ros/msg/SkeletonInfo")
+
+
+def test_type_hashes_are_those_of_the_installed_messages():
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    descriptions = [path for prefix in prefixes for path in Path(prefix, "share", "uplift_ros", "msg").glob("*.json")]
+    if not descriptions:
+        pytest.skip("needs the built messages and their type descriptions, which ROS has from Iron on")
+    for path in descriptions:
+        hashes = json.loads(path.read_text())["type_hashes"]
+        assert {each["type_name"]: each["hash_string"] for each in hashes} == {
+            each["type_name"]: typestore().hash_rihs01(each["type_name"]) for each in hashes
+        }
 
 
 def test_a_failure_while_writing_leaves_the_older_bag_alone(tmp_path):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
@@ -110,6 +112,15 @@ def test_a_best_effort_publisher_that_joins_a_reliable_one_is_recorded_too(obser
     assert [message.data for _, _, message in read(bag)] == ["reliable", "best effort"]
 
 
+def test_a_recording_as_sqlite3_is_played_back(observer, publish, tmp_path):
+    publisher = observer.node.create_publisher(String, "/number", RELIABLE)
+    with Process("record", tmp_path / "bag", "--storage", "sqlite3", "--topics", "/number") as recorder:
+        publish(publisher, "hello")
+        recorder.stop(signal.SIGINT)
+    assert (tmp_path / "bag" / "bag.db3").is_file()
+    assert [text for _, text in played(observer, tmp_path / "bag", messages=1)] == ["hello"]
+
+
 def test_a_recording_of_some_seconds_ends_by_itself(tmp_path):
     with Process("record", tmp_path / "bag.mcap", "--seconds", 0.2) as recorder:
         code, _ = recorder.wait()
@@ -150,6 +161,40 @@ def test_a_bag_is_played_at_the_recorded_pace(observer, bag):
     received = played(observer, bag, messages=11)
     assert [text for _, text in received] == [str(i) for i in range(11)]
     assert received[-1][0] - received[0][0] == pytest.approx(1.0, abs=0.3)
+
+
+def write_rosbag2(path: Path, storage: StoragePlugin) -> Path:
+    """By rosbags alone, in the newest version, which Jazzy and later write."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with Writer(path, version=9, storage_plugin=storage) as writer:
+        connection = writer.add_connection("/number", "std_msgs/msg/String", typestore=store)
+        for i in range(3):
+            data = store.serialize_cdr(store.types["std_msgs/msg/String"](str(i)), "std_msgs/msg/String")
+            writer.write(connection, 1000 * 10**9 + i * 10**8, data)
+    return path
+
+
+def write_plain_mcap(path: Path) -> Path:
+    """By the mcap library alone: no metadata.yaml, no QoS."""
+    mcap = pytest.importorskip("mcap.writer", reason="the mcap library is not installed")
+    with path.open("wb") as stream:
+        writer = mcap.Writer(stream)
+        writer.start(profile="ros2")
+        schema = writer.register_schema("std_msgs/msg/String", "ros2msg", b"string data")
+        channel = writer.register_channel("/number", "cdr", schema)
+        for i in range(3):
+            time_ = 1000 * 10**9 + i * 10**8
+            writer.add_message(channel, time_, b"\x00\x01\x00\x00\x02\x00\x00\x00" + f"{i}\0".encode(), time_)
+        writer.finish()
+    return path
+
+
+@pytest.mark.parametrize(
+    "storage", [*StoragePlugin, None], ids=lambda storage: storage.name if storage else "plain mcap"
+)
+def test_a_bag_recorded_elsewhere_is_played(observer, tmp_path, storage):
+    bag = write_rosbag2(tmp_path / "bag", storage) if storage else write_plain_mcap(tmp_path / "bag.mcap")
+    assert [text for _, text in played(observer, bag, messages=3)] == ["0", "1", "2"]
 
 
 def test_rate_and_offset_shorten_the_playing(observer, bag):

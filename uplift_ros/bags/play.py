@@ -25,6 +25,10 @@ NANOSECONDS = 1_000_000_000
 CLOCK_PERIOD = 0.01
 """Seconds of real time between two messages on /clock."""
 
+SETTLED = 0.5
+"""Seconds from when we know of every subscriber until they know of us too, which nothing tells; until then best effort
+messages are lost, and with the first image of a bag all key-frames would be others."""
+
 DEFAULT_DEPTH = 10
 LONGEST = 2**63 - 1
 """Nanoseconds that rmw takes for "without limit"."""
@@ -147,8 +151,10 @@ def _check(bag: BagReader, args: argparse.Namespace) -> None:
 def _play(bag: BagReader, args: argparse.Namespace, stop: threading.Event) -> None:
     player = Player(bag, args.topics, args.clock)
     start = bag.start + round(args.start_offset * NANOSECONDS)
-    while args.wait and not player.heard and not stop.wait(CLOCK_PERIOD):
-        pass
+    if args.wait:
+        while not player.heard and not stop.wait(CLOCK_PERIOD):
+            pass
+        stop.wait(SETTLED)
     while not stop.is_set():
         length = (bag.end - start) / NANOSECONDS
         form = "{percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s"

@@ -23,7 +23,7 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 
 from uplift_ros.bags.messages import import_message
 from uplift_ros.bags.reader import BagError
-from uplift_ros.bags.writer import BagWriter
+from uplift_ros.bags.writer import STORAGES, BagWriter
 
 GRAPH_TOPICS = (
     "image_raw/compressed",
@@ -129,6 +129,7 @@ def _time_to_bag(duration: Duration) -> QosTime:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", help="a single file if it ends in .mcap, else a folder with metadata.yaml")
+    parser.add_argument("--storage", choices=sorted(STORAGES), default="mcap", help="of a folder, default %(default)s")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--topics", nargs="+", default=GRAPH_TOPICS, help="default: %(default)s", metavar="TOPIC")
     which.add_argument("--all", action="store_true", help="every topic")
@@ -141,7 +142,7 @@ def main(args: argparse.Namespace) -> int:
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, lambda *_: stop.set())
     try:
-        writer = BagWriter(args.bag)
+        writer = BagWriter(args.bag, args.storage)
     except BagError as error:
         print(error, file=sys.stderr)
         return 1

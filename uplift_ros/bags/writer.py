@@ -14,6 +14,9 @@ from uplift_ros.bags.typestore import typestore
 METADATA_VERSION: Final = 8
 """Version 9 writes QoS policies as words, which rosbag2 before Jazzy does not know; every rosbag2 reads the numbers."""
 
+STORAGES: Final = {plugin.name.lower(): plugin for plugin in StoragePlugin}
+"""mcap and sqlite3, named as in rosbag2."""
+
 
 class BagWriter:
     """A new bag, written beside its path and moved there by `close`: at the path there are only whole bags.
@@ -21,24 +24,28 @@ class BagWriter:
     Args:
         path: with suffix .mcap one plain MCAP file (an older one is replaced); otherwise a rosbag2 folder with
             metadata.yaml, which must not exist yet.
+        storage: a key of STORAGES.
 
     Raises:
-        BagError: the path is taken by something else, or its parent cannot be written.
+        BagError: a single file of another storage than mcap, the path is taken by something else, or its parent cannot
+            be written.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, storage: str = "mcap") -> None:
         self.path = Path(path)
         self._single = self.path.suffix == ".mcap"
         self._name = self.path.stem if self._single else self.path.name
         if self.path.is_dir() or (self.path.exists() and not self._single):
             raise BagError(f"bag {self.path} exists already, and only a single .mcap file is replaced")
+        if self._single and storage != "mcap":
+            raise BagError(f"bag {self.path} must be a folder for the storage {storage}, without the suffix .mcap")
         self._workplace = self.path.with_name(self.path.name + ".partial")
         try:
             shutil.rmtree(self._workplace, ignore_errors=True)  # left by a recording that was killed
             self._workplace.mkdir(parents=True)
         except OSError as error:
             raise BagError(f"bag {self.path} cannot be written: {error}") from error
-        self._writer = Writer(self._workplace / self._name, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP)
+        self._writer = Writer(self._workplace / self._name, version=METADATA_VERSION, storage_plugin=STORAGES[storage])
         self._writer.open()
         self._connections: dict[str, Connection] = {}
 

@@ -1,0 +1,103 @@
+"""A recorded bag through the real nodes on its own time gives what `uplift process` makes of it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import recordings
+
+pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
+
+from uplift_ros.msg import Skeletons
+
+from uplift_ros import cli
+from uplift_ros.bags.messages import MessageFactory, skeletons_from_msg
+from uplift_ros.bags.reader import read
+from uplift_ros.bags.typestore import message_class
+from uplift_ros.bags.writer import BagWriter
+from uplift_ros.poses import SkeletonFrame
+from uplift_ros.sources.synthetic import SyntheticSource
+
+FPS = 25
+IMAGES = 60
+STRIDE = 10
+DELAY = 3
+"""Frames that the refiner holds back, its default."""
+
+RATE = 0.5
+"""Slow enough that a busy machine estimates every key-frame before the next one."""
+
+ROUNDING = 1e-4
+"""Metres: messages carry keypoints and scores as float32."""
+
+
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory) -> Path:
+    """Images and calibration of the synthetic camera."""
+    path = tmp_path_factory.mktemp("bag") / "filmed.mcap"
+    source, messages = SyntheticSource(320, 240, FPS, moving=False), MessageFactory(message_class)
+    with BagWriter(path) as writer:
+        for index in range(IMAGES):
+            frame = source.frame(index)
+            stamp = recordings.START + frame.time
+            writer.write("/camera_info", stamp, messages.camera_info(source.camera, stamp, "camera_optical_frame"))
+            image = message_class("sensor_msgs/msg/Image")(
+                recordings.header(stamp), 240, 320, "rgb8", 0, 3 * 320, frame.image.ravel()
+            )
+            writer.write("/image_raw", stamp + 1000, image)
+    return path
+
+
+@pytest.fixture
+def processed(filmed, random_weights, tmp_path) -> list[SkeletonFrame]:
+    """What `uplift process` makes of it."""
+    params = tmp_path / "params.json"  # JSON is YAML
+    uplift = {"model": random_weights["uplift"]}
+    refiner = {"model": random_weights["refiner"], "delay": DELAY}
+    params.write_text(
+        json.dumps({f"/{node}": {"ros__parameters": p} for node, p in [("uplift", uplift), ("refiner", refiner)]})
+    )
+    arguments = [filmed, "--out", tmp_path / "processed.mcap", "--params", params, "--stride", STRIDE]
+    assert cli.main(["process", *map(str, arguments)]) == 0
+    return [skeletons_from_msg(message) for _, _, message in read(tmp_path / "processed.mcap", ["/skeletons"])]
+
+
+@pytest.fixture
+def graph(start, random_weights, observer):
+    """The nodes on simulated time, active and connected."""
+    start("pose_estimator", use_sim_time=True, stride=STRIDE)
+    start("uplift", use_sim_time=True, model=random_weights["uplift"], stride_mode="fixed", stride=STRIDE)
+    start("refiner", use_sim_time=True, model=random_weights["refiner"], delay=DELAY)
+    observer.wait_for_connection("pose_estimator", ("uplift", "keyframes"))
+    observer.wait_for_connection("uplift", ("refiner", "skeletons/raw"))
+
+
+def test_a_replay_on_sim_time_gives_the_skeletons_that_process_gives(graph, observer, filmed, processed):
+    received = observer.collect(Skeletons, "skeletons")
+    observer.wait_for_connection("refiner")
+    command = [sys.executable, "-m", "uplift_ros.bags.play", filmed, "--clock", "--wait", "--rate", RATE]
+    player = subprocess.Popen(list(map(str, command)))
+    observer.wait_for(lambda: player.poll() is not None, timeout=60)
+    assert player.returncode == 0
+    observer.wait_for(lambda: len(received) >= len(processed) - DELAY)
+    observer.change_state("refiner", "deactivate")  # gives out the last frames, as the end of a file does
+    observer.wait_for(lambda: len(received) >= len(processed))
+
+    live = [skeletons_from_msg(message) for message in received]
+    assert [frame.stamp for frame in live] == [frame.stamp for frame in processed]
+    assert [[person.id for person in frame.persons] for frame in live] == [
+        [person.id for person in frame.persons] for frame in processed
+    ]
+    pairs = [
+        (ours.joints, theirs.joints)
+        for ours, theirs in zip(
+            (person for frame in live for person in frame.persons),
+            (person for frame in processed for person in frame.persons),
+            strict=True,
+        )
+    ]
+    assert len(pairs) > IMAGES
+    np.testing.assert_allclose(*map(np.array, zip(*pairs, strict=True)), atol=ROUNDING, rtol=0)
