@@ -1,0 +1,74 @@
+"""Imports point one way (docs/ARCHITECTURE.md); read from the source, so that nothing need be installed."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "uplift_ros"
+MODULES = {
+    ".".join(("uplift_ros", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+LAYERS = (
+    {"camera", "frames", "skeleton", "poses", "similarity", "images", "parameters", "settings", "resources"},
+    {"models"},
+    {"online", "estimators", "sources"},
+    {"pipeline"},
+    {"bags", "evaluation", "training", "drawing"},
+    {"nodes", "cli"},
+)
+"""Rooms, the lowest first. A room imports from its own layer and those below."""
+
+WITH_ROS = ("uplift_ros.nodes.", "uplift_ros.bags.record", "uplift_ros.bags.play")
+
+
+def imported(module: str, everywhere: bool) -> Iterator[str]:
+    """What a module imports, `from a import b` as "a.b"; with `everywhere` inside functions too."""
+    tree = ast.parse(MODULES[module].read_text())
+    for node in ast.walk(tree) if everywhere else tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_modules(names: Iterator[str]) -> set[str]:
+    """The modules of this package among imported names, of which some are a module's functions and classes."""
+    return {candidate for name in names for candidate in (name, name.rpartition(".")[0]) if candidate in MODULES} - {
+        "uplift_ros"
+    }
+
+
+def layer(module: str) -> int:
+    room = module.split(".")[1]
+    for number, rooms in enumerate(LAYERS):
+        if room in rooms:
+            return number
+    pytest.fail(f"{room} has no layer: which one is it of?")
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "uplift_ros"])
+def test_a_module_imports_only_from_its_own_layer_and_below(module):
+    above = {name for name in own_modules(imported(module, everywhere=True)) if layer(name) > layer(module)}
+    assert not above
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith(WITH_ROS)])
+def test_a_module_outside_the_nodes_imports_no_ros(module):
+    packages = {name.split(".")[0] for name in imported(module, everywhere=True) if not name.startswith("uplift_ros.")}
+    ros = {name for name in packages if name.startswith("rcl") or name.endswith(("_msgs", "_interfaces"))}
+    ours = {name for name in imported(module, everywhere=True) if name.startswith("uplift_ros.msg.")}
+    assert not ros | ours
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {module: own_modules(imported(module, everywhere=False)) - {module} for module in MODULES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
