@@ -29,6 +29,7 @@ SETTLED = 0.5
 """Seconds from when we know of every subscriber until they know of us too, which nothing tells; until then best effort
 messages are lost, and with the first image of a bag all key-frames would be others."""
 
+LAST_MESSAGES = 1.0
 DEFAULT_DEPTH = 10
 LONGEST = 2**63 - 1
 """Nanoseconds that rmw takes for "without limit"."""
@@ -77,6 +78,12 @@ class Player(Node):
                 return
             self._publish_clock(log_time)
             self._outputs[topic].publish(data)
+
+    def wait_until_received(self) -> None:
+        """Give reliable subscribers LAST_MESSAGES seconds to acknowledge what was published last."""
+        deadline = time.monotonic() + LAST_MESSAGES
+        for output in self._outputs.values():
+            output.wait_for_all_acked(Duration(seconds=max(0.0, deadline - time.monotonic())))
 
     def _publish_clock(self, now: int) -> None:
         if self._time_output:
@@ -164,6 +171,7 @@ def _play(bag: BagReader, args: argparse.Namespace, stop: threading.Event) -> No
             bar.update(length - bar.n if not stop.is_set() else 0)
         if not args.loop:
             break
+    player.wait_until_received()
     player.destroy_node()
 
 
