@@ -68,6 +68,11 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "respawn", default_value="false", choices=["true", "false"], description="Restart a node that has died."
     ),
+    DeclareLaunchArgument(
+        "enclave",
+        default_value="",
+        description="SROS2 enclave above those of the nodes: /robot gives /robot/uplift and so on. Empty: none.",
+    ),
 ]
 
 
@@ -102,6 +107,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             namespace=arguments["namespace"],
             parameters=[arguments["params_file"], chosen[node]],
             remappings=remappings,
+            ros_arguments=["--enclave", f"{arguments['enclave'].rstrip('/')}/{node}"] if arguments["enclave"] else None,
             respawn=arguments["respawn"] == "true",
             respawn_delay=2.0,
             sigterm_timeout=PATIENCE,

@@ -165,6 +165,12 @@ def test_image_topics_are_remapped_with_their_compressed_form(launch):
     assert rules["camera_info"] == "/cam/info"
 
 
+def test_every_node_has_its_own_enclave_below_the_one_given(launch):
+    for name, process in launch("uplift.launch.py", "enclave:=/robot/").items():
+        assert process.command[process.command.index("--enclave") + 1] == f"/robot/{name}"
+    assert not any("--enclave" in process.command for process in launch("uplift.launch.py").values())
+
+
 def test_the_fast_dds_profile_is_ours_unless_the_user_has_one(launch):
     assert all(process.profiles[0].endswith("config/fastdds.xml") for process in launch("uplift.launch.py").values())
     processes = launch("uplift.launch.py", environment={PROFILES[0]: "/mine.xml"})
