@@ -122,6 +122,11 @@ REFINER = (
     DEVICE,
     Parameter("delay", 3, "Frames that a skeleton waits for newer ones.", 0, 7),
     Parameter("method", "synsp", "How to refine.", choices=("synsp", "one_euro", "savgol", "none")),
+    Parameter(
+        "target_frame",
+        "",
+        "Frame to smooth and publish in, such as odom on a moving robot; empty keeps the camera's. Needs tf2_ros.",
+    ),
     AUTOSTART,
 )
 

@@ -23,6 +23,13 @@ def poses() -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
 
 
+def static_transforms() -> QoSProfile:
+    """As tf2 publishes them: every publisher's last ones, whenever it began."""
+    profile = latched()
+    profile.depth = 100
+    return profile
+
+
 def latched() -> QoSProfile:
     """The last message also reaches those who subscribe later."""
     return QoSProfile(

@@ -1,0 +1,66 @@
+"""Transforms from /tf and /tf_static, where tf2_ros is installed."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from rclpy.time import Time
+
+from uplift_ros.frames import RigidTransform
+from uplift_ros.nodes import qos
+from uplift_ros.nodes.base import UpliftNode
+
+CACHE = 10_000_000_000
+"""Nanoseconds that tf2 remembers; what it gets later than that it ignores."""
+
+
+class Transforms:
+    """What /tf said, asked for by stamp and never for the latest.
+
+    Raises:
+        ImportError: tf2_ros is not installed.
+    """
+
+    def __init__(self) -> None:
+        self._tf2 = importlib.import_module("tf2_ros")
+        self._message = importlib.import_module("tf2_msgs.msg").TFMessage
+        self._buffer: Any = self._tf2.BufferCore()
+        self._last_stamp = 0
+
+    def subscribe(self, node: UpliftNode, on_news: Callable[[], None]) -> None:
+        """Listen from now on, until the node is deactivated; calls back after every message."""
+        self._buffer.clear()
+
+        def take(add: Callable[[Any, str], None], message: Any) -> None:
+            for transform in message.transforms:
+                add(transform, "tf")
+            on_news()
+
+        node.subscribe(self._message, "/tf", lambda news: take(self._buffer.set_transform, news), qos.poses())
+        node.subscribe(
+            self._message,
+            "/tf_static",
+            lambda news: take(self._buffer.set_transform_static, news),
+            qos.static_transforms(),
+        )
+
+    def lookup(self, target: str, source: str, stamp: int) -> RigidTransform:
+        """From the frame `source` to the frame `target` at a stamp in nanoseconds.
+
+        Raises:
+            LookupError: with tf2's reason.
+        """
+        if stamp == 0:
+            raise LookupError("stamp is 0, which means latest to tf2")
+        if stamp < self._last_stamp - CACHE:  # a recording starts again: tf2 would ignore what it says
+            self._buffer.clear()
+        self._last_stamp = stamp
+        try:
+            found = self._buffer.lookup_transform_core(target, source, Time(nanoseconds=stamp)).transform
+        except self._tf2.TransformException as error:
+            raise LookupError(str(error)) from error
+        turn, shift = found.rotation, found.translation
+        return RigidTransform.from_quaternion(
+            np.array([turn.x, turn.y, turn.z, turn.w]), np.array([shift.x, shift.y, shift.z])
+        )
