@@ -91,6 +91,7 @@ POSE_ESTIMATOR = (
     Parameter("max_persons", 1, "Most people to find in an image.", 1, 16),
     Parameter("score_threshold", 0.7, "Confidence from which on something is a person.", 0.0, 1.0),
     Parameter("image_transport", "raw", "Which image topic to subscribe to.", choices=("raw", "compressed")),
+    Parameter("image_depth", 1, "Images that may queue up; more than one only makes them older.", 1, 100),
     AUTOSTART,
 )
 

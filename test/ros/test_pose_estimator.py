@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from uplift_ros.msg import Keyframe2D
 
@@ -29,8 +30,8 @@ def person() -> np.ndarray:
 def film(observer):
     """Publish messages at 50 Hz, while something is awaited: `film(Image, "image_raw", message_of_frame)`."""
 
-    def film(message_type: type, topic: str, message_of_frame: Callable[[int], object]) -> None:
-        publisher = observer.node.create_publisher(message_type, topic, qos.images())
+    def film(message_type: type, topic: str, message_of_frame: Callable[[int], object], profile=None) -> None:
+        publisher = observer.node.create_publisher(message_type, topic, profile or qos.images())
         observer.wait_for(lambda: publisher.get_subscription_count())
         frames = itertools.count()
         observer.node.create_timer(FRAME / 1e9, lambda: publisher.publish(message_of_frame(next(frames))))
@@ -153,6 +154,27 @@ def test_compressed_images_are_taken_where_asked_for(start, observer, film, pers
     observer.wait_for(lambda: len(keyframes) >= 2)
     assert [len(keyframe.persons) for keyframe in keyframes] == [1] * len(keyframes)
     assert (keyframes[0].width, keyframes[0].height) == (320, 240)
+
+
+@pytest.mark.parametrize("profile", [qos.images(), qos.poses()], ids=["best effort", "reliable"])
+def test_cameras_may_be_best_effort_or_reliable(start, observer, film, person, profile):
+    start("pose_estimator")
+    keyframes = observer.collect(Keyframe2D, "keyframes")
+    film(Image, "image_raw", lambda frame: image_message(person, frame), profile)
+    observer.wait_for(lambda: keyframes)
+
+
+def test_the_depth_of_the_image_queue_is_a_parameter(start, observer):
+    start("pose_estimator", image_depth=7)
+    observer.wait_for(lambda: observer.state("pose_estimator") == "active")
+    assert observer.integer_parameter("pose_estimator", "qos_overrides./image_raw.subscription.depth") == 7
+
+
+def test_the_quality_of_service_may_be_overridden(start, observer):
+    start("pose_estimator", **{"qos_overrides./image_raw.subscription.reliability": "reliable"})
+    observer.wait_for(lambda: observer.node.count_subscribers("image_raw"))
+    [subscription] = observer.node.get_subscriptions_info_by_topic("/image_raw")
+    assert subscription.qos_profile.reliability == ReliabilityPolicy.RELIABLE
 
 
 def test_after_a_jump_back_in_time_it_goes_on_and_ids_are_new(start, observer, film, person):

@@ -41,7 +41,8 @@ class PoseEstimatorNode(base.UpliftNode):
         compressed = self.parameter("image_transport") == "compressed"
         self._image_type = CompressedImage if compressed else Image
         topic = self.resolve_topic_name("image_raw") + ("/compressed" if compressed else "")
-        self.subscribe(self._image_type, topic, self._take_image, qos.images(), raw=True)
+        profile = qos.images(self.parameter("image_depth"))
+        self.subscribe(self._image_type, topic, self._take_image, profile, raw=True)
 
     def deactivate(self) -> None:
         self._worker.shutdown()

@@ -3,9 +3,9 @@
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 
-def images() -> QoSProfile:
+def images(depth: int = 1) -> QoSProfile:
     """Only the newest image counts: a queue would just make every image older."""
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def compressed_images() -> QoSProfile:

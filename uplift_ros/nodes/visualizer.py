@@ -62,8 +62,7 @@ class VisualizerNode(base.UpliftNode):
     def _watch_overlay(self) -> None:
         wanted = self._overlay.get_subscription_count() > 0
         if wanted and self._image_input is None:
-            profile = qos.images()
-            profile.depth = IMAGE_DEPTH
+            profile = qos.images(IMAGE_DEPTH)
             self._image_input = self.create_subscription(Image, "image_raw", self.guarded(self._take_image), profile)
         elif not wanted:
             self._stop_images()
