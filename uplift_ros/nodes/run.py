@@ -1,6 +1,7 @@
 """`uplift run`: the command line around the supervisor, and the results of a run."""
 
 import argparse
+import math
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from uplift_ros import settings
 from uplift_ros.nodes.environment import node_environment
 from uplift_ros.nodes.supervisor import RunError, Supervisor
+from uplift_ros.sources import open_source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,14 +24,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> float:
-    if not float(text) > 0:
-        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
-    return float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text}")
+    return seconds
 
 
 def main(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal comes; with --out, write what came of it."""
     parameters = node_parameters(args)
+    # A source that is not there is told at once, not after the start of all nodes.
+    open_source(args.source, loop=False, width=0, height=0, horizontal_fov=1.0).close()
     os.environ.update(node_environment())
     console = Console()
     bag = args.record or (args.out / "demo.mcap" if args.out else None)

@@ -93,6 +93,10 @@ class VideoFile:
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
+OPENCV_ERRORS = 2
+"""Log level: without it OpenCV warns, in words of its own, of a camera that does not open."""
+
+
 class Webcam:
     """A camera that OpenCV opens by its index; a frame's time is when it was received.
 
@@ -105,6 +109,7 @@ class Webcam:
     """
 
     def __init__(self, index: int, fps: float, width: int, height: int, horizontal_fov: float) -> None:
+        cv2.setLogLevel(OPENCV_ERRORS)
         self._capture = cv2.VideoCapture(index)
         for key, wish in (
             (cv2.CAP_PROP_FRAME_WIDTH, width),
