@@ -93,10 +93,6 @@ class VideoFile:
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-OPENCV_ERRORS = 2
-"""Log level: without it OpenCV warns, in words of its own, of a camera that does not open."""
-
-
 class Webcam:
     """A camera that OpenCV opens by its index; a frame's time is when it was received.
 
@@ -109,7 +105,8 @@ class Webcam:
     """
 
     def __init__(self, index: int, fps: float, width: int, height: int, horizontal_fov: float) -> None:
-        cv2.setLogLevel(OPENCV_ERRORS)
+        # OpenCV would warn, in words of its own, of a camera that does not open.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         self._capture = cv2.VideoCapture(index)
         for key, wish in (
             (cv2.CAP_PROP_FRAME_WIDTH, width),
