@@ -1,6 +1,6 @@
 import pytest
 
-from uplift_ros.online.rates import StampRate
+from uplift_ros.online.rates import AskedRate, StampRate
 
 MILLISECOND = 1_000_000
 
@@ -28,3 +28,29 @@ def test_there_is_no_rate_without_time_between_events(stamps):
 
 def test_a_step_back_in_time_starts_anew():
     assert rate(5000, 5500, 0, 100) == pytest.approx(10)
+
+
+def asked_rate(every: int, asked: float, until: int) -> AskedRate:
+    """Events every so many milliseconds."""
+    rate = AskedRate()
+    for milliseconds in range(0, until + 1, every):
+        rate.add(milliseconds * MILLISECOND, asked)
+    return rate
+
+
+@pytest.mark.parametrize(("every", "short"), [(100, False), (120, False), (130, True), (400, True)])
+def test_a_rate_below_four_fifths_of_what_was_asked_falls_short(every, short):
+    assert asked_rate(every, asked=10.0, until=4000).falls_short is short
+
+
+def test_a_rate_is_not_judged_before_two_seconds_nor_right_after_another_one_was_asked():
+    assert not asked_rate(400, asked=10.0, until=1600).falls_short
+    rate = asked_rate(400, asked=2.5, until=4000)
+    rate.add(4400 * MILLISECOND, 12.5)
+    assert not rate.falls_short
+
+
+def test_a_jump_back_in_time_is_no_shortage():
+    rate = asked_rate(100, asked=10.0, until=4000)
+    rate.add(0, 10.0)
+    assert (rate.falls_short, rate.reached) == (False, 0.0)

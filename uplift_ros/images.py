@@ -1,6 +1,6 @@
 """Image messages as RGB arrays. Works on the messages of rclpy and of a bag reader alike, and needs neither.
 
-cv_bridge fails with NumPy 2 (vision_opencv#535), and rosbags-image shears images whose rows are padded: neither is used.
+cv_bridge fails with NumPy 2 (vision_opencv#535), and rosbags-image shears images whose rows are padded: not used.
 """
 
 from typing import Any

@@ -31,6 +31,9 @@ from uplift_ros.parameters import TABLES, Parameter, Value
 EXPECTED_ERRORS = (ValueError, OSError, ImportError, ParameterException)
 """What bad input and bad configuration raise: their message says it all. Anything else is logged with its traceback."""
 
+SHOWN_PARAMETERS = ("backend", "model", "method", "device", "delay", "latency")
+"""Parameters that diagnostics show, of nodes that have them."""
+
 
 class UpliftNode(LifecycleNode):
     """A lifecycle node with a parameter table.
@@ -75,6 +78,14 @@ class UpliftNode(LifecycleNode):
     def cleanup(self) -> None:
         """Free what `configure` loaded."""
 
+    def figures(self) -> dict[str, object]:
+        """What diagnostics show while the node is active, beyond counters and rates."""
+        return {}
+
+    def complaints(self) -> list[str]:
+        """What is not as asked at this moment; diagnostics warn of it while the node is active."""
+        return []
+
     def on_parameter(self, name: str, value: Value) -> None:
         """A dynamic parameter is about to change; raise ValueError to refuse."""
 
@@ -90,14 +101,32 @@ class UpliftNode(LifecycleNode):
         self._advertised.append(publisher)
         return publisher
 
-    def subscribe(self, message_type: type, topic: str, callback: Callable, qos: QoSProfile, raw: bool = False) -> None:
-        """Call back with every message; with its serialised bytes where `raw`."""
+    def subscribe(
+        self,
+        message_type: type,
+        topic: str,
+        callback: Callable,
+        qos: QoSProfile,
+        raw: bool = False,
+        expected: str = "",
+    ) -> None:
+        """Call back with every message, with its serialised bytes where `raw`; diagnostics miss what is `expected`."""
         options = QoSOverridingOptions.with_default_policies()
         guarded = self.guarded(callback)
+        if expected:
+            self._health.arrived(expected)
+            guarded = self._noting_arrival(guarded, expected)
         subscription = self.create_subscription(
             message_type, topic, guarded, qos, qos_overriding_options=options, raw=raw
         )
         self._subscribed.append(subscription)
+
+    def _noting_arrival(self, callback: Callable, name: str) -> Callable:
+        def noting(message: Any) -> None:
+            self._health.arrived(name)
+            callback(message)
+
+        return noting
 
     def every(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back periodically, in real time also where the ROS clock is simulated."""
@@ -198,6 +227,7 @@ class UpliftNode(LifecycleNode):
             publisher.wait_for_all_acked(Duration(seconds=max(0.0, deadline - time.monotonic())))
 
     def _destroy_inputs(self) -> None:
+        self._health.expect_nothing()
         while self._subscribed:
             self.destroy_subscription(self._subscribed.pop())
         while self._repeated:
@@ -239,7 +269,13 @@ class UpliftNode(LifecycleNode):
             f"subscribers of {publisher.topic_name}": publisher.get_subscription_count()
             for publisher in self._advertised
         }
-        array = DiagnosticArray(status=[self._health.status(self.get_fully_qualified_name(), self._state, subscribers)])
+        shown = {name: self._settings[name] for name in SHOWN_PARAMETERS if name in self._settings}
+        figures = self.figures() if self.is_active else {}
+        complaints = self.complaints() if self.is_active else []
+        name = self.get_fully_qualified_name()
+        array = DiagnosticArray(
+            status=[self._health.status(name, self._state, shown | figures | subscribers, complaints)]
+        )
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
 

@@ -3,12 +3,15 @@
 import contextlib
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 MEMORY = 5.0
 """Seconds that a problem determines the level, and between two log lines of the same kind."""
+
+SILENCE = 2.5
+"""Seconds without an expected input after which it is missing; key-frames may be 2 s apart."""
 
 TIMED_BLOCKS = 50
 
@@ -21,6 +24,7 @@ class Health:
         self._counters: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
         self._since = time.monotonic()
+        self._arrived_at: dict[str, float] = {}
         self._milliseconds: deque[float] = deque(maxlen=TIMED_BLOCKS)
         self._level = DiagnosticStatus.OK
         self._problem_at = -MEMORY
@@ -33,6 +37,14 @@ class Health:
     def tick(self, name: str) -> None:
         """Count an event whose rate per second is shown."""
         self._events[name] += 1
+
+    def arrived(self, name: str) -> None:
+        """An expected input is there, or is expected from now on."""
+        self._arrived_at[name] = time.monotonic()
+
+    def expect_nothing(self) -> None:
+        """Inputs may stay away."""
+        self._arrived_at.clear()
 
     @contextlib.contextmanager
     def timed(self, frames: int = 1) -> Iterator[None]:
@@ -58,13 +70,20 @@ class Health:
         self._logged_at[kind] = now
         return True
 
-    def status(self, name: str, state: str, more: Mapping[str, object]) -> DiagnosticStatus:
-        """Everything at this moment; rates are since the last call."""
+    def status(
+        self, name: str, state: str, more: Mapping[str, object], complaints: Sequence[str] = ()
+    ) -> DiagnosticStatus:
+        """Everything at this moment; rates are since the last call, complaints hold now and make it a warning."""
         now = time.monotonic()
         rates = {event: f"{count / (now - self._since):.1f}" for event, count in self._events.items()}
         self._events = Counter(dict.fromkeys(self._events, 0))
         self._since = now
-        troubled = now - self._problem_at < MEMORY
+        missing = [f"no {name} for {now - at:.0f} s" for name, at in self._arrived_at.items() if now - at > SILENCE]
+        troubles = [*missing, *complaints]
+        level = DiagnosticStatus.WARN if troubles else DiagnosticStatus.OK
+        if now - self._problem_at < MEMORY:
+            troubles.insert(0, self.last_error)
+            level = max(level, self._level)
         values = {
             "state": state,
             "processing_ms": f"{self.processing_ms:.2f}",
@@ -74,8 +93,8 @@ class Health:
             "last_error": self.last_error,
         }
         return DiagnosticStatus(
-            level=self._level if troubled else DiagnosticStatus.OK,
+            level=level,
             name=name,
-            message=self.last_error if troubled else state,
+            message="; ".join(troubles) or state,
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
         )

@@ -10,6 +10,7 @@ from uplift_ros.bags.messages import serialized_header
 from uplift_ros.images import to_rgb
 from uplift_ros.msg import Keyframe2D
 from uplift_ros.nodes import base, convert, qos
+from uplift_ros.online.rates import AskedRate
 from uplift_ros.online.stride import KeyframeSchedule
 from uplift_ros.online.tracker import PersonTracker
 from uplift_ros.poses import Keyframe
@@ -38,17 +39,32 @@ class PoseEstimatorNode(base.UpliftNode):
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="estimate")
         self._estimation: Future | None = None
         self._dropped_keyframe: int | None = None
+        self._rate = AskedRate()
+        self._age_ms = 0.0
         compressed = self.parameter("image_transport") == "compressed"
         self._image_type = CompressedImage if compressed else Image
         topic = self.resolve_topic_name("image_raw") + ("/compressed" if compressed else "")
         profile = qos.images(self.parameter("image_depth"))
-        self.subscribe(self._image_type, topic, self._take_image, profile, raw=True)
+        self.subscribe(self._image_type, topic, self._take_image, profile, raw=True, expected="images")
 
     def deactivate(self) -> None:
         self._worker.shutdown()
 
     def cleanup(self) -> None:
         self._estimator.close()
+
+    def figures(self) -> dict[str, object]:
+        return {
+            "stride": self.parameter("stride"),
+            "keyframe_hz_asked": f"{self._rate.asked:.1f}",
+            "keyframe_hz_reached": f"{self._rate.reached:.1f}",
+            "age_ms": f"{self._age_ms:.0f}",
+        }
+
+    def complaints(self) -> list[str]:
+        if not self._rate.falls_short:
+            return []
+        return [f"key-frames reach {self._rate.reached:.1f} of {self._rate.asked:.1f} Hz asked"]
 
     def _take_image(self, serialized: bytes) -> None:
         self.tick("camera_hz")
@@ -80,6 +96,8 @@ class PoseEstimatorNode(base.UpliftNode):
         self._keyframes.publish(convert.keyframe_to_msg(keyframe))
         self._sequence += 1
         self.tick("keyframe_hz")
+        self._rate.add(stamp, self.parameter("model_rate") / stride)
+        self._age_ms = (self.get_clock().now().nanoseconds - stamp) / 1e6
 
 
 def main() -> int:

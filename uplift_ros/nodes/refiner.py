@@ -39,12 +39,13 @@ class RefinerNode(base.UpliftNode):
         self._refiner.reset()
         self._dropped = self._refiner.dropped
         self._burst: list[SkeletonFrame] = []
+        self._age_ms = 0.0
         self._quiet = self.every(QUIET, self._end_burst)
         self._quiet.cancel()
         if self._transforms and self._target:
             self._target.reset()
             self._transforms.subscribe(self, self._retry)
-        self.subscribe(Skeletons, "skeletons/raw", self._take, qos.poses())
+        self.subscribe(Skeletons, "skeletons/raw", self._take, qos.poses(), expected="skeletons")
 
     def deactivate(self) -> None:
         self._refine()
@@ -52,6 +53,9 @@ class RefinerNode(base.UpliftNode):
 
     def cleanup(self) -> None:
         del self._refiner
+
+    def figures(self) -> dict[str, object]:
+        return {"age_ms": f"{self._age_ms:.0f}"}
 
     def _find_transforms(self) -> Transforms | None:
         if not self.parameter("target_frame"):
@@ -100,6 +104,7 @@ class RefinerNode(base.UpliftNode):
     def _publish(self, frames: list[SkeletonFrame]) -> None:
         for frame in frames:
             self._refined.publish(convert.skeletons_to_msg(frame))
+            self._age_ms = (self.get_clock().now().nanoseconds - frame.stamp) / 1e6
 
 
 def main() -> int:

@@ -48,6 +48,7 @@ class UpliftNode(base.UpliftNode):
         self._last_sequence: int | None = None
         self._gaps = 0
         self._stride_reached = False
+        self._latest: RateState | None = None
         self._keyframe_rate, self._output_rate = StampRate(), StampRate()
         self._estimator_name = self._full_name(self.parameter("estimator_node"))
         self._refiner_name = self._full_name("refiner")
@@ -56,7 +57,7 @@ class UpliftNode(base.UpliftNode):
         self._estimator = EstimatorStride(self, self.parameter("estimator_node"))
         self._info.publish(convert.skeleton_info_to_msg(H36M17))
         self.subscribe(CameraInfo, "camera_info", self._take_camera_info, qos.camera_info())
-        self.subscribe(Keyframe2D, "keyframes", self._take_keyframe, qos.poses())
+        self.subscribe(Keyframe2D, "keyframes", self._take_keyframe, qos.poses(), expected="key-frames")
         self.subscribe(DiagnosticArray, "/diagnostics", self._take_diagnostics, qos.poses())
 
     def deactivate(self) -> None:
@@ -70,6 +71,19 @@ class UpliftNode(base.UpliftNode):
             present = {parameter: self.parameter(parameter) for parameter in STRIDE_PARAMETERS}
             self._controller = stride_controller(**(present | {name: value}), s_out=self._s_out)
             self._stride_reached = False
+
+    def figures(self) -> dict[str, object]:
+        if (state := self._latest) is None:
+            return {}
+        return {
+            "stride": state.stride,
+            "reason": Reason(state.reason).name.lower(),
+            "velocity": f"{state.velocity:.2f}",
+            "output_hz_asked": f"{self.parameter('output_rate'):.1f}",
+            "output_hz_reached": f"{state.output_hz:.1f}",
+            "age_ms": f"{state.age_ms:.0f}",
+            "dropped": state.dropped,
+        }
 
     def _full_name(self, node: str) -> str:
         return self.resolve_service_name(f"{node}/set_parameters").removesuffix("/set_parameters")
@@ -102,7 +116,8 @@ class UpliftNode(base.UpliftNode):
         for frame in uplifted.final:
             self._raw.publish(convert.skeletons_to_msg(frame))
         self._live.publish(convert.skeletons_to_msg(uplifted.live))
-        self._rates.publish(self._rate_state(keyframe, uplifted, self._decide(keyframe, uplifted)))
+        self._latest = self._rate_state(keyframe, uplifted, self._decide(keyframe, uplifted))
+        self._rates.publish(self._latest)
 
     def _count_gap(self, sequence: int) -> None:
         if self._last_sequence is not None and sequence > self._last_sequence:

@@ -7,6 +7,10 @@ PERIOD = 2 * NANOSECONDS
 """Rates are means over this time."""
 
 
+ENOUGH = 0.8
+"""Share of the asked rate from which on it counts as reached: images come at a rate of their own."""
+
+
 class StampRate:
     """Events per second, by their stamps."""
 
@@ -26,3 +30,29 @@ class StampRate:
         if len(self._stamps) < 2 or self._stamps[-1] == self._stamps[0]:
             return 0.0
         return (len(self._stamps) - 1) * NANOSECONDS / (self._stamps[-1] - self._stamps[0])
+
+
+class AskedRate:
+    """Whether events come as often as asked, judged over the last two seconds that the same rate was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0.0
+        self._rate = StampRate()
+        self._since = self._last = 0
+
+    def add(self, stamp: int, asked: float) -> None:
+        """Count an event at `stamp`, nanoseconds, while `asked` events per second are wanted."""
+        if asked != self.asked or stamp < self._last:
+            self.asked, self._since, self._rate = asked, stamp, StampRate()
+        self._last = stamp
+        self._rate.add(stamp)
+
+    @property
+    def reached(self) -> float:
+        """Events per second."""
+        return self._rate.per_second
+
+    @property
+    def falls_short(self) -> bool:
+        settled = self._last - self._since >= PERIOD
+        return settled and 0 < self.reached < ENOUGH * self.asked
