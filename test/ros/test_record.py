@@ -1,8 +1,14 @@
 """`record` and `play` as processes of their own, over DDS on this machine."""
 
+import fcntl
+import os
+import pty
+import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -206,6 +212,28 @@ def test_rate_and_offset_shorten_the_playing(observer, bag):
 def test_loop_starts_again_at_the_end(observer, bag):
     received = played(observer, bag, "--rate", 10, "--loop", messages=15)
     assert [text for _, text in received[:15]] == [str(i % 11) for i in range(15)]
+
+
+def test_only_the_topics_asked_for_are_played(observer, tmp_path):
+    with BagWriter(tmp_path / "two.mcap") as writer:
+        for topic in ("/number", "/other"):
+            for i in range(2):
+                writer.write(topic, 1000 * 10**9 + i * 10**8, message_class("std_msgs/msg/String")(topic))
+    others = observer.collect(String, "/other", RELIABLE)
+    received = played(observer, tmp_path / "two.mcap", "--topics", "/number", "--loop", messages=5)
+    assert [text for _, text in received[:5]] == ["/number"] * 5
+    assert others == []
+
+
+def test_a_bar_on_a_terminal_shows_how_far_it_is(bag):
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))  # rows and columns
+    command = [sys.executable, "-m", "uplift_ros.bags.play", str(bag), "--rate", "2"]
+    subprocess.run(command, stderr=end, timeout=30, check=True)
+    shown = os.read(terminal, 100_000).decode()
+    assert re.search(r"\b\d\d%\|", shown), shown
+    assert "100%" in shown
+    assert "1.0/1.0 s" in shown
 
 
 def test_clock_runs_through_the_time_of_the_bag(observer, bag):
