@@ -59,6 +59,11 @@ def test_our_own_messages_keep_all_their_fields(bag):
     assert (message.name, message.joints, message.parents.tolist()) == ("h36m17", ["pelvis", "right_hip"], [-1, 0])
 
 
+def test_our_own_bags_define_our_messages_as_we_do(bag):
+    with BagReader(bag) as reader:
+        assert reader.defines_as_we_do("uplift_ros/msg/SkeletonInfo")
+
+
 def test_topics_tell_type_count_and_qos(bag):
     with BagReader(bag) as reader:
         latched, plain = reader.topics["/skeleton_info"], reader.topics["/text"]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
@@ -212,6 +212,19 @@ def test_rate_and_offset_shorten_the_playing(observer, bag):
 def test_loop_starts_again_at_the_end(observer, bag):
     received = played(observer, bag, "--rate", 10, "--loop", messages=15)
     assert [text for _, text in received[:15]] == [str(i % 11) for i in range(15)]
+
+
+def test_a_topic_with_another_version_of_our_message_is_left_out_and_told(tmp_path):
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(get_types_from_msg("string name", "uplift_ros/msg/SkeletonInfo"))
+    with Writer(tmp_path / "old", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection("/skeleton_info", "uplift_ros/msg/SkeletonInfo", typestore=store)
+        message = store.types["uplift_ros/msg/SkeletonInfo"]("h36m17")
+        writer.write(connection, 10**12, store.serialize_cdr(message, "uplift_ros/msg/SkeletonInfo"))
+    with Process("play", tmp_path / "old") as player:
+        code, output = player.wait()
+    assert code == 0
+    assert "/skeleton_info is not played: the bag has another version of uplift_ros/msg/SkeletonInfo" in output
 
 
 def test_only_the_topics_asked_for_are_played(observer, tmp_path):

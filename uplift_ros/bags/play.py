@@ -51,12 +51,17 @@ class Player(Node):
         for topic in bag.topics.values():
             if topics is None or topic.name in topics:
                 try:
-                    message_type = import_message(topic.msgtype)
-                except (ImportError, AttributeError) as error:
+                    message_type = self._message_type(topic.msgtype)
+                except (BagError, ImportError, AttributeError) as error:
                     self.get_logger().warning(f"{topic.name} is not played: {error}")
                 else:
                     self._outputs[topic.name] = self.create_publisher(message_type, topic.name, offered_qos(topic.qos))
         self._time_output = self.create_publisher(Clock, "/clock", 1) if clock else None
+
+    def _message_type(self, msgtype: str) -> type:
+        if msgtype.startswith("uplift_ros/") and not self._bag.defines_as_we_do(msgtype):
+            raise BagError(f"the bag has another version of {msgtype} than is installed")
+        return import_message(msgtype)
 
     @property
     def heard(self) -> bool:

@@ -68,6 +68,10 @@ class BagReader:
     def close(self) -> None:
         self._reader.close()
 
+    def defines_as_we_do(self, msgtype: str) -> bool:
+        """Whether the bag's definition of one of our types is ours: an older one makes other bytes."""
+        return bool(self._reader.typestore.hash_rihs01(msgtype) == typestore().hash_rihs01(msgtype))
+
     def raw(self, topics: Collection[str] | None = None, start: int | None = None) -> Iterator[tuple[str, int, bytes]]:
         """(topic, log time in nanoseconds, CDR bytes) in order of log time.
 
