@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from recordings import STANDING
 
-from uplift_ros.drawing.markers import LABEL_ABOVE_HEAD, marker_geometry
+from uplift_ros.drawing.markers import BAR_BESIDE_PELVIS, BAR_LENGTH, LABEL_ABOVE_HEAD, marker_geometry
 from uplift_ros.drawing.skeletons import FAINTEST, SIDE_COLOURS
 from uplift_ros.skeleton import H36M17
 
@@ -46,3 +46,21 @@ def test_nothing_finite_gives_no_points_and_still_a_label():
     geometry = marker_geometry(np.full((17, 3), np.nan), CERTAIN)
     assert (len(geometry.joints), len(geometry.bones)) == (0, 0)
     assert np.isfinite(geometry.label).all()
+    assert np.isfinite(geometry.bar).all()
+
+
+def test_in_a_frame_with_z_up_the_label_is_above_the_head_too():
+    standing = STANDING[:, [2, 0, 1]] * (1, -1, -1)
+    label = marker_geometry(standing, CERTAIN).label
+    assert label[2] == pytest.approx(standing[:, 2].max() + LABEL_ABOVE_HEAD)
+
+
+def test_the_velocity_bar_stands_on_the_left_and_is_as_long_as_the_person_is_fast():
+    foot, top = marker_geometry(STANDING, CERTAIN, velocity=2.0).bar
+    np.testing.assert_allclose(foot, (BAR_BESIDE_PELVIS, 0.0, 0.0), atol=1e-12)
+    np.testing.assert_allclose(top - foot, (0.0, -2.0 * BAR_LENGTH, 0.0), atol=1e-12)
+
+
+def test_an_unknown_velocity_has_no_length():
+    foot, top = marker_geometry(STANDING, CERTAIN, velocity=np.nan).bar
+    np.testing.assert_array_equal(foot, top)

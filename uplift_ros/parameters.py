@@ -132,7 +132,7 @@ REFINER = (
 )
 
 VISUALIZER = (
-    Parameter("publish_tf", False, "Publish a transform for every joint; needs tf2_msgs."),
+    Parameter("publish_tf", False, "Publish transforms of bodies (REP-155) and joints; needs tf2_msgs."),
     Parameter("marker_lifetime", 0.5, "Seconds after which markers vanish without news.", 0.0, 60.0),
     AUTOSTART,
 )

@@ -12,6 +12,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from uplift_ros.nodes import convert, qos
 from uplift_ros.nodes.visualizer import transforms
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.skeleton import H36M17
 
 NANOSECONDS = 1_000_000_000
 
@@ -40,30 +41,50 @@ def show(start, observer):
     return show
 
 
-def test_a_person_is_three_markers_with_stable_ids(show):
+def test_a_person_is_four_markers_with_stable_ids(show):
     for stamp in (1, 2):
         markers = show(stamp * NANOSECONDS, "p1")
         assert [(marker.ns, marker.id, marker.type, marker.action) for marker in markers] == [
             ("p1", 0, Marker.LINE_LIST, Marker.ADD),
             ("p1", 1, Marker.SPHERE_LIST, Marker.ADD),
             ("p1", 2, Marker.TEXT_VIEW_FACING, Marker.ADD),
+            ("p1", 3, Marker.LINE_LIST, Marker.ADD),
         ]
 
 
 def test_markers_carry_stamp_frame_lifetime_and_one_colour_per_point(show):
-    bones, joints, label = show(7 * NANOSECONDS + 5, "p1")
+    bones, joints, label, bar = show(7 * NANOSECONDS + 5, "p1")
     assert convert.stamp_from_msg(bones.header.stamp) == 7 * NANOSECONDS + 5
     assert bones.header.frame_id == "camera_optical_frame"
     assert (bones.lifetime.sec, bones.lifetime.nanosec) == (1, 500_000_000)
     assert (len(bones.points), len(bones.colors), len(joints.points), len(joints.colors)) == (32, 32, 17, 17)
     assert label.text == "p1"
+    assert len(bar.points) == 2
 
 
 def test_who_leaves_is_deleted_once(show):
     show(1, "p1", "p2")
     gone = [(marker.ns, marker.id) for marker in show(2, "p1") if marker.action == Marker.DELETE]
-    assert gone == [("p2", 0), ("p2", 1), ("p2", 2)]
+    assert gone == [("p2", 0), ("p2", 1), ("p2", 2), ("p2", 3)]
     assert all(marker.action == Marker.ADD for marker in show(3, "p1"))
+
+
+def test_raw_skeletons_are_faint_bones_that_go_with_the_person(show, observer):
+    raw = observer.node.create_publisher(Skeletons, "skeletons/raw", qos.poses())
+    arrays = observer.collect(MarkerArray, "markers")
+    observer.wait_for(raw.get_subscription_count)
+    observer.wait_for(lambda: show(1, "p1") and arrays)  # the visualizer has found who looks
+    for stamp, names in ((2, ("p1",)), (3, ())):
+        raw.publish(frame(stamp, *names))
+
+    def of_the_raw_person() -> list[Marker]:
+        return [marker for array in arrays for marker in array.markers if marker.ns == "raw/p1"]
+
+    observer.wait_for(lambda: len(of_the_raw_person()) == 2)
+    bones, gone = of_the_raw_person()
+    assert (bones.id, bones.type) == (0, Marker.LINE_LIST)
+    assert {colour.a for colour in bones.colors} == {0.25}
+    assert (gone.id, gone.action) == (0, Marker.DELETE)
 
 
 def test_deactivation_clears_everything(show, observer):
@@ -110,6 +131,20 @@ def test_the_overlay_is_the_image_of_the_skeletons_time_with_the_person_drawn(sh
     assert cv2.countNonZero(drawn[..., 0]) < 0.1 * CAMERA.width * CAMERA.height
 
 
+@pytest.mark.skipif(importlib.util.find_spec("tf2_msgs") is None, reason="needs tf2_msgs")
+def test_bodies_and_joints_are_published_as_transforms_where_asked_for(start, observer):
+    from tf2_msgs.msg import TFMessage
+
+    start("visualizer", publish_tf=True)
+    publisher = observer.node.create_publisher(Skeletons, "skeletons", qos.poses())
+    messages = observer.collect(TFMessage, "/tf")
+    observer.wait_for(lambda: publisher.get_subscription_count() and observer.node.count_publishers("/tf"))
+    publisher.publish(frame(NANOSECONDS, "p1"))
+    observer.wait_for(lambda: messages)
+    names = {transform.child_frame_id for transform in messages[0].transforms}
+    assert names == {"body_p1", *(f"{joint}_p1" for joint in H36M17.joints)}
+
+
 @pytest.mark.skipif(importlib.util.find_spec("tf2_msgs") is not None, reason="tf2_msgs is installed")
 def test_publish_tf_without_tf2_msgs_is_refused_with_the_reason(start, observer):
     process = start("visualizer", publish_tf=True)
@@ -130,7 +165,9 @@ def test_transforms_name_joint_and_person_and_leave_out_what_is_not_finite():
     joints = STANDING.copy()
     joints[5] = np.nan
     person = Person3D("p1", 1.0, Source.KEYFRAME, ScaleSource.PRIOR, joints, np.ones(17), 0.0)
-    made = transforms(SkeletonFrame(NANOSECONDS, "camera_optical_frame", (person,)))
+    body, *made = transforms(SkeletonFrame(NANOSECONDS, "camera_optical_frame", (person,)))
+    assert body.child_frame_id == "body_p1"
+    assert body.transform.translation.x == STANDING[0, 0]
     assert len(made) == 16
     assert (made[13 - 1].header.frame_id, made[13 - 1].child_frame_id) == ("camera_optical_frame", "left_wrist_p1")
     assert made[13 - 1].transform.translation.x == STANDING[13, 0]

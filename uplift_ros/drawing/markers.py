@@ -1,17 +1,29 @@
-"""What markers of a skeleton look like: points and colours for lines, spheres and a label."""
+"""What markers of a skeleton look like: points and colours for lines, spheres, a label and a bar."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from uplift_ros.drawing.skeletons import joint_alphas, joint_colours
-from uplift_ros.skeleton import H36M17, Skeleton
+from uplift_ros.frames import body_frame
+from uplift_ros.skeleton import H36M17
 
 BONE_WIDTH = 0.03
 JOINT_DIAMETER = 0.06
 LABEL_HEIGHT = 0.12
 LABEL_ABOVE_HEAD = 0.25
+BAR_WIDTH = 0.04
+BAR_BESIDE_PELVIS = 0.5
 """Metres, all of them."""
+
+BAR_LENGTH = 0.5
+"""Metres of the velocity bar for each metre per second."""
+
+RAW_ALPHA = 0.25
+"""Opacity of skeletons that are not refined yet."""
+
+OPTICAL_UP, OPTICAL_LEFT = np.array([0.0, -1.0, 0.0]), np.array([1.0, 0.0, 0.0])
+"""Of somebody who stands in front of a camera and faces it, for bodies that do not tell."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,8 @@ class MarkerGeometry:
     Attributes:
         joints, joint_colours: (N, 3) metres and (N, 4).
         bones, bone_colours: (2 M, 3) metres and (2 M, 4), two ends for every bone.
-        label: (3,) metres, above the head in the optical frame (y points down).
+        label: (3,) metres, beyond the head.
+        bar: (2, 3) metres, on the person's left along the trunk, as long as the person is fast.
     """
 
     joints: np.ndarray
@@ -29,20 +42,27 @@ class MarkerGeometry:
     bones: np.ndarray
     bone_colours: np.ndarray
     label: np.ndarray
+    bar: np.ndarray
 
 
-def marker_geometry(joints: np.ndarray, scores: np.ndarray, skeleton: Skeleton = H36M17) -> MarkerGeometry:
+def marker_geometry(joints: np.ndarray, scores: np.ndarray, velocity: float = 0.0) -> MarkerGeometry:
     """Geometry of one person; joints that are not finite are left out, with their bones.
 
     Args:
-        joints: (J, 3) metres, optical frame.
-        scores: (J,) in [0, 1].
+        joints: (17, 3) h36m17, metres.
+        scores: (17,) in [0, 1].
+        velocity: m/s; no bar where it is not finite.
     """
     finite = np.isfinite(joints).all(-1)
-    colours = np.concatenate([joint_colours(skeleton) / 255.0, joint_alphas(scores)[:, None]], -1)
-    ends = np.array([bone for bone in skeleton.bones if finite[list(bone)].all()], int).ravel()
+    colours = np.concatenate([joint_colours() / 255.0, joint_alphas(scores)[:, None]], -1)
+    ends = np.array([bone for bone in H36M17.bones if finite[list(bone)].all()], int).ravel()
     sides = np.repeat(ends[1::2], 2)  # a bone has the side of the joint that it leads to
     bone_colours = np.concatenate([colours[sides, :3], colours[ends, 3:]], -1)
     body = joints[finite] if finite.any() else np.zeros((1, 3))
-    label = np.array([body[:, 0].mean(), body[:, 1].min() - LABEL_ABOVE_HEAD, body[:, 2].mean()])
-    return MarkerGeometry(joints[finite], colours[finite], joints[ends], bone_colours, label)
+    axes = body_frame(joints)
+    left, up = (axes.rotation[:, 1], axes.rotation[:, 2]) if axes else (OPTICAL_LEFT, OPTICAL_UP)
+    middle = body.mean(0)
+    label = middle + up * (((body - middle) @ up).max() + LABEL_ABOVE_HEAD)
+    foot = (axes.translation if axes else middle) + BAR_BESIDE_PELVIS * left
+    bar = np.stack([foot, foot + up * BAR_LENGTH * (velocity if np.isfinite(velocity) else 0.0)])
+    return MarkerGeometry(joints[finite], colours[finite], joints[ends], bone_colours, label, bar)

@@ -4,7 +4,7 @@ import importlib
 
 import numpy as np
 from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, TransformStamped, Vector3
+from geometry_msgs.msg import Point, Quaternion, TransformStamped, Vector3
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import ColorRGBA
@@ -14,6 +14,7 @@ from uplift_ros.camera import Camera
 from uplift_ros.drawing import markers
 from uplift_ros.drawing.skeletons import draw_pose
 from uplift_ros.drawing.waiting import WaitingImages
+from uplift_ros.frames import body_frame
 from uplift_ros.images import to_rgb
 from uplift_ros.msg import Skeletons
 from uplift_ros.nodes import base, convert, qos
@@ -26,12 +27,14 @@ WATCH_PERIOD = 0.5
 IMAGE_DEPTH = 20
 """Images that may come while a burst of skeletons is drawn."""
 
-BONES, JOINTS, LABEL = range(3)
-"""Marker ids; the namespace is the person's id."""
+BONES, JOINTS, LABEL, BAR = range(4)
+"""Marker ids; the namespace is the person's id, for skeletons not refined yet after RAW."""
+
+RAW = "raw/"
 
 
 class VisualizerNode(base.UpliftNode):
-    """Shows what `skeletons` brings."""
+    """Shows what `skeletons` brings, and `skeletons/raw` faintly."""
 
     def __init__(self) -> None:
         super().__init__("visualizer")
@@ -47,10 +50,12 @@ class VisualizerNode(base.UpliftNode):
 
     def activate(self) -> None:
         self._shown: set[str] = set()
+        self._shown_raw: set[str] = set()
         self._camera: Camera | None = None
         self._waiting: WaitingImages[Image] = WaitingImages()
         self._image_input: Subscription | None = None
         self.subscribe(Skeletons, "skeletons", self._take_skeletons, qos.poses())
+        self.subscribe(Skeletons, "skeletons/raw", self._take_raw, qos.poses())
         self.subscribe(CameraInfo, "camera_info", self._take_camera_info, qos.camera_info())
         self.every(WATCH_PERIOD, self._watch_overlay)
 
@@ -84,40 +89,51 @@ class VisualizerNode(base.UpliftNode):
         self.tick("skeletons_hz")
         frame = convert.skeletons_from_msg(message)
         with self.timed():
-            self._markers.publish(self._markers_of(frame))
+            people = {person.id for person in frame.persons}
+            shown = [marker for person in frame.persons for marker in person_markers(person, self._lifetime)]
+            self._publish_markers(frame, shown + _deletions(self._shown - people))
+            self._shown = people
             if self._tf_message:
                 self._transforms.publish(self._tf_message(transforms=transforms(frame)))
             if self._camera is not None and (image := self._waiting.take(frame.stamp)) is not None:
-                self._overlay.publish(self._overlay_of(image, frame, self._camera))
+                self._show_overlay(image, frame, self._camera)
 
-    def _markers_of(self, frame: SkeletonFrame) -> MarkerArray:
+    def _take_raw(self, message: Skeletons) -> None:
+        if not self._markers.get_subscription_count():
+            return
+        frame = convert.skeletons_from_msg(message)
+        people = {RAW + person.id for person in frame.persons}
+        shown = [raw_marker(person, self._lifetime) for person in frame.persons]
+        self._publish_markers(frame, shown + _deletions(self._shown_raw - people))
+        self._shown_raw = people
+
+    def _publish_markers(self, frame: SkeletonFrame, shown: list[Marker]) -> None:
         header = convert.header(frame.stamp, frame.frame_id)
-        array = MarkerArray()
-        for person in frame.persons:
-            array.markers += person_markers(person, self._lifetime)
-        for gone in self._shown - {person.id for person in frame.persons}:
-            array.markers += [Marker(ns=gone, id=part, action=Marker.DELETE) for part in (BONES, JOINTS, LABEL)]
-        self._shown = {person.id for person in frame.persons}
-        for marker in array.markers:
+        for marker in shown:
             marker.header = header
-        return array
+        self._markers.publish(MarkerArray(markers=shown))
 
-    def _overlay_of(self, message: Image, frame: SkeletonFrame, camera: Camera) -> Image:
+    def _show_overlay(self, message: Image, frame: SkeletonFrame, camera: Camera) -> None:
+        if frame.frame_id != message.header.frame_id:
+            self.report(
+                "no_overlay",
+                f"skeletons in {frame.frame_id!r} cannot be drawn on images of {message.header.frame_id!r}",
+            )
+            return
         image = to_rgb(message).copy()
         for person in frame.persons:
             draw_pose(image, camera.project(person.joints), person.scores)
         height, width = image.shape[:2]
-        return Image(
-            header=message.header, height=height, width=width, encoding="rgb8", step=3 * width, data=image.tobytes()
+        self._overlay.publish(
+            Image(
+                header=message.header, height=height, width=width, encoding="rgb8", step=3 * width, data=image.tobytes()
+            )
         )
 
 
 def person_markers(person: Person3D, lifetime: Duration) -> list[Marker]:
-    """Bones, joints and name of one person."""
-    geometry = markers.marker_geometry(person.joints, person.scores)
-    bones = Marker(ns=person.id, id=BONES, type=Marker.LINE_LIST, lifetime=lifetime)
-    bones.scale.x = markers.BONE_WIDTH
-    bones.points, bones.colors = _points(geometry.bones), _colours(geometry.bone_colours)
+    """Bones, joints, name and velocity bar of one person."""
+    geometry = markers.marker_geometry(person.joints, person.scores, person.velocity)
     joints = Marker(ns=person.id, id=JOINTS, type=Marker.SPHERE_LIST, lifetime=lifetime)
     joints.scale = Vector3(x=markers.JOINT_DIAMETER, y=markers.JOINT_DIAMETER, z=markers.JOINT_DIAMETER)
     joints.points, joints.colors = _points(geometry.joints), _colours(geometry.joint_colours)
@@ -125,14 +141,44 @@ def person_markers(person: Person3D, lifetime: Duration) -> list[Marker]:
     label.scale.z = markers.LABEL_HEIGHT
     label.pose.position = _points(geometry.label[None])[0]
     label.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
-    return [bones, joints, label]
+    bar = Marker(ns=person.id, id=BAR, type=Marker.LINE_LIST, lifetime=lifetime, points=_points(geometry.bar))
+    bar.scale.x = markers.BAR_WIDTH
+    bar.color = ColorRGBA(r=1.0, g=0.8, b=0.2, a=1.0)
+    return [_bones(person.id, geometry, geometry.bone_colours, lifetime), joints, label, bar]
+
+
+def raw_marker(person: Person3D, lifetime: Duration) -> Marker:
+    """The bones of one person who is not refined yet."""
+    geometry = markers.marker_geometry(person.joints, person.scores)
+    return _bones(RAW + person.id, geometry, geometry.bone_colours * (1, 1, 1, markers.RAW_ALPHA), lifetime)
+
+
+def _bones(namespace: str, geometry: markers.MarkerGeometry, colours: np.ndarray, lifetime: Duration) -> Marker:
+    bones = Marker(ns=namespace, id=BONES, type=Marker.LINE_LIST, lifetime=lifetime)
+    bones.scale.x = markers.BONE_WIDTH
+    bones.points, bones.colors = _points(geometry.bones), _colours(colours)
+    return bones
+
+
+def _deletions(namespaces: set[str]) -> list[Marker]:
+    """For everything that somebody who left was shown with."""
+    return [
+        Marker(ns=namespace, id=part, action=Marker.DELETE)
+        for namespace in namespaces
+        for part in ((BONES,) if namespace.startswith(RAW) else (BONES, JOINTS, LABEL, BAR))
+    ]
 
 
 def transforms(frame: SkeletonFrame) -> list[TransformStamped]:
-    """A frame `<joint>_<person>` in the camera's frame for every joint that is finite, not turned against it."""
+    """REP-155's `body_<person>`, and `<joint>_<person>` for every joint that is finite, turned as the parent is."""
     header = convert.header(frame.stamp, frame.frame_id)
     result = []
     for person in frame.persons:
+        if (body := body_frame(person.joints)) is not None:
+            transform = TransformStamped(header=header, child_frame_id=f"body_{person.id}")
+            transform.transform.translation = Vector3(**dict(zip("xyz", body.translation.tolist(), strict=True)))
+            transform.transform.rotation = Quaternion(**dict(zip("xyzw", body.quaternion.tolist(), strict=True)))
+            result.append(transform)
         for joint, (x, y, z) in zip(H36M17.joints, person.joints.tolist(), strict=True):
             if np.isfinite((x, y, z)).all():
                 transform = TransformStamped(header=header, child_frame_id=f"{joint}_{person.id}")
