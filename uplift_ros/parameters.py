@@ -137,12 +137,15 @@ VISUALIZER = (
     AUTOSTART,
 )
 
+HUMANS = (AUTOSTART,)
+
 TABLES: dict[str, tuple[Parameter, ...]] = {
     "camera": CAMERA,
     "pose_estimator": POSE_ESTIMATOR,
     "uplift": UPLIFT,
     "refiner": REFINER,
     "visualizer": VISUALIZER,
+    "humans": HUMANS,
 }
 
 

@@ -1,0 +1,35 @@
+"""What REP-155 (ROS4HRI) makes of a person: the points of hri_msgs/Skeleton2D."""
+
+import numpy as np
+
+from uplift_ros.poses import Person2D
+from uplift_ros.skeleton import H36M17
+
+SKELETON2D = (
+    "nose",
+    "thorax",  # its neck
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+)
+"""Joints of h36m17 in the order of Skeleton2D's constants, which differs from that of OpenPose."""
+
+ABSENT_POINTS = 4
+"""Eyes and ears follow, which h36m17 does not have."""
+
+
+def skeleton2d(person: Person2D, width: int, height: int) -> np.ndarray:
+    """(18, 3) x and y in parts of the image, confidence; all three in [0, 1], and 0 where a point is absent."""
+    joints = [H36M17.index(joint) for joint in SKELETON2D]
+    points = np.concatenate([person.keypoints[joints] / (width, height), person.scores[joints, None]], -1)
+    points = np.where(np.isfinite(points).all(-1, keepdims=True), points.clip(0, 1), 0.0)
+    return np.concatenate([points, np.zeros((ABSENT_POINTS, 3))])
