@@ -14,7 +14,7 @@ MODULES = {
 }
 
 LAYERS = (
-    {"camera", "frames", "skeleton", "poses", "similarity", "images", "parameters", "settings", "resources"},
+    {"camera", "frames", "skeleton", "poses", "humans", "similarity", "images", "parameters", "settings", "resources"},
     {"models"},
     {"online", "estimators", "sources"},
     {"pipeline"},
