@@ -14,6 +14,7 @@ from uplift_ros.online.rates import AskedRate
 from uplift_ros.online.stride import KeyframeSchedule
 from uplift_ros.online.tracker import PersonTracker
 from uplift_ros.poses import Keyframe
+from uplift_ros.sources.synthetic import SyntheticSource
 
 
 class PoseEstimatorNode(base.UpliftNode):
@@ -30,6 +31,8 @@ class PoseEstimatorNode(base.UpliftNode):
             max_persons=self.parameter("max_persons"),
             score_threshold=self.parameter("score_threshold"),
         )
+        # What is loaded when the first person is seen would come late for the first key-frames.
+        self._estimator.estimate(SyntheticSource().frame(0).image)
         self._keyframes = self.advertise(Keyframe2D, "keyframes", qos.poses())
         self._sequence = 0
 
