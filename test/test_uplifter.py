@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from uplift_ros.camera import Camera, canonicalise
+from uplift_ros.models import weights
 from uplift_ros.models.uplift import UpliftUpsample, compact
 from uplift_ros.online.uplifter import StreamingUplifter
 from uplift_ros.poses import Keyframe, Person2D, ScaleSource, Source
+from uplift_ros.sources.motion import pose
 
 CAMERA = Camera.from_fov(1.1, 640, 480)
 FRAME = 20_000_000  # nanoseconds at 50 Hz
@@ -202,6 +204,23 @@ def test_without_intrinsics_poses_stay_around_the_origin(model):
     someone = final[-1].persons[0]
     assert someone.scale_source is ScaleSource.NONE
     np.testing.assert_array_equal(someone.joints[0], 0.0)
+
+
+def test_intrinsics_that_come_late_place_people_from_then_on():
+    uplifter = StreamingUplifter(weights.load("compact", UpliftUpsample), latency=0)
+    upright = pose(0.0) @ np.array([[0, 0, -1.0], [-1, 0, 0], [0, -1, 0]]) + (0, 1, 4)
+    someone = replace(person(0), keypoints=CAMERA.project(upright))
+    final = []
+    for frame in (0, 10, 20, 30):
+        final += uplifter.push(keyframe(frame, someone), None if frame < 20 else CAMERA).final
+    for frame, skeletons in enumerate(final):
+        someone = skeletons.persons[0]
+        if frame < 20:
+            assert someone.scale_source is ScaleSource.NONE
+            np.testing.assert_array_equal(someone.joints[0], 0.0)
+        elif frame > 20:
+            assert someone.scale_source is ScaleSource.PRIOR
+            assert someone.joints[0, 2] == pytest.approx(4.0, rel=0.1)
 
 
 def test_the_size_of_people_follows_their_stature(model):

@@ -52,7 +52,8 @@ class _Sighting:
     rays: np.ndarray  # (17, 2)
     rotation: np.ndarray  # (3, 3) camera to virtual camera
     token: torch.Tensor  # (D,)
-    root: np.ndarray | None = None  # (3,) metres, camera optical frame
+    calibrated: bool  # the intrinsics were known
+    root: np.ndarray | None = None  # (3,) metres, camera optical frame; NaN where it cannot be placed
 
 
 @dataclass
@@ -76,7 +77,7 @@ class _Motion:
 
     first: int
     joints: np.ndarray  # (K, 17, 3) root-relative, metres, camera optical frame
-    roots: np.ndarray  # (K, 3)
+    roots: np.ndarray  # (K, 3) metres; NaN where nobody knows
     scores: np.ndarray  # (K, 17)
     velocity: np.ndarray  # (K,) m/s, from the token before
 
@@ -86,7 +87,7 @@ class _Motion:
         before = min(int(position), len(values) - 1)
         after = min(before + 1, len(values) - 1)
         part = position - before
-        return values[before] * (1 - part) + values[after] * part
+        return values[before] * (1 - part) + values[after] * part if part else values[before]
 
 
 class StreamingUplifter:
@@ -155,14 +156,13 @@ class StreamingUplifter:
         self._keyframes.append((token, keyframe.stamp))
         self._see(keyframe, camera, token)
         self._forget(token - self.config.tokens)
-        motions = self._uplift(token, placed=camera is not None)
-        scale_source = ScaleSource.NONE if camera is None else ScaleSource.PRIOR
+        motions = self._uplift(token)
         newest = token * self.config.token_stride
         final = []
         while (frame := self._next_output * self.frames_per_output) <= newest - self.latency:
-            final.append(self._compose(frame, keyframe, motions, scale_source, is_final=True))
+            final.append(self._compose(frame, keyframe, motions, is_final=True))
             self._next_output += 1
-        live = self._compose(newest, keyframe, motions, scale_source, is_final=self.latency == 0)
+        live = self._compose(newest, keyframe, motions, is_final=self.latency == 0)
         velocity = max(
             (
                 float(motion.velocity[previous - token :].max())
@@ -208,8 +208,9 @@ class StreamingUplifter:
         parameter = self.model.temporal_position
         inputs = torch.from_numpy(canonical.inputs).to(parameter.device, parameter.dtype)
         tokens = self.model.pose_tokens(inputs)
-        for person, *parts in zip(seen, rays, canonical.rotation, tokens, strict=True):
-            self._tracks.setdefault(person.id, _Track()).sightings[token] = _Sighting(person, *parts)
+        for person, seen_at, rotation, pose_token in zip(seen, rays, canonical.rotation, tokens, strict=True):
+            sighting = _Sighting(person, seen_at, rotation, pose_token, calibrated=camera is not None)
+            self._tracks.setdefault(person.id, _Track()).sightings[token] = sighting
 
     def _forget(self, oldest: int) -> None:
         """Drop what no window will read again."""
@@ -220,7 +221,7 @@ class StreamingUplifter:
             self._keyframes.pop(0)
 
     @torch.inference_mode()
-    def _uplift(self, newest: int, placed: bool) -> dict[str, _Motion]:
+    def _uplift(self, newest: int) -> dict[str, _Motion]:
         """One forward for all people who are still to come out: the window that ends at the newest key-frame."""
         pending = self._next_output * self.frames_per_output / self.config.token_stride
         tracks = {name: track for name, track in self._tracks.items() if track.newest >= pending}
@@ -237,11 +238,11 @@ class StreamingUplifter:
         tokens = self.model.temporal(self.model.place(torch.stack(cached), mask), mask)
         poses = self.model.sequence(tokens).float().cpu().numpy().astype(float) * self.scale  # (B, T, 17, 3)
         return {
-            name: self._motion(track, poses[row, track.oldest - first : track.newest - first + 1], placed)
+            name: self._motion(track, poses[row, track.oldest - first : track.newest - first + 1])
             for row, (name, track) in enumerate(tracks.items())
         }
 
-    def _motion(self, track: _Track, poses: np.ndarray, placed: bool) -> _Motion:
+    def _motion(self, track: _Track, poses: np.ndarray) -> _Motion:
         """Turn poses (K, 17, 3), from the oldest to the newest sighting, into the camera's frame and place them."""
         known = sorted(track.sightings)
         sightings = [track.sightings[token] for token in known]
@@ -252,9 +253,12 @@ class StreamingUplifter:
         joints -= joints[:, :1]  # the network's own pelvis is only nearly at the origin
         for token, sighting in zip(known, sightings, strict=True):
             if sighting.root is None:
-                root = place_root(joints[token - track.oldest], sighting.rays, sighting.person.scores)
                 # Kept from the first estimate on, so that a later forward does not make the person jump.
-                sighting.root = root if placed and np.isfinite(root).all() else np.zeros(3)
+                sighting.root = (
+                    place_root(joints[token - track.oldest], sighting.rays, sighting.person.scores)
+                    if sighting.calibrated
+                    else np.full(3, np.nan)
+                )
         roots = np.stack([sighting.root for sighting in sightings if sighting.root is not None])
         scores = np.stack([sighting.person.scores for sighting in sightings])
         steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean(-1)
@@ -272,7 +276,6 @@ class StreamingUplifter:
         frame: float,
         keyframe: Keyframe,
         motions: dict[str, _Motion],
-        scale_source: ScaleSource,
         is_final: bool,
     ) -> SkeletonFrame:
         """All people at a frame; somebody counts as in view from the first to the last sighting."""
@@ -284,13 +287,15 @@ class StreamingUplifter:
                 continue
             source = self._source(track, token)
             worth = 1.0 if source is Source.KEYFRAME else UPSAMPLED_WORTH
+            root = motion.at(motion.roots, token)
+            placed = bool(np.isfinite(root).all())
             persons.append(
                 Person3D(
                     id=name,
                     score=track.sightings[track.newest].person.score,
                     source=source,
-                    scale_source=scale_source,
-                    joints=motion.at(motion.joints, token) + motion.at(motion.roots, token),
+                    scale_source=ScaleSource.PRIOR if placed else ScaleSource.NONE,
+                    joints=motion.at(motion.joints, token) + (root if placed else 0.0),
                     scores=motion.at(motion.scores, token) * worth,
                     velocity=float(motion.at(motion.velocity, token)),
                 )
@@ -334,4 +339,6 @@ def interpolate(at: np.ndarray, known: Sequence[int] | np.ndarray, values: np.nd
     after = np.clip(np.searchsorted(known, at), 1, len(known) - 1)
     left, right = np.asarray(known)[after - 1], np.asarray(known)[after]
     part = ((at - left) / (right - left)).reshape(-1, *[1] * (values.ndim - 1))
-    return values[after - 1] * (1 - part) + values[after] * part
+    between = values[after - 1] * (1 - part) + values[after] * part
+    # At a known place its own value counts alone, also where the neighbour's is NaN.
+    return np.where(part == 0, values[after - 1], np.where(part == 1, values[after], between))
