@@ -24,7 +24,9 @@ def uplift() -> UpliftUpsample:
     torch.manual_seed(0)
     config = UpliftConfig(spatial_width=8, spatial_blocks=1, temporal_width=16, temporal_blocks=2, heads=2)
     network = UpliftUpsample(config).eval().requires_grad_(False)
-    network.sequence_head.weight *= 0.05  # else its people are too large to be any
+    # Everybody stands, more or less, so that people have a size and a place.
+    network.sequence_head.weight *= 0.05
+    network.sequence_head.bias.copy_(torch.from_numpy(np.pad(STANDING, ((0, 0), (0, 1))).ravel()))
     return network
 
 
