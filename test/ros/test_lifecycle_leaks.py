@@ -11,8 +11,8 @@ ROUNDS, WARM = 10, 3
 """The first rounds load libraries and fill caches."""
 
 MAX_GROWTH = dict.fromkeys(("camera", "uplift", "refiner", "visualizer"), 8.0) | {"pose_estimator": 24.0}
-"""Mebibytes of resident memory over the seven rounds after the warm ones. Measured: below 1, and 12 with MediaPipe, whose
-growth ends after about twenty rounds (25); a network left behind in each would be 60 to 70."""
+"""Mebibytes of resident memory over the seven rounds after the warm ones. Measured: below 1, and 12 with MediaPipe,
+whose growth ends after about twenty rounds (25); a network left behind in each would be 60 to 70."""
 
 MAX_SHUTDOWN = 2.0
 """Seconds for an active node to shut down on a busy machine."""
