@@ -1,5 +1,6 @@
 """People in 2D and 3D, as the ROS-free parts hand them on; the messages in msg/ have the same fields."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -96,3 +97,29 @@ class SkeletonFrame:
     persons: tuple[Person3D, ...]
     is_final: bool = True
     skeleton: str = H36M17.name
+
+
+def check_form(skeleton: str, persons: Sequence[Person2D] | Sequence[Person3D], points: str, dimensions: int) -> None:
+    """Refuse people whom the networks cannot take.
+
+    Args:
+        skeleton: of all of them.
+        points: the field that holds their joints, 'keypoints' or 'joints'.
+        dimensions: of a joint.
+
+    Raises:
+        ValueError: another skeleton than h36m17, arrays of another shape, or two people of one id.
+    """
+    if skeleton != H36M17.name:
+        raise ValueError(f"skeleton must be {H36M17.name}, got {skeleton!r}")
+    expected = (len(H36M17), dimensions), (len(H36M17),)
+    for person in persons:
+        shapes = getattr(person, points).shape, person.scores.shape
+        if shapes != expected:
+            raise ValueError(
+                f"{points} and scores of person {person.id!r} must be {expected[0]} and {expected[1]}, "
+                f"got {shapes[0]} and {shapes[1]}"
+            )
+    ids = [person.id for person in persons]
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"ids of the persons in one frame must differ, got {ids}")

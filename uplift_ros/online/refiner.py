@@ -10,7 +10,7 @@ import torch
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.online.filters import OneEuro, PassThrough, SavitzkyGolay, Smoother
 from uplift_ros.online.swaa import StreamingAverage, average_windows, sliding_windows
-from uplift_ros.poses import Person3D, SkeletonFrame
+from uplift_ros.poses import Person3D, SkeletonFrame, check_form
 from uplift_ros.skeleton import H36M17
 
 METHODS = ("synsp", "one_euro", "savgol", "none")
@@ -124,7 +124,7 @@ class StreamingRefiner:
             ValueError: another skeleton, arrays of another shape, or two persons of one id. No frame was taken.
         """
         for frame in frames:
-            _check(frame)
+            check_form(frame.skeleton, frame.persons, "joints", 3)
         steps = [self._follow(frame) for frame in frames]
         estimates = iter(self._estimate([poses for step in steps for poses in step.inputs]))
         return [refined for step in steps for refined in self._advance(step, estimates)]
@@ -242,20 +242,6 @@ def _usable(person: Person3D) -> bool:
 
 def _continues(before: SkeletonFrame, frame: SkeletonFrame) -> bool:
     return 0 < frame.stamp - before.stamp <= MAX_GAP and frame.frame_id == before.frame_id
-
-
-def _check(frame: SkeletonFrame) -> None:
-    if frame.skeleton != H36M17.name:
-        raise ValueError(f"skeleton must be {H36M17.name}, got {frame.skeleton!r}")
-    for person in frame.persons:
-        if person.joints.shape != (len(H36M17), 3) or person.scores.shape != (len(H36M17),):
-            raise ValueError(
-                f"joints and scores of person {person.id!r} must be (17, 3) and (17,), "
-                f"got {person.joints.shape} and {person.scores.shape}"
-            )
-    ids = [person.id for person in frame.persons]
-    if len(set(ids)) < len(ids):
-        raise ValueError(f"ids of the persons in one frame must differ, got {ids}")
 
 
 def _checked(model: SynSP | None, delay: int) -> SynSP:

@@ -14,7 +14,7 @@ import torch
 
 from uplift_ros.camera import CANONICAL_STATURE, Camera, canonicalise, look_at, place_root
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source, check_form
 from uplift_ros.skeleton import H36M17
 
 UNKNOWN_CAMERA_FOV = math.radians(60)
@@ -145,7 +145,7 @@ class StreamingUplifter:
         Raises:
             ValueError: another skeleton, keypoints or scores of another shape, or two people of one id.
         """
-        _check(keyframe)
+        check_form(keyframe.skeleton, keyframe.persons, "keypoints", 2)
         if self._keyframes and self._is_break(keyframe.stamp):
             self.reset()
         token = self._token_of(keyframe.stamp)
@@ -307,21 +307,6 @@ class StreamingUplifter:
         if token in track.sightings:
             return Source.KEYFRAME
         return Source.UPSAMPLED if token == int(token) else Source.INTERPOLATED
-
-
-def _check(keyframe: Keyframe) -> None:
-    joints = len(H36M17)
-    if keyframe.skeleton != H36M17.name:
-        raise ValueError(f"skeleton must be {H36M17.name}, got {keyframe.skeleton!r}")
-    for person in keyframe.persons:
-        if person.keypoints.shape != (joints, 2) or person.scores.shape != (joints,):
-            raise ValueError(
-                f"keypoints and scores of person {person.id!r} must be ({joints}, 2) and ({joints},), "
-                f"got {person.keypoints.shape} and {person.scores.shape}"
-            )
-    ids = [person.id for person in keyframe.persons]
-    if len(set(ids)) < len(ids):
-        raise ValueError(f"ids of the persons in one key-frame must differ, got {ids}")
 
 
 def _fill_absent(rays: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """An uplifting network's own streaming output on motion capture, with the truth: what a refiner has to work on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -15,7 +15,7 @@ LATENCY = 4
 
 
 def uplifter_pairs(
-    model: UpliftUpsample, sequences: Sequence[mocap.Sequence], seed: int, progress: bool = True
+    model: UpliftUpsample, sequences: Sequence[mocap.Sequence], seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Estimate and truth, (T, 17, 3) metres in the optical frame, of every sequence through a camera of its own.
 
@@ -24,8 +24,7 @@ def uplifter_pairs(
     rng = np.random.default_rng(seed)
     config = model.config
     pairs = []
-    watched: Iterable[mocap.Sequence] = tqdm(sequences, "uplifting") if progress else sequences
-    for sequence in watched:
+    for sequence in tqdm(sequences, "uplifting", disable=None):
         noise = "detector" if rng.random() < 2 / 3 else "none"
         (clip,) = film([sequence], config.model_rate, 1, noise, int(rng.integers(2**31)))
         stride = int(rng.choice(config.input_strides))
