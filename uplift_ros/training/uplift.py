@@ -1,15 +1,16 @@
 """Training of the uplifting network on motion capture seen by virtual cameras."""
 
 import argparse
+import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from uplift_ros.camera import canonicalise
 from uplift_ros.models import uplift, weights
@@ -18,6 +19,7 @@ from uplift_ros.skeleton import H36M17
 from uplift_ros.training.loop import Checkpoint, ExponentialAverage, TrainingLog
 from uplift_ros.training.mocap import CANONICAL_CHAIN, Sequence, chain_length, class_balanced, load_npz
 from uplift_ros.training.noise import DetectorNoise
+from uplift_ros.training.precision import Bfloat16Products
 from uplift_ros.training.virtual_camera import random_views
 
 HEAD_FACTOR = 0.1
@@ -146,6 +148,8 @@ def train(
     learning_rate: float,
     seed: int,
     threads: int,
+    start: str | None = None,
+    bfloat16: bool = False,
     report_every: int = 200,
 ) -> UpliftUpsample:
     """Train, or go on with what lies in `out`, and leave `out`/`variant`.safetensors with the averaged weights.
@@ -155,12 +159,19 @@ def train(
         out: folder for checkpoint, log and weights.
         variant: a key of VARIANTS.
         steps: optimiser steps in all; the learning rate follows a cosine over them, after a short warm-up.
+        start: weights to start from, by name or file, instead of random ones.
+        bfloat16: multiply matrices in bfloat16 (`Bfloat16Products`).
     """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     config = replace(VARIANTS[variant](), stochastic_depth=0.0 if variant == "compact" else 0.1)
     model = UpliftUpsample(config)
+    heads = (model.sequence_head, model.central_head)
+    if start:
+        model.load_state_dict(weights.load(start, UpliftUpsample).state_dict())
+    else:
+        _shrink(heads)
     optimiser = _optimiser(model, learning_rate)
     warm_up = min(500, steps // 10)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -173,10 +184,12 @@ def train(
     first = checkpoint.restore()
     sampler = WindowSampler(load_npz(data)[0], config, batch, np.random.default_rng((seed, first)))
 
+    products = Bfloat16Products(heads) if bfloat16 else contextlib.nullcontext()
     model.train()
     total = 0.0
     for step, windows in zip(range(first + 1, steps + 1), sampler, strict=False):
-        central, sequence = model(windows.inputs, windows.mask)
+        with products:
+            central, sequence = model(windows.inputs, windows.mask)
         loss = uplift_loss(central, sequence, windows.targets, config)
         optimiser.zero_grad()
         loss.backward()
@@ -191,18 +204,28 @@ def train(
             checkpoint.save(step)
             averaged = UpliftUpsample(config)
             averaged.load_state_dict(average.weights)
-            provenance = {"data": data.name, "steps": step, "batch": batch, "rate": learning_rate, "seed": seed}
+            provenance = {
+                "data": data.name,
+                "steps": step,
+                "batch": batch,
+                "rate": learning_rate,
+                "seed": seed,
+                "start": start,
+            }
             weights.save(averaged, out / f"{variant}.safetensors", provenance)
     return model.eval()
+
+
+@torch.no_grad()
+def _shrink(heads: Iterable[nn.Linear]) -> None:
+    for head in heads:
+        head.weight.mul_(HEAD_FACTOR)
 
 
 def _optimiser(model: UpliftUpsample, learning_rate: float) -> torch.optim.Optimizer:
     """AdamW; decay, as in the paper, of every parameter at a tenth of the learning rate."""
     heads = [*model.sequence_head.parameters(), *model.central_head.parameters()]
     others = [parameter for name, parameter in model.named_parameters() if "head" not in name]
-    with torch.no_grad():
-        for parameter in heads:
-            parameter.mul_(HEAD_FACTOR)
     groups: list[dict[str, Any]] = [{"params": others}, {"params": heads, "lr": HEAD_FACTOR * learning_rate}]
     return torch.optim.AdamW(groups, learning_rate, weight_decay=0.1)
 
@@ -216,6 +239,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", help="weights to start from, by name or file")
+    parser.add_argument("--bfloat16", action="store_true", help="faster on processors with bfloat16 instructions")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -228,6 +253,8 @@ def main(args: argparse.Namespace) -> int:
         learning_rate=args.learning_rate,
         seed=args.seed,
         threads=args.threads,
+        start=args.start,
+        bfloat16=args.bfloat16,
     )
     print(json.dumps({"weights": str(args.out / f"{args.variant}.safetensors")}))
     return 0
