@@ -36,7 +36,7 @@ def one_person():
 
 
 def test_an_unknown_backend_is_refused_with_the_ones_there_are():
-    with pytest.raises(ValueError, match="backend must be one of mediapipe, got 'openpose'"):
+    with pytest.raises(ValueError, match="backend must be one of mediapipe, onnx, got 'openpose'"):
         estimators.create("openpose", **OPTIONS)
 
 

@@ -86,7 +86,9 @@ POSE_ESTIMATOR = (
     Parameter("stride", 10, "Distance between key-frames, in frames of model_rate.", 1, 100, dynamic=True),
     Parameter("model_rate", 50.0, "Frames per second in which stride is counted.", 1.0, 240.0),
     Parameter("backend", "mediapipe", "2D pose estimator.", choices=("mediapipe", "onnx")),
-    Parameter("model_path", "", "Model file of the onnx backend."),
+    Parameter(
+        "model_path", "", "Network of the onnx backend: a file, or person detector and pose network with a comma."
+    ),
     DEVICE,
     Parameter("max_persons", 1, "Most people to find in an image.", 1, 16),
     Parameter("score_threshold", 0.7, "Confidence from which on something is a person.", 0.0, 1.0),

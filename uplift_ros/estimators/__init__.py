@@ -7,7 +7,10 @@ import numpy as np
 
 from uplift_ros.poses import Person2D
 
-BACKENDS = {"mediapipe": ("uplift_ros.estimators.mediapipe", "mediapipe==0.10.14")}
+BACKENDS = {
+    "mediapipe": ("uplift_ros.estimators.mediapipe", "mediapipe==0.10.14"),
+    "onnx": ("uplift_ros.estimators.onnx", "onnxruntime"),
+}
 """Name of each backend: its module, which has a function `create`, and the requirement that brings what it imports."""
 
 

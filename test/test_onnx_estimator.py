@@ -1,0 +1,174 @@
+"""The ONNX backend with small networks made here, whose answers are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from uplift_ros import estimators
+from uplift_ros.estimators import heads
+
+onnx = pytest.importorskip("onnx", reason="onnx, which makes the test networks, is not installed")
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+
+WIDTH, HEIGHT = 48, 64
+OPTIONS = {"device": "cpu", "max_persons": 1, "score_threshold": 0.5}
+
+
+def network(path: Path, outputs: dict[str, np.ndarray], height: int = HEIGHT, width: int = WIDTH, batch="N") -> str:
+    """A network that gives `outputs` whatever it sees; with a symbolic batch they are repeated for every picture."""
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    nodes, infos, constants = [], [], []
+    constants.append(onnx.numpy_helper.from_array(np.array(0, np.int64), "first"))
+    nodes += [
+        helper.make_node("Shape", ["image"], ["shape"]),
+        helper.make_node("Gather", ["shape", "first"], ["count"]),
+        helper.make_node("Unsqueeze", ["count", "axis"], ["counts"]),
+    ]
+    constants.append(onnx.numpy_helper.from_array(np.array([0], np.int64), "axis"))
+    for name, value in outputs.items():
+        constants.append(onnx.numpy_helper.from_array(value.astype(np.float32), f"{name}_value"))
+        ones = onnx.numpy_helper.from_array(np.ones(value.ndim - 1, np.int64), f"{name}_ones")
+        constants.append(ones)
+        nodes.append(helper.make_node("Concat", ["counts", f"{name}_ones"], [f"{name}_times"], axis=0))
+        nodes.append(helper.make_node("Tile", [f"{name}_value", f"{name}_times"], [name]))
+        infos.append(helper.make_tensor_value_info(name, number, ["N", *value.shape[1:]]))
+    image = helper.make_tensor_value_info("image", number, [batch, 3, height, width])
+    graph = helper.make_graph(nodes, "test", [image], infos, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, str(path))
+    return str(path)
+
+
+def joints_at(x: float, y: float) -> np.ndarray:
+    """COCO joints (17, 2) in a small cloud around a point."""
+    return np.stack([x + np.arange(17) % 5, y + 2.0 * (np.arange(17) // 5)], -1)
+
+
+def simcc_outputs(joints: np.ndarray) -> dict[str, np.ndarray]:
+    """What RTMPose would give for joints in input pixels: bins of half a pixel."""
+    x, y = np.zeros((1, 17, 2 * WIDTH)), np.zeros((1, 17, 2 * HEIGHT))
+    bins = (2 * joints).astype(int)
+    x[0, np.arange(17), bins[:, 0]] = 0.9
+    y[0, np.arange(17), bins[:, 1]] = 0.8
+    return {"simcc_x": x, "simcc_y": y}
+
+
+def coco_shoulder(persons) -> np.ndarray:
+    """The left shoulder, which COCO and h36m17 share."""
+    return persons[0].keypoints[11]
+
+
+def test_simcc_gives_joints_in_pixels_of_the_whole_image(tmp_path):
+    joints = joints_at(20, 30)
+    path = network(tmp_path / "pose.onnx", simcc_outputs(joints))
+    estimator = estimators.create("onnx", model_path=path, **OPTIONS)
+    (person,) = estimator.estimate(np.zeros((4 * HEIGHT, 4 * WIDTH, 3), np.uint8))
+    assert np.allclose(coco_shoulder([person]), 4 * joints[5])
+    assert np.allclose(person.scores, 0.8)
+    estimator.close()
+
+
+def test_an_image_of_another_aspect_ratio_is_not_distorted(tmp_path):
+    path = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
+    estimator = estimators.create("onnx", model_path=path, **OPTIONS)
+    persons = estimator.estimate(np.zeros((HEIGHT, 10 * WIDTH, 3), np.uint8))
+    assert np.allclose(coco_shoulder(persons), 10 * joints_at(20, 30)[5])
+
+
+def test_heat_maps_give_cells_with_a_quarter_towards_the_higher_neighbour():
+    maps = np.zeros((1, 17, 16, 12))
+    maps[0, :, 8, 6], maps[0, :, 8, 7], maps[0, :, 7, 6] = 0.9, 0.5, 0.4
+    x, y, score = heads.heat_maps(maps)[0, 3]
+    assert (x, y, score) == (6.75 / 12, 8.25 / 16, 0.9)
+
+
+def test_a_network_with_heat_maps_is_recognised(tmp_path):
+    maps = np.zeros((1, 17, 16, 12))
+    maps[0, :, 8, 6] = 0.9
+    path = network(tmp_path / "pose.onnx", {"heatmap": maps}, batch=1)
+    (person,) = estimators.create("onnx", model_path=path, **OPTIONS).estimate(np.zeros((128, 96, 3), np.uint8))
+    assert np.abs(person.keypoints[11] - (6.5 * 8, 8.5 * 8)).max() <= 2
+
+
+def people(*scores: float) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (1, N, 5) and joints (1, N, 17, 3) of people 15 pixels apart."""
+    boxes = np.array([[15.0 * n, 10, 15.0 * n + 9, 40, score] for n, score in enumerate(scores)])
+    joints = np.stack([np.c_[joints_at(15 * n, 12), np.full(17, 0.7)] for n in range(len(scores))])
+    return boxes[None], joints[None]
+
+
+def test_a_single_stage_network_gives_several_people_the_most_certain_first(tmp_path):
+    boxes, joints = people(0.6, 0.9, 0.3)
+    path = network(tmp_path / "rtmo.onnx", {"dets": boxes, "keypoints": joints})
+    estimator = estimators.create("onnx", model_path=path, **OPTIONS | {"max_persons": 5})
+    persons = estimator.estimate(np.zeros((2 * HEIGHT, 2 * WIDTH, 3), np.uint8))
+    assert [round(person.score, 3) for person in persons] == [0.9, 0.6]
+    assert np.allclose(coco_shoulder(persons), 2 * joints[0, 1, 5, :2])
+
+
+def test_boxes_of_one_person_are_told_from_two_people():
+    boxes, joints = people(0.9, 0.8)
+    boxes = np.concatenate([boxes, boxes[:, :1] + (1, 1, 1, 1, -0.2)], 1)
+    found = heads.distinct(heads.corner_boxes(boxes, joints[:, [0, 1, 0]]), 0.5, 5)
+    assert found.scores.tolist() == [0.9, 0.8]
+
+
+def test_rows_of_anchors_give_people(tmp_path):
+    joints = np.c_[joints_at(20, 30), np.full(17, 0.7)]
+    output = np.zeros((1, 56, 8))
+    output[0, :, 3] = [24, 34, 12, 20, 0.9, *joints.ravel()]
+    path = network(tmp_path / "yolo.onnx", {"output0": output}, batch=1)
+    (person,) = estimators.create("onnx", model_path=path, **OPTIONS).estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    assert np.allclose(person.keypoints[11], joints[5, :2], atol=1e-4)
+    assert person.score == pytest.approx(0.9)
+
+
+def test_a_person_detector_tells_the_pose_network_where_to_look(tmp_path):
+    boxes = np.array([[[10.0, 8, 22, 40, 0.9], [30, 8, 42, 40, 0.8]]])
+    detector = network(tmp_path / "det.onnx", {"dets": boxes, "labels": np.zeros((1, 2))})
+    pose = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(WIDTH / 2, HEIGHT / 2) - joints_at(0, 0)[5]))
+    estimator = estimators.create("onnx", model_path=f"{detector}, {pose}", **OPTIONS | {"max_persons": 2})
+    persons = estimator.estimate(np.zeros((2 * HEIGHT, 2 * WIDTH, 3), np.uint8))
+    shoulders = sorted(person.keypoints[11].tolist() for person in persons)
+    assert np.allclose(shoulders, [(2 * 16, 2 * 24), (2 * 36, 2 * 24)])  # the middle of each box
+
+
+def test_nobody_found_is_an_empty_list(tmp_path):
+    boxes, joints = people(0.2)
+    path = network(tmp_path / "rtmo.onnx", {"dets": boxes, "keypoints": joints})
+    assert estimators.create("onnx", model_path=path, **OPTIONS).estimate(np.zeros((64, 64, 3), np.uint8)) == []
+
+
+@pytest.mark.parametrize("bad", ["", "missing.onnx", "text.onnx", "weights.safetensors"])
+def test_a_file_that_is_no_network_is_refused_by_name(tmp_path, bad, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("text.onnx").write_text("no network")
+    Path("weights.safetensors").write_text("")
+    with pytest.raises(ValueError, match="model_path"):
+        estimators.create("onnx", model_path=bad, **OPTIONS)
+
+
+def test_a_network_of_other_joints_is_refused(tmp_path):
+    path = network(tmp_path / "hand.onnx", {"x": np.zeros((1, 5, 96)), "y": np.zeros((1, 5, 128))})
+    with pytest.raises(ValueError, match=r"model_path.*must give simcc_x"):
+        estimators.create("onnx", model_path=path, **OPTIONS)
+
+
+def test_several_people_need_a_detector_before_a_top_down_network(tmp_path):
+    path = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
+    with pytest.raises(ValueError, match="max_persons must be 1"):
+        estimators.create("onnx", model_path=path, **OPTIONS | {"max_persons": 2})
+
+
+def test_a_detector_alone_finds_no_joints(tmp_path):
+    boxes, _ = people(0.9)
+    path = network(tmp_path / "det.onnx", {"dets": boxes, "labels": np.zeros((1, 1))})
+    with pytest.raises(ValueError, match="model_path must be a pose network"):
+        estimators.create("onnx", model_path=path, **OPTIONS)
+
+
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(tmp_path):
+    path = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
+    with pytest.raises(ValueError, match=r"device must be one.*CPUExecutionProvider"):
+        estimators.create("onnx", model_path=path, **OPTIONS | {"device": "cuda"})

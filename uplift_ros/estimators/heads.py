@@ -1,0 +1,82 @@
+"""What the outputs of 2D pose networks mean: joints as parts of the input picture, and which boxes are people."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from uplift_ros.skeleton import COCO17
+
+MAX_OVERLAP = 0.45
+"""Intersection over union above which two boxes are one person."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """People in one input picture.
+
+    Attributes:
+        boxes: (N, 4) x, y, width, height in input pixels.
+        scores: (N,).
+        joints: (N, 17, 3) x and y in input pixels, and score; None from a detector of boxes alone.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    joints: np.ndarray | None = None
+
+
+def simcc(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """One classification per axis (RTMPose, Jiang et al. 2023).
+
+    Args:
+        x: (N, K, bins across), y: (N, K, bins down).
+
+    Returns:
+        (N, K, 3) x and y as parts of the input, and score.
+    """
+    score = np.minimum(x.max(-1), y.max(-1))
+    return np.stack([x.argmax(-1) / x.shape[-1], y.argmax(-1) / y.shape[-1], score], -1)
+
+
+def heat_maps(maps: np.ndarray) -> np.ndarray:
+    """One map per joint; the highest cell, moved a quarter towards its higher neighbour.
+
+    Args:
+        maps: (N, K, h, w).
+
+    Returns:
+        (N, K, 3) x and y as parts of the input, and score.
+    """
+    count, joints, height, width = maps.shape
+    flat = maps.reshape(count, joints, -1)
+    best = flat.argmax(-1)
+    row, column = best // width, best % width
+    padded = np.pad(maps, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    n, k = np.ogrid[:count, :joints]
+    right = padded[n, k, row + 1, column + 2] - padded[n, k, row + 1, column]
+    down = padded[n, k, row + 2, column + 1] - padded[n, k, row, column + 1]
+    x = (column + 0.5 + 0.25 * np.sign(right)) / width
+    y = (row + 0.5 + 0.25 * np.sign(down)) / height
+    return np.stack([x, y, flat.max(-1)], -1)
+
+
+def corner_boxes(detections: np.ndarray, joints: np.ndarray | None = None) -> Found:
+    """Boxes (1, N, 5) of two corners and a score, as RTMDet gives them, with joints (1, N, K, 3) as RTMO does."""
+    first, second = detections[0, :, :2], detections[0, :, 2:4]
+    boxes = np.concatenate([first, second - first], -1)
+    return Found(boxes, detections[0, :, 4], None if joints is None else joints[0, :, : len(COCO17)])
+
+
+def rows(output: np.ndarray) -> Found:
+    """Rows (1, 56, A): centre, size, score and 17 joints for each of A anchors, as YOLO pose networks give them."""
+    columns = output[0].T
+    centre, size = columns[:, :2], columns[:, 2:4]
+    return Found(np.concatenate([centre - size / 2, size], -1), columns[:, 4], columns[:, 5:].reshape(-1, 17, 3))
+
+
+def distinct(found: Found, score_threshold: float, most: int) -> Found:
+    """The best `most` people above the threshold, each once, the most certain first."""
+    kept = np.array(cv2.dnn.NMSBoxes(found.boxes.tolist(), found.scores.tolist(), score_threshold, MAX_OVERLAP), int)
+    kept = kept.ravel()[:most]
+    return Found(found.boxes[kept], found.scores[kept], None if found.joints is None else found.joints[kept])

@@ -1,0 +1,246 @@
+"""2D pose networks of your own as ONNX files, through ONNX Runtime.
+
+Which network it is shows in its outputs; joints are COCO's 17, or a set that begins with them (Halpe, whole body):
+
+| outputs | network |
+|---|---|
+| simcc_x and simcc_y (N, K, bins) | top-down: RTMPose and its kin |
+| one of (N, K, h, w) | top-down with heat maps: HRNet, ViTPose |
+| dets (1, N, 5) and keypoints (1, N, K, 3) | single stage: RTMO |
+| one of (1, 56, A) | single stage: YOLO pose |
+| dets (1, N, 5) and labels (1, N) | person detector for a top-down network: RTMDet |
+
+Without a detector a top-down network takes the whole image for one person's box.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from uplift_ros.estimators import PoseEstimator, heads
+from uplift_ros.poses import Person2D
+from uplift_ros.skeleton import COCO17, to_h36m17
+
+BOX_MARGIN = 1.25
+"""What a top-down network sees around a person's box, as in its training."""
+
+PADDING_GREY = 114
+"""Around an image that does not have the network's aspect ratio."""
+
+
+@dataclass(frozen=True)
+class Colours:
+    """How a network wants its pixels: (value - mean) / deviation, channels in RGB order or reversed."""
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    reverse: bool = False
+
+
+IMAGENET = Colours((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+COLOURS = {
+    "simcc": IMAGENET,
+    "heat maps": IMAGENET,
+    "boxes": Colours(IMAGENET.mean[::-1], IMAGENET.deviation[::-1], reverse=True),
+    "boxes and joints": Colours(reverse=True),
+    "rows": Colours(deviation=(255.0, 255.0, 255.0)),
+}
+TOP_DOWN = ("simcc", "heat maps")
+
+
+def create(model_path: str, device: str, max_persons: int, score_threshold: float) -> PoseEstimator:
+    """Load one network, or a person detector and a top-down network after it.
+
+    Args:
+        model_path: an .onnx file, or two with a comma between.
+        device: 'cpu', 'cuda' or 'cuda:N'.
+        max_persons: most people to find.
+        score_threshold: confidence from which on something is a person.
+
+    Raises:
+        ValueError: no such file, no ONNX model, or outputs that are not understood; names the parameter.
+    """
+    networks = [Network(Path(path.strip()), device) for path in model_path.split(",")]
+    kinds = [network.kind for network in networks]
+    if len(networks) == 2 and kinds[0] == "boxes" and kinds[1] in TOP_DOWN:
+        return TopDown(networks[1], networks[0], max_persons, score_threshold)
+    if len(networks) > 1 or kinds[0] == "boxes":
+        raise ValueError(
+            f"model_path must be a pose network, or a person detector and a top-down network, got {' and '.join(kinds)}"
+        )
+    if kinds[0] not in TOP_DOWN:
+        return SingleStage(networks[0], max_persons, score_threshold)
+    if max_persons > 1:
+        raise ValueError(f"max_persons must be 1 for a top-down network without a person detector, got {max_persons}")
+    return TopDown(networks[0], None, max_persons, score_threshold)
+
+
+class Network:
+    """One ONNX file.
+
+    Attributes:
+        kind: a key of COLOURS.
+        size: (2,) width and height of its input.
+    """
+
+    def __init__(self, path: Path, device: str) -> None:
+        if path.suffix != ".onnx" or not path.is_file():
+            raise ValueError(f"model_path must be an .onnx file, got {str(path)!r}")
+        providers = _providers(device)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # the cores are needed by other nodes
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        except Exception as error:  # ONNX Runtime's own have no common base
+            raise ValueError(f"model_path: {path} is no ONNX model ({str(error).splitlines()[0]})") from error
+        shape = self._session.get_inputs()[0].shape
+        if len(shape) != 4 or shape[1] != 3 or not all(isinstance(length, int) for length in shape[2:]):
+            raise ValueError(f"model_path: {path} must take pictures (N, 3, height, width) of fixed size, got {shape}")
+        self._batched = not isinstance(shape[0], int)
+        self.size = np.array([shape[3], shape[2]])
+        self.kind = _kind(path, {output.name: output.shape for output in self._session.get_outputs()})
+
+    def run(self, pictures: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Outputs by name, in the network's order, of pictures (height, width, 3) uint8 RGB."""
+        colours = COLOURS[self.kind]
+        stack = np.stack(pictures).astype(np.float32)
+        stack = (stack[..., ::-1] if colours.reverse else stack) - np.array(colours.mean, np.float32)
+        inputs = np.ascontiguousarray((stack / np.array(colours.deviation, np.float32)).transpose(0, 3, 1, 2))
+        name = self._session.get_inputs()[0].name
+        parts = [inputs] if self._batched else [inputs[index : index + 1] for index in range(len(inputs))]
+        outputs = [self._session.run(None, {name: part}) for part in parts]
+        names = [output.name for output in self._session.get_outputs()]
+        return {name: np.concatenate(output) for name, output in zip(names, zip(*outputs, strict=True), strict=True)}
+
+    def find(self, picture: np.ndarray) -> heads.Found:
+        """People in one picture, by a detector or a single-stage network."""
+        outputs = self.run([picture])
+        if self.kind == "rows":
+            return heads.rows(*outputs.values())
+        return heads.corner_boxes(outputs["dets"], outputs.get("keypoints"))
+
+    def close(self) -> None:
+        del self._session
+
+
+class SingleStage:
+    """A network that finds people and their joints at once."""
+
+    def __init__(self, network: Network, max_persons: int, score_threshold: float) -> None:
+        self._network, self._max_persons, self._score_threshold = network, max_persons, score_threshold
+
+    def estimate(self, image: np.ndarray) -> list[Person2D]:
+        corner, size = _whole(image, self._network.size)
+        picture = _cut(image, corner, size, self._network.size)
+        found = heads.distinct(self._network.find(picture), self._score_threshold, self._max_persons)
+        assert found.joints is not None
+        factor = size / self._network.size
+        return [
+            _person(joints[:, :2] * factor + corner, joints[:, 2], float(score))
+            for joints, score in zip(found.joints, found.scores, strict=True)
+        ]
+
+    def close(self) -> None:
+        self._network.close()
+
+
+class TopDown:
+    """A network for one person's box, after a detector of people; without one the whole image is the box."""
+
+    def __init__(self, network: Network, detector: Network | None, max_persons: int, score_threshold: float) -> None:
+        self._network, self._detector = network, detector
+        self._max_persons, self._score_threshold = max_persons, score_threshold
+
+    def estimate(self, image: np.ndarray) -> list[Person2D]:
+        views = self._views(image)
+        if not views:
+            return []
+        outputs = self._network.run([_cut(image, corner, size, self._network.size) for corner, size in views])
+        decode = heads.simcc if self._network.kind == "simcc" else heads.heat_maps
+        joints = decode(*outputs.values())
+        persons = [
+            _person(seen[:, :2] * size + corner, seen[:, 2])
+            for seen, (corner, size) in zip(joints[:, : len(COCO17)], views, strict=True)
+        ]
+        return sorted(
+            (person for person in persons if person.score >= self._score_threshold), key=lambda person: -person.score
+        )
+
+    def close(self) -> None:
+        self._network.close()
+        if self._detector is not None:
+            self._detector.close()
+
+    def _views(self, image: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Corner and size of what the network is to see of each person, in image pixels."""
+        if self._detector is None:
+            return [_whole(image, self._network.size)]
+        corner, size = _whole(image, self._detector.size)
+        picture = _cut(image, corner, size, self._detector.size)
+        found = heads.distinct(self._detector.find(picture), self._score_threshold, self._max_persons)
+        boxes = found.boxes * np.tile(size / self._detector.size, 2) + np.concatenate([corner, [0, 0]])
+        views = []
+        for box in boxes:
+            extent = self._network.size * (box[2:] / self._network.size).max() * BOX_MARGIN
+            views.append((box[:2] + box[2:] / 2 - extent / 2, extent))
+        return views
+
+
+def _whole(image: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Corner and size of the smallest rectangle of the network's aspect ratio around the image."""
+    return np.zeros(2), size * (np.array(image.shape[1::-1]) / size).max()
+
+
+def _cut(image: np.ndarray, corner: np.ndarray, extent: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """A rectangle of the image at the network's size; grey where it reaches beyond the image."""
+    factor = size / extent
+    matrix = np.array([[factor[0], 0, -corner[0] * factor[0]], [0, factor[1], -corner[1] * factor[1]]])
+    width, height = (int(length) for length in size)
+    return cv2.warpAffine(image, matrix, (width, height), borderValue=(PADDING_GREY,) * 3)
+
+
+def _person(pixels: np.ndarray, scores: np.ndarray, score: float | None = None) -> Person2D:
+    """From COCO joints (17, 2) and scores (17,); the mean of these where the person has no score of its own."""
+    scores = scores.clip(0, 1).astype(float)
+    keypoints, joint_scores = to_h36m17(pixels.astype(float), scores, COCO17)
+    corner, extent = keypoints.min(0), np.ptp(keypoints, axis=0)
+    certainty = float(scores.mean()) if score is None else min(score, 1.0)
+    return Person2D("", certainty, np.concatenate([corner, extent]), keypoints, joint_scores)
+
+
+def _providers(device: str) -> list[str | tuple[str, dict[str, int]]]:
+    kind, _, index = device.partition(":")
+    if kind == "cpu":
+        return ["CPUExecutionProvider"]
+    available = onnxruntime.get_available_providers()
+    if kind != "cuda" or "CUDAExecutionProvider" not in available:
+        raise ValueError(f"device must be one that ONNX Runtime has here ({', '.join(available)}), got {device!r}")
+    return [("CUDAExecutionProvider", {"device_id": int(index or 0)})]
+
+
+def _kind(path: Path, outputs: dict[str, list]) -> str:
+    """Which network it is, from names and shapes of its outputs."""
+    ranks = [len(shape) for shape in outputs.values()]
+    if {"dets", "keypoints"} <= set(outputs):
+        return "boxes and joints"
+    if {"dets", "labels"} <= set(outputs):
+        return "boxes"
+    if ranks == [3, 3] and _has_joints(next(iter(outputs.values()))[1]):
+        return "simcc"
+    if ranks == [4] and _has_joints(next(iter(outputs.values()))[1]):
+        return "heat maps"
+    if ranks == [3] and next(iter(outputs.values()))[1] == 5 + 3 * len(COCO17):
+        return "rows"
+    raise ValueError(
+        f"model_path: {path} must give simcc_x and simcc_y, heat maps (N, 17, h, w), dets and keypoints, "
+        f"rows (1, 56, A), or dets and labels; got {outputs}"
+    )
+
+
+def _has_joints(count: object) -> bool:
+    return isinstance(count, int) and count >= len(COCO17)
