@@ -108,11 +108,30 @@ def test_a_camera_clock_that_drifts_does_not_lose_a_frame(model):
     assert uplifter.skipped == 0
 
 
-def test_a_repeated_stamp_is_counted_and_brings_nothing(model):
-    uplifter = StreamingUplifter(model)
-    uplifter.push(keyframe(0, person(0)), CAMERA)
-    assert uplifter.push(keyframe(0, person(0)), CAMERA) is None
+@pytest.mark.parametrize("late", [0, 4])
+def test_a_repeated_or_late_stamp_is_counted_and_changes_nothing(model, late):
+    uplifter, plain = StreamingUplifter(model), StreamingUplifter(model)
+    for frame in (0, 10):
+        uplifter.push(keyframe(frame, person(frame)), CAMERA)
+        plain.push(keyframe(frame, person(frame)), CAMERA)
+    assert uplifter.push(keyframe(10 - late, person(50)), CAMERA) is None
     assert uplifter.skipped == 1
+    after, expected = (u.push(keyframe(20, person(20)), CAMERA) for u in (uplifter, plain))
+    assert [s.stamp for s in after.final] == [s.stamp for s in expected.final]
+    np.testing.assert_array_equal(after.live.persons[0].joints, expected.live.persons[0].joints)
+
+
+@pytest.mark.parametrize(
+    ("camera_hz", "output_rate"), [(12.0, 50.0), (15.0, 25.0), (24.0, 30.0), (29.97, 50.0), (49.5, 100.0), (60.0, 50.0)]
+)
+def test_frames_come_at_the_output_rate_whatever_the_rate_of_the_key_frames(model, camera_hz, output_rate):
+    uplifter = StreamingUplifter(model, latency=0, output_rate=output_rate)
+    stride = max(1, round(0.08 * camera_hz))
+    stamps = [START + round(index * 1e9 / camera_hz) for index in range(0, round(6 * camera_hz), stride)]
+    final = [s for stamp in stamps for s in uplifter.push(replace(keyframe(0, person(0)), stamp=stamp), CAMERA).final]
+    seconds = (stamps[-1] - stamps[0]) / 1e9
+    assert len(final) == pytest.approx(1 + seconds * output_rate, abs=1 + 0.02 * output_rate)
+    assert (np.diff([skeletons.stamp for skeletons in final]) > 0).all()
 
 
 @pytest.mark.parametrize("jump", [-1000, 81, 100_000])
@@ -126,6 +145,47 @@ def test_a_jump_of_the_clock_starts_a_new_stream(model, jump):
         alone = fresh.push(keyframe(frame, person(3)), CAMERA)
         assert [s.stamp for s in after.final] == [s.stamp for s in alone.final]
         np.testing.assert_array_equal(after.live.persons[0].joints, alone.live.persons[0].joints)
+
+
+@pytest.mark.parametrize("jump", [-1000, 81, 100_000])
+def test_before_a_jump_the_frames_that_waited_come_out(model, jump):
+    uplifter = StreamingUplifter(model, latency=13)
+    final = []
+    for frame in (0, 10, 20, 20 + jump):
+        final += uplifter.push(keyframe(frame, person(frame)), CAMERA).final
+    assert [s.stamp for s in final] == [START + frame * FRAME for frame in range(21)]
+    assert all(s.persons for s in final)
+
+
+def test_a_flush_brings_the_frames_up_to_the_newest_key_frame_once_and_the_stream_goes_on(model):
+    uplifter = StreamingUplifter(model, latency=13)
+    assert uplifter.flush() == []
+    final = uplifter.push(keyframe(0, person(0)), CAMERA).final + uplifter.push(keyframe(10, person(10)), CAMERA).final
+    final += uplifter.flush()
+    assert uplifter.flush() == []
+    for frame in (20, 30):
+        final += uplifter.push(keyframe(frame, person(frame)), CAMERA).final
+    final += uplifter.flush()
+    assert [s.stamp for s in final] == [START + frame * FRAME for frame in range(31)]
+    assert all(s.persons for s in final)
+
+
+@pytest.mark.parametrize("latency", [0, 4, 39, 40])
+@pytest.mark.parametrize("gap", [30, 40, 60, 80])
+def test_a_gap_within_a_window_loses_no_frame_and_no_person(model, gap, latency):
+    final = run(model, [0, 10, 20, 20 + gap, 30 + gap, 90 + gap], latency=latency)
+    assert [s.stamp for s in final] == [START + frame * FRAME for frame in range(91 + gap - latency)]
+    assert all(s.persons for s in final)
+
+
+def test_images_of_another_camera_start_a_new_stream(model):
+    uplifter = StreamingUplifter(model, latency=13)
+    for frame in (0, 10, 20):
+        uplifter.push(keyframe(frame, person(frame)), CAMERA)
+    other = uplifter.push(replace(keyframe(30, person(30)), frame_id="other"), CAMERA)
+    assert [s.frame_id for s in other.final] == ["camera"] * 13
+    alone = StreamingUplifter(model).push(keyframe(30, person(30)), CAMERA)
+    np.testing.assert_array_equal(other.live.persons[0].joints, alone.live.persons[0].joints)
 
 
 def test_frames_without_people_come_out_empty(model):

@@ -1,18 +1,20 @@
 """Evaluation on motion capture seen by virtual cameras: offline as in the papers, online as on a robot."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.interpolate import make_interp_spline
 
 from uplift_ros.camera import Camera, canonicalise, look_at
-from uplift_ros.evaluation import metrics
+from uplift_ros.evaluation.refinement import Refiner
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.stride import KeyframeSchedule, StrideController
-from uplift_ros.online.uplifter import StreamingUplifter, interpolate
-from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.online.track import interpolate
+from uplift_ros.online.uplifter import StreamingUplifter
+from uplift_ros.poses import Keyframe, Person2D, SkeletonFrame
+from uplift_ros.skeleton import H36M17
 from uplift_ros.training import mocap
 from uplift_ros.training.noise import DetectorNoise
 from uplift_ros.training.virtual_camera import surrounding_views
@@ -48,12 +50,14 @@ class Estimate:
         poses: (K, 17, 3) metres, camera optical frame, root-relative or placed.
         frames: (K,) the frames of the clip that they belong to.
         keyframes: (K,) true where the frame was a key-frame.
+        tension: (K, 17) metres, between SynSP's branches, where it refined the poses.
     """
 
     clip: Clip
     poses: np.ndarray
     frames: np.ndarray
     keyframes: np.ndarray
+    tension: np.ndarray | None = None
 
     @property
     def truth(self) -> np.ndarray:
@@ -79,11 +83,14 @@ def film(sequences: Sequence[mocap.Sequence], rate: float, cameras: int, noise: 
 
 
 @torch.inference_mode()
-def offline(model: UpliftUpsample, clip: Clip, stride: int) -> Estimate:
+def offline(model: UpliftUpsample, clip: Clip, stride: int, *, flip: bool = False) -> Estimate:
     """The paper's protocol: a window around every frame of the s_out grid, central head, key-frames at f mod s_in = 0.
 
     Positions beyond the clip copy its nearest frame on the grid. Frames between the grid's are interpolated, frames
     after its last one hold that pose.
+
+    Args:
+        flip: average with the mirrored prediction for mirrored input.
 
     Raises:
         ValueError: the stride is no multiple of the network's s_out.
@@ -92,20 +99,31 @@ def offline(model: UpliftUpsample, clip: Clip, stride: int) -> Estimate:
     if stride % config.token_stride:
         raise ValueError(f"stride must be a multiple of {config.token_stride} (the model's s_out), got {stride}")
     grid = np.arange(0, len(clip.plane), config.token_stride)
-    poses = model.pose_tokens(torch.from_numpy(canonicalise(clip.plane[grid]).inputs).float())
-    offsets = np.arange(config.tokens) - config.centre
-    central = []
-    for centres in np.split(np.arange(len(grid)), range(BATCH, len(grid), BATCH)):
-        at = centres[:, None] + offsets
-        mask = torch.from_numpy(at * config.token_stride % stride == 0)
-        placed = model.place(poses[torch.from_numpy(at.clip(0, len(grid) - 1))[mask]], mask)
-        central.append(model.central(model.temporal(placed, mask)))
+    inputs = canonicalise(clip.plane[grid]).inputs
+    central = _central(model, inputs, stride)
+    if flip:
+        mirrored = _central(model, inputs[:, H36M17.flip] * (-1, 1), stride)
+        central = (central + mirrored[:, H36M17.flip] * (-1, 1, 1)) / 2
     seen = np.arange(0, len(clip.plane), stride)
     pelvis = interpolate(grid.clip(max=seen[-1]), seen, clip.plane[seen, 0])
     rotation = look_at(np.concatenate([pelvis, np.ones_like(pelvis[:, :1])], -1))
-    on_grid = torch.cat(central).numpy().astype(float) @ rotation
     frames = np.arange(len(clip.plane))
-    return Estimate(clip, interpolate(frames.clip(max=grid[-1]), grid, on_grid), frames, frames % stride == 0)
+    poses = interpolate(frames.clip(max=grid[-1]), grid, central @ rotation)
+    return Estimate(clip, poses, frames, frames % stride == 0)
+
+
+def _central(model: UpliftUpsample, inputs: np.ndarray, stride: int) -> np.ndarray:
+    """Central head in the window around each frame of the grid: inputs (G, 17, 2) to poses (G, 17, 3)."""
+    config, last = model.config, len(inputs) - 1
+    tokens = model.pose_tokens(torch.from_numpy(inputs).float())
+    offsets = np.arange(config.tokens) - config.centre
+    poses = []
+    for centres in np.split(np.arange(last + 1), range(BATCH, last + 1, BATCH)):
+        at = centres[:, None] + offsets
+        mask = torch.from_numpy(at * config.token_stride % stride == 0)
+        placed = model.place(tokens[torch.from_numpy(at.clip(0, last))[mask]], mask)
+        poses.append(model.central(model.temporal(placed, mask)))
+    return torch.cat(poses).double().numpy()
 
 
 def online(model: UpliftUpsample, clip: Clip, controller: StrideController, stride: int, latency: int) -> Estimate:
@@ -136,35 +154,33 @@ def online(model: UpliftUpsample, clip: Clip, controller: StrideController, stri
     return Estimate(clip, poses, frames, np.isin(frames, taken))
 
 
-def refine(estimate: Estimate, refiner: StreamingRefiner, rate: float) -> Estimate:
-    """The estimate after a streaming refiner."""
-    refiner.reset()
-    scores = np.ones(estimate.poses.shape[1])
-    frames = [
-        SkeletonFrame(
-            round(frame / rate * 1e9),
-            "camera",
-            (Person3D("p1", 1.0, Source.UPSAMPLED, ScaleSource.PRIOR, pose, scores, 0.0),),
-        )
-        for frame, pose in zip(estimate.frames, estimate.poses, strict=True)
-    ]
-    refined = refiner.push_many(frames) + refiner.flush()
-    poses = np.stack([output.persons[0].joints for output in refined])
-    return Estimate(estimate.clip, poses, estimate.frames, estimate.keyframes)
+def disturbed_truth(clips: Sequence[Clip], width: float, seed: int) -> Iterator[Estimate]:
+    """The true poses with noise in place of an estimator's (SynSP's synthetic data): its windows then see one draw.
+
+    Args:
+        width: metres, full width of the uniform noise on every coordinate of the root-relative poses.
+    """
+    for index, clip in enumerate(clips):
+        noise = np.random.default_rng((seed, index)).uniform(-width / 2, width / 2, clip.truth.shape)
+        frames = np.arange(len(clip.truth))
+        yield Estimate(clip, clip.truth - clip.truth[:, :1] + noise, frames, np.ones(len(frames), bool))
 
 
-def score(estimates: Sequence[Estimate], rate: float) -> dict[str, float | int]:
-    """Frame-wise means over all clips: millimetres, and mm/frame^2 for accel."""
-    poses = np.concatenate([estimate.poses for estimate in estimates])
-    truth = np.concatenate([estimate.truth for estimate in estimates])
-    keyframes = np.concatenate([estimate.keyframes for estimate in estimates])
-    acceleration = [metrics.accel_error(e.poses, e.truth) for e in estimates if len(e.poses) > 2]
-    return {
-        "mpjpe": metrics.mpjpe(poses, truth),
-        "n_mpjpe": metrics.n_mpjpe(poses, truth),
-        "p_mpjpe": metrics.p_mpjpe(poses, truth),
-        "mpjpe_keyframes": metrics.mpjpe(poses[keyframes], truth[keyframes]),
-        "accel": float(np.concatenate(acceleration).mean()),
-        "keyframe_hz": float(keyframes.mean() * rate),
-        "frames": len(poses),
-    }
+def between_keyframes(estimate: Estimate, degree: int) -> Estimate:
+    """What there is without learned upsampling: splines of this degree through the root-relative key-frame poses.
+
+    Frames after the last key-frame hold its pose. Too few key-frames for the degree lower it.
+    """
+    known = np.flatnonzero(estimate.keyframes)
+    poses = estimate.poses - estimate.poses[:, :1]
+    if len(known) == 1:
+        return replace(estimate, poses=np.repeat(poses[known], len(poses), axis=0))
+    spline = make_interp_spline(estimate.frames[known], poses[known], k=min(degree, len(known) - 1))
+    inside = estimate.frames.clip(estimate.frames[known[0]], estimate.frames[known[-1]])
+    return replace(estimate, poses=spline(inside))
+
+
+def refine(estimate: Estimate, refiner: Refiner) -> Estimate:
+    """The estimate, whose frames must be consecutive, after a refinement method."""
+    poses, tension = refiner.refine(estimate.poses)
+    return replace(estimate, poses=poses, tension=tension)

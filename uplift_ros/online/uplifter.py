@@ -1,20 +1,20 @@
-"""Streaming Uplift and Upsample: key-frames in, 3D skeletons for every frame out, one forward per key-frame.
+"""Streaming Uplift and Upsample: key-frames in, 3D skeletons for every frame out.
 
-Time is counted in frames of the model's rate from the first key-frame. Whether a person was seen at a frame is a fact
-that is stored once; a window reads its slice of these facts, so the stride may change at any time. Pose tokens do not
-depend on the window and are computed once per key-frame.
+Whether a person was seen at a token is a fact that is stored once; a window reads its slice of these facts, so the
+stride may change at any time. Pose tokens do not depend on the window and are computed once per key-frame.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from uplift_ros.camera import CANONICAL_STATURE, Camera, canonicalise, look_at, place_root
+from uplift_ros.camera import CANONICAL_STATURE, Camera, canonicalise
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source, check_form
+from uplift_ros.online.timeline import Timeline
+from uplift_ros.online.track import Motion, Sighting, Track
+from uplift_ros.poses import Keyframe, Person3D, ScaleSource, SkeletonFrame, Source, check_form
 from uplift_ros.skeleton import H36M17
 
 UNKNOWN_CAMERA_FOV = math.radians(60)
@@ -44,58 +44,17 @@ class Uplifted:
     frame: int
 
 
-@dataclass
-class _Sighting:
-    """One person at one key-frame."""
-
-    person: Person2D
-    rays: np.ndarray  # (17, 2)
-    rotation: np.ndarray  # (3, 3) camera to virtual camera
-    token: torch.Tensor  # (D,)
-    calibrated: bool  # the intrinsics were known
-    root: np.ndarray | None = None  # (3,) metres, camera optical frame; NaN where it cannot be placed
-
-
-@dataclass
-class _Track:
-    """All sightings of one person inside the window, by token index."""
-
-    sightings: dict[int, _Sighting] = field(default_factory=dict)
-
-    @property
-    def newest(self) -> int:
-        return max(self.sightings)
-
-    @property
-    def oldest(self) -> int:
-        return min(self.sightings)
-
-
-@dataclass(frozen=True)
-class _Motion:
-    """3D of one person at every token from `first` on, as one forward sees it."""
-
-    first: int
-    joints: np.ndarray  # (K, 17, 3) root-relative, metres, camera optical frame
-    roots: np.ndarray  # (K, 3) metres; NaN where nobody knows
-    scores: np.ndarray  # (K, 17)
-    velocity: np.ndarray  # (K,) m/s, from the token before
-
-    def at(self, values: np.ndarray, token: float) -> np.ndarray:
-        """Linear interpolation of one of the arrays at a fractional token index."""
-        position = token - self.first
-        before = min(int(position), len(values) - 1)
-        after = min(before + 1, len(values) - 1)
-        part = position - before
-        return values[before] * (1 - part) + values[after] * part if part else values[before]
-
-
 class StreamingUplifter:
     """Turns key-frames of any number of people into 3D skeletons at an even rate.
 
+    A frame is final as soon as a key-frame lies `latency` frames after it or more. It comes from the sequence head, in
+    the window that ends at that key-frame; with a latency of half the window from the central head, in the window
+    around it, as in the paper. No window ends after the newest sighting of its person, so each has a real pose.
+
     Args:
         model: network in inference mode.
-        latency: frames between the newest key-frame and the newest final frame: more context, better poses.
+        latency: frames of the model's rate between the newest key-frame and the newest final frame: more context,
+            better poses.
         output_rate: frames per second that come out.
         person_height: metres; scales the people, whom a single camera sees only up to scale.
 
@@ -122,19 +81,21 @@ class StreamingUplifter:
         self.frames_per_output = config.model_rate / output_rate
         self.scale = person_height / CANONICAL_STATURE
         self.skipped = 0
-        """Key-frames that were no news: repeated stamps, or two within one token."""
+        """Key-frames that were no news: repeated or late stamps, or two within one token."""
         self.reset()
 
     def reset(self) -> None:
         """Forget everything: the next key-frame starts a new stream."""
-        self._tracks: dict[str, _Track] = {}
-        self._keyframes: list[tuple[int, int]] = []  # (token, stamp)
+        self._timeline = Timeline(self.config)
+        self._tracks: dict[str, Track] = {}
         self._next_output = 0
+        self._frame_id = ""
 
     def push(self, keyframe: Keyframe, camera: Camera | None) -> Uplifted | None:
         """Take the next key-frame.
 
-        A stamp before the last one (a bag that loops) or later than a whole window starts a new stream.
+        A stamp far before the last one (a bag that loops), one a whole window later, or another frame_id ends the
+        stream, whose last frames come out first, and starts a new one.
 
         Args:
             camera: intrinsics of the image; without them poses stay root-relative, around the origin.
@@ -146,167 +107,145 @@ class StreamingUplifter:
             ValueError: another skeleton, keypoints or scores of another shape, or two people of one id.
         """
         check_form(keyframe.skeleton, keyframe.persons, "keypoints", 2)
-        if self._keyframes and self._is_break(keyframe.stamp):
+        final: list[SkeletonFrame] = []
+        another_camera = self._timeline.newest >= 0 and keyframe.frame_id != self._frame_id
+        if another_camera or self._timeline.breaks_at(keyframe.stamp):
+            final = self.flush()
             self.reset()
-        token = self._token_of(keyframe.stamp)
-        if self._keyframes and token <= self._keyframes[-1][0]:
+        token, previous = self._timeline.token(keyframe.stamp), self._timeline.newest
+        if token <= previous:
             self.skipped += 1
             return None
-        previous = self._keyframes[-1][0] if self._keyframes else token
-        self._keyframes.append((token, keyframe.stamp))
-        self._see(keyframe, camera, token)
-        self._forget(token - self.config.tokens)
-        motions = self._uplift(token)
+        before_window = token - self.config.tokens
+        if self._pending <= before_window:
+            final = self.flush()  # the new window does not reach these frames any more
+        self._timeline.add(keyframe.stamp)
+        self._frame_id = keyframe.frame_id
+        seen = self._see(keyframe, camera, token)
+        self._uplift(seen)
         newest = token * self.config.token_stride
+        final += self._advance(newest - self.latency)
+        live = self._compose(newest, is_final=self.latency == 0)
+        moved = [track.motion.velocity[previous - token :].max() for track in seen if track.motion]
+        self._forget(before_window)
+        return Uplifted(final, live, float(max(moved, default=0.0)), newest)
+
+    def flush(self) -> list[SkeletonFrame]:
+        """The frames up to the newest key-frame that still wait for newer ones; the stream may go on after them."""
+        return self._advance(self._timeline.newest * self.config.token_stride)
+
+    @property
+    def _pending(self) -> float:
+        """Token of the next frame to come out."""
+        return self._next_output * self.frames_per_output / self.config.token_stride
+
+    def _advance(self, last: float) -> list[SkeletonFrame]:
+        """The next frames up to `last`, final."""
         final = []
-        while (frame := self._next_output * self.frames_per_output) <= newest - self.latency:
-            final.append(self._compose(frame, keyframe, motions, is_final=True))
+        while (frame := self._next_output * self.frames_per_output) <= last:
+            final.append(self._compose(frame, is_final=True))
             self._next_output += 1
-        live = self._compose(newest, keyframe, motions, is_final=self.latency == 0)
-        velocity = max(
-            (
-                float(motion.velocity[previous - token :].max())
-                for name, motion in motions.items()
-                if self._tracks[name].newest == token
-            ),
-            default=0.0,
-        )
-        return Uplifted(final, live, velocity, newest)
-
-    def _is_break(self, stamp: int) -> bool:
-        last = self._keyframes[-1][1]
-        window = self.config.frames / self.config.model_rate * 1e9
-        return stamp < last or stamp - last >= window
-
-    def _token_of(self, stamp: int) -> int:
-        """Nearest token to a stamp; counted from the last key-frame, so that a camera's clock may drift."""
-        if not self._keyframes:
-            return 0
-        token, last = self._keyframes[-1]
-        return token + round((stamp - last) * self.config.model_rate / 1e9 / self.config.token_stride)
-
-    def _stamp_of(self, frame: float) -> int:
-        """A frame's own time: key-frames have their images' stamps, frames between them lie evenly in between."""
-        stride = self.config.token_stride
-        tokens, stamps = zip(*self._keyframes, strict=True)
-        after = int(np.searchsorted(tokens, frame / stride))
-        if tokens[after] * stride == frame:
-            return stamps[after]
-        part = (frame / stride - tokens[after - 1]) / (tokens[after] - tokens[after - 1])
-        return stamps[after - 1] + round(part * (stamps[after] - stamps[after - 1]))
+        return final
 
     @torch.inference_mode()
-    def _see(self, keyframe: Keyframe, camera: Camera | None, token: int) -> None:
-        """Store every person of the key-frame with the pose token."""
+    def _see(self, keyframe: Keyframe, camera: Camera | None, token: int) -> list[Track]:
+        """Store every person of the key-frame with the pose token; gives their tracks."""
         seen = [person for person in keyframe.persons if (np.abs(person.keypoints[0]) < FARTHEST_PIXEL).all()]
         if not seen:
-            return
+            return []
         view = camera or Camera.from_fov(UNKNOWN_CAMERA_FOV, keyframe.width, keyframe.height)
         keypoints = np.stack([person.keypoints for person in seen])
         rays = view.rays(np.where(np.abs(keypoints) < FARTHEST_PIXEL, keypoints, np.nan))
-        canonical = canonicalise(_fill_absent(rays))
         parameter = self.model.temporal_position
-        inputs = torch.from_numpy(canonical.inputs).to(parameter.device, parameter.dtype)
-        tokens = self.model.pose_tokens(inputs)
-        for person, seen_at, rotation, pose_token in zip(seen, rays, canonical.rotation, tokens, strict=True):
-            sighting = _Sighting(person, seen_at, rotation, pose_token, calibrated=camera is not None)
-            self._tracks.setdefault(person.id, _Track()).sightings[token] = sighting
-
-    def _forget(self, oldest: int) -> None:
-        """Drop what no window will read again."""
-        for track in self._tracks.values():
-            track.sightings = {token: kept for token, kept in track.sightings.items() if token > oldest}
-        self._tracks = {name: track for name, track in self._tracks.items() if track.sightings}
-        while len(self._keyframes) > 2 and self._keyframes[1][0] <= oldest:
-            self._keyframes.pop(0)
+        inputs = torch.from_numpy(canonicalise(_fill_absent(rays)).inputs).to(parameter.device, parameter.dtype)
+        tracks = []
+        for person, seen_at, pose_token in zip(seen, rays, self.model.pose_tokens(inputs), strict=True):
+            track = self._tracks.get(person.id)
+            if track is None or token - track.newest >= self.config.tokens:
+                track = self._tracks[person.id] = Track()
+            track.sightings[token] = Sighting(person, seen_at, pose_token, calibrated=camera is not None)
+            tracks.append(track)
+        return tracks
 
     @torch.inference_mode()
-    def _uplift(self, newest: int) -> dict[str, _Motion]:
-        """One forward for all people who are still to come out: the window that ends at the newest key-frame."""
-        pending = self._next_output * self.frames_per_output / self.config.token_stride
-        tracks = {name: track for name, track in self._tracks.items() if track.newest >= pending}
+    def _uplift(self, tracks: list[Track]) -> None:
+        """One forward for all people of the newest key-frame. The motion of others stays what it was."""
         if not tracks:
-            return {}
-        first = newest - self.config.tokens + 1
-        mask = torch.zeros(len(tracks), self.config.tokens, dtype=torch.bool)
+            return
+        config = self.config
+        windows = [(track, end) for track in tracks for end in self._ends(track)]
+        mask = torch.zeros(len(windows), config.tokens, dtype=torch.bool)
         cached = []
-        for row, track in enumerate(tracks.values()):
-            for token, sighting in sorted(track.sightings.items()):
-                mask[row, token - first] = True
-                cached.append(sighting.token)
+        for row, (track, end) in enumerate(windows):
+            for token, sighting in track.sightings.items():
+                if end - config.tokens < token <= end:
+                    mask[row, token - end - 1] = True
+                    cached.append(sighting.pose_token)
         mask = mask.to(self.model.temporal_position.device)
         tokens = self.model.temporal(self.model.place(torch.stack(cached), mask), mask)
-        poses = self.model.sequence(tokens).float().cpu().numpy().astype(float) * self.scale  # (B, T, 17, 3)
-        return {
-            name: self._motion(track, poses[row, track.oldest - first : track.newest - first + 1])
-            for row, (name, track) in enumerate(tracks.items())
-        }
+        if self._waits_for_centre:
+            for (track, end), pose in zip(windows, self._metres(self.model.central(tokens)), strict=True):
+                track.settled[end - self._after_centre] = pose
+        newest = [row for row, (track, end) in enumerate(windows) if end == track.newest]
+        for track, poses in zip(tracks, self._metres(self.model.sequence(tokens[newest])), strict=True):
+            track.move(poses, config.model_rate / config.token_stride)
 
-    def _motion(self, track: _Track, poses: np.ndarray) -> _Motion:
-        """Turn poses (K, 17, 3), from the oldest to the newest sighting, into the camera's frame and place them."""
-        known = sorted(track.sightings)
-        sightings = [track.sightings[token] for token in known]
-        every = np.arange(track.oldest, track.newest + 1)
-        directions = np.stack([sighting.rays[0] for sighting in sightings])
-        directions = np.concatenate([interpolate(every, known, directions), np.ones((len(every), 1))], -1)
-        joints = poses @ look_at(directions)  # rows times R are R^T times columns: back into the camera's frame
-        joints -= joints[:, :1]  # the network's own pelvis is only nearly at the origin
-        for token, sighting in zip(known, sightings, strict=True):
-            if sighting.root is None:
-                # Kept from the first estimate on, so that a later forward does not make the person jump.
-                sighting.root = (
-                    place_root(joints[token - track.oldest], sighting.rays, sighting.person.scores)
-                    if sighting.calibrated
-                    else np.full(3, np.nan)
-                )
-        roots = np.stack([sighting.root for sighting in sightings if sighting.root is not None])
-        scores = np.stack([sighting.person.scores for sighting in sightings])
-        steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean(-1)
-        velocity = steps * self.config.model_rate / self.config.token_stride
-        return _Motion(
-            track.oldest,
-            joints,
-            interpolate(every, known, roots),
-            interpolate(every, known, scores),
-            np.concatenate([velocity[:1], velocity]) if len(velocity) else np.zeros(1),
-        )
+    @property
+    def _waits_for_centre(self) -> bool:
+        return self.latency == self.config.frames // 2
 
-    def _compose(
-        self,
-        frame: float,
-        keyframe: Keyframe,
-        motions: dict[str, _Motion],
-        is_final: bool,
-    ) -> SkeletonFrame:
+    @property
+    def _after_centre(self) -> int:
+        """Tokens of a window after its centre."""
+        return self.config.tokens - 1 - self.config.centre
+
+    def _ends(self, track: Track) -> range:
+        """Last tokens of the windows to compute: at the newest sighting, and of the windows around final frames."""
+        newest = track.newest
+        if not self._waits_for_centre or track.previous is None:
+            return range(newest, newest + 1)
+        first_around = max(track.oldest, math.floor(self._pending)) + self._after_centre
+        return range(min(max(track.previous + 1, first_around), newest), newest + 1)
+
+    def _metres(self, poses: torch.Tensor) -> np.ndarray:
+        return poses.float().cpu().numpy().astype(float) * self.scale
+
+    def _compose(self, frame: float, is_final: bool) -> SkeletonFrame:
         """All people at a frame; somebody counts as in view from the first to the last sighting."""
         token = frame / self.config.token_stride
-        persons = []
-        for name, motion in motions.items():
-            track = self._tracks[name]
-            if not track.oldest <= token <= track.newest:
-                continue
-            source = self._source(track, token)
-            worth = 1.0 if source is Source.KEYFRAME else UPSAMPLED_WORTH
-            root = motion.at(motion.roots, token)
-            placed = bool(np.isfinite(root).all())
-            persons.append(
-                Person3D(
-                    id=name,
-                    score=track.sightings[track.newest].person.score,
-                    source=source,
-                    scale_source=ScaleSource.PRIOR if placed else ScaleSource.NONE,
-                    joints=motion.at(motion.joints, token) + (root if placed else 0.0),
-                    scores=motion.at(motion.scores, token) * worth,
-                    velocity=float(motion.at(motion.velocity, token)),
-                )
-            )
-        return SkeletonFrame(self._stamp_of(frame), keyframe.frame_id, tuple(persons), is_final)
+        persons = tuple(
+            self._person(name, track, track.motion, token)
+            for name, track in self._tracks.items()
+            if track.motion and track.motion.covers(token)
+        )
+        return SkeletonFrame(self._timeline.stamp(frame), self._frame_id, persons, is_final)
 
     @staticmethod
-    def _source(track: _Track, token: float) -> Source:
-        if token in track.sightings:
-            return Source.KEYFRAME
-        return Source.UPSAMPLED if token == int(token) else Source.INTERPOLATED
+    def _person(name: str, track: Track, motion: Motion, token: float) -> Person3D:
+        if token in motion.sighted:
+            source = Source.KEYFRAME
+        else:
+            source = Source.UPSAMPLED if token == int(token) else Source.INTERPOLATED
+        worth = 1.0 if source is Source.KEYFRAME else UPSAMPLED_WORTH
+        root = motion.at(motion.roots, token)
+        placed = bool(np.isfinite(root).all())
+        return Person3D(
+            id=name,
+            score=track.sightings[track.newest].person.score,
+            source=source,
+            scale_source=ScaleSource.PRIOR if placed else ScaleSource.NONE,
+            joints=motion.at(motion.joints, token) + (root if placed else 0.0),
+            scores=motion.at(motion.scores, token) * worth,
+            velocity=float(motion.at(motion.velocity, token)),
+        )
+
+    def _forget(self, oldest: int) -> None:
+        """Drop what neither a window nor a frame that is still to come reads again."""
+        needed = min(oldest, math.floor(self._pending) - 1)
+        self._timeline.forget(needed)
+        for track in self._tracks.values():
+            track.forget(oldest)
+        self._tracks = {name: track for name, track in self._tracks.items() if track.newest > needed}
 
 
 def _fill_absent(rays: np.ndarray) -> np.ndarray:
@@ -315,15 +254,3 @@ def _fill_absent(rays: np.ndarray) -> np.ndarray:
     for parent, child in H36M17.bones:
         filled[:, child] = np.where(np.isfinite(filled[:, child]), filled[:, child], filled[:, parent])
     return filled
-
-
-def interpolate(at: np.ndarray, known: Sequence[int] | np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Linear interpolation of values (M, ...) along the first axis."""
-    if len(known) == 1:
-        return np.repeat(values, len(at), axis=0)
-    after = np.clip(np.searchsorted(known, at), 1, len(known) - 1)
-    left, right = np.asarray(known)[after - 1], np.asarray(known)[after]
-    part = ((at - left) / (right - left)).reshape(-1, *[1] * (values.ndim - 1))
-    between = values[after - 1] * (1 - part) + values[after] * part
-    # At a known place its own value counts alone, also where the neighbour's is NaN.
-    return np.where(part == 0, values[after - 1], np.where(part == 1, values[after], between))
