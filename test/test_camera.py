@@ -131,6 +131,15 @@ def test_placement_does_without_absent_and_worthless_joints(person):
     np.testing.assert_allclose(place_root(joints, rays, weights), [0.5, 0.1, 4.0], atol=1e-9)
 
 
+def test_placement_gives_little_for_missed_and_swapped_joints(person):
+    joints = person - person[0]
+    points = joints + np.array([0.5, 0.1, 4.0])
+    rays = points[:, :2] / points[:, 2:]
+    rays[3] += 0.2  # 0.8 m off
+    rays[[12, 13, 15, 16]] = rays[[15, 16, 12, 13]]
+    np.testing.assert_allclose(place_root(joints, rays, np.ones(17)), [0.5, 0.1, 4.0], atol=0.1)
+
+
 def test_placement_from_too_little_is_nowhere(person):
     rays = np.full((17, 2), np.nan)
     rays[4] = 0.1

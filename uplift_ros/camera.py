@@ -15,6 +15,18 @@ CANONICAL_STATURE = 1.72
 MIN_POSE_SIZE = 1e-3
 """Smallest size of a pose on the unit image plane that is divided out; smaller ones (2 px at f = 2000) are noise."""
 
+REWEIGHTINGS = 3
+"""Rounds of `place_root` after the first; more move the place by 0.2 mm in the median, 3 mm in one of 20."""
+
+CAUCHY = 2.385
+"""Deviations at which Cauchy's loss halves a residual's weight; 95 % efficient where all residuals are normal."""
+
+RAYLEIGH_MEDIAN = 1.177
+"""Median length of a vector whose two components have deviation 1."""
+
+SMALLEST_DEVIATION = 0.01
+"""Metres: where all joints fit better than that, none is an outlier."""
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -138,9 +150,11 @@ def canonicalise(rays: np.ndarray) -> CanonicalPose:
 
 
 def place_root(joints: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Translation that best explains where the joints are seen: linear least squares.
+    """Translation that best explains where the joints are seen.
 
-    Every joint gives two equations, (X + t) - u (Z + t_z) = 0 and the same for Y.
+    Every joint gives two equations, (X + t) - u (Z + t_z) = 0 and the same for Y; their residuals are metres at the
+    person. Least squares are solved again with less weight for joints far off (Cauchy's loss): a missed joint, or arms
+    taken for each other, would pull the person metres along the ray.
 
     Args:
         joints: (17, 3) root-relative, metres, optical frame.
@@ -153,10 +167,16 @@ def place_root(joints: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.
     seen = np.isfinite(rays).all(-1) & (weights > 0)
     if seen.sum() < 2:
         return np.full(3, np.nan)
-    points, u, w = joints[seen], rays[seen], np.sqrt(weights[seen])
+    points, u = joints[seen], rays[seen]
     matrix = np.zeros((len(u), 2, 3))
     matrix[:, 0, 0] = matrix[:, 1, 1] = 1.0
     matrix[:, :, 2] = -u
     target = u * points[:, 2:] - points[:, :2]
-    translation, *_ = np.linalg.lstsq((matrix * w[:, None, None]).reshape(-1, 3), (target * w[:, None]).ravel())
+    trust = np.ones(len(u))
+    for _ in range(1 + REWEIGHTINGS):
+        w = np.sqrt(weights[seen] * trust)[:, None]
+        translation, *_ = np.linalg.lstsq((matrix * w[..., None]).reshape(-1, 3), (target * w).ravel())
+        residuals = np.linalg.norm(matrix @ translation - target, axis=-1)
+        deviation = max(float(np.median(residuals)) / RAYLEIGH_MEDIAN, SMALLEST_DEVIATION)
+        trust = 1 / (1 + (residuals / (CAUCHY * deviation)) ** 2)
     return translation if translation[2] > 0 else np.full(3, np.nan)
