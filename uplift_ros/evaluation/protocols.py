@@ -127,7 +127,7 @@ def _central(model: UpliftUpsample, inputs: np.ndarray, stride: int) -> np.ndarr
 
 
 def online(model: UpliftUpsample, clip: Clip, controller: StrideController, stride: int, latency: int) -> Estimate:
-    """The streaming classes driven frame by frame, as the nodes drive them; frames that never come out do not count.
+    """The streaming classes driven frame by frame, as the nodes drive them; what waits at the end comes out.
 
     Args:
         stride: until the controller's first decision.
@@ -149,6 +149,7 @@ def online(model: UpliftUpsample, clip: Clip, controller: StrideController, stri
         if uplifted is not None:
             outputs += uplifted.final
             schedule.stride = controller.update(uplifted.frame, uplifted.velocity).stride
+    outputs += uplifter.flush()
     frames = np.array([round(output.stamp * rate / 1e9) for output in outputs])
     poses = np.stack([output.persons[0].joints for output in outputs])
     return Estimate(clip, poses, frames, np.isin(frames, taken))
