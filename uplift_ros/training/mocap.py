@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from uplift_ros.skeleton import H36M17
+from uplift_ros.training.archive import Archive
 
 CANONICAL_CHAIN = 1.53
 """Metres from the ankles over knee, hip, pelvis, spine and thorax to the head, of a body of canonical stature."""
@@ -24,34 +25,63 @@ class Sequence:
     joints: np.ndarray
 
 
+FROM_H36M32 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
+"""h36m17 joints in Human3.6M's own set of 32."""
+
+FARTHEST = 1000.0
+"""Metres from the origin; poses beyond it are in another unit."""
+
+ANKLE_HEIGHT = 0.08
+"""Metres above the ground of an ankle that stands on it."""
+
+
 def load_npz(path: Path) -> tuple[list[Sequence], float]:
-    """Read one array (T, 17, 3) per sequence and `fps`.
+    """Read one array (T, 17, 3), or (T, 32, 3) in Human3.6M's own joints, per sequence and `fps`.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not an npz file, no `fps`, or an array of another shape; names the key.
+        ValueError: not an npz file, no `fps`, or an array of another form; names the key.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"data: no file {path}")
-    try:
-        arrays = np.load(path, allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"data: {path} is not an npz file ({error})") from error
-    with arrays:
-        if "fps" not in arrays.files:
-            raise ValueError(f"data: {path} has no 'fps'")
-        fps = float(arrays["fps"])
+    with Archive(path) as archive:
+        if "positions_3d" in archive.names:
+            raise ValueError(
+                f"data: {path} is VideoPose3D's, whose 'positions_3d' is a pickle, which could run any code: "
+                "convert it once as docs/TRAINING.md tells"
+            )
+        fps = float(archive.read("fps", ()))
+        if not 1 <= fps <= 1000:
+            raise ValueError(f"data: {path}, array 'fps': must be 1 to 1000, got {fps}")
         sequences = []
-        for name in arrays.files:
+        for name in archive.names:
             if name == "fps":
                 continue
-            joints = arrays[name]
-            if joints.ndim != 3 or joints.shape[1:] != (len(H36M17), 3):
-                raise ValueError(f"data: {path}, sequence {name!r}: expected (T, 17, 3), got {joints.shape}")
-            if not np.isfinite(joints).all():
-                raise ValueError(f"data: {path}, sequence {name!r}: joints must be finite")
+            joints = archive.read(name, (None, len(H36M17), 3), (None, 32, 3))
+            if joints.shape[1] == 32:
+                joints = joints[:, FROM_H36M32]
+            if (largest := np.abs(joints).max()) > FARTHEST:
+                raise ValueError(
+                    f"data: {path}, array {name!r}: must be metres, at most {FARTHEST:.0f}, got {largest:g}"
+                )
             sequences.append(Sequence(name, joints.astype(np.float32)))
     return sequences, fps
+
+
+def resample(joints: np.ndarray, fps: float, rate: float) -> np.ndarray:
+    """Joints (T, 17, 3) at `fps` frames per second at another rate, by linear interpolation."""
+    if fps == rate:
+        return joints
+    last = len(joints) - 1
+    at = np.arange(int(last * rate / fps + 1e-6) + 1) * fps / rate
+    before = np.minimum(at.astype(int), last)
+    part = (at - before)[:, None, None]
+    after = np.minimum(before + 1, last)
+    return (joints[before] * (1 - part) + joints[after] * part).astype(np.float32)
+
+
+def grounded(joints: np.ndarray) -> np.ndarray:
+    """Joints (T, 17, 3) with the median pelvis above the origin and the lower ankle's 5th percentile at 0.08 m."""
+    lowest = np.percentile(joints[:, [3, 6], 2].min(1), 5)
+    return (joints - (*np.median(joints[:, 0, :2], axis=0), lowest - ANKLE_HEIGHT)).astype(np.float32)
 
 
 def chain_length(joints: np.ndarray) -> np.ndarray:

@@ -16,8 +16,9 @@ from uplift_ros.camera import canonicalise
 from uplift_ros.models import uplift, weights
 from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
 from uplift_ros.skeleton import H36M17
+from uplift_ros.training.formats import add_data_arguments, load
 from uplift_ros.training.loop import Checkpoint, ExponentialAverage, TrainingLog
-from uplift_ros.training.mocap import CANONICAL_CHAIN, Sequence, chain_length, class_balanced, load_npz
+from uplift_ros.training.mocap import CANONICAL_CHAIN, Sequence, chain_length, class_balanced
 from uplift_ros.training.noise import DetectorNoise
 from uplift_ros.training.precision import Bfloat16Products
 from uplift_ros.training.virtual_camera import random_views
@@ -140,6 +141,7 @@ def uplift_loss(central: Tensor, sequence: Tensor, targets: Tensor, config: Upli
 
 def train(
     data: Path,
+    body_model: Path | None,
     out: Path,
     variant: str,
     *,
@@ -155,7 +157,7 @@ def train(
     """Train, or go on with what lies in `out`, and leave `out`/`variant`.safetensors with the averaged weights.
 
     Args:
-        data: npz file of motion capture (`mocap.load_npz`).
+        data, body_model: motion capture, see `formats.load`.
         out: folder for checkpoint, log and weights.
         variant: a key of VARIANTS.
         steps: optimiser steps in all; the learning rate follows a cosine over them, after a short warm-up.
@@ -173,7 +175,7 @@ def train(
     else:
         _shrink(heads)
     optimiser = _optimiser(model, learning_rate)
-    warm_up = min(500, steps // 10)
+    warm_up = max(1, min(500, steps // 10))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser,
         lambda step: min((step + 1) / warm_up, 0.5 * (1 + np.cos(np.pi * min(step / steps, 1.0))) + 1e-3),
@@ -182,7 +184,9 @@ def train(
     checkpoint = Checkpoint(out / f"{variant}.pt", model=model, optimiser=optimiser, schedule=schedule, average=average)
     log = TrainingLog(out / f"{variant}.csv")
     first = checkpoint.restore()
-    sampler = WindowSampler(load_npz(data)[0], config, batch, np.random.default_rng((seed, first)))
+    sampler = WindowSampler(
+        load(data, config.model_rate, body_model), config, batch, np.random.default_rng((seed, first))
+    )
 
     products = Bfloat16Products(heads) if bfloat16 else contextlib.nullcontext()
     model.train()
@@ -231,7 +235,7 @@ def _optimiser(model: UpliftUpsample, learning_rate: float) -> torch.optim.Optim
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, help="npz file, one (T, 17, 3) array per sequence and fps")
+    add_data_arguments(parser)
     parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for checkpoint, log and weights")
     parser.add_argument("--variant", choices=sorted(VARIANTS), default="compact")
     parser.add_argument("--steps", type=int, default=20000)
@@ -246,6 +250,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     train(
         args.data,
+        args.body_model,
         args.out,
         args.variant,
         steps=args.steps,
