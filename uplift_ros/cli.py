@@ -13,6 +13,7 @@ COMMANDS = {
     "train": ("uplift_ros.training.train", "the networks on motion capture"),
     "evaluate": ("uplift_ros.evaluation.evaluate", "accuracy on motion capture"),
     "bench": ("uplift_ros.evaluation.benchmark", "speed of the parts"),
+    "plot": ("uplift_ros.evaluation.plots.command", "pictures of attention, accuracy and training"),
 }
 
 

@@ -1,0 +1,302 @@
+"""The pictures of `uplift plot`: the numbers behind them, what is drawn of these, and the command."""
+
+import argparse
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from uplift_ros import cli
+from uplift_ros.evaluation import metrics, protocols
+from uplift_ros.evaluation.plots import adaptive, attention, latency, sheet, study, training, velocity
+from uplift_ros.models import weights
+from uplift_ros.models.uplift import MASKED_SCORE
+from uplift_ros.sources.motion import pose
+from uplift_ros.training.loop import TrainingLog
+from uplift_ros.training.mocap import Sequence
+
+RATE = 50.0
+STRIDE = 10
+
+
+def motion(frames: int, start: float = 0.0) -> np.ndarray:
+    return np.stack([pose(start + frame / RATE) for frame in range(frames)]).astype(np.float32)
+
+
+SEQUENCES = {"a/walk/1": motion(131), "a/walk/2": motion(95, 3.0), "b/box/1": motion(60, 9.0)}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder with data.npz, tiny.safetensors and log.csv."""
+    folder = tmp_path_factory.mktemp("plots")
+    np.savez(folder / "data.npz", fps=RATE, **SEQUENCES)
+    weights.save(tiny.uplift(), folder / "tiny.safetensors", {})
+    log = TrainingLog(folder / "log.csv")
+    for step in (200, 400, 600):
+        log.write(step=step, loss_mm=9000 / step, rate=1e-3 - 1e-6 * step)
+    return folder
+
+
+def load(files, **options) -> study.Study:
+    defaults = {"sequence": None, "cameras": 1, "noise": "none", "seed": 0}
+    paths = {"data": files / "data.npz", "model": str(files / "tiny.safetensors")}
+    return study.load_study(argparse.Namespace(**paths | defaults | options))
+
+
+@pytest.fixture(scope="module")
+def shown(files) -> study.Study:
+    return load(files)
+
+
+def test_cameras_and_noise_of_a_picture_are_those_of_an_evaluation_of_all_sequences(files):
+    everything = [Sequence(name, joints) for name, joints in SEQUENCES.items()]
+    evaluated = list(protocols.film(everything, RATE, cameras=2, noise="detector", seed=3))
+    alone = load(files, sequence=["b/box/1"], cameras=2, noise="detector", seed=3).clips
+    assert [clip.name for clip in alone] == ["b/box/1"] * 2
+    for clip, expected in zip(alone, evaluated[-2:], strict=True):
+        np.testing.assert_array_equal(clip.plane, expected.plane)
+
+
+def test_the_beginning_of_a_name_shows_all_that_begin_so(files):
+    assert [clip.name for clip in load(files, sequence=["a/"]).clips] == ["a/walk/1", "a/walk/2"]
+
+
+@pytest.mark.parametrize("sequence", ["a/wlak/2", ["b", "a/wlak/2"]])
+def test_an_unknown_sequence_is_refused_with_those_of_similar_names(files, sequence):
+    with pytest.raises(ValueError, match=r"no 'a/wlak/2'; did you mean one of a/walk/2"):
+        load(files, sequence=sequence)
+
+
+def test_frame_errors_average_to_the_mpjpe(shown):
+    estimate = protocols.offline(shown.model, shown.clips[0], STRIDE)
+    assert study.frame_errors(estimate).mean() == pytest.approx(metrics.mpjpe(estimate.poses, estimate.truth))
+
+
+@pytest.fixture
+def mask(shown) -> np.ndarray:
+    return attention.keyframe_mask(shown.model.config, STRIDE)
+
+
+@pytest.fixture
+def poses(shown, mask) -> torch.Tensor:
+    return attention.keyframe_poses(shown.clips, shown.model.config, mask, STRIDE)
+
+
+@pytest.mark.parametrize("deferred", [True, False])
+def test_the_attention_that_a_token_pays_sums_to_one(shown, poses, mask, deferred):
+    paid = attention.token_attention(shown.model, poses, mask, deferred)
+    assert paid.shape == (41, 41)
+    np.testing.assert_allclose(paid.sum(1), 1, atol=1e-5)
+
+
+def test_upsampling_tokens_get_no_attention_when_deferred_and_something_otherwise(shown, poses, mask):
+    deferred = attention.token_attention(shown.model, poses, mask, deferred=True)
+    free = attention.token_attention(shown.model, poses, mask, deferred=False)
+    assert deferred[:, ~mask].max() == 0
+    assert deferred[:, mask].min() > 0
+    assert free[:, ~mask].min() > 0
+
+
+def test_attention_is_what_the_network_attends_with(shown):
+    module = shown.model.temporal_blocks[0].attention
+    x = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0))
+    score_mask = torch.tensor([0.0, 1, 0, 1, 1])[None, None, None] * MASKED_SCORE
+    value = module.qkv(x)[..., -16:].unflatten(-1, (module.heads, -1)).transpose(1, 2)
+    attended = attention.attention_weights(module, x, score_mask) @ value
+    expected = module(x, score_mask)
+    np.testing.assert_allclose(module.out(attended.transpose(1, 2).flatten(2)), expected, atol=1e-6)
+
+
+def test_attention_windows_lie_around_key_frames_inside_the_clips(shown, poses, mask):
+    assert list(np.flatnonzero(mask)) == list(range(0, 41, 5))
+    # Centres 40 to 90 of the clip of 131 frames, 40 and 50 of that of 95, none of that of 60.
+    assert poses.shape == (6 + 2, 9, 17, 2)
+
+
+def test_clips_shorter_than_an_attention_window_are_refused(shown, mask):
+    with pytest.raises(ValueError, match="81 frames"):
+        attention.keyframe_poses(shown.clips[2:], shown.model.config, mask, STRIDE)
+
+
+def test_attention_maps_have_one_scale_and_tell_the_share_of_upsampling_tokens(shown, mask):
+    maps = {"one": np.full((41, 41), 1 / 41), "other": np.eye(41)}
+    first, second, *_ = attention.draw(maps, mask, shown.model.config).axes
+    assert first.images[0].get_clim() == second.images[0].get_clim() == (0, 1)
+    assert "one\n78 % goes to" in first.get_title()
+
+
+def test_a_velocity_interval_holds_the_mean_error_of_its_frames():
+    velocities = np.repeat([0.05, 0.25, 0.95], [60, 100, 3])
+    errors = np.concatenate([np.full(60, 30.0), np.tile([40.0, 60.0], 50), np.full(3, 999.0)])
+    middles, means = velocity.error_by_velocity(errors, velocities)
+    np.testing.assert_allclose(middles, [0.05, 0.25])
+    np.testing.assert_allclose(means, [30, 50])
+
+
+def test_too_few_frames_for_any_velocity_interval_are_refused():
+    with pytest.raises(ValueError, match="50 of the 3 frames"):
+        velocity.error_by_velocity(np.ones(3), np.ones(3))
+
+
+def test_each_stride_is_a_curve_before_the_distribution_of_velocities():
+    velocities = np.repeat([0.05, 0.15], 50)
+    figure = velocity.draw({4: np.full(100, 20.0), 20: np.full(100, 30.0)}, velocities)
+    curves, distribution = figure.axes
+    assert {line.get_label(): line.get_ydata()[0] for line in curves.lines} == {"stride 4": 20, "stride 20": 30}
+    outline = distribution.collections[0].get_paths()[0].vertices
+    assert outline[:, 1].max() == pytest.approx(100)
+    assert outline[outline[:, 0] < 0.14, 1].max() == pytest.approx(50)
+
+
+@pytest.fixture(scope="module")
+def runs(shown) -> dict[str, adaptive.Run]:
+    return adaptive.run_all(shown, latency=4, threshold=1e-9)
+
+
+def test_every_decision_of_a_run_is_kept(runs):
+    assert runs["adaptive"].control.strides == [20] + [4] * 28  # nothing moves at the first key-frame
+    assert runs["stride 20"].control.strides == [20] * 7
+    assert runs["stride 4"].control.frames == list(range(0, 131, 4))
+
+
+def test_stride_and_key_frames_are_drawn_as_they_were(runs):
+    figure = adaptive.draw(runs, RATE, threshold=1e-9)
+    stride, ticks = figure.axes[1].lines
+    assert list(stride.get_ydata()) == [20] + [4] * 29
+    assert stride.get_xdata()[-1] == pytest.approx(131 / RATE)
+    np.testing.assert_allclose(ticks.get_xdata(), np.array([0, *range(20, 131, 4)]) / RATE)
+
+
+def test_errors_over_time_are_of_all_three_runs_with_their_means(runs):
+    lines = adaptive.draw(runs, RATE, threshold=1e-9).axes[2].lines
+    assert [line.get_label().split(":")[0] for line in lines] == ["stride 4", "stride 20", "adaptive"]
+    mean = study.frame_errors(runs["stride 20"].estimate).mean()
+    assert f": {mean:.0f} mm" in lines[1].get_label()
+
+
+def test_a_sheet_without_a_time_shows_the_fastest_interval():
+    truth = np.zeros((61, 17, 3))
+    truth[:, 5, 0] = np.cumsum(np.isin(np.arange(61), range(25, 35)))
+    assert sheet.interval_at(truth, 20, RATE, None) == 20
+    assert sheet.interval_at(truth, 20, RATE, 0.85) == 40
+
+
+@pytest.mark.parametrize("seconds", [-0.1, 1.3])
+def test_a_time_beyond_the_key_frames_is_refused(seconds):
+    with pytest.raises(ValueError, match=r"at must be 0 to 1\.2 s"):
+        sheet.interval_at(np.zeros((61, 17, 3)), 20, RATE, seconds)
+
+
+def test_a_sequence_with_one_key_frame_is_refused():
+    with pytest.raises(ValueError, match="15 frames hold no two key-frames at stride 20"):
+        sheet.interval_at(np.zeros((15, 17, 3)), 20, RATE, None)
+
+
+def test_columns_of_a_sheet_say_which_poses_are_on_key_frames_and_how_wrong_each_is(shown):
+    estimate = protocols.offline(shown.model, shown.clips[0], 20)
+    figure = sheet.draw(estimate, np.array([40, 50, 60]), RATE)
+    titles = [axes.get_title() for axes in figure.axes[:3]]
+    assert [title.split("\n")[0] for title in titles] == ["key-frame", "+10 frames", "key-frame"]
+    assert f"1.00 s, {study.frame_errors(estimate)[50]:.0f} mm" in titles[1]
+
+
+def test_estimate_and_truth_are_drawn_with_the_pelvis_at_one_place(shown):
+    estimate = protocols.offline(shown.model, shown.clips[0], 20)
+    lines = sheet.draw(estimate, np.array([40, 60]), RATE).axes[0].lines
+    assert len(lines) == 2 * 16
+    truth = metrics.root_relative(estimate.truth)[40]
+    np.testing.assert_allclose(np.transpose(lines[0].get_data()), truth[[0, 1], :2])
+    np.testing.assert_allclose(lines[16].get_data()[0][0], 0)
+
+
+def test_errors_against_latency_are_of_the_frames_that_every_latency_gives(shown):
+    offline, at_once, _ = latency.errors_at(shown, STRIDE, [0, 20])
+    direct = []
+    for clip in shown.clips:
+        frames = (len(clip.truth) - 1) // STRIDE * STRIDE + 1 - 20
+        direct.append(study.frame_errors(protocols.offline(shown.model, clip, STRIDE))[:frames])
+    assert offline == pytest.approx(np.concatenate(direct).mean())
+    assert at_once != pytest.approx(offline)
+
+
+def test_offline_figures_are_dashed_lines_of_the_colour_of_the_curve():
+    figure = latency.draw([0, 4], {4: np.array([40.0, 50, 45]), 20: np.array([60.0, 70, 65])}, RATE)
+    curve, dashed, *_ = figure.axes[0].lines
+    assert list(curve.get_ydata()) == [50, 45]
+    assert list(dashed.get_ydata()) == [40, 40]
+    assert curve.get_color() == dashed.get_color()
+
+
+def test_a_training_log_is_read_as_it_was_written(files):
+    columns = training.read_log(files / "log.csv")
+    np.testing.assert_allclose(columns["step"], [200, 400, 600])
+    np.testing.assert_allclose(columns["loss_mm"], [45, 22.5, 15])
+
+
+def test_validation_before_and_after_a_refiner_shares_a_panel():
+    steps = np.array([1.0, 2.0])
+    log = {"step": steps, "loss": steps, "rate": steps, "mpjpe_in": steps * 3, "mpjpe_out": steps * 2}
+    loss, rate, mpjpe = training.draw(log | {"minutes": steps}).axes
+    assert [axes.get_ylabel() for axes in (loss, rate, mpjpe)] == ["loss", "learning rate", "MPJPE (mm)"]
+    assert [list(line.get_ydata()) for line in mpjpe.lines] == [[3, 6], [2, 4]]
+
+
+@pytest.mark.parametrize("text", ["", "step,loss\n", "a,b\n1,2\n", "step,loss\n1\n", "step,loss\n1,x\n"])
+def test_another_file_than_a_training_log_is_refused(tmp_path, text):
+    (tmp_path / "log.csv").write_text(text)
+    with pytest.raises(ValueError, match="is no training log"):
+        training.read_log(tmp_path / "log.csv")
+
+
+COMMANDS = {
+    "attention": ["--stride", "10", "--without", "{files}/tiny.safetensors"],
+    "velocity": ["--stride", "20", "--noise", "detector"],
+    "adaptive": ["--sequence", "a/walk/2", "--noise", "detector"],
+    "sheet": ["--sequence", "a/walk/1"],
+    "latency": ["--stride", "20", "--latency", "0", "20", "--sequence", "a"],
+    "training": [],
+}
+
+
+def plot(files, kind: str, out, *options: str) -> int:
+    given = ["--data", "{files}/data.npz", "--model", "{files}/tiny.safetensors"]
+    given = (["--log", "{files}/log.csv"] if kind == "training" else given) + list(options)
+    return cli.main(["plot", kind, "--out", str(out), *[text.format(files=files) for text in given]])
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_a_picture_is_written_and_its_path_printed_and_the_next_is_the_same(files, tmp_path, capsys, kind):
+    first, second = tmp_path / "new" / "first.png", tmp_path / "second.png"
+    assert plot(files, kind, first, *COMMANDS[kind]) == 0
+    assert capsys.readouterr().out == f"{first}\n"
+    assert plot(files, kind, second, *COMMANDS[kind]) == 0
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "reason"),
+    [
+        ("attention", ["--stride", "3"], "stride must be a positive multiple of 2"),
+        ("velocity", ["--stride", "5"], "stride must be a multiple of 2"),
+        ("velocity", ["--cameras", "0"], "cameras must be at least 1, got 0"),
+        ("adaptive", ["--sequence", "a/walk/2", "--threshold", "0"], "velocity_threshold must be positive"),
+        ("sheet", ["--sequence", "nobody"], "no 'nobody'"),
+        ("latency", ["--latency", "41"], "latency must be 0 to 40 frames"),
+        ("latency", ["--model", "nothing"], "model: no weights 'nothing'"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(files, tmp_path, capsys, kind, options, reason):
+    assert plot(files, kind, tmp_path / "out.png", *options) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("uplift plot: ")
+    assert reason in error
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize("name", ["out", "out.txt"])
+def test_a_picture_of_unknown_format_is_refused_before_anything_is_computed(tmp_path, capsys, name):
+    assert plot(tmp_path, "velocity", tmp_path / name) == 1
+    assert "out must end in one of" in capsys.readouterr().err

@@ -1,0 +1,67 @@
+"""Error against latency: what waiting for frames to come buys a stream."""
+
+import argparse
+
+import numpy as np
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from uplift_ros.evaluation import protocols
+from uplift_ros.evaluation.plots.study import Study, add_study_arguments, frame_errors, load_study
+from uplift_ros.evaluation.plots.style import FAINT, caption, new_figure, series
+from uplift_ros.online.stride import FixedStride
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_study_arguments(parser)
+    parser.add_argument("--stride", type=int, nargs="+", help="the network's own otherwise")
+    parser.add_argument("--latency", type=int, nargs="+", default=[0, 4, 10, 20, 40], help="frames")
+
+
+def picture(args: argparse.Namespace) -> Figure:
+    study = load_study(args)
+    latencies = sorted(set(args.latency))
+    errors = {stride: errors_at(study, stride, latencies) for stride in args.stride or study.strides}
+    figure = draw(latencies, errors, study.rate)
+    caption(
+        figure,
+        "Online protocol, over the frames that come out at every latency; dashed: offline, central head.\n"
+        f"{study.subject}",
+    )
+    return figure
+
+
+def errors_at(study: Study, stride: int, latencies: list[int]) -> np.ndarray:
+    """(1 + L,) MPJPE in mm, offline and online at each latency, over the frames that all of them give.
+
+    The last frames of a clip come out only at a low latency: counted there alone, they would move the curve.
+    """
+    control = FixedStride(stride, study.model.config.token_stride)
+    errors = []
+    with tqdm(study.clips, f"stride {stride}", leave=False) as clips:
+        for clip in clips:
+            estimates = [protocols.offline(study.model, clip, stride)]
+            estimates += [protocols.online(study.model, clip, control, stride, latency) for latency in latencies]
+            common = min(len(estimate.frames) for estimate in estimates)
+            errors.append([frame_errors(estimate)[:common] for estimate in estimates])
+    return np.concatenate(errors, axis=1).mean(1)
+
+
+def draw(latencies: list[int], errors: dict[int, np.ndarray], rate: float) -> Figure:
+    """A curve for each stride, and its offline figure as a dashed line; `errors` as `errors_at` gives them."""
+    figure = new_figure(height=3.2)
+    axes = figure.subplots()
+    for stride, (colour, marker) in series(list(errors)).items():
+        offline, *online = errors[stride]
+        axes.plot(latencies, online, color=colour, marker=marker, label=f"stride {stride}")
+        axes.axhline(offline, color=colour, linestyle=(0, (4, 3)), linewidth=1)
+    axes.set(xlabel="latency (frames)", ylabel="MPJPE (mm)", xticks=latencies)
+    axes.legend(loc="upper right")
+    seconds = axes.secondary_xaxis(
+        "top", functions=(lambda frames: np.asarray(frames) / rate, lambda time: np.asarray(time) * rate)
+    )
+    seconds.set_xlabel("latency (s)")
+    seconds.spines["top"].set_visible(False)
+    seconds.tick_params(colors=FAINT)
+    seconds.xaxis.label.set_color(FAINT)
+    return figure

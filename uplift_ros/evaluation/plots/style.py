@@ -1,0 +1,60 @@
+"""One look for all pictures: colours that colour-blind people tell apart, thin lines, nothing that carries no data."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+INK = "#222222"
+FAINT = "#8a8f98"
+TRUTH = "#9aa0a8"
+AREA = "#e3e6eb"
+
+BLUE, ORANGE, GREEN, VERMILLION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
+"""Of the palette by Okabe and Ito, which is made for all kinds of colour vision."""
+
+SERIES = ((BLUE, "o"), (ORANGE, "s"), (VERMILLION, "^"), (GREEN, "D"), (PURPLE, "v"), (INK, "x"))
+"""Colour and marker of the first, second, ... curve; the marker tells them apart in black and white."""
+
+WIDTH = 6.9
+"""Inches: two columns of a paper."""
+
+STYLE: Any = {
+    "figure.dpi": 160,
+    "savefig.dpi": 160,
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8.5,
+    "axes.edgecolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": "#e4e6ea",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4,
+    "text.color": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "svg.hashsalt": "uplift",  # else every SVG file has names of its own
+}
+
+
+def new_figure(height: float) -> Figure:
+    """An empty figure of WIDTH x `height` inches."""
+    return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def caption(figure: Figure, text: str) -> None:
+    """What data, network, stride and noise a picture is of, in small letters below it."""
+    figure.supxlabel(text, x=0.5, fontsize=7, color=FAINT)
+
+
+def series(strides: list[int]) -> dict[int, tuple[str, str]]:
+    """Colour and marker of each stride."""
+    return {stride: SERIES[index % len(SERIES)] for index, stride in enumerate(sorted(strides))}
