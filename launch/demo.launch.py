@@ -5,18 +5,21 @@ ros2 launch uplift_ros demo.launch.py source:=0 stride:=adaptive
 
 from pathlib import Path
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import LifecycleNode
-from launch_ros.parameter_descriptions import ParameterValue
+
+from uplift_ros.nodes.launching import lifecycle_node
 
 UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
 
 
+def camera(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    arguments = context.launch_configurations
+    return [lifecycle_node("camera", arguments, {"source": arguments["source"]})]
+
+
 def generate_launch_description() -> LaunchDescription:
-    source = ParameterValue(LaunchConfiguration("source"), value_type=str)
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -30,15 +33,8 @@ def generate_launch_description() -> LaunchDescription:
                 choices=["true", "false"],
                 description="Show image, markers and TF in RViz.",
             ),
-            # First, because it declares the namespace and the parameter file that the camera takes too.
+            # First, because it declares the arguments that the camera takes too.
             IncludeLaunchDescription(PythonLaunchDescriptionSource(UPLIFT)),
-            LifecycleNode(
-                package="uplift_ros",
-                executable="camera",
-                name="camera",
-                namespace=LaunchConfiguration("namespace"),
-                parameters=[LaunchConfiguration("params_file"), {"source": source}],
-                output="screen",
-            ),
+            OpaqueFunction(function=camera),
         ]
     )

@@ -12,13 +12,14 @@ from launch.launch_description_sources import (
     PythonLaunchDescriptionSource,
     get_launch_description_from_python_launch_file,
 )
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import LifecycleNode
+
+from uplift_ros.nodes.launching import lifecycle_node
 
 UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
 
-PER_CAMERA = ("namespace", "rviz")
-"""Arguments of uplift.launch.py that one graph of several cannot leave to the user."""
+PER_CAMERA = ("namespace", "rviz", "humans")
+"""Arguments of uplift.launch.py that one graph of several cannot leave to the user. No namespace moves the bodies of
+ROS4HRI, and two cameras would give two people the same id."""
 
 
 def names_in(argument: str) -> list[str]:
@@ -26,22 +27,15 @@ def names_in(argument: str) -> list[str]:
     return [name.strip() for name in argument.split(",") if name.strip()]
 
 
-def graph(name: str, record: str, source: str | None) -> GroupAction:
+def graph(name: str, arguments: dict[str, str], source: str | None) -> GroupAction:
     """The nodes of one camera, and the camera itself where its source is given."""
-    own = {"namespace": name, "rviz": "false", "record": f"{record}_{name}" if record else ""}
+    record = f"{arguments['record']}_{name}" if arguments["record"] else ""
+    enclave = f"{arguments['enclave'].rstrip('/')}/{name}" if arguments["enclave"] else ""
+    own = {"namespace": name, "rviz": "false", "humans": "false", "record": record, "enclave": enclave}
     actions = [IncludeLaunchDescription(PythonLaunchDescriptionSource(UPLIFT), launch_arguments=own.items())]
     if source:
         parameters = {"source": source, "frame_id": f"{name}_optical_frame"}
-        actions.append(
-            LifecycleNode(
-                package="uplift_ros",
-                executable="camera",
-                name="camera",
-                namespace=name,
-                parameters=[LaunchConfiguration("params_file"), parameters],
-                output="screen",
-            )
-        )
+        actions.append(lifecycle_node("camera", arguments | own, parameters))
     return GroupAction(actions)
 
 
@@ -53,7 +47,7 @@ def graphs(context: LaunchContext) -> list[GroupAction]:
         raise ValueError(f"cameras must be different names like front,rear, got {arguments['cameras']!r}")
     if len(sources) != len(cameras):
         raise ValueError(f"sources must name one source for each of {len(cameras)} cameras, got {len(sources)}")
-    return [graph(name, arguments["record"], source) for name, source in zip(cameras, sources, strict=True)]
+    return [graph(name, arguments, source) for name, source in zip(cameras, sources, strict=True)]
 
 
 def generate_launch_description() -> LaunchDescription:

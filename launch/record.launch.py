@@ -11,13 +11,18 @@ CAMERA = ("camera_info", "ground_truth")
 EVERYWHERE = ("tf", "tf_static", "diagnostics")
 """Topics that no namespace moves."""
 
-IMAGES = {"none": (), "raw": ("image_raw",), "compressed": ("image_raw/compressed",)}
+IMAGES = {
+    "none": (),
+    "raw": ("image_raw",),
+    "compressed": ("image_raw/compressed",),
+    "all": ("image_raw", "image_raw/compressed", "depth", "overlay"),
+}
 
 ARGUMENTS = [
     DeclareLaunchArgument("bag", default_value="uplift_bag", description="Folder of the new bag."),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of the nodes."),
     DeclareLaunchArgument(
-        "images", default_value="none", choices=list(IMAGES), description="Which image topic to record as well."
+        "images", default_value="none", choices=list(IMAGES), description="Which image topics to record as well."
     ),
 ]
 

@@ -3,15 +3,17 @@
 ros2 launch uplift_ros uplift.launch.py image:=/camera/color/image_raw camera_info:=/camera/color/camera_info
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch_ros.actions import LifecycleNode, Node
+from launch_ros.actions import Node
 
 from uplift_ros.nodes.environment import node_environment
+from uplift_ros.nodes.launching import enclave_arguments, lifecycle_node
 from uplift_ros.parameters import TABLES
 from uplift_ros.resources import share_folder
 from uplift_ros.settings import of_stride
@@ -29,9 +31,6 @@ PARAMETERS = {
     "image_transport": ("pose_estimator",),
 }
 """Launch arguments that are parameters of the same name, and the nodes that they are for."""
-
-PATIENCE = "15"
-"""Seconds from Ctrl-C to SIGTERM: on a busy machine a process with a network takes more than launch's 5 to end."""
 
 UNLESS_EMPTY = " Empty: as in params_file."
 
@@ -61,6 +60,12 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "rviz", default_value="false", choices=["true", "false"], description="Show image, markers and TF in RViz."
     ),
+    DeclareLaunchArgument(
+        "humans",
+        default_value="false",
+        choices=["true", "false"],
+        description="Publish people as REP-155 (ROS4HRI) has them, below /humans/bodies; needs hri_msgs.",
+    ),
     DeclareLaunchArgument("record", default_value="", description="Bag to record the results to. Empty: none."),
     DeclareLaunchArgument(
         "use_sim_time", default_value="false", choices=["true", "false"], description="Take the time from /clock."
@@ -76,9 +81,9 @@ ARGUMENTS = [
 ]
 
 
-def chosen_parameters(arguments: dict[str, str]) -> dict[str, dict]:
+def chosen_parameters(arguments: dict[str, str], nodes: Sequence[str]) -> dict[str, dict]:
     """The parameters, node by node, that were given as launch arguments."""
-    chosen = {node: {"use_sim_time": arguments["use_sim_time"] == "true"} for node in NODES}
+    chosen = {node: {"use_sim_time": arguments["use_sim_time"] == "true"} for node in nodes}
     for node, parameters in of_stride(arguments["stride"]).items():
         chosen[node] |= parameters
     for name, nodes in PARAMETERS.items():
@@ -93,27 +98,15 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     arguments = context.launch_configurations
     if not Path(arguments["params_file"]).is_file():  # launch_ros would go on without it
         raise FileNotFoundError(f"params_file: there is no file {arguments['params_file']}")
-    chosen = chosen_parameters(arguments)
+    nodes = (*NODES, "humans") if arguments["humans"] == "true" else NODES
+    chosen = chosen_parameters(arguments, nodes)
     remappings = [
         (name, arguments[argument])
         for name, argument in (("image_raw", "image"), ("camera_info", "camera_info"), ("depth", "depth"))
     ]
     remappings.append(("image_raw/compressed", f"{arguments['image']}/compressed"))
     processes: list[LaunchDescriptionEntity] = [
-        LifecycleNode(
-            package="uplift_ros",
-            executable=node,
-            name=node,
-            namespace=arguments["namespace"],
-            parameters=[arguments["params_file"], chosen[node]],
-            remappings=remappings,
-            ros_arguments=["--enclave", f"{arguments['enclave'].rstrip('/')}/{node}"] if arguments["enclave"] else None,
-            respawn=arguments["respawn"] == "true",
-            respawn_delay=2.0,
-            sigterm_timeout=PATIENCE,
-            output="screen",
-        )
-        for node in NODES
+        lifecycle_node(node, arguments, chosen[node], remappings) for node in nodes
     ]
     if arguments["rviz"] == "true":
         configuration = str(share_folder() / "config" / "uplift.rviz")
@@ -125,6 +118,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 arguments=["-d", configuration],
                 namespace=arguments["namespace"],
                 parameters=[simulated],
+                ros_arguments=enclave_arguments("rviz2", arguments),
             )
         )
     if arguments["record"]:

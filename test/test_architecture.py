@@ -14,7 +14,19 @@ MODULES = {
 }
 
 LAYERS = (
-    {"camera", "frames", "skeleton", "poses", "humans", "similarity", "images", "parameters", "settings", "resources"},
+    {
+        "camera",
+        "frames",
+        "skeleton",
+        "poses",
+        "humans",
+        "human_model",
+        "similarity",
+        "images",
+        "parameters",
+        "settings",
+        "resources",
+    },
     {"models"},
     {"online", "estimators", "sources"},
     {"pipeline"},

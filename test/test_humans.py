@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from uplift_ros.humans import skeleton2d
+from uplift_ros.humans import region_of_interest, skeleton2d
 from uplift_ros.poses import Person2D
 from uplift_ros.skeleton import H36M17
 
@@ -10,7 +10,7 @@ from uplift_ros.skeleton import H36M17
 def person() -> Person2D:
     """Joint i of h36m17 at pixel (10 i, 5 i) with a score of i / 100."""
     keypoints = np.arange(17.0)[:, None] * (10, 5)
-    return Person2D("p1", 1.0, np.zeros(4), keypoints, np.arange(17) / 100)
+    return Person2D("p1", 1.0, np.array((20.0, -10.0, 100.0, 150.0)), keypoints, np.arange(17) / 100)
 
 
 # hri_msgs/Skeleton2D: NOSE, NECK, RIGHT_WRIST, LEFT_WRIST, RIGHT_HIP, LEFT_ANKLE
@@ -35,3 +35,7 @@ def test_an_absent_joint_is_zero_and_one_outside_the_image_lies_on_its_border(pe
     points = skeleton2d(person, 200, 100)
     assert not points[0].any()
     np.testing.assert_allclose(points[7, :2], (0, 1))
+
+
+def test_the_region_of_interest_is_the_part_of_the_bounding_box_inside_the_image(person):
+    np.testing.assert_allclose(region_of_interest(person, 200, 100), (0.1, 0.0, 0.6, 1.0))

@@ -101,6 +101,10 @@ def launch(tmp_path):
     return run
 
 
+def enclave(process: Process) -> str:
+    return process.command[process.command.index("--enclave") + 1]
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_every_argument_is_listed_with_a_description(file):
     arguments = get_launch_description_from_python_launch_file(str(FOLDER / file)).get_launch_arguments()
@@ -114,7 +118,7 @@ def test_uplift_takes_what_users_turn():
     arguments = {each.name for each in get_launch_description_from_python_launch_file(file).get_launch_arguments()}
     assert arguments >= {"stride", "stride_slow", "stride_fast", "velocity_threshold", "hold_frames", "model", "device"}
     assert arguments >= {"latency", "image", "camera_info", "depth", "image_transport", "namespace", "params_file"}
-    assert arguments >= {"rviz", "record", "use_sim_time", "respawn"}
+    assert arguments >= {"rviz", "humans", "record", "use_sim_time", "respawn"}
 
 
 def test_arguments_that_are_not_given_leave_the_parameter_file_alone(launch, tmp_path):
@@ -167,8 +171,21 @@ def test_image_topics_are_remapped_with_their_compressed_form(launch):
 
 def test_every_node_has_its_own_enclave_below_the_one_given(launch):
     for name, process in launch("uplift.launch.py", "enclave:=/robot/").items():
-        assert process.command[process.command.index("--enclave") + 1] == f"/robot/{name}"
+        assert enclave(process) == f"/robot/{name}"
     assert not any("--enclave" in process.command for process in launch("uplift.launch.py").values())
+
+
+def test_the_cameras_of_demo_and_multi_camera_have_enclaves_too(launch):
+    demo = launch("demo.launch.py", "rviz:=false", "enclave:=/robot")
+    assert {enclave(process) for process in demo.values()} == {f"/robot/{name}" for name in GRAPH | {"camera"}}
+    cameras = launch("multi_camera.launch.py", "cameras:=front,rear", "sources:=0,2", "enclave:=/robot")
+    assert {name: enclave(process) for name, process in cameras.items()} == {name: f"/robot/{name}" for name in cameras}
+
+
+def test_bodies_of_ros4hri_are_published_on_request(launch):
+    processes = launch("uplift.launch.py", "humans:=true", "use_sim_time:=true")
+    assert set(processes) == GRAPH | {"humans"}
+    assert processes["humans"].parameters == {"use_sim_time": True}
 
 
 def test_the_fast_dds_profile_is_ours_unless_the_user_has_one(launch):
@@ -212,6 +229,13 @@ def test_a_recording_has_the_results_and_images_only_on_request(launch):
         assert recorded.fullmatch(topic), topic
     for topic in ("/front/image_raw", "/rear/skeletons", "/skeletons", "/front/skeletons/raw/more"):
         assert not recorded.search(topic), topic
+
+
+def test_a_recording_may_have_all_images(launch):
+    (command,) = (process.command for process in launch("record.launch.py", "images:=all").values())
+    recorded = re.compile(command[command.index("--regex") + 1])
+    for topic in ("/image_raw", "/image_raw/compressed", "/depth", "/overlay", "/skeletons"):
+        assert recorded.fullmatch(topic), topic
 
 
 def test_uplift_records_its_own_namespace(launch):

@@ -1,4 +1,4 @@
-"""What REP-155 (ROS4HRI) makes of a person: the points of hri_msgs/Skeleton2D."""
+"""What REP-155 (ROS4HRI) makes of a person in an image: the points of hri_msgs/Skeleton2D, the region of interest."""
 
 import numpy as np
 
@@ -33,3 +33,9 @@ def skeleton2d(person: Person2D, width: int, height: int) -> np.ndarray:
     points = np.concatenate([person.keypoints[joints] / (width, height), person.scores[joints, None]], -1)
     points = np.where(np.isfinite(points).all(-1, keepdims=True), points.clip(0, 1), 0.0)
     return np.concatenate([points, np.zeros((ABSENT_POINTS, 3))])
+
+
+def region_of_interest(person: Person2D, width: int, height: int) -> np.ndarray:
+    """(4,) xmin, ymin, xmax, ymax of the bounding box in parts of the image, in [0, 1]."""
+    x, y, box_width, box_height = person.bbox
+    return (np.array([x, y, x + box_width, y + box_height]) / (width, height, width, height)).clip(0.0, 1.0)

@@ -139,7 +139,10 @@ VISUALIZER = (
     AUTOSTART,
 )
 
-HUMANS = (AUTOSTART,)
+HUMANS = (
+    Parameter("publish_tf", True, "Publish transforms of bodies and their links (REP-155); needs tf2_msgs."),
+    AUTOSTART,
+)
 
 TABLES: dict[str, tuple[Parameter, ...]] = {
     "camera": CAMERA,

@@ -169,6 +169,9 @@ def test_transforms_name_joint_and_person_and_leave_out_what_is_not_finite():
     assert body.child_frame_id == "body_p1"
     assert body.transform.translation.x == STANDING[0, 0]
     assert len(made) == 16
-    assert (made[13 - 1].header.frame_id, made[13 - 1].child_frame_id) == ("camera_optical_frame", "left_wrist_p1")
-    assert made[13 - 1].transform.translation.x == STANDING[13, 0]
-    assert made[13 - 1].transform.rotation.w == 1.0
+    wrist = made[13 - 1]
+    assert (wrist.header.frame_id, wrist.child_frame_id) == ("body_p1", "left_wrist_p1")
+    x, y, z = STANDING[13]  # seen from the front: x is the person's left, y down, z backward
+    place = wrist.transform.translation
+    assert (place.x, place.y, place.z) == pytest.approx((-z, x, -y))
+    assert wrist.transform.rotation.w == 1.0

@@ -1,10 +1,8 @@
 """Skeletons as markers for RViz, as transforms, and drawn into the images they come from."""
 
-import importlib
-
 import numpy as np
 from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, Quaternion, TransformStamped, Vector3
+from geometry_msgs.msg import Point, TransformStamped, Vector3
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import ColorRGBA
@@ -14,10 +12,11 @@ from uplift_ros.camera import Camera
 from uplift_ros.drawing import markers
 from uplift_ros.drawing.skeletons import draw_pose
 from uplift_ros.drawing.waiting import WaitingImages
-from uplift_ros.frames import body_frame
+from uplift_ros.frames import RigidTransform, body_frame
 from uplift_ros.images import to_rgb
 from uplift_ros.msg import Skeletons
 from uplift_ros.nodes import base, convert, qos
+from uplift_ros.nodes.broadcast import tf_message, transform
 from uplift_ros.poses import Person3D, SkeletonFrame
 from uplift_ros.skeleton import H36M17
 
@@ -40,7 +39,7 @@ class VisualizerNode(base.UpliftNode):
         super().__init__("visualizer")
 
     def configure(self) -> None:
-        self._tf_message = _tf_message() if self.parameter("publish_tf") else None
+        self._tf_message = tf_message("publish_tf") if self.parameter("publish_tf") else None
         seconds, fraction = divmod(self.parameter("marker_lifetime"), 1.0)
         self._lifetime = Duration(sec=int(seconds), nanosec=int(fraction * convert.NANOSECONDS))
         self._markers = self.advertise(MarkerArray, "markers", qos.poses())
@@ -170,29 +169,19 @@ def _deletions(namespaces: set[str]) -> list[Marker]:
 
 
 def transforms(frame: SkeletonFrame) -> list[TransformStamped]:
-    """REP-155's `body_<person>`, and `<joint>_<person>` for every joint that is finite, turned as the parent is."""
-    header = convert.header(frame.stamp, frame.frame_id)
+    """REP-155's `body_<person>`, and in it `<joint>_<person>` for every joint that is finite, not turned."""
     result = []
     for person in frame.persons:
-        if (body := body_frame(person.joints)) is not None:
-            transform = TransformStamped(header=header, child_frame_id=f"body_{person.id}")
-            transform.transform.translation = Vector3(**dict(zip("xyz", body.translation.tolist(), strict=True)))
-            transform.transform.rotation = Quaternion(**dict(zip("xyzw", body.quaternion.tolist(), strict=True)))
-            result.append(transform)
-        for joint, (x, y, z) in zip(H36M17.joints, person.joints.tolist(), strict=True):
-            if np.isfinite((x, y, z)).all():
-                transform = TransformStamped(header=header, child_frame_id=f"{joint}_{person.id}")
-                transform.transform.translation = Vector3(x=x, y=y, z=z)
-                result.append(transform)
+        if (body := body_frame(person.joints)) is None:
+            continue
+        header = convert.header(frame.stamp, frame.frame_id)
+        result.append(transform(header, f"body_{person.id}", body))
+        within = convert.header(frame.stamp, f"body_{person.id}")
+        places = (person.joints - body.translation) @ body.rotation
+        for joint, place in zip(H36M17.joints, places, strict=True):
+            if np.isfinite(place).all():
+                result.append(transform(within, f"{joint}_{person.id}", RigidTransform(np.eye(3), place)))
     return result
-
-
-def _tf_message() -> type:
-    """tf2_msgs/TFMessage; raises ImportError with the way out where it is not installed, as with the PyPI wheels."""
-    try:
-        return importlib.import_module("tf2_msgs.msg").TFMessage
-    except ImportError as error:
-        raise ImportError("parameter publish_tf must be false: tf2_msgs is not installed") from error
 
 
 def _points(array: np.ndarray) -> list[Point]:

@@ -1,0 +1,28 @@
+"""Transforms onto /tf, where tf2_msgs is installed; tf2_ros is not needed for it."""
+
+import importlib
+
+from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
+from std_msgs.msg import Header
+
+from uplift_ros.frames import RigidTransform
+
+
+def tf_message(parameter: str) -> type:
+    """tf2_msgs/TFMessage.
+
+    Raises:
+        ImportError: it is not installed, as with the wheels of PyPI; names the parameter that asked for it.
+    """
+    try:
+        return importlib.import_module("tf2_msgs.msg").TFMessage
+    except ImportError as error:
+        raise ImportError(f"parameter {parameter} must be false: tf2_msgs is not installed") from error
+
+
+def transform(header: Header, child: str, frame: RigidTransform) -> TransformStamped:
+    """Where the frame `child` is in that of the header."""
+    message = TransformStamped(header=header, child_frame_id=child)
+    message.transform.translation = Vector3(**dict(zip("xyz", frame.translation.tolist(), strict=True)))
+    message.transform.rotation = Quaternion(**dict(zip("xyzw", frame.quaternion.tolist(), strict=True)))
+    return message
