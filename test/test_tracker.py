@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+from crowds import Links, detected, film_crowd
 
 from uplift_ros.online.tracker import PersonTracker
 from uplift_ros.poses import Person2D
@@ -46,18 +49,35 @@ def test_a_runner_is_followed_over_gaps_of_0_4_seconds():
         assert ids(tracker, 0.4 * step, person(50 + 120 * step)) == ["p1"]
 
 
-def test_somebody_unseen_for_less_than_a_second_comes_back_with_the_same_id():
+@pytest.mark.parametrize("gap", [0.08, 0.2, 0.4])
+def test_who_walks_on_behind_a_pillar_for_a_second_comes_out_with_the_same_id(gap):
     tracker = PersonTracker()
-    ids(tracker, 0.0, person(100))
-    ids(tracker, 0.4, person(140))
-    assert ids(tracker, 0.8) == []
-    assert ids(tracker, 1.2, person(220)) == ["p1"]
+    walk = {seconds: person(100 + 100 * seconds) for seconds in np.arange(0.0, 4.0, gap)}
+    for seconds, walker in walk.items():
+        hidden = 1.5 < seconds < 2.5
+        assert ids(tracker, seconds, *([] if hidden else [walker])) == ([] if hidden else ["p1"])
 
 
-def test_somebody_unseen_for_longer_gets_an_id_never_used_before():
+def test_who_stops_behind_a_pillar_is_not_taken_for_who_walks_on():
+    tracker = PersonTracker()
+    for seconds in (0.0, 0.4, 0.8):
+        ids(tracker, seconds, person(100 + 100 * seconds), person(600 - 100 * seconds))
+    assert ids(tracker, 1.2, person(480)) == ["p2"]
+    assert ids(tracker, 1.6, person(200), person(440)) == ["p1", "p2"]
+
+
+def test_somebody_unseen_for_longer_than_two_seconds_gets_an_id_never_used_before():
     tracker = PersonTracker()
     ids(tracker, 0.0, person(100))
-    assert ids(tracker, 1.2, person(100)) == ["p2"]
+    assert ids(tracker, 2.1, person(100)) == ["p2"]
+
+
+def test_of_two_people_in_one_place_the_pose_tells_who_is_who():
+    tracker = PersonTracker()
+    lying = detected(STANDING[:, ::-1] + 240.0)
+    standing = person(240.0)
+    assert ids(tracker, 0.0, standing, lying) == ["p1", "p2"]
+    assert ids(tracker, 0.4, lying, standing) == ["p2", "p1"]
 
 
 def test_somebody_far_from_everybody_is_new():
@@ -104,3 +124,27 @@ def test_everything_but_the_id_is_handed_on():
     (named,) = PersonTracker().update(0, [seen])
     assert named.keypoints is seen.keypoints
     assert named.score == seen.score
+
+
+MOTION_CAPTURE = Path(__file__).parents[2] / "shared" / "mocap" / "mocap_val.npz"
+
+
+@pytest.fixture(scope="module")
+def crowds():
+    """Four people each who come, cross, vanish for a second behind a pillar, and leave."""
+    if not MOTION_CAPTURE.exists():
+        pytest.skip("needs the motion capture beside the project")
+    with np.load(MOTION_CAPTURE) as arrays:
+        motions = [arrays[key] for key in arrays.files if "/s1" in key or "/s05" in key]
+    rng = np.random.default_rng(0)
+    return [film_crowd(rng, motions, people=4, seconds=8.0) for _ in range(6)]
+
+
+@pytest.mark.parametrize(("stride", "share"), [(4, 0.99), (10, 0.97), (20, 0.93)])
+def test_people_in_a_crowd_keep_their_ids_from_key_frame_to_key_frame(crowds, stride, share):
+    links = Links()
+    for index, crowd in enumerate(crowds):
+        links.follow(crowd, stride, np.random.default_rng(index))
+    print(f"stride {stride}: {links}")
+    assert links.true > 100
+    assert links.share >= share

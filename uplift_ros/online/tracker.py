@@ -1,7 +1,8 @@
 """Stable ids for the people of successive key-frames, which may be 0.4 s apart.
 
-Boxes overlap too little at such gaps, so people are matched by their joints: the object keypoint similarity of COCO,
-against joints moved on with constant velocity, solved as an assignment problem.
+Boxes overlap too little at such gaps, so people are matched by their joints: where the body should be by now, with a
+velocity that fades, and whether it is in a pose like before. Both become less certain with the time since the person
+was last seen. The likeliest pairs of people then and now are an assignment problem.
 """
 
 from collections.abc import Sequence
@@ -11,19 +12,35 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from uplift_ros.poses import Person2D
-from uplift_ros.similarity import keypoint_similarity, person_size
+from uplift_ros.similarity import person_size
 
-MAX_AGE = 1.0
-"""Seconds that an unseen person is remembered."""
+MEMORY = 1.7
+"""Seconds that an unseen person is remembered: an occlusion of a second between two key-frames that are 0.4 s apart."""
 
-MIN_SIMILARITY = 0.1
-"""Below it two poses are two people."""
+# Lengths below are in units of the person's size, times in seconds; tuned on simulated crowds (test/crowds.py).
 
-BASE_TOLERANCE, TOLERANCE_PER_SECOND = 0.1, 0.8
-"""Distance, in units of the person's size, at which a joint counts exp(-1/2): for jitter and swinging limbs, and for
-what may change in the time between two key-frames. At 0.4 s somebody who starts to run is still followed."""
+TOLERANCE = 0.1
+"""Standard deviation of body and joints at once: jitter of the detector."""
+
+PLACE_PER_SECOND, PLACE_PER_SECOND_OF_NEW = 0.5, 0.7
+"""How fast the place becomes uncertain, where the velocity is known and where it is not."""
+
+POSE_CHANGE, POSE_SECONDS = 0.2, 0.3
+"""How much a pose changes in the long run, and how soon."""
+
+MAX_DEVIATION = 2.5
+"""Standard deviations from the expected place beyond which it is somebody else."""
+
+MAX_JOINT_DEVIATION = 3.0
+"""Beyond it a joint counts no more: a joint that the detector got wrong."""
+
+VELOCITY_SECONDS, COAST_SECONDS = 0.5, 1.0
+"""Time constants of the velocity's running mean, and of its fading while the person is not seen."""
 
 NANOSECONDS = 1_000_000_000
+
+IMPOSSIBLE = 1e6
+"""Cost of a pair that is never made."""
 
 
 @dataclass
@@ -31,20 +48,39 @@ class _Track:
     id: str
     stamp: int
     keypoints: np.ndarray  # (17, 2) pixels
-    velocity: np.ndarray  # (2,) pixels/s
+    size: float  # pixels
+    velocity: np.ndarray | None = None  # (2,) pixels/s
 
-    def similarity(self, person: Person2D, stamp: int) -> float:
+    def cost(self, person: Person2D, stamp: int) -> float:
+        """-2 log of the likelihood that this is the person, up to a constant."""
         elapsed = (stamp - self.stamp) / NANOSECONDS
-        predicted = self.keypoints + self.velocity * elapsed
-        tolerance = BASE_TOLERANCE + TOLERANCE_PER_SECOND * elapsed
-        return keypoint_similarity(person.keypoints, predicted, person_size(person.bbox), tolerance)
+        moved = person.keypoints - self.keypoints
+        if self.velocity is not None:
+            moved = moved - self.velocity * COAST_SECONDS * (1 - np.exp(-elapsed / COAST_SECONDS))
+        moved = moved[np.isfinite(moved).all(-1)] / max(self.size, person_size(person.bbox))
+        if not len(moved):
+            return IMPOSSIBLE
+        spread = PLACE_PER_SECOND_OF_NEW if self.velocity is None else PLACE_PER_SECOND
+        place_tolerance = TOLERANCE + spread * elapsed
+        pose_tolerance = TOLERANCE + POSE_CHANGE * (1 - np.exp(-elapsed / POSE_SECONDS))
+        body = np.median(moved, axis=0)
+        place = np.square(body).sum() / place_tolerance**2
+        if place > MAX_DEVIATION**2:
+            return IMPOSSIBLE
+        joints = np.square(moved - body).sum(-1) / pose_tolerance**2
+        pose = np.minimum(joints, MAX_JOINT_DEVIATION**2).mean()
+        return float(place + 4 * np.log(place_tolerance) + pose)
 
     def follow(self, person: Person2D, stamp: int) -> None:
         moved = person.keypoints - self.keypoints
         seen = np.isfinite(moved).all(-1)
         if stamp > self.stamp and seen.any():
-            self.velocity = np.median(moved[seen], axis=0) / ((stamp - self.stamp) / NANOSECONDS)
-        self.keypoints, self.stamp = person.keypoints, stamp
+            elapsed = (stamp - self.stamp) / NANOSECONDS
+            velocity = np.median(moved[seen], axis=0) / elapsed
+            if self.velocity is None:
+                self.velocity = velocity
+            self.velocity = self.velocity + (1 - np.exp(-elapsed / VELOCITY_SECONDS)) * (velocity - self.velocity)
+        self.keypoints, self.size, self.stamp = person.keypoints, person_size(person.bbox), stamp
 
 
 class PersonTracker:
@@ -61,15 +97,15 @@ class PersonTracker:
             stamp: of the image, nanoseconds. A step back in time forgets everybody.
             persons: the people found in it.
         """
-        oldest = stamp - round(MAX_AGE * NANOSECONDS)
+        oldest = stamp - round(MEMORY * NANOSECONDS)
         self._tracks = [track for track in self._tracks if oldest <= track.stamp <= stamp]
-        similarity = np.zeros((len(self._tracks), len(persons)))
+        costs = np.empty((len(self._tracks), len(persons)))
         for row, track in enumerate(self._tracks):
-            similarity[row] = [track.similarity(person, stamp) for person in persons]
+            costs[row] = [track.cost(person, stamp) for person in persons]
         matched = {
             person: self._tracks[track]
-            for track, person in np.transpose(linear_sum_assignment(similarity, maximize=True))
-            if similarity[track, person] >= MIN_SIMILARITY
+            for track, person in np.transpose(linear_sum_assignment(costs))
+            if costs[track, person] < IMPOSSIBLE
         }
         named = []
         for index, person in enumerate(persons):
@@ -80,6 +116,6 @@ class PersonTracker:
 
     def _start(self, stamp: int, person: Person2D) -> _Track:
         self._born += 1
-        track = _Track(f"p{self._born}", stamp, person.keypoints, np.zeros(2))
+        track = _Track(f"p{self._born}", stamp, person.keypoints, person_size(person.bbox))
         self._tracks.append(track)
         return track
