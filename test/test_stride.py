@@ -1,183 +1,98 @@
 import math
 
-import numpy as np
 import pytest
 
-from uplift_ros.online.stride import AdaptiveStride, Decision, FixedStride, KeyframeSchedule, Reason
+from uplift_ros.online.stride import AdaptiveStride, Decision, FixedStride, Reason
 
-SECOND = 1_000_000_000
-START = 1_700_000_000 * SECOND
-
-
-def stamps_at(rate: float, seconds: float, start: int = START) -> list[int]:
-    return [start + round(index * SECOND / rate) for index in range(round(seconds * rate))]
-
-
-def keyframes(schedule: KeyframeSchedule, stamps: list[int]) -> list[int]:
-    """Frame indices of the key-frames."""
-    frames = []
-    for stamp in stamps:
-        if schedule.is_due(stamp):
-            schedule.take(stamp)
-            frames.append(schedule.frame(stamp))
-    return frames
-
-
-@pytest.mark.parametrize("stride", [1, 4, 5, 20])
-def test_at_the_models_rate_key_frames_are_the_multiples_of_the_stride(stride):
-    assert keyframes(KeyframeSchedule(stride, 50.0), stamps_at(50, 4)) == list(range(0, 200, stride))
-
-
-@pytest.mark.parametrize("rate", [15, 24, 29.97, 30, 60, 100, 120])
-def test_at_any_camera_rate_each_multiple_has_the_first_image_at_or_after_it(rate):
-    taken = keyframes(KeyframeSchedule(10, 50.0), stamps_at(rate, 10))
-    assert [frame // 10 for frame in taken] == list(range(len(taken)))
-    assert len(taken) >= 50
-    assert all(frame % 10 <= math.ceil(50 / rate) for frame in taken)
-
-
-def test_a_camera_slower_than_the_stride_has_only_key_frames():
-    stamps = stamps_at(10, 3)
-    assert len(keyframes(KeyframeSchedule(4, 50.0), stamps)) == len(stamps)
-
-
-def test_jitter_does_not_move_the_phase():
-    jitter = np.random.default_rng(0).integers(-8_000_000, 8_000_000, 500)
-    stamps = [stamp + int(late) for stamp, late in zip(stamps_at(50, 10), jitter, strict=True)]
-    stamps[0] = START
-    assert keyframes(KeyframeSchedule(20, 50.0), stamps) == list(range(0, 500, 20))
-
-
-def test_after_dropped_images_the_phase_is_as_before():
-    stamps = [stamp for index, stamp in enumerate(stamps_at(50, 2)) if index not in (20, 21, 22)]
-    assert keyframes(KeyframeSchedule(20, 50.0), stamps) == [0, 23, 40, 60, 80]
-
-
-def test_a_repeated_stamp_is_never_a_key_frame_twice():
-    stamps = [stamp for stamp in stamps_at(50, 1) for _ in range(3)]
-    assert keyframes(KeyframeSchedule(10, 50.0), stamps) == [0, 10, 20, 30, 40]
-
-
-def test_asking_uses_nothing_up_so_that_a_busy_estimator_takes_a_later_image():
-    schedule = KeyframeSchedule(10, 50.0)
-    stamps = stamps_at(50, 1)
-    assert [schedule.is_due(stamp) for stamp in stamps[:4]] == [True] * 4
-    schedule.take(stamps[3])
-    assert keyframes(schedule, stamps[4:]) == [10, 20, 30, 40]
-
-
-def test_an_image_overtaken_by_a_later_one_is_no_key_frame():
-    schedule = KeyframeSchedule(10, 50.0)
-    stamps = stamps_at(50, 1)
-    stamps[10], stamps[11] = stamps[11], stamps[10]
-    assert keyframes(schedule, stamps) == [0, 11, 20, 30, 40]
-
-
-@pytest.mark.parametrize("restart", [START - 3600 * SECOND, START + SECOND // 2, START + 60 * SECOND])
-def test_after_a_jump_back_or_a_long_pause_frames_are_counted_anew(restart):
-    schedule = KeyframeSchedule(20, 50.0)
-    keyframes(schedule, stamps_at(50, 1.5))
-    assert keyframes(schedule, stamps_at(50, 1, restart)) == [0, 20, 40]
-
-
-def test_a_new_stride_begins_at_its_next_multiple():
-    schedule = KeyframeSchedule(20, 50.0)
-    stamps = stamps_at(50, 3)
-    assert keyframes(schedule, stamps[:30]) == [0, 20]
-    schedule.stride = 4
-    assert keyframes(schedule, stamps[30:50]) == [32, 36, 40, 44, 48]
-    schedule.stride = 20
-    assert keyframes(schedule, stamps[50:]) == [60, 80, 100, 120, 140]
-
-
-def test_a_new_stride_does_not_cancel_a_key_frame_that_is_already_due():
-    schedule = KeyframeSchedule(4, 50.0)
-    stamps = stamps_at(50, 1)
-    keyframes(schedule, stamps[:20])
-    assert schedule.is_due(stamps[20])
-    schedule.stride = 20
-    assert keyframes(schedule, stamps[21:]) == [21, 40]
-
-
-def test_setting_the_same_stride_again_changes_nothing():
-    schedule = KeyframeSchedule(10, 50.0)
-    taken = []
-    for stamp in stamps_at(50, 1):
-        taken += keyframes(schedule, [stamp])
-        schedule.stride = 10
-    assert taken == [0, 10, 20, 30, 40]
-
-
-@pytest.mark.parametrize(("stride", "rate", "name"), [(0, 50.0, "stride"), (4, 0.0, "model_rate")])
-def test_the_schedule_names_the_argument_that_is_out_of_range(stride, rate, name):
-    with pytest.raises(ValueError, match=name):
-        KeyframeSchedule(stride, rate)
-
-
-def test_a_stride_out_of_range_is_refused_while_running_and_the_old_one_stays():
-    schedule = KeyframeSchedule(4, 50.0)
-    with pytest.raises(ValueError, match="got -1"):
-        schedule.stride = -1
-    assert schedule.stride == 4
+FAST, HOLD, SLOW = Reason.FAST, Reason.HOLD, Reason.SLOW
 
 
 def test_a_fixed_stride_ignores_the_velocity():
     assert FixedStride(8, s_out=4).update(0, 9.0) == Decision(8, Reason.FIXED)
 
 
-def adaptive(hold_frames: int = 50) -> AdaptiveStride:
-    return AdaptiveStride(20, 4, 0.5, hold_frames, s_out=4)
+def adaptive(hold_frames: int = 50, medium: int = 10) -> AdaptiveStride:
+    return AdaptiveStride(20, 4, 0.5, hold_frames, medium, s_out=2)
 
 
-@pytest.mark.parametrize("velocity", [0.0, 0.5, math.nan])
-def test_up_to_the_threshold_or_with_nobody_in_view_the_stride_is_slow(velocity):
-    assert adaptive().update(0, velocity) == Decision(20, Reason.SLOW)
+@pytest.mark.parametrize("velocity", [0.0, 0.2, math.nan])
+def test_of_people_who_stand_or_with_nobody_in_view_the_stride_is_slow(velocity):
+    assert adaptive().update(0, velocity) == Decision(20, SLOW)
+
+
+@pytest.mark.parametrize("velocity", [0.21, 0.5])
+def test_between_standing_and_fast_the_stride_is_medium(velocity):
+    assert adaptive().update(0, velocity) == Decision(10, FAST)
+
+
+@pytest.mark.parametrize(("velocity", "decision"), [(0.5, Decision(20, SLOW)), (0.51, Decision(4, FAST))])
+def test_without_a_medium_stride_it_is_the_rule_of_the_paper(velocity, decision):
+    assert adaptive(medium=20).update(0, velocity) == decision
+
+
+@pytest.mark.parametrize(("medium", "strides"), [(10, (4, 10, 20)), (2, (4, 20)), (30, (4, 20))])
+def test_the_strides_to_choose_from_lie_between_fast_and_slow(medium, strides):
+    assert adaptive(medium=medium).strides == strides
 
 
 def test_above_the_threshold_the_stride_is_fast_at_once():
-    assert adaptive().update(0, 0.51) == Decision(4, Reason.FAST)
+    assert adaptive().update(0, 0.51) == Decision(4, FAST)
 
 
 def test_the_fast_stride_is_held_for_hold_frames_after_the_last_fast_frame():
     controller = adaptive(hold_frames=50)
     controller.update(100, 2.0)
     decisions = [controller.update(frame, 0.1) for frame in range(101, 160)]
-    assert decisions[:49] == [Decision(4, Reason.HOLD)] * 49
-    assert decisions[49:] == [Decision(20, Reason.SLOW)] * 10
+    assert decisions[:49] == [Decision(4, HOLD)] * 49
+    assert decisions[49:] == [Decision(20, SLOW)] * 10
+
+
+def test_each_stride_is_held_before_the_next_longer_one():
+    controller = adaptive(hold_frames=20)
+    velocities = {0: 2.0, 4: 0.3, 16: 0.3, 20: 0.3, 30: 0.1, 40: 0.1}
+    decisions = [controller.update(frame, velocity) for frame, velocity in velocities.items()]
+    assert decisions == [
+        Decision(4, FAST),
+        *2 * [Decision(4, HOLD)],
+        Decision(10, FAST),
+        Decision(10, HOLD),
+        Decision(20, SLOW),
+    ]
 
 
 def test_a_fast_frame_starts_the_hold_again():
     controller = adaptive(hold_frames=50)
     controller.update(0, 2.0)
     controller.update(40, 2.0)
-    assert controller.update(89, 0.1).reason is Reason.HOLD
-    assert controller.update(90, 0.1).reason is Reason.SLOW
+    assert controller.update(89, 0.1).reason is HOLD
+    assert controller.update(90, 0.1).reason is SLOW
 
 
 def test_skipped_frames_count_in_the_hold():
     controller = adaptive(hold_frames=50)
     controller.update(0, 2.0)
-    assert controller.update(48, 0.1).reason is Reason.HOLD
-    assert controller.update(52, 0.1).reason is Reason.SLOW
+    assert controller.update(48, 0.1).reason is HOLD
+    assert controller.update(52, 0.1).reason is SLOW
 
 
 def test_once_slow_it_takes_a_fast_frame_to_leave():
     controller = adaptive(hold_frames=2)
     controller.update(0, 2.0)
     controller.update(2, 0.1)
-    assert controller.update(3, 0.5).reason is Reason.SLOW
+    assert controller.update(3, 0.2).reason is SLOW
 
 
 def test_counting_anew_ends_the_hold():
     controller = adaptive()
     controller.update(1000, 2.0)
-    assert controller.update(0, 0.1) == Decision(20, Reason.SLOW)
+    assert controller.update(0, 0.1) == Decision(20, SLOW)
 
 
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
         ({"slow": 18}, "stride_slow"),
+        ({"medium": 10}, "stride_medium"),
         ({"slow": 0}, "stride_slow"),
         ({"fast": 5}, "stride_fast"),
         ({"slow": 4, "fast": 8}, "stride_fast"),
@@ -188,7 +103,7 @@ def test_counting_anew_ends_the_hold():
 )
 def test_the_controller_names_the_parameter_that_is_out_of_range(arguments, name):
     with pytest.raises(ValueError, match=name):
-        AdaptiveStride(**arguments, s_out=4)
+        AdaptiveStride(**({"medium": 8} | arguments), s_out=4)
 
 
 def test_a_fixed_stride_that_is_no_multiple_of_s_out_is_refused():

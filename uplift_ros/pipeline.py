@@ -14,8 +14,9 @@ import numpy as np
 
 from uplift_ros.camera import Camera
 from uplift_ros.estimators import PoseEstimator
+from uplift_ros.online.keyframes import KeyframeSchedule
 from uplift_ros.online.refiner import StreamingRefiner
-from uplift_ros.online.stride import Decision, KeyframeSchedule, StrideController
+from uplift_ros.online.stride import Decision, StrideController
 from uplift_ros.online.tracker import PersonTracker
 from uplift_ros.online.uplifter import StreamingUplifter
 from uplift_ros.poses import Keyframe, SkeletonFrame

@@ -20,8 +20,8 @@ from uplift_ros.estimators import PoseEstimator
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.online.control import STRIDE_PARAMETERS, stride_controller
 from uplift_ros.online.refiner import StreamingRefiner
-from uplift_ros.online.stride import STRIDE_PARAMETERS, stride_controller
 from uplift_ros.online.uplifter import StreamingUplifter
 from uplift_ros.pipeline import Pipeline
 from uplift_ros.poses import Keyframe
@@ -71,13 +71,14 @@ class Networks:
         """
         uplift: dict[str, Any] = self.settings["uplift"]
         refiner: dict[str, Any] = self.settings["refiner"]
+        config = self.uplift.config
         values = {name: uplift[name] for name in STRIDE_PARAMETERS}
         streaming = {name: uplift[name] for name in ("latency", "output_rate", "person_height")}
         return Pipeline(
             self.estimator,
             StreamingUplifter(self.uplift, **streaming),
             StreamingRefiner(refiner["method"], refiner["delay"], self.refine),
-            stride_controller(**values, s_out=self.uplift.config.token_stride),
+            stride_controller(**values, s_out=config.token_stride, model_rate=config.model_rate),
             int(self.settings["pose_estimator"]["stride"]),
         )
 

@@ -10,7 +10,8 @@ from scipy.interpolate import make_interp_spline
 from uplift_ros.camera import Camera, canonicalise, look_at
 from uplift_ros.evaluation.refinement import Refiner
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.online.stride import KeyframeSchedule, StrideController
+from uplift_ros.online.keyframes import KeyframeSchedule
+from uplift_ros.online.stride import StrideController
 from uplift_ros.online.track import interpolate
 from uplift_ros.online.uplifter import StreamingUplifter
 from uplift_ros.poses import Keyframe, Person2D, SkeletonFrame

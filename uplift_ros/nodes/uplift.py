@@ -10,8 +10,10 @@ from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.msg import Keyframe2D, RateState, SkeletonInfo, Skeletons
 from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.estimator import EstimatorStride, diagnosed
+from uplift_ros.online.control import STRIDE_PARAMETERS, stride_controller
+from uplift_ros.online.overload import Load
 from uplift_ros.online.rates import StampRate
-from uplift_ros.online.stride import STRIDE_PARAMETERS, Decision, Reason, stride_controller
+from uplift_ros.online.stride import Decision, Reason, StrideController
 from uplift_ros.online.uplifter import StreamingUplifter, Uplifted
 from uplift_ros.parameters import Value
 from uplift_ros.poses import Keyframe
@@ -27,9 +29,9 @@ class UpliftNode(base.UpliftNode):
     def configure(self) -> None:
         torch.set_num_threads(1)  # the cores are needed by other nodes
         model = weights.load(self.parameter("model"), UpliftUpsample, self.parameter("device"))
-        self._s_out = model.config.token_stride
-        values = {name: self.parameter(name) for name in STRIDE_PARAMETERS}
-        self._controller = stride_controller(**values, s_out=self._s_out)
+        self._s_out, self._model_rate = model.config.token_stride, model.config.model_rate
+        self._load = Load()
+        self._controller = self._stride_controller({})
         self._uplifter = StreamingUplifter(
             model.to(getattr(torch, self.parameter("precision"))),
             latency=self.parameter("latency"),
@@ -68,8 +70,7 @@ class UpliftNode(base.UpliftNode):
 
     def on_parameter(self, name: str, value: Value) -> None:
         if hasattr(self, "_s_out"):
-            present = {parameter: self.parameter(parameter) for parameter in STRIDE_PARAMETERS}
-            self._controller = stride_controller(**(present | {name: value}), s_out=self._s_out)
+            self._controller = self._stride_controller({name: value})
             self._stride_reached = False
 
     def figures(self) -> dict[str, object]:
@@ -84,6 +85,10 @@ class UpliftNode(base.UpliftNode):
             "age_ms": f"{state.age_ms:.0f}",
             "dropped": state.dropped,
         }
+
+    def _stride_controller(self, changes: dict[str, Value]) -> StrideController:
+        values = {name: self.parameter(name) for name in STRIDE_PARAMETERS} | changes
+        return stride_controller(**values, s_out=self._s_out, model_rate=self._model_rate, load=self._load)
 
     def _full_name(self, node: str) -> str:
         return self.resolve_service_name(f"{node}/set_parameters").removesuffix("/set_parameters")
@@ -141,6 +146,8 @@ class UpliftNode(base.UpliftNode):
 
     def _decide(self, keyframe: Keyframe, uplifted: Uplifted) -> Decision:
         """The stride from here on. In the mode fixed, a stride set by hand at the estimator is left alone."""
+        estimate_ms = self._estimator_figures.get("processing_ms", 0.0)
+        self._load.seconds = max(estimate_ms, self.processing_ms) / 1e3
         decision = self._controller.update(uplifted.frame, uplifted.velocity)
         reached = keyframe.stride == decision.stride
         if decision.reason is Reason.FIXED:

@@ -1,88 +1,14 @@
-"""Which images are key-frames, and how far apart: the input stride of Uplift and Upsample, fixed or adaptive.
-
-Times are image stamps in nanoseconds; frames are counted at the model's rate, whatever the camera delivers.
-"""
+"""How far apart key-frames are: the input stride of Uplift and Upsample, fixed or adaptive."""
 
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-MAX_PAUSE = 2.0
-"""Seconds without an image after which frames are counted anew."""
+MEDIUM_VELOCITY = 0.4
+"""Parts of the velocity threshold from which on the stride is medium: 0.2 m/s at the paper's threshold.
 
-MAX_DISORDER = 0.1
-"""Seconds by which images may overtake each other; a longer way back is a jump in time (a bag that starts again)."""
-
-NANOSECONDS = 1_000_000_000
-
-STRIDE_PARAMETERS = ("stride_mode", "stride", "stride_slow", "stride_fast", "velocity_threshold", "hold_frames")
-"""Parameters of the node uplift that `stride_controller` takes."""
-
-
-class KeyframeSchedule:
-    """Decides from stamps which images are key-frames.
-
-    Frames are counted from the first image (the anchor). A key-frame is the first image at or after each multiple of
-    the stride, so drops, jitter and any camera rate leave the phases where they are.
-
-    Args:
-        stride: frames between key-frames.
-        model_rate: frames per second.
-
-    Raises:
-        ValueError: stride below 1, or a rate that is not positive.
-    """
-
-    def __init__(self, stride: int, model_rate: float) -> None:
-        if not model_rate > 0:
-            raise ValueError(f"model_rate must be positive, got {model_rate}")
-        self._model_rate = model_rate
-        self._stride = _checked_stride(stride)
-        self._anchor: int | None = None
-        self._newest = 0
-        self._next_frame = 0
-
-    @property
-    def stride(self) -> int:
-        return self._stride
-
-    @stride.setter
-    def stride(self, stride: int) -> None:
-        """Change the stride: the next key-frame is at the next multiple of the new one, or the one already due."""
-        changed = _checked_stride(stride) != self._stride
-        self._stride = stride
-        if changed and self._anchor is not None and self.frame(self._newest) < self._next_frame:
-            self._next_frame = self._multiple_after(self.frame(self._newest))
-
-    def frame(self, stamp: int) -> int:
-        """Index of the frame at `stamp`, 0 at the anchor."""
-        anchor = stamp if self._anchor is None else self._anchor
-        return round((stamp - anchor) * self._model_rate / NANOSECONDS)
-
-    def is_due(self, stamp: int) -> bool:
-        """Whether this image is a key-frame. Asking uses nothing up: images stay due until one is taken."""
-        if self._anchor is None or self._is_break(stamp):
-            self._anchor = self._newest = stamp
-            self._next_frame = 0
-        self._newest = max(self._newest, stamp)
-        return self.frame(stamp) >= self._next_frame
-
-    def take(self, stamp: int) -> None:
-        """Note that the image at `stamp`, which was due, became a key-frame."""
-        self._next_frame = self._multiple_after(self.frame(stamp))
-
-    def _multiple_after(self, frame: int) -> int:
-        return (frame // self._stride + 1) * self._stride
-
-    def _is_break(self, stamp: int) -> bool:
-        gap = (stamp - self._newest) / NANOSECONDS
-        return gap > MAX_PAUSE or gap < -MAX_DISORDER
-
-
-def _checked_stride(stride: int) -> int:
-    if stride < 1:
-        raise ValueError(f"stride must be at least 1, got {stride}")
-    return stride
+Below 0.2 m/s the paper finds strides of 5 and 20 equal (supplement, section 5).
+"""
 
 
 class Reason(IntEnum):
@@ -110,7 +36,8 @@ class StrideController(Protocol):
     def update(self, frame: int, velocity: float) -> Decision:
         """Take in the velocity (m/s, of the fastest person; NaN when nobody is in view) at an absolute frame index.
 
-        Frames may be skipped; a frame before the last one means that counting began anew.
+        Called once for every key-frame. Frames may be skipped; a frame before the last one means that counting began
+        anew.
         """
 
 
@@ -133,16 +60,20 @@ class FixedStride:
 
 
 class AdaptiveStride:
-    """A short stride while people move fast, with hysteresis (Uplift and Upsample, supplement, section 6).
+    """A shorter stride while people move, with hysteresis (Uplift and Upsample, supplement, section 6).
 
-    A velocity above the threshold switches to the fast stride at once. Back to the slow one only after the velocity has
-    stayed at or below it for `hold_frames` frames.
+    The paper's rule: a velocity above the threshold switches to the fast stride at once, and back to the slow one only
+    after it has stayed at or below for `hold_frames` frames. Ours has a stride more, for velocities from
+    MEDIUM_VELOCITY thresholds on; with medium = slow it is the paper's.
+
+    The reason is SLOW or FAST where the velocity asks for the stride, HOLD where it would let the stride grow.
 
     Args:
-        slow: stride while nobody moves fast; 20 in the paper.
-        fast: stride while somebody does; 5 in the paper's example with N = 351, 4 with N = 81.
+        slow: stride while nobody moves; 20 in the paper.
+        fast: stride while somebody moves fast; 5 in the paper's example with N = 351, 4 with N = 81.
         threshold: m/s, 0.5 in the paper.
-        hold_frames: frames to wait before slowing down; the paper gives no number.
+        hold_frames: frames to wait before the stride grows; the paper gives no number.
+        medium: stride between the two, moved into their range where it is outside.
         s_out: the model's output stride.
 
     Raises:
@@ -150,48 +81,45 @@ class AdaptiveStride:
     """
 
     def __init__(
-        self, slow: int = 20, fast: int = 4, threshold: float = 0.5, hold_frames: int = 50, *, s_out: int
+        self,
+        slow: int = 20,
+        fast: int = 4,
+        threshold: float = 0.5,
+        hold_frames: int = 20,
+        medium: int = 10,
+        *,
+        s_out: int,
     ) -> None:
         self._slow = _multiple_of(s_out, "stride_slow", slow)
         self._fast = _multiple_of(s_out, "stride_fast", fast)
         if fast > slow:
             raise ValueError(f"stride_fast must not exceed stride_slow, got {fast} and {slow}")
+        self._medium = min(max(_multiple_of(s_out, "stride_medium", medium), fast), slow)
         if not threshold > 0:
             raise ValueError(f"velocity_threshold must be positive, got {threshold}")
         if hold_frames < 0:
             raise ValueError(f"hold_frames must not be negative, got {hold_frames}")
         self._threshold = threshold
         self._hold_frames = hold_frames
-        self._last_fast_frame: int | None = None
+        self._stride = slow
+        self._asked_at = 0
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """All that may be chosen, the shortest first."""
+        return tuple(sorted({self._fast, self._medium, self._slow}))
 
     def update(self, frame: int, velocity: float) -> Decision:
+        asked = self._asked_for(velocity)
+        if asked > self._stride and 0 <= frame - self._asked_at < self._hold_frames:
+            return Decision(self._stride, Reason.HOLD)
+        self._stride, self._asked_at = asked, frame
+        return Decision(asked, Reason.SLOW if asked == self._slow else Reason.FAST)
+
+    def _asked_for(self, velocity: float) -> int:
         if velocity > self._threshold:  # false for NaN
-            self._last_fast_frame = frame
-            return Decision(self._fast, Reason.FAST)
-        if self._last_fast_frame is not None and 0 <= frame - self._last_fast_frame < self._hold_frames:
-            return Decision(self._fast, Reason.HOLD)
-        self._last_fast_frame = None
-        return Decision(self._slow, Reason.SLOW)
-
-
-def stride_controller(
-    stride_mode: str,
-    stride: int,
-    stride_slow: int,
-    stride_fast: int,
-    velocity_threshold: float,
-    hold_frames: int,
-    *,
-    s_out: int,
-) -> StrideController:
-    """The controller that the parameters of the node uplift ask for.
-
-    Raises:
-        ValueError: names the parameter out of range. Both modes are checked, so that a change of the mode cannot fail.
-    """
-    fixed = FixedStride(stride, s_out)
-    adaptive = AdaptiveStride(stride_slow, stride_fast, velocity_threshold, hold_frames, s_out=s_out)
-    return fixed if stride_mode == "fixed" else adaptive
+            return self._fast
+        return self._medium if velocity > MEDIUM_VELOCITY * self._threshold else self._slow
 
 
 def _multiple_of(s_out: int, parameter: str, stride: int) -> int:

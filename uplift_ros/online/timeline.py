@@ -3,7 +3,7 @@
 from bisect import bisect_left
 
 from uplift_ros.models.uplift import UpliftConfig
-from uplift_ros.online.stride import MAX_DISORDER
+from uplift_ros.online.keyframes import MAX_DISORDER
 
 NANOSECONDS = 1_000_000_000
 

@@ -34,7 +34,7 @@ class Uplifted:
     Attributes:
         final: new final frames, in order.
         live: the newest estimate, of the key-frame itself.
-        velocity: m/s, of the fastest person since the key-frame before; 0 when nobody is in view.
+        velocity: m/s, of the fastest person, mean since the key-frame before; 0 when nobody is in view.
         frame: of the key-frame, counted at the model's rate.
     """
 
@@ -126,7 +126,7 @@ class StreamingUplifter:
         newest = token * self.config.token_stride
         final += self._advance(newest - self.latency)
         live = self._compose(newest, is_final=self.latency == 0)
-        moved = [track.motion.velocity[previous - token :].max() for track in seen if track.motion]
+        moved = [track.motion.velocity[previous - token :].mean() for track in seen if track.motion]
         self._forget(before_window)
         return Uplifted(final, live, float(max(moved, default=0.0)), newest)
 

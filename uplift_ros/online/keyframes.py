@@ -1,0 +1,78 @@
+"""Which images are key-frames.
+
+Times are image stamps in nanoseconds; frames are counted at the model's rate, whatever the camera delivers.
+"""
+
+MAX_PAUSE = 2.0
+"""Seconds without an image after which frames are counted anew."""
+
+MAX_DISORDER = 0.1
+"""Seconds by which images may overtake each other; a longer way back is a jump in time (a bag that starts again)."""
+
+NANOSECONDS = 1_000_000_000
+
+
+class KeyframeSchedule:
+    """Decides from stamps which images are key-frames.
+
+    Frames are counted from the first image (the anchor). A key-frame is the first image at or after each multiple of
+    the stride, so drops, jitter and any camera rate leave the phases where they are.
+
+    Args:
+        stride: frames between key-frames.
+        model_rate: frames per second.
+
+    Raises:
+        ValueError: stride below 1, or a rate that is not positive.
+    """
+
+    def __init__(self, stride: int, model_rate: float) -> None:
+        if not model_rate > 0:
+            raise ValueError(f"model_rate must be positive, got {model_rate}")
+        self._model_rate = model_rate
+        self._stride = _checked_stride(stride)
+        self._anchor: int | None = None
+        self._newest = 0
+        self._next_frame = 0
+
+    @property
+    def stride(self) -> int:
+        return self._stride
+
+    @stride.setter
+    def stride(self, stride: int) -> None:
+        """Change the stride: the next key-frame is at the next multiple of the new one, or the one already due."""
+        changed = _checked_stride(stride) != self._stride
+        self._stride = stride
+        if changed and self._anchor is not None and self.frame(self._newest) < self._next_frame:
+            self._next_frame = self._multiple_after(self.frame(self._newest))
+
+    def frame(self, stamp: int) -> int:
+        """Index of the frame at `stamp`, 0 at the anchor."""
+        anchor = stamp if self._anchor is None else self._anchor
+        return round((stamp - anchor) * self._model_rate / NANOSECONDS)
+
+    def is_due(self, stamp: int) -> bool:
+        """Whether this image is a key-frame. Asking uses nothing up: images stay due until one is taken."""
+        if self._anchor is None or self._is_break(stamp):
+            self._anchor = self._newest = stamp
+            self._next_frame = 0
+        self._newest = max(self._newest, stamp)
+        return self.frame(stamp) >= self._next_frame
+
+    def take(self, stamp: int) -> None:
+        """Note that the image at `stamp`, which was due, became a key-frame."""
+        self._next_frame = self._multiple_after(self.frame(stamp))
+
+    def _multiple_after(self, frame: int) -> int:
+        return (frame // self._stride + 1) * self._stride
+
+    def _is_break(self, stamp: int) -> bool:
+        gap = (stamp - self._newest) / NANOSECONDS
+        return gap > MAX_PAUSE or gap < -MAX_DISORDER
+
+
+def _checked_stride(stride: int) -> int:
+    if stride < 1:
+        raise ValueError(f"stride must be at least 1, got {stride}")
+    return stride
