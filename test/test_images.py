@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from uplift_ros.images import TO_RGB, to_rgb
+from uplift_ros.images import DEEP, TO_RGB, to_rgb
 
 COLOURS = [(200, 40, 60), (30, 190, 80), (20, 60, 210), (120, 120, 120)]
 """RGB; even a swap of two channels changes each but the last."""
@@ -53,6 +53,24 @@ def test_every_colour_encoding_gives_its_colour_back(encoding, colour):
     assert image.shape == (8, 12, 3)
     assert image.dtype == np.uint8
     np.testing.assert_allclose(image[4, 6].astype(int), colour, atol=4)
+
+
+@pytest.mark.parametrize("is_bigendian", [0, 1])
+@pytest.mark.parametrize("encoding", sorted(DEEP))
+def test_of_two_bytes_in_a_channel_the_upper_one_is_kept(encoding, is_bigendian):
+    random = np.random.default_rng(0)
+    shallow = random.integers(0, 256, (8, 12, TO_RGB[DEEP[encoding]][0]), np.uint8)
+    lower = random.integers(0, 256, shallow.shape, np.uint8)
+    both = np.stack([shallow, lower] if is_bigendian else [lower, shallow], -1)
+    image = message(both, encoding, padding=6)
+    image.is_bigendian = is_bigendian
+    np.testing.assert_array_equal(to_rgb(image), to_rgb(message(shallow, DEEP[encoding])))
+
+
+def test_all_bayer_patterns_and_grey_come_with_eight_and_sixteen_bits():
+    patterns = {f"bayer_{pattern}" for pattern in PATTERNS} | {"mono"}
+    assert {f"{name}8" for name in patterns} <= set(TO_RGB)
+    assert {f"{name}16" for name in patterns} <= set(DEEP)
 
 
 @pytest.mark.parametrize("encoding", ["mono8", "8UC1"])

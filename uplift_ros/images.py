@@ -1,6 +1,7 @@
 """Image messages as RGB arrays. Works on the messages of rclpy and of a bag reader alike, and needs neither.
 
-cv_bridge fails with NumPy 2 (vision_opencv#535), and rosbags-image shears images whose rows are padded: not used.
+One decoder for both, of OpenCV and NumPy: cv_bridge fails with NumPy 2 (vision_opencv#535), and rosbags-image ignores
+`step`, which shears images whose rows are padded.
 """
 
 from typing import Any
@@ -27,7 +28,10 @@ TO_RGB: dict[str, tuple[int, int | None]] = {
     "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
     "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB),
 }
-"""Bytes per pixel of an encoding of sensor_msgs/Image, and how OpenCV turns it to RGB."""
+"""Channels of an encoding of sensor_msgs/Image that has a byte for each, and how OpenCV turns it to RGB."""
+
+DEEP = {f"{encoding[:-1]}16": encoding for encoding in TO_RGB if encoding.endswith("8")}
+"""Encodings with two bytes for each channel, of which the upper one is kept."""
 
 
 def to_rgb(message: Any) -> np.ndarray:
@@ -41,17 +45,21 @@ def to_rgb(message: Any) -> np.ndarray:
 
 def _converted(message: Any) -> np.ndarray:
     height, width, encoding, step = message.height, message.width, message.encoding, message.step
-    if encoding not in TO_RGB:
-        raise ValueError(f"image encoding must be one of {', '.join(TO_RGB)}, got {encoding!r}")
-    pixel_bytes, conversion = TO_RGB[encoding]
+    if encoding not in TO_RGB and encoding not in DEEP:
+        raise ValueError(f"image encoding must be one of {', '.join([*TO_RGB, *DEEP])}, got {encoding!r}")
+    channels, conversion = TO_RGB[DEEP.get(encoding, encoding)]
+    row_bytes = width * channels * (2 if encoding in DEEP else 1)
     if not height or not width:
         raise ValueError(f"image must have a height and a width, got {width}x{height}")
-    if step < width * pixel_bytes:
-        raise ValueError(f"image step must be at least {width * pixel_bytes} for {width} pixels {encoding}, got {step}")
+    if step < row_bytes:
+        raise ValueError(f"image step must be at least {row_bytes} for {width} pixels {encoding}, got {step}")
     if len(message.data) != height * step:
         raise ValueError(f"image data must be {height * step} bytes ({height} rows of {step}), got {len(message.data)}")
-    rows = np.frombuffer(message.data, np.uint8).reshape(height, step)[:, : width * pixel_bytes]
-    pixels = np.ascontiguousarray(rows).reshape(height, width, pixel_bytes)
+    rows = np.frombuffer(message.data, np.uint8).reshape(height, step)[:, :row_bytes]
+    if encoding in DEEP:
+        upper = 0 if message.is_bigendian else 1
+        rows = rows[:, upper::2]
+    pixels = np.ascontiguousarray(rows).reshape(height, width, channels)
     if conversion is None:
         return pixels
     try:

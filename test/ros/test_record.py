@@ -238,15 +238,32 @@ def test_only_the_topics_asked_for_are_played(observer, tmp_path):
     assert others == []
 
 
-def test_a_bar_on_a_terminal_shows_how_far_it_is(bag):
-    terminal, end = pty.openpty()
-    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))  # rows and columns
-    command = [sys.executable, "-m", "uplift_ros.bags.play", str(bag), "--rate", "2"]
-    subprocess.run(command, stderr=end, timeout=30, check=True)
-    shown = os.read(terminal, 100_000).decode()
+@pytest.fixture
+def on_terminal():
+    """Run a module of bags/ on a terminal of its own; gives what it shows there as progress."""
+
+    def run(module: str, *arguments: object) -> str:
+        terminal, end = pty.openpty()
+        fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))  # rows and columns
+        command = [sys.executable, "-m", f"uplift_ros.bags.{module}", *map(str, arguments)]
+        subprocess.run(command, stderr=end, stdout=subprocess.DEVNULL, timeout=30, check=True)
+        return os.read(terminal, 100_000).decode()
+
+    return run
+
+
+def test_a_bar_on_a_terminal_shows_how_far_playing_is(on_terminal, bag):
+    shown = on_terminal("play", bag, "--rate", 2)
     assert re.search(r"\b\d\d%\|", shown), shown
     assert "100%" in shown
     assert "1.0/1.0 s" in shown
+
+
+def test_recording_on_a_terminal_counts_messages_and_time(on_terminal, observer, tmp_path):
+    publisher = observer.node.create_publisher(String, "/latched", LATCHED)
+    publisher.publish(String(data="before"))
+    shown = on_terminal("record", tmp_path / "bag.mcap", "--topics", "/latched", "--seconds", 5)
+    assert re.search(r"\b1 messages in 00:0\d", shown), shown
 
 
 def test_clock_runs_through_the_time_of_the_bag(observer, bag):

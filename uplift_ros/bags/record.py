@@ -20,6 +20,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from tqdm import tqdm
 
 from uplift_ros.bags.messages import import_message
 from uplift_ros.bags.reader import BagError
@@ -43,6 +44,8 @@ LAST_MESSAGES = 0.2
 
 QUEUE = 100
 """Messages that wait while the file is written, per topic."""
+
+PROGRESS = "{n_fmt} messages in {elapsed}, {rate_noinv_fmt}"
 
 
 class Recorder(Node):
@@ -152,8 +155,10 @@ def main(args: argparse.Namespace) -> int:
     executor.add_node(recorder)
     print(f"recording to {args.bag}, Ctrl-C ends", flush=True)
     end = time.monotonic() + args.seconds if args.seconds else float("inf")
-    while not stop.is_set() and time.monotonic() < end:
-        executor.spin_once(timeout_sec=0.1)
+    with tqdm(bar_format=PROGRESS, disable=None) as progress:  # on a terminal only
+        while not stop.is_set() and time.monotonic() < end:
+            executor.spin_once(timeout_sec=0.1)
+            progress.update(sum(writer.counts.values()) - progress.n)
     end = time.monotonic() + LAST_MESSAGES
     while time.monotonic() < end:
         executor.spin_once(timeout_sec=0.01)
