@@ -21,7 +21,7 @@ def test_no_width_and_no_interpolation_leave_poses_alone():
 
 
 def test_clips_differ_in_how_large_their_errors_are():
-    size = errors(PoseNoise(width=0.12, interpolated=0.0)).std((1, 2, 3))
+    size = errors(PoseNoise(width=0.12, interpolated=0.0, jittered=0.0)).std((1, 2, 3))
     assert size.max() < 0.12 / np.sqrt(12) * 1.2
     assert size.min() < 0.2 * size.max()
 
@@ -36,6 +36,22 @@ def test_some_errors_are_correlated_in_time_and_some_are_not():
     correlation = (error[:, 1:] * error[:, :-1]).mean((1, 2)) / (error**2).mean((1, 2))
     assert correlation.max() > 0.7
     assert correlation.min() < 0.2
+
+
+def test_jittered_clips_have_large_errors_that_are_new_at_every_frame():
+    error = errors(PoseNoise(width=0.12, interpolated=0.0, jittered=1.0))[:, :, 1:]
+    size = error.std((1, 2, 3)) * np.sqrt(12)
+    assert size.min() > 0.9 * 0.06
+    course = error.reshape(len(POSES), 88, -1)
+    correlation = (course[:, 1:] * course[:, :-1]).mean((1, 2)) / (course**2).mean((1, 2))
+    assert np.abs(correlation).max() < 0.1
+
+
+def test_in_half_of_the_jittered_clips_all_joints_share_the_error_of_the_root():
+    error = errors(PoseNoise(interpolated=0.0, jittered=1.0))[:, :, 1:]
+    shared = error.mean(2).std((1, 2)) / error.std((1, 2, 3))
+    assert 10 < (shared > 0.5).sum() < 30
+    assert ((shared > 0.6) | (shared < 0.35)).all()
 
 
 def test_interpolated_clips_are_right_at_their_keyframes_alone_and_smooth_between():

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from uplift_ros.camera import canonicalise
-from uplift_ros.evaluation import protocols
+from uplift_ros.evaluation import protocols, scores
+from uplift_ros.evaluation.refinement import Refiner
 from uplift_ros.models.uplift import UpliftUpsample, compact
-from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.stride import AdaptiveStride, FixedStride
 from uplift_ros.sources.motion import pose
 from uplift_ros.training.mocap import Sequence
@@ -82,26 +82,85 @@ def test_adaptive_stride_spends_key_frames_where_motion_is_fast(model, clip):
     assert always_fast.keyframes.sum() > 25
 
 
-def test_perfect_poses_score_zero_and_a_wrong_size_is_forgiven_by_n_mpjpe(clip):
-    frames = np.arange(len(clip.truth))
-    keyframes = frames % 10 == 0
-    perfect = protocols.Estimate(clip, clip.truth, frames, keyframes)
-    scores = protocols.score([perfect], 50.0)
-    assert scores["mpjpe"] == pytest.approx(0, abs=1e-3)
-    assert scores["accel"] == pytest.approx(0, abs=1e-3)
-    assert scores["keyframe_hz"] == pytest.approx(50 * 14 / 131)
-    assert scores["frames"] == 131
-    larger = protocols.score([replace(perfect, poses=clip.truth * 1.1)], 50.0)
-    assert larger["mpjpe"] > 10
-    assert larger["n_mpjpe"] == pytest.approx(0, abs=1e-3)
+def test_flipping_changes_nothing_where_the_network_is_symmetric_already(clip):
+    """A network whose poses are its inputs' mirror images for mirrored inputs."""
+    symmetric = Mirrored(lambda inputs: np.concatenate([inputs, inputs[..., :1] ** 2], -1))
+    plain = protocols.offline(symmetric, clip, 4)
+    np.testing.assert_allclose(protocols.offline(symmetric, clip, 4, flip=True).poses, plain.poses, atol=1e-6)
+
+
+def test_flipping_averages_out_what_the_network_says_of_one_side_alone(clip):
+    lopsided = Mirrored(lambda inputs: np.full((*inputs.shape[:-1], 3), [0.1, 0.0, 0.2]))
+    assert np.abs(protocols.offline(lopsided, clip, 4).poses).max() > 0.2
+    flipped = protocols.offline(lopsided, clip, 4, flip=True)
+    lengths = np.linalg.norm(flipped.poses[flipped.keyframes], axis=-1)
+    np.testing.assert_allclose(lengths, 0.2, atol=1e-6)  # x is gone, z stays
+
+
+class Mirrored:
+    """Stands for a network: the central head gives `lift` of the 2D pose at the centre."""
+
+    config = compact()
+
+    def __init__(self, lift):
+        self.lift = lift
+
+    def pose_tokens(self, inputs):
+        return torch.from_numpy(self.lift(inputs.numpy())).float()
+
+    def place(self, tokens, mask):
+        placed = torch.zeros(*mask.shape, 17, 3)
+        placed[mask] = tokens
+        return placed
+
+    def temporal(self, placed, mask):
+        return placed
+
+    def central(self, placed):
+        return placed[:, self.config.centre]
+
+
+def test_linear_interpolation_of_key_frames_is_exact_on_lines_and_cubic_on_cubics(clip):
+    time = np.arange(131)[:, None, None] / 131 - np.random.default_rng(0).random((1, 17, 3))
+    for degree in (1, 3):
+        motion = time**degree
+        motion -= motion[:, :1]
+        wrong_between = motion.copy()
+        keyframes = np.arange(131) % 10 == 0
+        wrong_between[~keyframes] = 9.0
+        given = protocols.Estimate(clip, wrong_between, np.arange(131), keyframes)
+        np.testing.assert_allclose(protocols.between_keyframes(given, degree).poses, motion, atol=1e-9)
+
+
+def test_frames_after_the_last_key_frame_hold_its_pose(clip):
+    poses = np.cumsum(np.random.default_rng(0).normal(size=(25, 17, 3)), 0)
+    given = protocols.Estimate(clip, poses, np.arange(25), np.arange(25) % 10 == 0)
+    held = protocols.between_keyframes(given, 3).poses
+    np.testing.assert_allclose(held[20:], np.broadcast_to(poses[20] - poses[20, 0], (5, 17, 3)))
+
+
+@pytest.mark.parametrize("keyframes", [1, 2])
+def test_few_key_frames_give_what_they_can(clip, keyframes):
+    poses = np.random.default_rng(0).normal(size=(12, 17, 3))
+    given = protocols.Estimate(clip, poses, np.arange(12), np.isin(np.arange(12), [0, 10][:keyframes]))
+    between = protocols.between_keyframes(given, 3).poses
+    relative = poses - poses[:, :1]
+    expected = relative[0] if keyframes == 1 else (relative[0] + relative[10]) / 2
+    np.testing.assert_allclose(between[5], expected)
+
+
+def test_noise_on_the_truth_is_uniform_on_every_coordinate_and_drawn_once(clip):
+    (first,), (again,) = (list(protocols.disturbed_truth([clip], 0.1, seed=3)) for _ in range(2))
+    np.testing.assert_array_equal(first.poses, again.poses)
+    noise = first.poses - (clip.truth - clip.truth[:, :1])
+    assert np.abs(noise).max() < 0.05
+    np.testing.assert_allclose(noise.std((0, 2)), 0.1 / np.sqrt(12), rtol=0.15)
+    assert abs(np.corrcoef(noise[1:].ravel(), noise[:-1].ravel())[0, 1]) < 0.05
 
 
 def test_refinement_keeps_frames_and_smooths(clip):
-    rng = np.random.default_rng(0)
-    frames = np.arange(len(clip.truth))
-    noisy = clip.truth + rng.normal(0, 0.02, clip.truth.shape)
-    estimate = protocols.Estimate(clip, noisy, frames, frames % 10 == 0)
-    refined = protocols.refine(estimate, StreamingRefiner("savgol", 7), 50.0)
-    assert len(refined.poses) == len(estimate.poses)
-    before, after = (protocols.score([e], 50.0) for e in (estimate, refined))
+    (noisy,) = protocols.disturbed_truth([clip], 0.1, seed=0)
+    refined = protocols.refine(noisy, Refiner("savgol"))
+    assert len(refined.poses) == len(noisy.poses)
+    before, after = (scores.score([estimate], 50.0) for estimate in (noisy, refined))
     assert after["accel"] < 0.5 * before["accel"]

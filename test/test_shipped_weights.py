@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from uplift_ros.evaluation import protocols
+from uplift_ros.evaluation import protocols, scores
+from uplift_ros.evaluation.refinement import Refiner
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.stride import FixedStride
 from uplift_ros.sources.motion import PERIOD, pose
 from uplift_ros.training.mocap import Sequence, load_npz
@@ -49,14 +49,13 @@ def test_all_weights_together_stay_small():
 def test_an_unseen_person_is_lifted_online(uplifter, synthetic, stride, millimetres):
     controller = FixedStride(stride, uplifter.config.token_stride)
     estimate = protocols.online(uplifter, synthetic, controller, stride, latency=4)
-    assert protocols.score([estimate], RATE)["mpjpe"] < millimetres
+    assert scores.score([estimate], RATE)["mpjpe"] < millimetres
 
 
 def test_upsampling_beats_linear_interpolation_of_key_frame_poses(uplifter, synthetic):
     estimate = protocols.offline(uplifter, synthetic, 20)
-    known = np.flatnonzero(estimate.keyframes)
-    linear = protocols.interpolate(estimate.frames.clip(max=known[-1]), known, estimate.poses[known])
-    between = ~estimate.keyframes & (estimate.frames < known[-1])
+    linear = protocols.between_keyframes(estimate, 1).poses
+    between = ~estimate.keyframes & (estimate.frames < np.flatnonzero(estimate.keyframes)[-1])
     upsampled, interpolated = (
         np.linalg.norm((poses - poses[:, :1] - (synthetic.truth - synthetic.truth[:, :1]))[between], axis=-1).mean()
         for poses in (estimate.poses, linear)
@@ -68,8 +67,8 @@ def test_upsampling_beats_linear_interpolation_of_key_frame_poses(uplifter, synt
 def test_refinement_makes_streams_smoother_and_no_worse(uplifter, synthetic, name):
     controller = FixedStride(4, uplifter.config.token_stride)
     raw = protocols.online(uplifter, synthetic, controller, 4, latency=4)
-    refined = protocols.refine(raw, StreamingRefiner("synsp", 7, weights.load(name, SynSP)), RATE)
-    before, after = (protocols.score([estimate], RATE) for estimate in (raw, refined))
+    refined = protocols.refine(raw, Refiner("synsp", weights.load(name, SynSP)))
+    before, after = (scores.score([estimate], RATE) for estimate in (raw, refined))
     assert after["accel"] < 0.6 * before["accel"]
     assert after["mpjpe"] < 1.01 * before["mpjpe"]
 
@@ -78,4 +77,4 @@ def test_refinement_makes_streams_smoother_and_no_worse(uplifter, synthetic, nam
 def test_real_motion_is_lifted_as_accurately_as_documented(uplifter):
     sequences, rate = load_npz(MOTION_CAPTURE)
     clips = list(protocols.film(sequences[::6], rate, cameras=1, noise="none", seed=0))
-    assert protocols.score([protocols.offline(uplifter, clip, 10) for clip in clips], rate)["mpjpe"] < 60
+    assert scores.score([protocols.offline(uplifter, clip, 10) for clip in clips], rate)["mpjpe"] < 60

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy.interpolate import make_interp_spline
 
-from uplift_ros.camera import Camera, canonicalise, look_at
+from uplift_ros.camera import Camera, answer_rotation, normalise
 from uplift_ros.evaluation.refinement import Refiner
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.online.keyframes import KeyframeSchedule
@@ -34,7 +34,7 @@ class Clip:
     Attributes:
         name: of the sequence.
         truth: (T, 17, 3) metres, camera optical frame.
-        plane: (T, 17, 2) what a 2D detector reports, on the plane z = 1.
+        plane: (T, 17, 2) what a 2D detector reports, on the plane z = 1; NaN where it leaves a joint out.
     """
 
     name: str
@@ -100,14 +100,14 @@ def offline(model: UpliftUpsample, clip: Clip, stride: int, *, flip: bool = Fals
     if stride % config.token_stride:
         raise ValueError(f"stride must be a multiple of {config.token_stride} (the model's s_out), got {stride}")
     grid = np.arange(0, len(clip.plane), config.token_stride)
-    inputs = canonicalise(clip.plane[grid]).inputs
+    inputs = normalise(clip.plane[grid], config.normalisation).inputs
     central = _central(model, inputs, stride)
     if flip:
         mirrored = _central(model, inputs[:, H36M17.flip] * (-1, 1), stride)
         central = (central + mirrored[:, H36M17.flip] * (-1, 1, 1)) / 2
     seen = np.arange(0, len(clip.plane), stride)
     pelvis = interpolate(grid.clip(max=seen[-1]), seen, clip.plane[seen, 0])
-    rotation = look_at(np.concatenate([pelvis, np.ones_like(pelvis[:, :1])], -1))
+    rotation = answer_rotation(pelvis, config.normalisation)
     frames = np.arange(len(clip.plane))
     poses = interpolate(frames.clip(max=grid[-1]), grid, central @ rotation)
     return Estimate(clip, poses, frames, frames % stride == 0)
@@ -133,8 +133,17 @@ def online(model: UpliftUpsample, clip: Clip, controller: StrideController, stri
     Args:
         stride: until the controller's first decision.
     """
-    rate = model.config.model_rate
-    uplifter = StreamingUplifter(model, latency=latency)
+    outputs, taken = stream(StreamingUplifter(model, latency=latency), clip, controller, stride)
+    frames = np.array([round(output.stamp * model.config.model_rate / 1e9) for output in outputs])
+    poses = np.stack([output.persons[0].joints for output in outputs])
+    return Estimate(clip, poses, frames, np.isin(frames, taken))
+
+
+def stream(
+    uplifter: StreamingUplifter, clip: Clip, controller: StrideController, stride: int
+) -> tuple[list[SkeletonFrame], list[int]]:
+    """What comes out of a fresh uplifter, and the frames of the clip that were key-frames; arguments as in `online`."""
+    rate = uplifter.config.model_rate
     schedule = KeyframeSchedule(stride, rate)
     outputs: list[SkeletonFrame] = []
     taken = []
@@ -150,10 +159,7 @@ def online(model: UpliftUpsample, clip: Clip, controller: StrideController, stri
         if uplifted is not None:
             outputs += uplifted.final
             schedule.stride = controller.update(uplifted.frame, uplifted.velocity).stride
-    outputs += uplifter.flush()
-    frames = np.array([round(output.stamp * rate / 1e9) for output in outputs])
-    poses = np.stack([output.persons[0].joints for output in outputs])
-    return Estimate(clip, poses, frames, np.isin(frames, taken))
+    return outputs + uplifter.flush(), taken
 
 
 def disturbed_truth(clips: Sequence[Clip], width: float, seed: int) -> Iterator[Estimate]:

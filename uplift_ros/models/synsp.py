@@ -199,9 +199,10 @@ class SynSP(nn.Module):
         The heads undo the embedding, the decoders add little to their query. Only possible where heads predict
         frequencies and the width is not below C. From random weights the absolute poses alone take many epochs.
         """
+        cutoff = CUTOFF * self.config.window / 8
         for name, role in ACCELERATION_ROLES.items():
             if role:
-                self.frequency_gains[name] /= 1 + (torch.arange(self.config.window) / CUTOFF) ** 4
+                self.frequency_gains[name] /= 1 + (torch.arange(self.config.window) / cutoff) ** 4
         heads = (self.position_head, self.acceleration_head, self.final_head)
         for pair in (self.embed, *heads):
             for linear in (pair.first, pair.second):

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from uplift_ros.models.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.models.synsp import SynSP, SynSPConfig
 from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
 from uplift_ros.resources import share_folder
@@ -17,6 +18,7 @@ from uplift_ros.resources import share_folder
 ARCHITECTURES: dict[str, tuple[type, type]] = {
     "uplift": (UpliftConfig, UpliftUpsample),
     "synsp": (SynSPConfig, SynSP),
+    "smoothnet": (SmoothNetConfig, SmoothNet),
 }
 
 
@@ -38,7 +40,7 @@ def find(name: str) -> Path:
     raise FileNotFoundError(f"model: no weights {name!r}; shipped are {available()}, or give a .safetensors file")
 
 
-def save(model: SynSP | UpliftUpsample, path: Path, provenance: dict[str, Any]) -> None:
+def save(model: SynSP | SmoothNet | UpliftUpsample, path: Path, provenance: dict[str, Any]) -> None:
     """Write weights, config and where they come from (data, seed, command, results)."""
     architecture = next(name for name, (_, cls) in ARCHITECTURES.items() if isinstance(model, cls))
     header = {

@@ -13,6 +13,9 @@ from scipy.signal import lfilter
 KEYFRAME_INTERVALS = (4, 10, 20)
 """Frames at 50 Hz, as the uplifting network's input strides."""
 
+SMALLEST_JITTER = 0.5
+"""Of the largest width, in clips of jitter alone: such a detector is a bad one."""
+
 
 @dataclass(frozen=True)
 class PoseNoise:
@@ -23,11 +26,14 @@ class PoseNoise:
             synthetic data have 0.1 to 0.115.
         correlation: frames, shortest and longest time constant of drift.
         interpolated: share of clips that are known at key-frames alone and interpolated between them.
+        jittered: share of clips whose error is large and drawn anew at every frame, as SynSP's synthetic one. In half
+            of them the root has it too: all other joints, being relative to it, then share its error.
     """
 
     width: float = 0.12
     correlation: tuple[float, float] = (2.0, 50.0)
     interpolated: float = 0.3
+    jittered: float = 0.3
 
     def apply(self, rng: np.random.Generator, poses: np.ndarray) -> np.ndarray:
         """Disturb root-relative poses (B, L, 17, 3), metres; the root itself stays.
@@ -35,14 +41,20 @@ class PoseNoise:
         Interpolation holds at least `margin` frames away from both ends of a clip.
         """
         clips = len(poses)
+        kind = rng.random(clips)
+        interpolated = kind < self.interpolated
+        jittered = ~interpolated & (kind < self.interpolated + self.jittered)
+        share, size = rng.random((2, clips))
+        share[jittered] = 1.0
+        size[jittered] = SMALLEST_JITTER + (1 - SMALLEST_JITTER) * size[jittered]
         jitter = rng.uniform(-0.5, 0.5, poses.shape)
         drift = _drift(rng, poses.shape, self.correlation)
-        share = rng.random((clips, 1, 1, 1))
-        width = self.width * rng.random((clips, 1, 1, 1))
-        noise = width * (np.sqrt(share) * jitter + np.sqrt(1 - share) * drift)
+        noise = _each(self.width * size) * (_each(np.sqrt(share)) * jitter + _each(np.sqrt(1 - share)) * drift)
+        shaken = jittered & (rng.random(clips) < 0.5)
+        noise[shaken] -= noise[shaken][:, :, :1]
         noise[:, :, 0] = 0.0
         noisy = poses + noise
-        for clip in np.flatnonzero(rng.random(clips) < self.interpolated):
+        for clip in np.flatnonzero(interpolated):
             # What is left of the jitter between key-frames is small: a network fills them in, not a detector.
             noisy[clip] = _through_keyframes(rng, noisy[clip]) + 0.1 * rng.random() * noise[clip]
         return noisy
@@ -51,6 +63,11 @@ class PoseNoise:
     def margin(self) -> int:
         """Frames at both ends of a clip that interpolation may spoil."""
         return 2 * max(KEYFRAME_INTERVALS)
+
+
+def _each(values: np.ndarray) -> np.ndarray:
+    """(B,) values of clips, to go with arrays (B, L, 17, 3)."""
+    return values[:, None, None, None]
 
 
 def _drift(rng: np.random.Generator, shape: tuple[int, ...], correlation: tuple[float, float]) -> np.ndarray:

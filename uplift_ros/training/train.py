@@ -2,9 +2,9 @@
 
 import argparse
 
-from uplift_ros.training import synsp, uplift
+from uplift_ros.training import smoothnet, synsp, uplift
 
-NETWORKS = {"uplift": uplift, "synsp": synsp}
+NETWORKS = {"uplift": uplift, "synsp": synsp, "smoothnet": smoothnet}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

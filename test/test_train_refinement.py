@@ -1,0 +1,137 @@
+"""Training of the refinement networks."""
+
+import csv
+from argparse import ArgumentParser
+from itertools import count
+
+import numpy as np
+import pytest
+import torch
+
+from uplift_ros.evaluation.metrics import accel, mpjpe
+from uplift_ros.models import weights
+from uplift_ros.models.smoothnet import SmoothNet, SmoothNetConfig
+from uplift_ros.models.synsp import SynSP, SynSPConfig, synsp_loss
+from uplift_ros.online.swaa import average_windows
+from uplift_ros.training import train as command
+from uplift_ros.training.mocap import Sequence
+from uplift_ros.training.pose_noise import PoseNoise
+from uplift_ros.training.refinement import RATE_AT_END, averages, network, train, validate
+from uplift_ros.training.refinement_data import noise_pairs
+from uplift_ros.training.smoothnet import smoothnet_loss
+
+SMALL = SynSPConfig(width=16, ffn=16, layers=1, heads=2, head_width=8, inverse_dct=True)
+
+
+def motion(frames: int, seed: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (0.3 * rng.normal(size=(1, 17, 3)) + np.cumsum(rng.normal(0, 0.01, (frames, 17, 3)), 0)).astype(np.float32)
+
+
+SEQUENCES = [
+    Sequence("cmu/walk/1", motion(120)),
+    Sequence("cmu/salsa/2", motion(30, 2)),
+    Sequence("x/run/3", motion(5)),
+]
+HELD_OUT = {"noise": noise_pairs(SEQUENCES[:1], PoseNoise())}
+
+
+@pytest.fixture
+def small() -> SynSP:
+    torch.manual_seed(0)
+    return SynSP(SMALL)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A second passes at every look at the clock, two or three times a step."""
+    seconds = count()
+    monkeypatch.setattr("uplift_ros.training.refinement.monotonic", lambda: float(next(seconds)))
+
+
+def log_of(folder) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "synsp.csv").open()))
+
+
+def test_validation_tells_errors_before_and_after_the_network(small):
+    ((estimated, true),) = HELD_OUT["noise"]
+    row = validate(small.eval(), HELD_OUT)
+    assert row["noise_mpjpe_in"] == pytest.approx(mpjpe(estimated, true))
+    assert row["noise_accel_in"] == pytest.approx(accel(estimated, true))
+    assert row["noise_mpjpe_out"] > 0
+    assert validate(small, {}) == {}
+
+
+def test_averages_in_training_are_those_of_the_refiner():
+    windows = torch.randn(2 * 15, 8, 51)
+    averaged = averages(windows, clips=2)
+    assert averaged.shape == (2, 8, 51)
+    for clip, of_clip in zip(averaged.numpy(), windows.numpy().reshape(2, 15, 8, 51), strict=True):
+        np.testing.assert_allclose(clip, average_windows(of_clip)[7:-7], atol=1e-6)
+
+
+def test_averages_of_the_network_s_output_keep_its_names(small):
+    output = small(torch.randn(2 * 9, 8, 51))
+    torch.testing.assert_close(averages(output, 2).final, averages(output.final, 2))
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("averaged", [0.0, 0.8])
+def test_training_leaves_weights_that_load_a_log_and_a_checkpoint_to_go_on_from(small, averaged, tmp_path):
+    arguments = {"validation": HELD_OUT, "averaged": averaged, "batch": 30, "report_every": 5}
+    train(small, synsp_loss, SEQUENCES, tmp_path, "synsp", minutes=0.5, **arguments)
+    loaded = weights.load(str(tmp_path / "synsp.safetensors"), SynSP)
+    last = log_of(tmp_path)[-1]
+    assert validate(loaded, HELD_OUT)["noise_mpjpe_out"] == pytest.approx(float(last["noise_mpjpe_out"]), rel=1e-4)
+
+    train(small, synsp_loss, SEQUENCES, tmp_path, "synsp", minutes=0.5, **arguments)  # one step to see the time is up
+    rows = log_of(tmp_path)
+    assert int(rows[-1]["step"]) == int(last["step"]) + 1
+    assert float(rows[-1]["rate"]) == pytest.approx(1e-3 * RATE_AT_END)
+
+
+@pytest.mark.usefixtures("clock")
+def test_training_reduces_the_loss(small, tmp_path):
+    train(small, synsp_loss, SEQUENCES, tmp_path, "synsp", minutes=4, batch=16, report_every=20)
+    losses = [float(row["loss"]) for row in log_of(tmp_path)]
+    assert len(losses) > 4
+    assert losses[-2] < 0.9 * losses[0]
+
+
+def test_no_time_is_refused(small, tmp_path):
+    with pytest.raises(ValueError, match="minutes must be positive, got 0"):
+        train(small, synsp_loss, SEQUENCES, tmp_path, "synsp", minutes=0)
+
+
+def test_training_starts_from_weights_with_another_dropout(small, tmp_path):
+    weights.save(small, tmp_path / "start.safetensors", {})
+    started = network(SynSP, SynSPConfig(), str(tmp_path / "start.safetensors"), dropout=0.0)
+    assert started.config.dropout == 0
+    assert started.config.inverse_dct
+    torch.testing.assert_close(started.state_dict(), small.state_dict())
+    with pytest.raises(ValueError, match=r"window must be 8, as .* has, got 16"):
+        network(SynSP, SynSPConfig(window=16), str(tmp_path / "start.safetensors"))
+
+
+def test_smoothnet_pays_for_positions_and_accelerations():
+    time = torch.arange(8.0)[None, :, None]
+    assert smoothnet_loss(time + 3, time).item() == pytest.approx(3.0)
+    assert smoothnet_loss(time**2, torch.zeros_like(time), 0.5).item() == pytest.approx(17.5 + 0.5 * 2)
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(("name", "kind"), [("synsp", SynSP), ("smoothnet", SmoothNet)])
+def test_the_command_trains_the_network_that_it_names(name, kind, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("uplift_ros.training.synsp.SynSPConfig", lambda **changes: SMALL)
+    monkeypatch.setattr("uplift_ros.training.smoothnet.SmoothNetConfig", lambda window: SmoothNetConfig(window, 8, 4))
+    np.savez(tmp_path / "mocap.npz", fps=50.0, **{sequence.name: sequence.joints for sequence in SEQUENCES})
+    parser = ArgumentParser()
+    command.add_arguments(parser)
+    options = ["--minutes", "0.1", "--threads", "1", "--batch", "4", "--dropout", "0.1", "--acceleration-weight", "2"]
+    data = str(tmp_path / "mocap.npz")
+    args = parser.parse_args([name, "--data", data, "--validation", data, "--out", str(tmp_path), *options])
+    assert command.main(args) == 0
+    path = tmp_path / f"{name}.safetensors"
+    assert str(path) in capsys.readouterr().out
+    assert weights.load(str(path), kind).config.dropout == 0.1
+    assert weights.read_header(str(path))[2]["acceleration_weight"] == 2

@@ -1,0 +1,254 @@
+"""Training of the networks that refine 3D poses: the loop and the options that they share."""
+
+import argparse
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uplift_ros.evaluation.metrics import accel, mpjpe
+from uplift_ros.evaluation.refinement import Refiner
+from uplift_ros.models import weights
+from uplift_ros.models.smoothnet import SmoothNet, SmoothNetConfig
+from uplift_ros.models.synsp import SynSP, SynSPConfig, SynSPOutput
+from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.training import mocap
+from uplift_ros.training.formats import add_data_arguments, load
+from uplift_ros.training.loop import Checkpoint, ExponentialAverage, TrainingLog
+from uplift_ros.training.pose_noise import PoseNoise
+from uplift_ros.training.precision import Bfloat16Products
+from uplift_ros.training.refinement_data import VALIDATION_FRAMES, ClipSampler, Pair, noise_pairs
+from uplift_ros.training.uplifter_pairs import uplifter_pairs
+
+RATE_AT_END = 0.95**70
+"""Of the learning rate at the start: 70 epochs of decay 0.95 (SynSP, CVPR 2024)."""
+
+RATE = 50.0
+"""Frames per second that the networks refine."""
+
+Output = TypeVar("Output", SynSPOutput, Tensor)
+
+Loss = Callable[[Any, Tensor], Tensor]
+"""Of a network's output and the true poses (B, T, C)."""
+
+
+def validate(model: SynSP | SmoothNet, sets: Mapping[str, Sequence[Pair]]) -> dict[str, float]:
+    """Mean MPJPE (mm) and acceleration error (mm/frame^2) before and after the network, for each set of pairs."""
+    refiner = Refiner("synsp" if isinstance(model, SynSP) else "smoothnet", model)
+    row: dict[str, float] = {}
+    for name, pairs in sets.items():
+        errors = []
+        for estimated, true in pairs:
+            refined, _ = refiner.refine(estimated)
+            errors.append([mpjpe(estimated, true), mpjpe(refined, true), accel(estimated, true), accel(refined, true)])
+        means = np.average(errors, axis=0, weights=[len(true) for _, true in pairs]).tolist()
+        columns = (f"{name}_{column}" for column in ("mpjpe_in", "mpjpe_out", "accel_in", "accel_out"))
+        row |= dict(zip(columns, means, strict=True))
+    return row
+
+
+def network(
+    kind: type[SynSP] | type[SmoothNet], config: SynSPConfig | SmoothNetConfig, start: str | None, **changes: float
+) -> Any:
+    """A new network, or the one of the weights `start` with its own config, after `changes` to it.
+
+    Raises:
+        ValueError: weights of another kind, or of another window than `config` has.
+    """
+    if not start:
+        return kind(replace(config, **changes))  # type: ignore[arg-type]
+    trained = weights.load(start, kind)
+    if trained.config.window != config.window:
+        raise ValueError(f"window must be {trained.config.window}, as {start!r} has, got {config.window}")
+    model = kind(replace(trained.config, **changes))
+    model.load_state_dict(trained.state_dict())
+    return model
+
+
+def averages(output: Output, clips: int) -> Output:
+    """Full sliding-window averages (SWAA) of all windows (clips * W, T, C) of clips of W + T - 1 frames.
+
+    Returns:
+        (clips, W - T + 1, C): frames that T windows cover, from frame T - 1 of each clip on.
+    """
+    if isinstance(output, SynSPOutput):
+        return SynSPOutput(*(averages(part, clips) for part in output))
+    windows = output.unflatten(0, (clips, -1))  # (clips, W, T, C)
+    count, length = windows.shape[1:3]
+    slots = [windows[:, length - 1 - slot : count - slot, slot] for slot in range(length)]
+    return torch.stack(slots).mean(0)
+
+
+class Stopwatch:
+    """Minutes spent in training, resumed runs together."""
+
+    def __init__(self) -> None:
+        self.before, self.start = 0.0, monotonic()
+
+    @property
+    def minutes(self) -> float:
+        return self.before + (monotonic() - self.start) / 60
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"minutes": self.minutes}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.before, self.start = state["minutes"], monotonic()
+
+
+def train(
+    model: SynSP | SmoothNet,
+    loss_of: Loss,
+    sequences: Sequence[mocap.Sequence],
+    out: Path,
+    name: str,
+    *,
+    minutes: float,
+    pairs: Sequence[Pair] = (),
+    validation: Mapping[str, Sequence[Pair]] | None = None,
+    averaged: float = 0.0,
+    batch: int = 64,
+    learning_rate: float = 1e-3,
+    seed: int = 4321,
+    bfloat16: bool = False,
+    report_every: int = 500,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Train `model`, or go on with what lies in `out`, and leave `out`/`name`.safetensors with the averaged weights.
+
+    Args:
+        loss_of: of its output.
+        sequences: motion capture at 50 Hz.
+        out: folder for checkpoint, log and weights.
+        minutes: time to train, resumed runs together; the learning rate falls exponentially over it.
+        pairs: an estimator's own outputs with the truth, to train on too (`ClipSampler`).
+        validation: held-out pairs whose errors go into the log.
+        averaged: share of the loss that the full averages of windows bear; the rest is the windows' own. What is best
+            for single windows is too little smoothing where they are averaged.
+        batch: windows in a step.
+        bfloat16: multiply matrices in bfloat16 (`Bfloat16Products`).
+        report_every: steps between log rows, checkpoints and written weights.
+        provenance: more of it, for the header of the weights.
+
+    Raises:
+        ValueError: minutes not positive, or an estimate that does not fit its truth.
+    """
+    if minutes <= 0:
+        raise ValueError(f"minutes must be positive, got {minutes}")
+    out.mkdir(parents=True, exist_ok=True)
+    shadow = type(model)(model.config)  # type: ignore[arg-type]
+    optimiser = torch.optim.Adam(model.parameters(), learning_rate, amsgrad=True)
+    average, watch = ExponentialAverage(model, 0.999), Stopwatch()
+    checkpoint = Checkpoint(out / f"{name}.pt", model=model, optimiser=optimiser, average=average, watch=watch)
+    log = TrainingLog(out / f"{name}.csv")
+    first = checkpoint.restore()
+    rng = np.random.default_rng((seed, first))
+    length = model.config.window
+    per_clip = 2 * length - 1 if averaged else 1
+    sampler = ClipSampler(sequences, length + per_clip - 1, max(batch // per_clip, 1), rng, pairs)
+    told = {"batch": batch, "rate": learning_rate, "seed": seed, **(provenance or {})}
+
+    products = Bfloat16Products() if bfloat16 else contextlib.nullcontext()
+    model.train()
+    losses: list[float] = []
+    for step, (noisy, true) in enumerate(sampler, first + 1):
+        rate = learning_rate * RATE_AT_END ** min(watch.minutes / minutes, 1.0)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        with products:
+            output = model(_windows(noisy, length))
+        loss = (1 - averaged) * loss_of(output, _windows(true, length))
+        if averaged:
+            loss = loss + averaged * loss_of(averages(output, len(true)), true[:, length - 1 : 1 - length])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        average.update(model)
+        losses.append(loss.item())
+        finished = watch.minutes >= minutes
+        if finished or step % report_every == 0:
+            shadow.load_state_dict(average.weights)
+            shadow.eval()
+            log.write(step=step, loss=float(np.mean(losses)), rate=rate, **validate(shadow, validation or {}))
+            losses.clear()
+            checkpoint.save(step)
+            weights.save(shadow, out / f"{name}.safetensors", {**told, "steps": step})
+        if finished:
+            return
+
+
+def _windows(clips: Tensor, length: int) -> Tensor:
+    """All windows of `length` frames, (B * W, T, C), of clips (B, L, C)."""
+    return clips.unfold(1, length, 1).flatten(0, 1).transpose(1, 2)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that every refinement network has."""
+    add_data_arguments(parser)
+    parser.add_argument("--validation", type=Path, help="the same, held out, for the log")
+    parser.add_argument("--uplifter", metavar="NAME", help="train and validate on this network's own output too")
+    parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for checkpoint, log and weights")
+    parser.add_argument("--start", help="weights to start from, by name or file")
+    parser.add_argument("--window", type=int, default=8, help="frames that are refined together")
+    parser.add_argument("--minutes", type=float, default=60.0, help="time to train, resumed runs together")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--acceleration-weight", type=float, default=1.0, help="of the loss, against position")
+    parser.add_argument("--averaged", type=float, default=0.0, help="share of the loss on averages of windows, 0 to 1")
+    parser.add_argument("--dropout", type=float, help="the published one otherwise")
+    parser.add_argument("--bfloat16", action="store_true", help="faster on processors with bfloat16 instructions")
+    parser.add_argument("--seed", type=int, default=4321)
+    parser.add_argument("--threads", type=int, default=2)
+
+
+def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Loss) -> int:
+    """Train as the options say."""
+    name = args.network
+    training = load(args.data, RATE, args.body_model)
+    held_out = [
+        mocap.Sequence(sequence.name, sequence.joints[:VALIDATION_FRAMES])
+        for sequence in (load(args.validation, RATE, args.body_model) if args.validation else [])
+    ]
+    validation: dict[str, list[Pair]] = {}
+    pairs: list[Pair] = []
+    if held_out:
+        validation["noise"] = noise_pairs(held_out, PoseNoise(interpolated=0.0, jittered=1.0))
+    if args.uplifter:
+        torch.set_num_threads(1)  # streaming is one small forward after the other
+        uplifter = weights.load(args.uplifter, UpliftUpsample)
+        if held_out:
+            validation["uplifter"] = uplifter_pairs(uplifter, held_out, args.seed)
+        pairs = uplifter_pairs(uplifter, training, args.seed + 1)
+    torch.set_num_threads(args.threads)
+    train(
+        model,
+        loss_of,
+        training,
+        args.out,
+        name,
+        minutes=args.minutes,
+        pairs=pairs,
+        validation=validation,
+        averaged=args.averaged,
+        batch=args.batch,
+        learning_rate=args.learning_rate,
+        seed=args.seed,
+        bfloat16=args.bfloat16,
+        provenance={
+            "data": args.data.name,
+            "start": args.start,
+            "uplifter": args.uplifter,
+            "acceleration_weight": args.acceleration_weight,
+            "averaged": args.averaged,
+            "minutes": args.minutes,
+        },
+    )
+    print(json.dumps({"weights": str(args.out / f"{name}.safetensors")}))
+    return 0
