@@ -1,0 +1,187 @@
+"""Body size from depth, on depth images of the synthetic person, drawn from points on the parts' skins."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from uplift_ros.camera import CANONICAL_STATURE, Camera
+from uplift_ros.online.scale import AVERAGED, FRESH, MEMORY, DepthScale
+from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.sources.figure import figure
+from uplift_ros.sources.motion import PERIOD, pose
+from uplift_ros.sources.synthetic import viewpoint_at
+
+CAMERA = Camera.from_fov(0.96, 320, 240)
+WALL = 6.0
+START, STEP = 1_700_000_000_000_000_000, 200_000_000
+
+
+def scene(t: float = 0.0, stature: float = CANONICAL_STATURE, wall: float = WALL) -> tuple[np.ndarray, np.ndarray]:
+    """True joints (17, 3) in the optical frame, and a depth image (H, W) in metres, of somebody before a wall."""
+    world, viewpoint = pose(t, stature), viewpoint_at(CAMERA, 0.0)
+    parts = figure(world)
+    directions = np.random.default_rng(0).normal(size=(400, 3))
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    depth = np.full((CAMERA.height, CAMERA.width), wall)
+    for part in np.linspace(0, 1, 25):
+        centres = parts.a + part * (parts.b - parts.a)
+        radii = parts.radii @ (1 - part, part)
+        wider = (parts.aspect - 1)[:, None] * parts.wide
+        skin = directions + (directions @ parts.wide.T)[:, :, None].transpose(1, 0, 2) * wider[:, None]
+        points = viewpoint.to_optical(centres[:, None] + radii[:, None, None] * skin).reshape(-1, 3)
+        columns, rows = CAMERA.project(points).round().astype(int).T
+        inside = (columns >= 0) & (columns < CAMERA.width) & (rows >= 0) & (rows < CAMERA.height)
+        np.minimum.at(depth, (rows[inside], columns[inside]), points[inside, 2])
+    return viewpoint.to_optical(world), depth
+
+
+def seen(joints: np.ndarray, number: int = 0, name: str = "p1") -> Keyframe:
+    person = Person2D(name, 1.0, np.zeros(4), CAMERA.project(joints), np.ones(17))
+    return Keyframe(START + number * STEP, "camera", CAMERA.width, CAMERA.height, number, 10, (person,))
+
+
+def placed(joints: np.ndarray, number: int = 0, factor: float = 1.0, name: str = "p1", **fields) -> SkeletonFrame:
+    """What an uplifter makes of somebody `factor` times as tall as it was told."""
+    person = Person3D(
+        name, 1.0, Source.KEYFRAME, ScaleSource.PRIOR, joints / factor, np.ones(17), 1.0, np.full((17, 6), 0.01)
+    )
+    return SkeletonFrame(START + number * STEP, "camera", (replace(person, **fields),))
+
+
+@pytest.mark.parametrize("stature", [1.1, 1.72, 1.95])
+@pytest.mark.parametrize("t", np.arange(0, PERIOD, 2.5))
+def test_the_factor_between_true_and_told_stature_is_measured(t, stature):
+    joints, depth = scene(t, stature)
+    factor = stature / CANONICAL_STATURE
+    scale = DepthScale()
+    assert scale.measure(seen(joints), placed(joints, factor=factor), depth) == 1
+    person = scale.apply(placed(joints, factor=factor)).persons[0]
+    np.testing.assert_allclose(person.joints, joints, rtol=0.02)
+    assert person.scale_source is ScaleSource.DEPTH
+
+
+def test_everything_in_metres_is_scaled_together():
+    joints, depth = scene()
+    scale = DepthScale()
+    scale.measure(seen(joints), placed(joints, factor=0.5), depth)
+    before = placed(joints, factor=0.5).persons[0]
+    after = scale.apply(placed(joints, factor=0.5)).persons[0]
+    assert after.velocity == pytest.approx(0.5 * before.velocity, rel=0.02)
+    np.testing.assert_allclose(after.covariance, 0.25 * before.covariance, rtol=0.04)
+    np.testing.assert_allclose(CAMERA.project(after.joints), CAMERA.project(before.joints), atol=1e-9)
+
+
+def test_keypoints_beside_the_body_are_outvoted():
+    joints, depth = scene()
+    keyframe = seen(joints)
+    keyframe.persons[0].keypoints[[2, 3, 11, 12, 13]] += (40, 0)  # the wall is seen there
+    scale = DepthScale()
+    scale.measure(keyframe, placed(joints), depth)
+    np.testing.assert_allclose(scale.apply(placed(joints)).persons[0].joints, joints, rtol=0.03)
+
+
+def test_holes_in_the_depth_image_do_not_count():
+    joints, depth = scene()
+    rng = np.random.default_rng(0)
+    depth[rng.random(depth.shape) < 0.2] = np.nan
+    depth[rng.random(depth.shape) < 0.2] = 0.0
+    scale = DepthScale()
+    scale.measure(seen(joints), placed(joints), depth)
+    np.testing.assert_allclose(scale.apply(placed(joints)).persons[0].joints, joints, rtol=0.02)
+
+
+def unknown(_depth: np.ndarray) -> np.ndarray:
+    return np.full((CAMERA.height, CAMERA.width), np.nan)
+
+
+def wall_alone(_depth: np.ndarray) -> np.ndarray:
+    return np.random.default_rng(0).uniform(1, 20, (CAMERA.height, CAMERA.width))
+
+
+def millimetres(depth: np.ndarray) -> np.ndarray:
+    return 1000 * depth
+
+
+@pytest.mark.parametrize("spoil", [unknown, wall_alone, millimetres])
+def test_depth_that_cannot_be_the_persons_measures_nothing(spoil):
+    joints, depth = scene()
+    scale = DepthScale()
+    assert scale.measure(seen(joints), placed(joints), spoil(depth)) == 0
+    assert scale.apply(placed(joints)).persons[0].scale_source is ScaleSource.PRIOR
+
+
+def test_hidden_joints_and_joints_outside_the_image_do_not_count():
+    joints, depth = scene()
+    keyframe = seen(joints)
+    keyframe.persons[0].scores[:9] = 0.1
+    keyframe.persons[0].keypoints[9:13] = (-5, 3), (np.nan, np.nan), (320, 5), (5, 240)
+    assert DepthScale().measure(keyframe, placed(joints), depth) == 0
+
+
+def test_who_is_not_placed_is_not_measured():
+    joints, depth = scene()
+    around_the_origin = placed(joints - joints[0], scale_source=ScaleSource.NONE)
+    assert DepthScale().measure(seen(joints), around_the_origin, depth) == 0
+
+
+def test_one_wrong_measurement_changes_little():
+    joints, depth = scene()
+    scale = DepthScale()
+    for number in range(5):
+        scale.measure(seen(joints, number), placed(joints, number), depth)
+    right = scale.apply(placed(joints, 5)).persons[0].joints
+    scale.measure(seen(joints, 5), placed(joints, 5), 0.7 * depth)
+    np.testing.assert_allclose(scale.apply(placed(joints, 5)).persons[0].joints, right, rtol=0.01)
+
+
+def test_another_person_of_the_same_id_is_measured_anew_in_time():
+    joints, depth = scene()
+    scale = DepthScale()
+    for number in range(2 * AVERAGED):
+        scale.measure(seen(joints, number), placed(joints, number, 1.0 if number < AVERAGED else 0.8), depth)
+    after = scale.apply(placed(joints, 2 * AVERAGED, 0.8)).persons[0].joints
+    np.testing.assert_allclose(after, joints, rtol=0.02)
+
+
+def test_a_size_that_is_no_longer_measured_is_kept_as_a_prior():
+    joints, depth = scene()
+    scale = DepthScale()
+    scale.measure(seen(joints), placed(joints, factor=0.8), depth)
+    later = replace(placed(joints, factor=0.8), stamp=START + FRESH + 1)
+    person = scale.apply(later).persons[0]
+    np.testing.assert_allclose(person.joints, joints, rtol=0.02)
+    assert person.scale_source is ScaleSource.PRIOR
+
+
+def test_sizes_are_forgotten_in_the_end_and_when_time_runs_backwards():
+    joints, depth = scene()
+    for stamp in (START + MEMORY + 1, START - 1):
+        scale = DepthScale()
+        scale.measure(seen(joints), placed(joints, factor=0.8), depth)
+        scale.measure(replace(seen(joints), stamp=stamp, persons=()), placed(joints), depth)
+        before = placed(joints, factor=0.8)
+        assert scale.apply(before).persons[0] is before.persons[0]
+
+
+def test_people_have_sizes_of_their_own():
+    joints, depth = scene()
+    scale = DepthScale()
+    scale.measure(seen(joints), placed(joints, factor=0.8), depth)
+    stranger = placed(joints, name="p2")
+    assert scale.apply(stranger).persons[0] is stranger.persons[0]
+
+
+def test_a_depth_image_of_another_size_is_refused():
+    joints, _ = scene()
+    with pytest.raises(ValueError, match=r"depth must be aligned .* 320x240, got 160x120"):
+        DepthScale().measure(seen(joints), placed(joints), np.ones((120, 160)))
+
+
+@pytest.mark.parametrize("told", [1.2, 1.9])
+def test_the_told_stature_does_not_matter(told):
+    joints, depth = scene()
+    factor = CANONICAL_STATURE / told
+    scale = DepthScale(told)
+    scale.measure(seen(joints), placed(joints, factor=factor), depth)
+    np.testing.assert_allclose(scale.apply(placed(joints, factor=factor)).persons[0].joints, joints, rtol=0.02)

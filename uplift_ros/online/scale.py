@@ -1,0 +1,167 @@
+"""People's true size, measured with a depth image that is aligned with the colour image.
+
+One camera sees a person only up to scale: with the same picture, somebody twice as tall stands twice as far away. Skin
+seen at its measured distance settles it. All of a person, place included, is multiplied by one factor, which leaves
+the picture as it is.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from uplift_ros.camera import CANONICAL_STATURE
+from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame
+from uplift_ros.skeleton import H36M17
+
+SURFACE = np.array(
+    [0.10, 0.09, 0.06, 0.05, 0.09, 0.06, 0.05, 0.10, 0.08, np.nan, 0.09, 0.06, 0.04, 0.03, 0.06, 0.04, 0.03]
+)
+"""Metres from the skin or clothes that a camera sees to the joint behind, of a body of canonical stature: half the
+thickness of the part. The nose joint lies on either side of the skin, depending on where the person looks."""
+
+MIN_SCORE = 0.5
+"""A joint that the detector is less sure of is probably hidden: the depth there is somebody else's, or an own arm's."""
+
+MIN_JOINTS = 5
+AGREEMENT = 0.1
+"""At least half of the joints must agree on a factor within this part of it, and not fewer than MIN_JOINTS."""
+
+SMALLEST, LARGEST = 0.3, 2.5
+"""Metres of stature, the range of the parameter person_height."""
+
+PATCH = 0.05
+"""Half the side of the square around a joint whose median depth is taken, in torso lengths as seen."""
+
+MAX_PATCH = 10
+"""Pixels: somebody who fills the image need not be measured at every pixel."""
+
+AVERAGED = 30
+"""A size is the median of this many measurements: it does not change, and single ones err by a few percent."""
+
+FRESH = 2_000_000_000
+"""Nanoseconds after its last measurement for which a size counts as measured; later it is kept as a prior."""
+
+MEMORY = 60_000_000_000
+"""Nanoseconds after its last measurement at which a size is forgotten."""
+
+
+@dataclass
+class _Size:
+    stamp: int
+    factors: deque[float] = field(default_factory=lambda: deque(maxlen=AVERAGED))
+
+    @property
+    def factor(self) -> float:
+        return float(np.median(self.factors))
+
+
+class DepthScale:
+    """Follows the size of everybody in a stream of key-frames, and gives skeletons that size.
+
+    Args:
+        person_height: metres, the stature that skeletons come with.
+    """
+
+    def __init__(self, person_height: float = CANONICAL_STATURE) -> None:
+        self._person_height = person_height
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everybody."""
+        self._sizes: dict[str, _Size] = {}
+        self._stamp = 0
+
+    def measure(self, keyframe: Keyframe, placed: SkeletonFrame, depth: np.ndarray) -> int:
+        """Learn from a key-frame.
+
+        Args:
+            placed: 3D people at the key-frame, of the stature that skeletons come with.
+            depth: (height, width) metres along the optical axis; NaN, infinite or not positive where nobody knows.
+
+        Returns:
+            The number of people who were measured.
+
+        Raises:
+            ValueError: the depth image has another size than the key-frame's image.
+        """
+        if depth.shape != (keyframe.height, keyframe.width):
+            height, width = depth.shape
+            raise ValueError(
+                f"depth must be aligned with the image and have its size, {keyframe.width}x{keyframe.height}, "
+                f"got {width}x{height}"
+            )
+        if keyframe.stamp < self._stamp:
+            self.reset()
+        self._stamp = keyframe.stamp
+        self._sizes = {name: size for name, size in self._sizes.items() if keyframe.stamp - size.stamp <= MEMORY}
+        in_space = {person.id: person for person in placed.persons}
+        measured = 0
+        for person in keyframe.persons:
+            factor = None
+            if person.id in in_space and in_space[person.id].scale_source is not ScaleSource.NONE:
+                factor = size_factor(person, in_space[person.id].joints, depth, self._person_height)
+            if factor is not None:
+                size = self._sizes.setdefault(person.id, _Size(keyframe.stamp))
+                size.stamp = keyframe.stamp
+                size.factors.append(factor)
+                measured += 1
+        return measured
+
+    def apply(self, frame: SkeletonFrame) -> SkeletonFrame:
+        """The frame with everybody who has been measured at the measured size."""
+        return replace(frame, persons=tuple(self._sized(person, frame.stamp) for person in frame.persons))
+
+    def _sized(self, person: Person3D, stamp: int) -> Person3D:
+        size = self._sizes.get(person.id)
+        if size is None or person.scale_source is ScaleSource.NONE:
+            return person
+        fresh = stamp - size.stamp <= FRESH
+        return replace(
+            person,
+            joints=person.joints * size.factor,
+            velocity=person.velocity * size.factor,
+            covariance=person.covariance * size.factor**2,
+            scale_source=ScaleSource.DEPTH if fresh else ScaleSource.PRIOR,
+        )
+
+
+def size_factor(person: Person2D, joints: np.ndarray, depth: np.ndarray, person_height: float) -> float | None:
+    """How many times larger a person is than assumed, or None where too few joints agree.
+
+    A joint at z that is pushed away by the factor k lies at k z, its skin half a body part nearer, which grows as well:
+    depth = k (z - surface). Joints beside which the background was seen, or something in front of the person, are
+    outvoted: the median counts.
+
+    Args:
+        person: in the image that the depth is aligned with.
+        joints: (17, 3) metres, optical frame, placed for a body of `person_height`.
+        depth: (height, width) metres.
+    """
+    torso = np.linalg.norm(person.keypoints[H36M17.index("thorax")] - person.keypoints[H36M17.index("pelvis")])
+    reach = int(np.clip(np.nan_to_num(PATCH * torso), 1, MAX_PATCH))
+    seen = np.where(person.scores >= MIN_SCORE, _depth_at(depth, person.keypoints, reach), np.nan)
+    unscaled = joints[:, 2] - SURFACE * person_height / CANONICAL_STATURE
+    factors = seen / np.where(unscaled > 0, unscaled, np.nan)
+    factors = factors[np.isfinite(factors)]
+    if len(factors) < MIN_JOINTS:
+        return None
+    factor = float(np.median(factors))
+    agreeing = np.count_nonzero(np.abs(factors - factor) <= AGREEMENT * factor)
+    possible = SMALLEST <= factor * person_height <= LARGEST
+    return factor if possible and agreeing >= max(MIN_JOINTS, len(factors) / 2) else None
+
+
+def _depth_at(depth: np.ndarray, pixels: np.ndarray, reach: int) -> np.ndarray:
+    """(J,) median depth in squares around pixels (J, 2); NaN outside the image, or where less than half is known."""
+    found = np.full(len(pixels), np.nan)
+    height, width = depth.shape
+    for joint, pixel in enumerate(pixels):
+        if not np.isfinite(pixel).all() or not (0 <= pixel[0] < width and 0 <= pixel[1] < height):
+            continue
+        column, row = pixel.astype(int)
+        patch = depth[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
+        known = patch[np.isfinite(patch) & (patch > 0)]
+        if 2 * known.size >= patch.size:
+            found[joint] = np.median(known)
+    return found
