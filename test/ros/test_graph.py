@@ -1,5 +1,7 @@
 """Key-frames through the real uplift and refiner nodes; the test plays the pose estimator."""
 
+import time
+
 import numpy as np
 import pytest
 import rclpy
@@ -92,6 +94,49 @@ def test_skeletons_come_for_every_frame_whatever_the_stride(uplift, estimator, o
     stamps = [convert.stamp_from_msg(message.header.stamp) for message in raw]
     assert stamps == [START + frame * FRAME for frame in range(len(stamps))]
     assert estimator.strides[-1] == stride
+
+
+def test_frames_that_wait_come_out_when_the_node_is_deactivated(uplift, estimator, observer):
+    uplift(stride_mode="fixed", stride=10, latency=15)
+    raw = observer.collect(Skeletons, "skeletons/raw")
+    estimator.send_until(lambda state: len(raw) >= 40, people=1)
+    observer.change_state("uplift", "deactivate")
+    newest = START + (estimator.frame - estimator.stride) * FRAME
+    observer.wait_for(lambda: convert.stamp_from_msg(raw[-1].header.stamp) == newest)
+    assert [convert.stamp_from_msg(message.header.stamp) for message in raw] == list(range(START, newest + 1, FRAME))
+
+
+def test_frames_that_wait_come_out_when_no_key_frame_follows(uplift, estimator, observer):
+    uplift(stride_mode="fixed", stride=10, latency=15)
+    raw = observer.collect(Skeletons, "skeletons/raw")
+    estimator.send_until(lambda state: len(raw) >= 40, people=1)
+    newest = START + (estimator.frame - estimator.stride) * FRAME
+    observer.wait_for(lambda: convert.stamp_from_msg(raw[-1].header.stamp) == newest)
+    before = len(raw)
+    estimator.send_until(lambda state: len(raw) >= before + 10, people=1)  # and the stream goes on after them
+    stamps = [convert.stamp_from_msg(message.header.stamp) for message in raw]
+    assert stamps == list(range(START, stamps[-1] + 1, FRAME))
+
+
+@pytest.mark.parametrize("playout", [False, True])
+def test_skeletons_come_one_by_one_with_playout_and_in_bursts_without(uplift, estimator, observer, playout):
+    uplift(stride_mode="fixed", stride=20, playout=playout)
+    raw, live = observer.collect(Skeletons, "skeletons/raw"), observer.collect(Skeletons, "skeletons/live")
+    arrived: list[float] = []
+    observer.node.create_subscription(
+        Skeletons, "skeletons/raw", lambda _: arrived.append(time.monotonic()), qos.poses()
+    )
+    observer.wait_for(lambda: observer.node.count_subscribers("skeletons/raw") == 2)
+    begun = time.monotonic()
+    for number in range(10):  # as a camera does, in real time
+        observer.wait_for(lambda at=begun + number * 0.4: time.monotonic() >= at)
+        estimator.send()
+    observer.wait_for(lambda: len(arrived) >= 160)
+    stamps = [convert.stamp_from_msg(message.header.stamp) for message in raw]
+    assert stamps == [START + frame * FRAME for frame in range(len(stamps))]
+    assert len(live) == 10  # at once, in either case
+    pace = np.median(np.diff(arrived[60:160]))
+    assert pace == pytest.approx(1 / MODEL_RATE if playout else 0.0, abs=0.005)
 
 
 def test_refined_skeletons_are_the_raw_ones_in_order(uplift, start, estimator, observer, random_weights):

@@ -128,9 +128,9 @@ class UpliftNode(LifecycleNode):
 
         return noting
 
-    def every(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call back periodically, in real time also where the ROS clock is simulated."""
-        self._repeated.append(self.create_timer(seconds, self.guarded(callback), clock=self._steady_clock))
+    def every(self, seconds: float, callback: Callable[[], None], clock: Clock | None = None) -> Timer:
+        """Call back periodically, in real time also where the ROS clock is simulated, unless a clock is given."""
+        self._repeated.append(self.create_timer(seconds, self.guarded(callback), clock=clock or self._steady_clock))
         return self._repeated[-1]
 
     @property

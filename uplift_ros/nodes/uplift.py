@@ -11,12 +11,14 @@ from uplift_ros.msg import Keyframe2D, RateState, SkeletonInfo, Skeletons
 from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.estimator import EstimatorStride, diagnosed
 from uplift_ros.online.control import STRIDE_PARAMETERS, stride_controller
+from uplift_ros.online.keyframes import MAX_PAUSE
 from uplift_ros.online.overload import Load
+from uplift_ros.online.playout import Playout
 from uplift_ros.online.rates import StampRate
 from uplift_ros.online.stride import Decision, Reason, StrideController
 from uplift_ros.online.uplifter import StreamingUplifter, Uplifted
 from uplift_ros.parameters import Value
-from uplift_ros.poses import Keyframe
+from uplift_ros.poses import Keyframe, SkeletonFrame
 from uplift_ros.skeleton import H36M17
 
 
@@ -52,6 +54,12 @@ class UpliftNode(base.UpliftNode):
         self._stride_reached = False
         self._latest: RateState | None = None
         self._keyframe_rate, self._output_rate = StampRate(), StampRate()
+        self._age_ms = 0.0
+        self._playout = Playout()
+        # By the clock of the stamps: a recording that is paused has not ended.
+        if self.parameter("playout"):
+            self.every(1 / self.parameter("output_rate"), self._play, self.get_clock())
+        self._pause = self.every(MAX_PAUSE, self._end, self.get_clock())
         self._estimator_name = self._full_name(self.parameter("estimator_node"))
         self._refiner_name = self._full_name("refiner")
         self._estimator_figures: dict[str, float] = {}
@@ -63,6 +71,8 @@ class UpliftNode(base.UpliftNode):
         self.subscribe(DiagnosticArray, "/diagnostics", self._take_diagnostics, qos.poses())
 
     def deactivate(self) -> None:
+        self._end()
+        self._publish(self._playout.flush())
         self._estimator.close()
 
     def cleanup(self) -> None:
@@ -118,11 +128,29 @@ class UpliftNode(base.UpliftNode):
         if uplifted is None:
             self.report("repeated", f"key-frame {keyframe.sequence} is no later than the one before")
             return
-        for frame in uplifted.final:
-            self._raw.publish(convert.skeletons_to_msg(frame))
+        self._pause.reset()
+        self._give_out(uplifted.final)
         self._live.publish(convert.skeletons_to_msg(uplifted.live))
         self._latest = self._rate_state(keyframe, uplifted, self._decide(keyframe, uplifted))
         self._rates.publish(self._latest)
+
+    def _give_out(self, final: list[SkeletonFrame]) -> None:
+        self._playout.push(final)
+        if not self.parameter("playout"):
+            self._publish(self._playout.flush())
+
+    def _play(self) -> None:
+        self._publish(self._playout.take())
+
+    def _end(self) -> None:
+        """No key-frame follows: nothing is gained by waiting."""
+        self._give_out(self._uplifter.flush())
+
+    def _publish(self, final: list[SkeletonFrame]) -> None:
+        for frame in final:
+            self._raw.publish(convert.skeletons_to_msg(frame))
+            self._output_rate.add(frame.stamp)
+            self._age_ms = (self.get_clock().now().nanoseconds - frame.stamp) / 1e6
 
     def _count_gap(self, sequence: int) -> None:
         if self._last_sequence is not None and sequence > self._last_sequence:
@@ -160,10 +188,6 @@ class UpliftNode(base.UpliftNode):
 
     def _rate_state(self, keyframe: Keyframe, uplifted: Uplifted, decision: Decision) -> RateState:
         self._keyframe_rate.add(keyframe.stamp)
-        for frame in uplifted.final:
-            self._output_rate.add(frame.stamp)
-        now = self.get_clock().now().nanoseconds
-        age = now - uplifted.final[-1].stamp if uplifted.final else 0
         return RateState(
             header=convert.header(keyframe.stamp, keyframe.frame_id),
             stride=decision.stride,
@@ -174,7 +198,7 @@ class UpliftNode(base.UpliftNode):
             estimate_ms=self._estimator_figures.get("processing_ms", 0.0),
             uplift_ms=self.processing_ms,
             refine_ms=self._refiner_figures.get("processing_ms", 0.0),
-            age_ms=age / 1e6,
+            age_ms=self._age_ms,
             dropped=self._gaps + int(self._estimator_figures.get("dropped", 0)),
             reason=int(decision.reason),
         )

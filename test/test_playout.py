@@ -1,0 +1,53 @@
+"""Bursts in, an even pace out."""
+
+import numpy as np
+
+from uplift_ros.online.playout import MEMORY, SPARE, Playout
+from uplift_ros.poses import SkeletonFrame
+
+
+def played(bursts: dict[int, int], periods: int) -> tuple[list[int], list[int]]:
+    """(period, number) of every frame given out, where so many frames come in such periods."""
+    playout, given, number = Playout(), [], 0
+    for period in range(periods):
+        burst = bursts.get(period, 0)
+        playout.push([SkeletonFrame(number + index, "camera", ()) for index in range(burst)])
+        number += burst
+        given += [(period, frame.stamp) for frame in playout.take()]
+    at, numbers = zip(*given, strict=True)
+    assert list(numbers) == list(range(len(numbers)))
+    return list(at), list(numbers)
+
+
+def test_bursts_leave_one_frame_in_every_period():
+    at, _ = played(dict.fromkeys(range(0, 200, 20), 20), 200)
+    assert at == list(range(200))
+
+
+def test_one_late_burst_makes_one_pause_and_no_other():
+    rng = np.random.default_rng(0)
+    bursts = {20 * index + (0 if index == 0 else 8 if index == 3 else int(rng.integers(8))): 20 for index in range(9)}
+    at, _ = played(bursts, 180)
+    pauses = np.flatnonzero(np.diff(at) > 1)
+    assert at[-1] == 179
+    assert len(pauses) <= 3
+    assert not len(pauses[pauses > 68])
+
+
+def test_a_delay_that_has_become_too_long_shrinks_at_double_pace():
+    slow = dict.fromkeys(range(0, 100, 20), 20)
+    fast = dict.fromkeys(range(84, 84 + 2 * MEMORY, 4), 4)
+    at, numbers = played(slow | fast, 84 + 2 * MEMORY)
+    assert max(np.bincount(at)) == 2
+    assert np.diff(at).max() == 1
+    newest = 100 + 4 * (2 * MEMORY // 4) - 1
+    assert newest - numbers[-1] <= SPARE + 4
+
+
+def test_what_waits_can_be_had_at_once():
+    playout = Playout()
+    frames = [SkeletonFrame(stamp, "camera", ()) for stamp in range(5)]
+    playout.push(frames)
+    assert playout.take() == frames[:1]
+    assert playout.flush() == frames[1:]
+    assert playout.take() == []
