@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uplift_ros.camera import Camera, canonicalise, look_at, place_root
+from uplift_ros.camera import (
+    SCREEN_FOCAL,
+    Camera,
+    answer_rotation,
+    canonicalise,
+    fill_absent,
+    look_at,
+    normalise,
+    place_root,
+)
 
 CAMERAS = [
     Camera(500, 510, 320, 240, 640, 480),
@@ -150,3 +159,31 @@ def test_a_person_is_never_placed_behind_the_camera(person):
     joints = person - person[0]
     points = joints - (0, 0, 4.0)
     assert np.isnan(place_root(joints, points[:, :2] / points[:, 2:], np.ones(17))).all()
+
+
+def test_screen_normalisation_is_the_papers_formula_in_pixels():
+    camera = Camera(SCREEN_FOCAL * 500, SCREEN_FOCAL * 500, 500.0, 400.0, 1000, 800)
+    points = np.random.default_rng(0).uniform((-1, -1, 3), (1, 1, 6), (4, 17, 3))
+    pixels = camera.project(points)
+    normalised = normalise(camera.rays(pixels), "screen")
+    np.testing.assert_allclose(normalised.inputs, 2 * pixels / 1000 - (1, 800 / 1000), atol=1e-12)
+    np.testing.assert_array_equal(normalised.rotation, np.broadcast_to(np.eye(3), (4, 3, 3)))
+
+
+def test_canonical_normalisation_answers_in_the_frame_that_looks_at_the_pelvis():
+    rays = np.random.default_rng(0).normal(size=(4, 17, 2))
+    rotation = answer_rotation(rays[:, 0], "canonical")
+    np.testing.assert_array_equal(normalise(rays, "canonical").rotation, rotation)
+    pelvis = np.concatenate([rays[:, 0], np.ones((4, 1))], -1)
+    np.testing.assert_allclose((rotation @ pelvis[..., None])[:, :2, 0], 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("normalisation", ["canonical", "screen"])
+def test_absent_joints_stand_where_their_parents_are(normalisation):
+    rays = np.random.default_rng(0).normal(size=(17, 2))
+    without_arm, arm_on_thorax = rays.copy(), rays.copy()
+    without_arm[11:14], arm_on_thorax[11:14] = np.nan, rays[8]
+    np.testing.assert_array_equal(fill_absent(without_arm), arm_on_thorax)
+    np.testing.assert_array_equal(
+        normalise(without_arm, normalisation).inputs, normalise(arm_on_thorax, normalisation).inputs
+    )

@@ -99,6 +99,7 @@ def test_training_passes_gradients_to_every_parameter():
         ({"frames": 80}, "frames"),
         ({"input_strides": (3,)}, "input_strides"),
         ({"strides": (2, 2, 2)}, "strided"),
+        ({"normalisation": "none"}, "normalisation"),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused_by_name(arguments, field):

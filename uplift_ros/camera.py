@@ -9,8 +9,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from uplift_ros.skeleton import H36M17
+
 CANONICAL_STATURE = 1.72
 """Metres. Networks are trained on bodies scaled to this stature; another stature scales their output."""
+
+NORMALISATIONS = ("canonical", "screen")
+"""Of 2D poses, see `normalise`."""
+
+SCREEN_FOCAL = 2.29
+"""2 f / w of the screen of the normalisation 'screen': Human3.6M's cameras have f = 1145 px and w = 1000 px. Their
+principal points lie in the middle, up to 3 %, so that 2 x / w - 1 is the ray times 2 f / w."""
 
 MIN_POSE_SIZE = 1e-3
 """Smallest size of a pose on the unit image plane that is divided out; smaller ones (2 px at f = 2000) are noise."""
@@ -116,37 +125,72 @@ def look_at(direction: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class CanonicalPose:
-    """2D poses as the networks see them, whatever the camera.
+class NormalisedPose:
+    """2D poses as a network sees them.
 
     Attributes:
-        inputs: (..., 17, 2). Joints seen by a virtual camera that looks straight at the pelvis, divided by their
-            root-mean-square distance from it. The pelvis itself, which would always be (0, 0), carries what the
-            normalisation took away: its horizontal angle (radians) and the logarithm of the size.
-        rotation: (..., 3, 3) from the camera to the virtual camera.
+        inputs: (..., 17, 2).
+        rotation: (..., 3, 3) from the camera's optical frame to the one in which the network answers.
     """
 
     inputs: np.ndarray
     rotation: np.ndarray
 
 
-def canonicalise(rays: np.ndarray) -> CanonicalPose:
-    """Normalise 2D poses frame by frame, so that a pose does not depend on where in which image it was seen.
+def normalise(rays: np.ndarray, normalisation: str) -> NormalisedPose:
+    """2D poses as a network of either normalisation sees them, whatever the camera.
 
     Args:
-        rays: (..., 17, 2) points on the plane z = 1 (`Camera.rays`), root first, all finite.
+        rays: (..., 17, 2) points on the plane z = 1 (`Camera.rays`), root first; other joints may be absent (NaN).
+        normalisation: of NORMALISATIONS. 'canonical': see `canonicalise`. 'screen': x' = 2 x / w - 1 and
+            y' = 2 y / w - h / w in pixels of one screen, as in the papers; poses in the camera's own frame.
     """
-    directions = np.concatenate([rays, np.ones_like(rays[..., :1])], -1)
-    root = directions[..., 0, :]
-    rotation = look_at(root)
-    turned = directions @ np.swapaxes(rotation, -1, -2)
+    if normalisation == "canonical":
+        return canonicalise(rays)
+    return NormalisedPose(SCREEN_FOCAL * fill_absent(rays), answer_rotation(rays[..., 0, :], normalisation))
+
+
+def answer_rotation(pelvis: np.ndarray, normalisation: str) -> np.ndarray:
+    """Rotation (..., 3, 3) from the camera to the frame of a network's answer for a pelvis (..., 2) on the plane z = 1.
+
+    Where the person was not seen, the pelvis is interpolated, and so is the frame.
+    """
+    if normalisation == "screen":
+        return np.broadcast_to(np.eye(3), (*pelvis.shape[:-1], 3, 3))
+    return look_at(np.concatenate([pelvis, np.ones_like(pelvis[..., :1])], -1))
+
+
+def fill_absent(rays: np.ndarray) -> np.ndarray:
+    """Absent joints (NaN) of (..., 17, 2) stand where their parents are; the pelvis must be there."""
+    filled = rays.copy()
+    for parent, child in H36M17.bones:
+        filled[..., child, :] = np.where(
+            np.isfinite(filled[..., child, :]), filled[..., child, :], filled[..., parent, :]
+        )
+    return filled
+
+
+def canonicalise(rays: np.ndarray) -> NormalisedPose:
+    """Normalise 2D poses frame by frame, so that a pose does not depend on where in which image it was seen.
+
+    A virtual camera looks straight at the pelvis; joints are divided by their root-mean-square distance from it. The
+    pelvis itself, which would always be (0, 0), carries what that took away: its horizontal angle (radians) and the
+    logarithm of the size.
+
+    Args:
+        rays: (..., 17, 2) points on the plane z = 1 (`Camera.rays`), root first; other joints may be absent (NaN).
+    """
+    rays = fill_absent(rays)
+    root = rays[..., 0, :]
+    rotation = answer_rotation(root, "canonical")
+    turned = np.concatenate([rays, np.ones_like(rays[..., :1])], -1) @ np.swapaxes(rotation, -1, -2)
     plane = turned[..., :2] / np.maximum(turned[..., 2:], 1e-6)
     size = np.sqrt((plane**2).sum(-1).mean(-1))
     size = np.maximum(size, MIN_POSE_SIZE)[..., None, None]
     inputs = plane / size
     inputs[..., 0, 0] = np.arctan(root[..., 0])
     inputs[..., 0, 1] = np.log(size[..., 0, 0])
-    return CanonicalPose(inputs, rotation)
+    return NormalisedPose(inputs, rotation)
 
 
 def place_root(joints: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uplift_ros.camera import NORMALISATIONS
+
 MASKED_SCORE = -1e9
 """Added to attention scores of upsampling tokens. Finite, so that a window without any real pose is no NaN."""
 
@@ -26,6 +28,7 @@ class UpliftConfig:
         frames: N, frames that a window spans.
         token_stride: s_out, frames between tokens; every input stride is a multiple of it.
         input_strides: s_in values that the network was trained with.
+        normalisation: of the 2D poses, see `camera.normalise`.
         model_rate: frames per second at which N, s_out and s_in are counted.
         strides, paddings: of the three strided blocks; the last one must leave a single token.
         stochastic_depth: drop rate of the last block in a stack, rising linearly from 0; training only.
@@ -37,6 +40,7 @@ class UpliftConfig:
     token_stride: int = 2
     input_strides: tuple[int, ...] = (4, 10, 20)
     model_rate: float = 50.0
+    normalisation: str = "canonical"
     joints: int = 17
     spatial_width: int = 32
     spatial_blocks: int = 4
@@ -56,6 +60,8 @@ class UpliftConfig:
             raise ValueError(f"frames - 1 must be a multiple of token_stride {self.token_stride}, got {self.frames}")
         if wrong := [stride for stride in self.input_strides if stride % self.token_stride]:
             raise ValueError(f"input_strides must be multiples of token_stride {self.token_stride}, got {wrong}")
+        if self.normalisation not in NORMALISATIONS:
+            raise ValueError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {self.normalisation!r}")
         if self.strided and self.strided_lengths[-1] != 1:
             raise ValueError(f"strided blocks must end on 1 token, got lengths {self.strided_lengths}")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from uplift_ros.camera import look_at, place_root
+from uplift_ros.camera import answer_rotation, place_root
 from uplift_ros.poses import Person2D
 
 
@@ -100,10 +100,10 @@ class Track:
             del self.sightings[token]
         self.settled = {token: pose for token, pose in self.settled.items() if token > oldest}
 
-    def move(self, poses: np.ndarray, tokens_per_second: float) -> None:
+    def move(self, poses: np.ndarray, tokens_per_second: float, normalisation: str) -> None:
         """Make `motion` of the poses (K, 17, 3) that the newest forward gives for the K tokens up to the newest one.
 
-        Metres, as virtual cameras see them that look at the pelvis. They are turned into the camera's frame and placed.
+        Metres, in the frames of the network's normalisation. They are turned into the camera's frame and placed.
         """
         first = max(self.oldest, self.newest - len(poses) + 1)
         every, known = np.arange(first, self.newest + 1), sorted(self.sightings)
@@ -111,8 +111,8 @@ class Track:
         for token in self.settled.keys() & set(every.tolist()):
             poses[token - first] = self.settled[token]
         pelvis = interpolate(every, known, np.stack([self.sightings[token].rays[0] for token in known]))
-        turned = look_at(np.concatenate([pelvis, np.ones((len(every), 1))], -1))
-        joints = poses @ turned  # rows times R are R^T times columns: back into the camera's frame
+        # Rows times R are R^T times columns: back into the camera's frame.
+        joints = poses @ answer_rotation(pelvis, normalisation)
         joints -= joints[:, :1]  # the network's own pelvis is only nearly at the origin
         # Only now: a place found anew by every later forward would make the person jump.
         self.sightings[self.newest].place(joints[-1])

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from uplift_ros.camera import CANONICAL_STATURE, Camera, canonicalise
+from uplift_ros.camera import CANONICAL_STATURE, Camera, normalise
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.online.timeline import Timeline
 from uplift_ros.online.track import Motion, Sighting, Track
 from uplift_ros.poses import Keyframe, Person3D, ScaleSource, SkeletonFrame, Source, check_form
-from uplift_ros.skeleton import H36M17
 
 UNKNOWN_CAMERA_FOV = math.radians(60)
 """Horizontal field of view that is assumed where there are no intrinsics; the pose is hardly sensitive to it."""
@@ -157,7 +156,8 @@ class StreamingUplifter:
         keypoints = np.stack([person.keypoints for person in seen])
         rays = view.rays(np.where(np.abs(keypoints) < FARTHEST_PIXEL, keypoints, np.nan))
         parameter = self.model.temporal_position
-        inputs = torch.from_numpy(canonicalise(_fill_absent(rays)).inputs).to(parameter.device, parameter.dtype)
+        inputs = torch.from_numpy(normalise(rays, self.config.normalisation).inputs)
+        inputs = inputs.to(parameter.device, parameter.dtype)
         tracks = []
         for person, seen_at, pose_token in zip(seen, rays, self.model.pose_tokens(inputs), strict=True):
             track = self._tracks.get(person.id)
@@ -188,7 +188,7 @@ class StreamingUplifter:
                 track.settled[end - self._after_centre] = pose
         newest = [row for row, (track, end) in enumerate(windows) if end == track.newest]
         for track, poses in zip(tracks, self._metres(self.model.sequence(tokens[newest])), strict=True):
-            track.move(poses, config.model_rate / config.token_stride)
+            track.move(poses, config.model_rate / config.token_stride, config.normalisation)
 
     @property
     def _waits_for_centre(self) -> bool:
@@ -246,11 +246,3 @@ class StreamingUplifter:
         for track in self._tracks.values():
             track.forget(oldest)
         self._tracks = {name: track for name, track in self._tracks.items() if track.newest > needed}
-
-
-def _fill_absent(rays: np.ndarray) -> np.ndarray:
-    """Absent joints (NaN) of (M, 17, 2) stand where their parents are; the pelvis must be there."""
-    filled = rays.copy()
-    for parent, child in H36M17.bones:
-        filled[:, child] = np.where(np.isfinite(filled[:, child]), filled[:, child], filled[:, parent])
-    return filled
