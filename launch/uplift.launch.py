@@ -118,6 +118,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 arguments=["-d", configuration],
                 namespace=arguments["namespace"],
                 parameters=[simulated],
+                remappings=remappings,
                 ros_arguments=enclave_arguments("rviz2", arguments),
             )
         )

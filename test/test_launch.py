@@ -182,6 +182,20 @@ def test_the_cameras_of_demo_and_multi_camera_have_enclaves_too(launch):
     assert {name: enclave(process) for name, process in cameras.items()} == {name: f"/robot/{name}" for name in cameras}
 
 
+def test_rviz_is_in_the_namespace_and_shows_the_same_images(launch, tmp_path):
+    (tmp_path / "share/ament_index/resource_index/packages").mkdir(parents=True)
+    (tmp_path / "share/ament_index/resource_index/packages/rviz2").touch()
+    (tmp_path / "lib/rviz2").mkdir(parents=True)
+    (tmp_path / "lib/rviz2/rviz2").touch(mode=0o755)  # never run: the prefix prints the command
+    prefixes = f"{os.environ['AMENT_PREFIX_PATH']}{os.pathsep}{tmp_path}"
+    environment = {"AMENT_PREFIX_PATH": prefixes, "OVERRIDE_LAUNCH_PROCESS_OUTPUT": "screen"}
+    arguments = ("rviz:=true", "namespace:=front", "image:=/cam/image", "enclave:=/robot")
+    rviz = launch("uplift.launch.py", *arguments, environment=environment)["front/rviz2"]
+    assert rviz.rules["image_raw"] == "/cam/image"
+    assert rviz.command[rviz.command.index("-d") + 1].endswith("config/uplift.rviz")
+    assert enclave(rviz) == "/robot/rviz2"
+
+
 def test_bodies_of_ros4hri_are_published_on_request(launch):
     processes = launch("uplift.launch.py", "humans:=true", "use_sim_time:=true")
     assert set(processes) == GRAPH | {"humans"}
