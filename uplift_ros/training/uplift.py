@@ -29,6 +29,9 @@ Adam at full rate moves joints by decimetres; with the factor 200 steps reached 
 
 VARIANTS = {"n81": uplift.n81, "n351": uplift.n351, "compact": uplift.compact}
 
+STAGES = ("deferred", "spatial", "strided")
+"""What an ablation can leave out (Table 3): fields of `UpliftConfig`."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -152,6 +155,8 @@ def train(
     threads: int,
     start: str | None = None,
     bfloat16: bool = False,
+    ablate: Iterable[str] = (),
+    strides: list[int] | None = None,
     report_every: int = 200,
 ) -> UpliftUpsample:
     """Train, or go on with what lies in `out`, and leave `out`/`variant`.safetensors with the averaged weights.
@@ -163,11 +168,14 @@ def train(
         steps: optimiser steps in all; the learning rate follows a cosine over them, after a short warm-up.
         start: weights to start from, by name or file, instead of random ones.
         bfloat16: multiply matrices in bfloat16 (`Bfloat16Products`).
+        ablate: of STAGES, to train without.
+        strides: between key-frames, instead of the variant's.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
-    config = replace(VARIANTS[variant](), stochastic_depth=0.0 if variant == "compact" else 0.1)
+    changes: dict[str, Any] = {**dict.fromkeys(ablate, False), **({"input_strides": tuple(strides)} if strides else {})}
+    config = replace(VARIANTS[variant](), stochastic_depth=0.0 if variant == "compact" else 0.1, **changes)
     model = UpliftUpsample(config)
     heads = (model.sequence_head, model.central_head)
     if start:
@@ -245,6 +253,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--start", help="weights to start from, by name or file")
     parser.add_argument("--bfloat16", action="store_true", help="faster on processors with bfloat16 instructions")
+    parser.add_argument("--ablate", nargs="+", choices=STAGES, default=[], help="train without these stages")
+    parser.add_argument("--strides", type=int, nargs="+", help="between key-frames; the variant's otherwise")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -260,6 +270,8 @@ def main(args: argparse.Namespace) -> int:
         threads=args.threads,
         start=args.start,
         bfloat16=args.bfloat16,
+        ablate=args.ablate,
+        strides=args.strides,
     )
     print(json.dumps({"weights": str(args.out / f"{args.variant}.safetensors")}))
     return 0
