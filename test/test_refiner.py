@@ -97,6 +97,15 @@ def test_synsp_gives_the_sliding_window_average_of_the_network(model, delay):
     np.testing.assert_allclose(refined - refined[:, :1], expected - expected[:, :1], atol=1e-5)
 
 
+def test_the_network_sees_people_upright_in_a_frame_with_z_up_too(model):
+    poses = motion(20)
+    optical_to_world = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+    in_camera = joints_of(refine(StreamingRefiner("synsp", 3, model), frames_of({"p1": poses})))
+    in_world = frames_of({"p1": poses @ optical_to_world.T})
+    refined = joints_of(refine(StreamingRefiner("synsp", 3, model, z_up=True), in_world))
+    np.testing.assert_allclose(refined, in_camera @ optical_to_world.T, atol=1e-5)
+
+
 def test_a_whole_sequence_has_the_full_average_at_every_frame(model):
     poses = motion(20)
     whole = refine_sequence(model, poses)

@@ -24,6 +24,10 @@ MAX_GAP = 100_000_000
 MAX_EXTENT = 10.0
 """Metres between a joint and the pelvis that no person has; such input would only drive the network to overflow."""
 
+WORLD_TO_OPTICAL = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+"""Rotation from a frame with z up to a level optical frame (y down), in which the network knows people. Without it
+skeletons in a world frame lose 2 of 40 mm (mocap_val)."""
+
 TENSION_SCALE = 0.05
 """Metres of tension between SynSP's branches that lower a joint's score to 1/e."""
 
@@ -89,6 +93,7 @@ class StreamingRefiner:
         method: 'synsp', 'one_euro', 'savgol' or 'none'.
         delay: frames, 0 to 7. SynSP averages the windows that end at a frame and up to `delay` after it.
         model: for 'synsp'; put into evaluation mode, used on the device it lies on.
+        z_up: skeletons come in a frame with z up (REP-103), not in a camera's optical frame.
 
     Attributes:
         dropped: persons left out so far because joints or scores were not finite, or were no person's.
@@ -97,13 +102,16 @@ class StreamingRefiner:
         ValueError: an argument outside its range, or a model of another skeleton or with too short windows.
     """
 
-    def __init__(self, method: str = "synsp", delay: int = MAX_DELAY, model: SynSP | None = None) -> None:
+    def __init__(
+        self, method: str = "synsp", delay: int = MAX_DELAY, model: SynSP | None = None, *, z_up: bool = False
+    ) -> None:
         if method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
         if not isinstance(delay, int) or not 0 <= delay <= MAX_DELAY:
             raise ValueError(f"delay must be an integer from 0 to {MAX_DELAY} frames, got {delay!r}")
         self.method, self.delay = method, delay
         self.model = _checked(model, delay) if method == "synsp" else None
+        self._upright = WORLD_TO_OPTICAL if z_up else np.eye(3)
         self._window = self.model.config.window if self.model else 1
         self.dropped = 0
         self.reset()
@@ -173,7 +181,9 @@ class StreamingRefiner:
         if self.model is None:
             poses = windows[:, -1]
             return np.concatenate([poses, np.zeros_like(poses[..., :1])], -1)
-        return _predict(self.model, windows)
+        estimates = _predict(self.model, windows @ self._upright.T)
+        estimates[..., :3] = estimates[..., :3] @ self._upright
+        return estimates
 
     def _advance(self, step: _Step, estimates: Iterator[np.ndarray]) -> list[SkeletonFrame]:
         """Hand the frame's estimates to its tracks and give out what became ready."""

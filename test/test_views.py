@@ -1,0 +1,157 @@
+"""People seen by several cameras at once: who is who, and where."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from uplift_ros.frames import RigidTransform, moved
+from uplift_ros.online.views import ALONG, PLACE_ALONG, ViewFusion, with_covariance
+from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.sources.motion import pose
+from uplift_ros.training.virtual_camera import look_at_world
+
+CAMERAS = [np.array([0.0, -5.0, 1.5]), np.array([5.0, 0.0, 1.5]), np.array([-3.0, 4.0, 1.5])]
+BODY = (pose(0.0) - pose(0.0)[0]) @ np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]).T  # z up
+
+
+def standing(x: float, y: float) -> np.ndarray:
+    return BODY + np.array((x, y, 1.0))
+
+
+def seen(
+    camera: int, people: dict[str, np.ndarray], stamp: int = 0, depth_error: float = 0.0, **fields
+) -> SkeletonFrame:
+    """People in the world as a camera has them, everything moved along its line of sight by a depth error."""
+    position = CAMERAS[camera]
+    rotation = look_at_world(position, np.array([0.0, 0.0, 1.0]))
+    persons = []
+    for name, joints in people.items():
+        own = (joints - position) @ rotation.T
+        own = own + depth_error * own[0] / np.linalg.norm(own[0])
+        given = {"score": 0.5, "source": Source.UPSAMPLED, "scale_source": ScaleSource.PRIOR, "velocity": 0.3} | fields
+        persons.append(Person3D(id=name, joints=own, scores=np.full(17, 0.8), **given))
+    frame = with_covariance(SkeletonFrame(stamp, f"camera{camera}", tuple(persons)))
+    return moved(frame, RigidTransform(rotation.T, position), "world")
+
+
+def ids(fusion: ViewFusion, *views: SkeletonFrame) -> list[str]:
+    return [person.id for person in fusion.fuse(views).persons]
+
+
+def places(frame: SkeletonFrame) -> np.ndarray:
+    return np.array([person.joints[0] for person in frame.persons])
+
+
+def test_views_that_agree_give_what_they_agree_on():
+    truth = standing(0.3, 0.2)
+    (person,) = ViewFusion().fuse([seen(camera, {"p1": truth}) for camera in range(3)]).persons
+    np.testing.assert_allclose(person.joints, truth, atol=1e-9)
+
+
+def test_a_wrong_distance_of_one_camera_is_set_right_by_another_that_looks_across():
+    truth = standing(0.3, 0.2)
+    (person,) = ViewFusion().fuse([seen(0, {"p1": truth}, depth_error=0.3), seen(1, {"p1": truth})]).persons
+    assert np.linalg.norm(person.joints - truth, axis=-1).max() < 0.01, "the mean would be 0.15 m off"
+
+
+def test_depth_of_joints_is_taken_from_the_camera_that_sees_it_as_width():
+    truth = standing(0.0, 0.0)
+    one, other = seen(0, {"p1": truth}), seen(1, {"p1": truth})
+    (person,) = one.persons
+    joints = person.joints.copy()
+    joints[16, 1] += 0.1  # a wrist, along the first camera's line of sight
+    fused = ViewFusion().fuse([replace(one, persons=(replace(person, joints=joints),)), other])
+    assert np.linalg.norm(fused.persons[0].joints[16] - truth[16]) < 0.03
+
+
+def test_people_are_matched_across_cameras_whatever_their_order_and_ids():
+    left, right = standing(-0.6, 0.0), standing(0.6, 0.3)
+    views = [seen(0, {"p1": left, "p2": right}), seen(1, {"p7": right, "p4": left}), seen(2, {"p1": right, "p2": left})]
+    together = ViewFusion().fuse(views)
+    np.testing.assert_allclose(places(together), [left[0], right[0]], atol=1e-9)
+    assert [person.id for person in together.persons] == ["p1", "p2"]
+
+
+def test_two_people_one_behind_the_other_are_told_apart_with_the_distance_wrong():
+    near, far = standing(0.0, -0.7), standing(0.0, 0.7)
+    views = [seen(0, {"a": near, "b": far}, depth_error=0.3), seen(1, {"a": far, "b": near}, depth_error=0.2)]
+    assert len(ViewFusion().fuse(views).persons) == 2
+    np.testing.assert_allclose(places(ViewFusion().fuse(views)), [near[0], far[0]], atol=0.05)
+
+
+def test_who_is_seen_by_one_camera_alone_comes_out_as_seen():
+    both, alone = standing(-0.5, 0.0), standing(1.5, 1.5)
+    together = ViewFusion().fuse([seen(0, {"p1": both}), seen(1, {"p1": both, "p2": alone})])
+    np.testing.assert_allclose(together.persons[1].joints, alone, atol=1e-9)
+
+
+def test_an_id_stays_while_any_camera_follows_the_person():
+    fusion, body = ViewFusion(), {"p1": standing(0.0, 0.0)}
+    assert ids(fusion, seen(0, body), seen(1, body)) == ["p1"]
+    assert ids(fusion, seen(0, {}), seen(1, body)) == ["p1"]
+    assert ids(fusion, seen(0, {"p9": body["p1"]}), seen(1, body)) == ["p1"]
+    assert ids(fusion, seen(0, {"p9": body["p1"]}), seen(1, {})) == ["p1"]
+    assert ids(fusion, seen(0, {"p10": body["p1"]}), seen(1, {})) == ["p2"]
+
+
+def test_people_who_meet_keep_their_ids():
+    fusion = ViewFusion()
+    for step, x in enumerate(np.linspace(-1.5, 1.5, 61)):
+        people = {"p1": standing(x, 0.1), "p2": standing(-x, -0.1)}
+        together = fusion.fuse([seen(camera, people, stamp=step * 20_000_000) for camera in (0, 1)])
+        assert [person.id for person in together.persons] == ["p1", "p2"]
+        np.testing.assert_allclose(places(together), [people["p1"][0], people["p2"][0]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda person: replace(person, scale_source=ScaleSource.NONE),
+        lambda person: replace(person, joints=np.full((17, 3), np.nan)),
+    ],
+    ids=["without a place", "not finite"],
+)
+def test_people_of_no_use_are_left_out_and_counted(spoil):
+    fusion, body = ViewFusion(), {"p1": standing(0.0, 0.0)}
+    bad = seen(0, body)
+    together = fusion.fuse([replace(bad, persons=tuple(map(spoil, bad.persons))), seen(1, body)])
+    np.testing.assert_allclose(together.persons[0].joints, body["p1"], atol=1e-9)
+    assert fusion.left_out == 1
+
+
+def test_the_result_claims_no_more_than_its_views_do():
+    body = {"p1": standing(0.0, 0.0)}
+    views = [seen(0, body, source=Source.KEYFRAME), seen(1, body, scale_source=ScaleSource.DEPTH)]
+    together = ViewFusion().fuse([replace(views[0], is_final=False), views[1]])
+    (person,) = together.persons
+    assert not together.is_final
+    assert (person.source, person.scale_source) == (Source.KEYFRAME, ScaleSource.PRIOR)
+    across = 2 * 0.031**2 + 2 * (5 * 0.004) ** 2
+    assert (person.covariance[5, [0, 3]] > 0.9 * across / 2).all()
+    assert (person.covariance[5, [0, 3]] < ALONG**2 + (5 * PLACE_ALONG) ** 2).all()
+
+
+def test_views_in_different_frames_are_refused():
+    body = {"p1": standing(0.0, 0.0)}
+    with pytest.raises(ValueError, match="frame_id of all views must be one, got elsewhere, world"):
+        ViewFusion().fuse([seen(0, body), replace(seen(1, body), frame_id="elsewhere")])
+
+
+def test_a_covariance_that_an_estimate_brings_is_kept():
+    given = np.tile([1.0, 0, 0, 1.0, 0, 1.0], (17, 1))
+    person = Person3D("p1", 1.0, Source.KEYFRAME, ScaleSource.PRIOR, pose(0.0), np.ones(17), 0.0, given)
+    assert with_covariance(SkeletonFrame(0, "camera", (person,))).persons[0].covariance is given
+
+
+def mean_error(views: Sequence[SkeletonFrame], truth: np.ndarray) -> float:
+    (person,) = ViewFusion().fuse(views).persons
+    return float(np.linalg.norm(person.joints - truth, axis=-1).mean())
+
+
+def test_more_cameras_are_better():
+    truth = standing(0.0, 0.0)
+    errors = [0.2, -0.15, 0.1]
+    views = [seen(camera, {"p1": truth}, depth_error=error) for camera, error in enumerate(errors)]
+    assert mean_error(views[:1], truth) > 5 * mean_error(views[:2], truth)
