@@ -3,6 +3,7 @@ import pytest
 import tiny
 
 from uplift_ros.camera import Camera
+from uplift_ros.online.keyframes import KeyframeSchedule
 from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.stride import AdaptiveStride, FixedStride, Reason
 from uplift_ros.online.uplifter import StreamingUplifter
@@ -39,7 +40,7 @@ def pipeline(controller=None, **uplifter) -> Pipeline:
         StreamingUplifter(tiny.uplift(), **uplifter),
         StreamingRefiner("synsp", DELAY, tiny.synsp()),
         controller or FixedStride(10, 2),
-        10,
+        KeyframeSchedule(10, 50.0),
     )
 
 
@@ -77,7 +78,19 @@ def test_every_frame_comes_out_once_raw_and_once_refined():
     refined = [frame for step in steps for frame in step.refined]
     assert stamps(raw) == list(range(37))
     assert stamps(refined) == list(range(37 - DELAY))
-    assert stamps(camcorder.pipeline.flush()) == list(range(37 - DELAY, 37))
+    end = camcorder.pipeline.flush()
+    assert stamps(end.raw) == list(range(37, 41))
+    assert stamps(end.refined) == list(range(37 - DELAY, 41))
+    assert (end.keyframe, end.decision) == (None, None)
+
+
+def test_a_pause_gives_out_what_waited_and_both_stages_begin_anew():
+    camcorder = Camcorder(pipeline(latency=4))
+    before = camcorder.film(21)
+    step = camcorder.pipeline.push(START + 500 * FRAME, "camera", CAMERA, lambda: np.full((120, 160, 3), 90, np.uint8))
+    assert stamps([frame for each in before for frame in each.raw] + step.raw) == list(range(21))
+    assert stamps([frame for each in before for frame in each.refined] + step.refined) == list(range(21 - DELAY))
+    assert stamps(camcorder.pipeline.flush().refined) == [*range(21 - DELAY, 21), 500]
 
 
 def test_the_controllers_decision_sets_the_stride_of_the_next_key_frame():

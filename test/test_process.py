@@ -17,6 +17,7 @@ from uplift_ros.bags.messages import serialized_header
 from uplift_ros.bags.reader import BagReader
 from uplift_ros.bags.typestore import message_class, typestore
 from uplift_ros.bags.writer import BagWriter
+from uplift_ros.online.keyframes import KeyframeSchedule
 from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.stride import AdaptiveStride
 from uplift_ros.online.uplifter import StreamingUplifter
@@ -95,14 +96,14 @@ def topics(path: Path) -> dict[str, int]:
 
 def test_a_video_becomes_a_bag_with_the_topics_of_the_live_graph(uplift_process, clip, tmp_path, capsys):
     assert uplift_process(clip, "-o", tmp_path / "out.mcap", "--stride", 10) == 0
-    # key-frames at 0, 0.2 ... 1.0 s: skeletons of 50 Hz up to 1.0 s less 4 frames of latency
+    # key-frames at 0, 0.2 ... 1.0 s: skeletons of 50 Hz up to 1.0 s
     assert topics(tmp_path / "out.mcap") == {
         "/camera_info": FRAMES,
         "/keyframes": 6,
         "/rate_state": 6,
         "/skeleton_info": 1,
-        "/skeletons": 47,
-        "/skeletons/raw": 47,
+        "/skeletons": 51,
+        "/skeletons/raw": 51,
     }
     assert f"clip.avi: {FRAMES} frames, 6 key-frames, 1.2 s in " in capsys.readouterr().out
 
@@ -174,15 +175,16 @@ def test_a_bag_gives_what_its_images_give_in_the_pipeline_of_the_nodes_parameter
             uplift["hold_frames"],
             s_out=2,
         ),
-        values["pose_estimator"]["stride"],
+        KeyframeSchedule(values["pose_estimator"]["stride"], values["pose_estimator"]["model_rate"]),
     )
     steps = [
         pipeline.push(stamp, "camera_optical_frame", recordings.CAMERA, lambda image=image: image)
         for stamp, image in recording.images(source, "/image_raw/compressed")
     ]
+    steps.append(pipeline.flush())
     results = recording.load(tmp_path / "out.mcap")
     assert_same(results.raw_skeletons, [frame for step in steps for frame in step.raw])
-    assert_same(results.skeletons, [frame for step in steps for frame in step.refined] + pipeline.flush())
+    assert_same(results.skeletons, [frame for step in steps for frame in step.refined])
     assert [key.stamp for key in results.keyframes] == [step.keyframe.stamp for step in steps if step.keyframe]
 
 
@@ -394,16 +396,28 @@ def test_images_without_time_are_refused(uplift_process, tmp_path, capsys):
         (["--stride", "5"], "stride must be a positive multiple of 2 (the model's s_out), got 5"),
         (["--params", "{folder}/wrong.yaml"], "wrong.yaml: node uplift has no parameter 'strid'"),
         (["--params", "{folder}/none.yaml"], "model: no weights 'nowhere'"),
+        (
+            ["--params", "{folder}/odom.yaml"],
+            "target_frame must be empty: only nodes look up transforms, got 'odom'",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_once(estimator, tmp_path, capsys, parameters, arguments, message):
     (tmp_path / "wrong.yaml").write_text("uplift: {ros__parameters: {strid: 4}}")
     (tmp_path / "none.yaml").write_text("uplift: {ros__parameters: {model: nowhere}}")
+    (tmp_path / "odom.yaml").write_text("refiner: {ros__parameters: {target_frame: odom}}")
     arguments = [argument.format(folder=tmp_path) for argument in arguments]
     clips = [str(write_clip(tmp_path / name)) for name in ("a.avi", "b.avi")]
     code = cli.main(["process", *clips, "-o", str(tmp_path / "out"), "--params", str(parameters), *arguments])
     assert code == 1
     assert capsys.readouterr().err.count(message) == 1
+
+
+def test_parameters_that_only_nodes_heed_are_named(estimator, clip, tmp_path, capsys, parameters):
+    path = tmp_path / "more.yaml"
+    path.write_text(parameters.read_text() + "camera: {ros__parameters: {width: 640, fps: 25.0}}\n")
+    assert cli.main(["process", str(clip), "-o", str(tmp_path / "out.mcap"), "--params", str(path)]) == 0
+    assert capsys.readouterr().err == "parameter width of node camera has no effect here\n"
 
 
 def test_an_unexpected_failure_is_reported_with_its_type(uplift_process, clip, tmp_path, capsys, monkeypatch):

@@ -24,7 +24,7 @@ from uplift_ros.poses import Keyframe, SkeletonFrame
 
 @dataclass(frozen=True)
 class Step:
-    """What one image brought; nothing but empty lists where it was no key-frame.
+    """What one image brought, or the end of the stream; nothing but empty lists where it was no key-frame.
 
     Attributes:
         keyframe: 2D people of this image.
@@ -49,7 +49,7 @@ class Pipeline:
         uplifter: key-frames to 3D at every frame.
         refiner: smooths.
         controller: chooses the stride.
-        stride: until the controller's first decision.
+        schedule: tells which images are key-frames, with a stride until the controller's first decision.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class Pipeline:
         uplifter: StreamingUplifter,
         refiner: StreamingRefiner,
         controller: StrideController,
-        stride: int,
+        schedule: KeyframeSchedule,
     ) -> None:
-        self.estimator, self.uplifter, self.refiner, self.controller = estimator, uplifter, refiner, controller
+        self.estimator, self.uplifter, self.refiner = estimator, uplifter, refiner
+        self.controller, self.schedule = controller, schedule
         self.tracker = PersonTracker()
-        self.schedule = KeyframeSchedule(stride, uplifter.config.model_rate)
         self.sequence = 0
 
     def push(self, stamp: int, frame_id: str, camera: Camera | None, image: Callable[[], np.ndarray]) -> Step:
@@ -89,6 +89,7 @@ class Pipeline:
         self.schedule.stride = decision.stride
         return Step(keyframe, uplifted.final, refined, uplifted.velocity, decision)
 
-    def flush(self) -> list[SkeletonFrame]:
-        """The frames that the refiner still holds, at the end of a stream."""
-        return self.refiner.flush()
+    def flush(self) -> Step:
+        """The frames that uplifter and refiner still hold, at the end of a stream."""
+        raw = self.uplifter.flush()
+        return Step(raw=raw, refined=self.refiner.push_many(raw) + self.refiner.flush())

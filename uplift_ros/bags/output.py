@@ -11,7 +11,7 @@ from uplift_ros.camera import Camera
 from uplift_ros.online.rates import StampRate
 from uplift_ros.online.stride import Decision
 from uplift_ros.pipeline import Step
-from uplift_ros.poses import Keyframe, SkeletonFrame
+from uplift_ros.poses import Keyframe
 from uplift_ros.skeleton import H36M17
 
 UNLIMITED = QosTime(9223372036, 854775807)
@@ -64,20 +64,17 @@ class GraphBag:
             self._writer.write("/camera_info", stamp, self._messages.camera_info(camera, stamp, frame_id))
 
     def write_step(self, step: Step) -> None:
-        """What the pipeline made of an image."""
+        """What the pipeline made of an image, or gave at the end."""
         if step.keyframe is not None:
             self._keyframe_rate.add(step.keyframe.stamp)
             self._writer.write("/keyframes", step.keyframe.stamp, self._messages.keyframe(step.keyframe))
         for frame in step.raw:
             self._output_rate.add(frame.stamp)
             self._writer.write("/skeletons/raw", frame.stamp, self._messages.skeletons(frame))
-        self.write_refined(step.refined)
+        for frame in step.refined:
+            self._writer.write("/skeletons", frame.stamp, self._messages.skeletons(frame))
         if step.keyframe is not None and step.decision is not None:
             self._writer.write("/rate_state", step.keyframe.stamp, self._rates(step.keyframe, step.decision, step))
-
-    def write_refined(self, frames: list[SkeletonFrame]) -> None:
-        for frame in frames:
-            self._writer.write("/skeletons", frame.stamp, self._messages.skeletons(frame))
 
     def _rates(self, keyframe: Keyframe, decision: Decision, step: Step) -> object:
         return self._rate_state(

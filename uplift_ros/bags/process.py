@@ -21,10 +21,20 @@ from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.online.control import STRIDE_PARAMETERS, stride_controller
+from uplift_ros.online.keyframes import KeyframeSchedule
 from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.uplifter import StreamingUplifter
 from uplift_ros.pipeline import Pipeline
 from uplift_ros.poses import Keyframe
+
+OF_NODES = (
+    ("camera", "loop"),
+    ("camera", "duration"),
+    ("camera", "width"),
+    ("camera", "height"),
+    ("uplift", "playout"),
+)
+"""Parameters that would change what comes out of the nodes, and here do nothing."""
 
 EXPECTED_ERRORS = (ValueError, OSError)
 """What bad input raises: the message says it all. Of anything else the type is told, too."""
@@ -55,6 +65,10 @@ class Networks:
         # other cost forty times the time (measured).
         torch.set_num_threads(1)
         estimation, uplift, refiner = settings["pose_estimator"], settings["uplift"], settings["refiner"]
+        if refiner["target_frame"]:
+            raise ValueError(
+                f"parameter target_frame must be empty: only nodes look up transforms, got {refiner['target_frame']!r}"
+            )
         network = weights.load(str(uplift["model"]), UpliftUpsample, str(uplift["device"]))
         with_network = refiner["method"] == "synsp"
         refine = weights.load(str(refiner["model"]), SynSP, str(refiner["device"])) if with_network else None
@@ -69,6 +83,7 @@ class Networks:
         Raises:
             ValueError: names the parameter that is out of range.
         """
+        estimation: dict[str, Any] = self.settings["pose_estimator"]
         uplift: dict[str, Any] = self.settings["uplift"]
         refiner: dict[str, Any] = self.settings["refiner"]
         config = self.uplift.config
@@ -79,7 +94,7 @@ class Networks:
             StreamingUplifter(self.uplift, **streaming),
             StreamingRefiner(refiner["method"], refiner["delay"], self.refine),
             stride_controller(**values, s_out=config.token_stride, model_rate=config.model_rate),
-            int(self.settings["pose_estimator"]["stride"]),
+            KeyframeSchedule(estimation["stride"], estimation["model_rate"]),
         )
 
 
@@ -131,7 +146,7 @@ def process(footage: Footage, pipeline: Pipeline, output: Path) -> Outcome:
             bar.update()
         if first is None or last is None:
             raise ValueError("there are no images")
-        bag.write_refined(pipeline.flush())
+        bag.write_step(pipeline.flush())
     outcome.seconds = (last - first) / 1e9
     outcome.duration = time.monotonic() - started
     return outcome
@@ -192,6 +207,10 @@ def main(args: argparse.Namespace) -> int:
     if not work:
         return 0
     networks = Networks.load(settings)
+    defaults = node_settings.load(None, {})
+    for node, name in OF_NODES:
+        if settings[node][name] != defaults[node][name]:
+            print(f"parameter {name} of node {node} has no effect here", file=sys.stderr)
     networks.pipeline()  # settings out of range fail here, not once per input
     succeeded = [_attempt(source, output, networks, args) for source, output in work]
     return 0 if all(succeeded) else 1
