@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from uplift_ros.models.synsp import SynSP, SynSPConfig
-from uplift_ros.online.refiner import MAX_DELAY, METHODS, TENSION_SCALE, StreamingRefiner, refine_sequence
+from uplift_ros.online import quality
+from uplift_ros.online.refiner import MAX_DELAY, METHODS, StreamingRefiner, refine_sequence
 from uplift_ros.online.swaa import average_windows, pad_front, sliding_windows
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 
@@ -220,8 +221,9 @@ def test_all_other_fields_stay(model, method):
     (refined,) = refine(StreamingRefiner(method, 2, model), [SkeletonFrame(7, "eye", (one,), is_final=False)])
     assert (refined.stamp, refined.frame_id, refined.is_final) == (7, "eye", False)
     (same,) = refined.persons
-    fields = ("id", "score", "source", "scale_source", "velocity", "covariance")
+    fields = ("id", "score", "source", "scale_source", "velocity")
     assert [getattr(same, name) for name in fields] == [getattr(one, name) for name in fields]
+    assert method == "synsp" or same.covariance is covariance
 
 
 def test_method_none_changes_nothing():
@@ -255,13 +257,19 @@ def test_a_straight_walk_of_the_pelvis_is_followed_without_lag(model):
         np.testing.assert_allclose(refined[:, 0], walk[:, 0], atol=1e-6)
 
 
-def test_scores_fall_with_the_tension_of_the_branches(model):
+def test_scores_and_covariance_follow_the_tension_of_the_branches(model):
     poses = np.tile(motion(1), (3, 1, 1))
     relative = torch.from_numpy(poses - poses[:, :1]).float()
     with torch.inference_mode():
         tension = model(relative[:1].expand(8, 17, 3).flatten(1)[None]).tension[0, -1].numpy()
-    refined = refine(StreamingRefiner("synsp", 0, model), frames_of({"p1": poses}))
-    np.testing.assert_allclose(refined[0].persons[0].scores, 0.8 * np.exp(-tension / TENSION_SCALE), rtol=1e-4)
+    frames = [
+        replace(frame, persons=tuple(replace(person, covariance=np.ones((17, 6))) for person in frame.persons))
+        for frame in frames_of({"p1": poses})
+    ]
+    (person,) = refine(StreamingRefiner("synsp", 0, model), frames)[0].persons
+    scores, covariance = quality.refined(np.full(17, 0.8), np.ones((17, 6)), tension)
+    np.testing.assert_allclose(person.scores, scores, rtol=1e-4)
+    np.testing.assert_allclose(person.covariance, covariance, rtol=1e-3)
 
 
 @pytest.mark.parametrize("method", ["one_euro", "savgol", "none"])

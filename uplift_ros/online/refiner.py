@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from uplift_ros.models.synsp import SynSP
+from uplift_ros.online import quality
 from uplift_ros.online.filters import OneEuro, PassThrough, SavitzkyGolay, Smoother
 from uplift_ros.online.swaa import StreamingAverage, average_windows, sliding_windows
 from uplift_ros.poses import Person3D, SkeletonFrame, check_form
@@ -27,9 +28,6 @@ MAX_EXTENT = 10.0
 WORLD_TO_OPTICAL = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 """Rotation from a frame with z up to a level optical frame (y down), in which the network knows people. Without it
 skeletons in a world frame lose 2 of 40 mm (mocap_val)."""
-
-TENSION_SCALE = 0.05
-"""Metres of tension between SynSP's branches that lower a joint's score to 1/e."""
 
 
 @dataclass
@@ -87,7 +85,8 @@ class StreamingRefiner:
     keeps the timing of all methods equal. Motion begins anew, after the frames still held are given out, when stamps
     do not increase or leave a gap of more than 0.1 s, when frame_id changes, and for a person after any absence.
 
-    Joint scores are multiplied with exp(-tension / 5 cm), where SynSP's tension is the disagreement of its branches.
+    With SynSP the error that scores and covariance stand for is expected anew: less where its branches agree, more by
+    their tension where they do not (online/quality.py).
 
     Args:
         method: 'synsp', 'one_euro', 'savgol' or 'none'.
@@ -197,7 +196,25 @@ class StreamingRefiner:
 
     def _release(self, keep: int = 0) -> list[SkeletonFrame]:
         """Give out the oldest frames until `keep` are held."""
-        return [_refined(self._held.popleft()) for _ in range(len(self._held) - keep)]
+        return [self._refined(self._held.popleft()) for _ in range(len(self._held) - keep)]
+
+    def _refined(self, step: _Step) -> SkeletonFrame:
+        persons = []
+        for track, person in zip(step.tracks, step.frame.persons, strict=True):
+            pose, root = track.ready_poses.popleft(), track.ready_roots.popleft()
+            joints = pose[:, :3] - pose[0, :3] + root
+            scores, covariance = person.scores, person.covariance
+            if self.model:
+                scores, covariance = quality.refined(scores, covariance, pose[:, 3])
+            persons.append(
+                replace(
+                    person,
+                    joints=joints.astype(person.joints.dtype),
+                    scores=scores.astype(person.scores.dtype),
+                    covariance=covariance,
+                )
+            )
+        return replace(step.frame, persons=tuple(persons))
 
 
 def refine_sequence(model: SynSP, poses: np.ndarray) -> np.ndarray:
@@ -221,22 +238,6 @@ def _predict(model: SynSP, windows: np.ndarray) -> np.ndarray:
         output = model(torch.tensor(windows).flatten(2).to(model.dct))
         joints = output.final.unflatten(-1, windows.shape[2:])
         return torch.cat([joints, output.tension.unsqueeze(-1)], -1).cpu().double().numpy()
-
-
-def _refined(step: _Step) -> SkeletonFrame:
-    persons = []
-    for track, person in zip(step.tracks, step.frame.persons, strict=True):
-        pose, root = track.ready_poses.popleft(), track.ready_roots.popleft()
-        joints = pose[:, :3] - pose[0, :3] + root
-        quality = np.exp(-pose[:, 3] / TENSION_SCALE)
-        persons.append(
-            replace(
-                person,
-                joints=joints.astype(person.joints.dtype),
-                scores=(person.scores * quality).astype(person.scores.dtype),
-            )
-        )
-    return replace(step.frame, persons=tuple(persons))
 
 
 def _relative(person: Person3D) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from uplift_ros.camera import answer_rotation, place_root
+from uplift_ros.online.quality import joint_speeds
 from uplift_ros.poses import Person2D
 
 
@@ -43,6 +44,7 @@ class Motion:
         roots: (K, 3) metres; NaN where nobody knows.
         scores: (K, 17).
         velocity: (K,) m/s, from the token before (Uplift and Upsample, supplement, eq. 1).
+        speeds: (K, 17) m/s, of each joint relative to the pelvis.
         sighted: tokens of the key-frames that saw the person.
     """
 
@@ -51,6 +53,7 @@ class Motion:
     roots: np.ndarray
     scores: np.ndarray
     velocity: np.ndarray
+    speeds: np.ndarray
     sighted: frozenset[int]
 
     @property
@@ -59,6 +62,10 @@ class Motion:
 
     def covers(self, token: float) -> bool:
         return self.first <= token <= self.last
+
+    def from_sighting(self, token: float) -> float:
+        """Tokens to the nearest sighting."""
+        return min(abs(token - sighted) for sighted in self.sighted)
 
     def at(self, values: np.ndarray, token: float) -> np.ndarray:
         """Linear interpolation of one of the arrays at a fractional token."""
@@ -125,6 +132,7 @@ class Track:
             interpolate(every, known, np.stack(roots)),
             interpolate(every, known, np.stack(scores)),
             np.concatenate([steps[:1], steps]) * tokens_per_second if len(steps) else np.zeros(1),
+            joint_speeds(joints, tokens_per_second),
             frozenset(known),
         )
 

@@ -12,6 +12,7 @@ import torch
 
 from uplift_ros.camera import CANONICAL_STATURE, Camera, normalise
 from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.online.quality import ErrorModel
 from uplift_ros.online.timeline import Timeline
 from uplift_ros.online.track import Motion, Sighting, Track
 from uplift_ros.poses import Keyframe, Person3D, ScaleSource, SkeletonFrame, Source, check_form
@@ -23,7 +24,8 @@ FARTHEST_PIXEL = 1e6
 """A joint beyond it is taken as absent: no detector means that."""
 
 UPSAMPLED_WORTH = 0.9
-"""Scores of frames between key-frames against those of the key-frames around them."""
+"""Scores of frames between key-frames against those of the key-frames around them, of a network whose errors nobody
+measured."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class StreamingUplifter:
             better poses.
         output_rate: frames per second that come out.
         person_height: metres; scales the people, whom a single camera sees only up to scale.
+        errors: of the network; without them scores are the detector's, and there is no covariance.
 
     Raises:
         ValueError: an argument is outside its range; names it.
@@ -68,6 +71,7 @@ class StreamingUplifter:
         latency: int = 4,
         output_rate: float = 50.0,
         person_height: float = CANONICAL_STATURE,
+        errors: ErrorModel | None = None,
     ) -> None:
         config = model.config
         if not 0 <= latency <= config.frames // 2:
@@ -76,7 +80,7 @@ class StreamingUplifter:
             raise ValueError(f"output_rate must be above 0 and at most 1000 Hz, got {output_rate}")
         if not 0.3 <= person_height <= 2.5:
             raise ValueError(f"person_height must be 0.3 to 2.5 m, got {person_height}")
-        self.model, self.config, self.latency = model, config, latency
+        self.model, self.config, self.latency, self.errors = model, config, latency, errors
         self.frames_per_output = config.model_rate / output_rate
         self.scale = person_height / CANONICAL_STATURE
         self.skipped = 0
@@ -220,23 +224,29 @@ class StreamingUplifter:
         )
         return SkeletonFrame(self._timeline.stamp(frame), self._frame_id, persons, is_final)
 
-    @staticmethod
-    def _person(name: str, track: Track, motion: Motion, token: float) -> Person3D:
+    def _person(self, name: str, track: Track, motion: Motion, token: float) -> Person3D:
         if token in motion.sighted:
             source = Source.KEYFRAME
         else:
             source = Source.UPSAMPLED if token == int(token) else Source.INTERPOLATED
-        worth = 1.0 if source is Source.KEYFRAME else UPSAMPLED_WORTH
-        root = motion.at(motion.roots, token)
+        root, joints = motion.at(motion.roots, token), motion.at(motion.joints, token)
+        scores, covariance = motion.at(motion.scores, token), np.empty((0, 6))
+        if self.errors:
+            seconds = motion.from_sighting(token) * self.config.token_stride / self.config.model_rate
+            speeds = motion.at(motion.speeds, token)
+            scores, covariance = self.errors.judge(joints, root, speeds, seconds, scores)
+        elif source is not Source.KEYFRAME:
+            scores = scores * UPSAMPLED_WORTH
         placed = bool(np.isfinite(root).all())
         return Person3D(
             id=name,
             score=track.sightings[track.newest].person.score,
             source=source,
             scale_source=ScaleSource.PRIOR if placed else ScaleSource.NONE,
-            joints=motion.at(motion.joints, token) + (root if placed else 0.0),
-            scores=motion.at(motion.scores, token) * worth,
+            joints=joints + (root if placed else 0.0),
+            scores=scores,
             velocity=float(motion.at(motion.velocity, token)),
+            covariance=covariance,
         )
 
     def _forget(self, oldest: int) -> None:
