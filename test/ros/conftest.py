@@ -143,6 +143,7 @@ def random_weights(tmp_path_factory) -> dict[str, str]:
     uplift = UpliftUpsample(compact())
     with torch.no_grad():  # else its people are a hundred metres tall
         uplift.sequence_head.weight *= 0.005
+        uplift.central_head.weight *= 0.005
     models = {"uplift": uplift, "refiner": SynSP(SynSPConfig())}
     for name, model in models.items():
         weights.save(model, folder / f"{name}.safetensors", {})

@@ -24,6 +24,9 @@ from uplift_ros.sources.synthetic import SyntheticSource
 FPS = 25
 IMAGES = 60
 STRIDE = 10
+LATENCY = 40
+"""Frames that the uplifter waits: half its window, for the central head."""
+
 DELAY = 3
 """Frames that the refiner holds back, its default."""
 
@@ -54,7 +57,7 @@ def filmed(tmp_path_factory) -> Path:
 @pytest.fixture
 def processed(filmed, random_weights, tmp_path) -> tuple[list[int], list[SkeletonFrame]]:
     """What `uplift process` makes of it: stamps of the key-frames, and skeletons."""
-    uplift = {"model": random_weights["uplift"]}
+    uplift = {"model": random_weights["uplift"], "latency": LATENCY}
     refiner = {"model": random_weights["refiner"], "delay": DELAY}
     params = tmp_path / "params.json"  # JSON is YAML
     params.write_text(json.dumps({"uplift": {"ros__parameters": uplift}, "refiner": {"ros__parameters": refiner}}))
@@ -69,7 +72,8 @@ def processed(filmed, random_weights, tmp_path) -> tuple[list[int], list[Skeleto
 def graph(start, random_weights, observer):
     """The nodes on simulated time, active and connected."""
     start("pose_estimator", use_sim_time=True, stride=STRIDE)
-    start("uplift", use_sim_time=True, model=random_weights["uplift"], stride_mode="fixed", stride=STRIDE)
+    uplift = {"stride_mode": "fixed", "stride": STRIDE, "latency": LATENCY}
+    start("uplift", use_sim_time=True, model=random_weights["uplift"], **uplift)
     start("refiner", use_sim_time=True, model=random_weights["refiner"], delay=DELAY)
     observer.wait_for_connection("pose_estimator", ("uplift", "keyframes"))
     observer.wait_for_connection("uplift", ("refiner", "skeletons/raw"))
@@ -78,14 +82,17 @@ def graph(start, random_weights, observer):
 def test_a_replay_on_sim_time_gives_the_skeletons_that_process_gives(graph, observer, filmed, processed):
     keyframes, skeletons = processed
     seen, received = observer.collect(Keyframe2D, "keyframes"), observer.collect(Skeletons, "skeletons")
+    raw = observer.collect(Skeletons, "skeletons/raw")
     observer.wait_for_connection("pose_estimator")
     observer.wait_for_connection("refiner")
     command = [sys.executable, "-m", "uplift_ros.bags.play", filmed, "--clock", "--wait", "--rate", RATE]
     player = subprocess.Popen(list(map(str, command)))
     observer.wait_for(lambda: player.poll() is not None, timeout=60)
     assert player.returncode == 0
+    observer.wait_for(lambda: len(raw) >= len(skeletons) - LATENCY)
+    observer.change_state("uplift", "deactivate")  # gives out the last frames, as the end of a file does
     observer.wait_for(lambda: len(received) >= len(skeletons) - DELAY)
-    observer.change_state("refiner", "deactivate")  # gives out the last frames, as the end of a file does
+    observer.change_state("refiner", "deactivate")
     observer.wait_for(lambda: len(received) >= len(skeletons))
 
     assert [stamp_from_msg(message.header.stamp) for message in seen] == keyframes, "the machine did not keep up"
