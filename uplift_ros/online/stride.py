@@ -94,32 +94,32 @@ class AdaptiveStride:
         self._fast = _multiple_of(s_out, "stride_fast", fast)
         if fast > slow:
             raise ValueError(f"stride_fast must not exceed stride_slow, got {fast} and {slow}")
-        self._medium = min(max(_multiple_of(s_out, "stride_medium", medium), fast), slow)
+        self.medium = min(max(_multiple_of(s_out, "stride_medium", medium), fast), slow)
         if not threshold > 0:
             raise ValueError(f"velocity_threshold must be positive, got {threshold}")
         if hold_frames < 0:
             raise ValueError(f"hold_frames must not be negative, got {hold_frames}")
-        self._threshold = threshold
-        self._hold_frames = hold_frames
+        self.threshold = threshold
+        self.hold_frames = hold_frames
         self._stride = slow
         self._asked_at = 0
 
     @property
     def strides(self) -> tuple[int, ...]:
         """All that may be chosen, the shortest first."""
-        return tuple(sorted({self._fast, self._medium, self._slow}))
+        return tuple(sorted({self._fast, self.medium, self._slow}))
 
     def update(self, frame: int, velocity: float) -> Decision:
         asked = self._asked_for(velocity)
-        if asked > self._stride and 0 <= frame - self._asked_at < self._hold_frames:
+        if asked > self._stride and 0 <= frame - self._asked_at < self.hold_frames:
             return Decision(self._stride, Reason.HOLD)
         self._stride, self._asked_at = asked, frame
         return Decision(asked, Reason.SLOW if asked == self._slow else Reason.FAST)
 
     def _asked_for(self, velocity: float) -> int:
-        if velocity > self._threshold:  # false for NaN
+        if velocity > self.threshold:  # false for NaN
             return self._fast
-        return self._medium if velocity > MEDIUM_VELOCITY * self._threshold else self._slow
+        return self.medium if velocity > MEDIUM_VELOCITY * self.threshold else self._slow
 
 
 def _multiple_of(s_out: int, parameter: str, stride: int) -> int:

@@ -1,0 +1,80 @@
+"""The real uplift node; the test plays a pose estimator that takes as long for a key-frame as it is told."""
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from uplift_ros.msg import Keyframe2D, RateState
+
+from uplift_ros.nodes import convert, qos
+from uplift_ros.poses import Keyframe, Person2D
+
+FRAME = 20_000_000
+"""Nanoseconds at 50 Hz."""
+
+
+class SlowEstimator:
+    """Sends key-frames of somebody in motion, and what they cost it.
+
+    Attributes:
+        milliseconds: what a key-frame takes, as its diagnostics say.
+    """
+
+    def __init__(self, observer) -> None:
+        self.observer = observer
+        self.node = observer.add_node("pose_estimator")
+        self.node.declare_parameter("stride", 10)
+        self.keyframes = self.node.create_publisher(Keyframe2D, "keyframes", qos.poses())
+        self.diagnostics = self.node.create_publisher(DiagnosticArray, "/diagnostics", qos.poses())
+        self.answers = observer.collect(RateState, "rate_state")
+        self.milliseconds = 20.0
+        self.sequence = self.frame = 0
+
+    @property
+    def stride(self) -> int:
+        return self.node.get_parameter("stride").value
+
+    def send(self) -> RateState:
+        cost = KeyValue(key="processing_ms", value=f"{self.milliseconds:.2f}")
+        self.diagnostics.publish(DiagnosticArray(status=[DiagnosticStatus(name="/pose_estimator", values=[cost])]))
+        keypoints = np.random.default_rng(self.sequence).uniform(100, 400, (17, 2))
+        person = Person2D("p1", 0.9, np.array([100.0, 100.0, 300.0, 300.0]), keypoints, np.ones(17))
+        keyframe = Keyframe(self.frame * FRAME, "camera", 640, 480, self.sequence, self.stride, (person,))
+        answered = len(self.answers)
+        self.keyframes.publish(convert.keyframe_to_msg(keyframe))
+        self.observer.wait_for(lambda: len(self.answers) > answered)
+        self.sequence += 1
+        self.frame += self.stride
+        return self.answers[-1]
+
+    def send_until(self, stride: int, reason: int) -> None:
+        for _ in range(60):
+            state = self.send()
+            if (self.stride, state.stride, state.reason) == (stride, stride, reason):
+                return
+        pytest.fail(f"not within 60 key-frames; the last answer was {state}")
+
+
+@pytest.fixture
+def estimator(start, observer, random_weights):
+    start("uplift", model=random_weights["uplift"], velocity_threshold=1e-3)
+    estimator = SlowEstimator(observer)
+    observer.wait_for(lambda: estimator.keyframes.get_subscription_count())
+    observer.wait_for(lambda: estimator.diagnostics.get_subscription_count())
+    return estimator
+
+
+def test_the_stride_rises_while_the_estimator_is_too_slow_for_it_and_falls_afterwards(estimator):
+    estimator.send_until(4, RateState.FAST)
+    estimator.milliseconds = 150.0  # too long for every fourth frame, every 80 ms
+    estimator.send_until(10, RateState.OVERLOAD)
+    estimator.milliseconds = 300.0
+    estimator.send_until(20, RateState.OVERLOAD)
+    estimator.milliseconds = 20.0
+    estimator.send_until(4, RateState.FAST)
+
+
+def test_a_fixed_stride_is_not_raised(estimator, observer):
+    assert observer.set_parameter("uplift", "stride_mode", "fixed").successful
+    estimator.milliseconds = 1000.0
+    estimator.send_until(10, RateState.FIXED)
+    assert {estimator.send().reason for _ in range(5)} == {RateState.FIXED}

@@ -1,0 +1,77 @@
+"""What an adaptive stride is worth: onsets, switching, the curve."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from uplift_ros.evaluation import adaptive
+from uplift_ros.evaluation.adaptive import StrideLog, onsets
+from uplift_ros.models import weights
+from uplift_ros.models.uplift import UpliftUpsample, compact, n351
+from uplift_ros.online.stride import AdaptiveStride
+from uplift_ros.sources.motion import pose
+
+SLOW, FAST = 0.1, 0.9
+
+
+def test_an_onset_is_fast_motion_after_four_tenths_of_a_second_of_slow_motion():
+    velocity = np.array(20 * [SLOW] + 5 * [FAST] + 19 * [SLOW] + [FAST] + 20 * [SLOW] + [FAST])
+    assert onsets(velocity, 50.0) == [20, 65]
+
+
+def test_a_sequence_that_begins_fast_has_no_onset_there():
+    assert onsets(np.full(100, FAST), 50.0) == []
+
+
+def log(*decisions: tuple[int, float]) -> StrideLog:
+    """A log of the velocities at frames."""
+    log = StrideLog(AdaptiveStride(20, 4, 0.5, 0, s_out=2))
+    for frame, velocity in decisions:
+        log.update(frame, velocity)
+    return log
+
+
+@pytest.mark.parametrize(("onset", "stride", "delay"), [(5, 4, 35), (5, 19, 15), (20, 19, 0), (25, 19, 0), (41, 4, 0)])
+def test_the_delay_is_until_the_first_decision_for_the_stride(onset, stride, delay):
+    assert log((0, SLOW), (20, 0.3), (40, FAST)).delay(onset, stride) == delay
+
+
+def test_without_such_a_decision_the_delay_has_no_end():
+    assert log((0, SLOW), (20, 0.3)).delay(0, 4) == np.inf
+
+
+def test_the_fixed_curve_has_the_strides_that_the_network_knows():
+    assert [rule.stride for rule in adaptive.fixed_rules(compact())] == [4, 6, 8, 10, 12, 16, 20]
+    assert [rule.stride for rule in adaptive.fixed_rules(n351())] == [5, 10, 15, 20]
+
+
+def test_rows_are_compared_with_fixed_strides_of_the_same_rate():
+    fixed = [
+        {"rule": "fixed", "keyframe_hz": 12.0, "mpjpe": 40.0, "mpjpe_fast": 50.0},
+        {"rule": "fixed", "keyframe_hz": 2.0, "mpjpe": 60.0, "mpjpe_fast": 90.0},
+    ]
+    ours = {"rule": "paper", "keyframe_hz": 7.0, "mpjpe": 45.0, "mpjpe_fast": 60.0}
+    adaptive.compare([*fixed, ours])
+    assert ours["keyframes_of_fast"] == pytest.approx(7 / 12)
+    assert ours["recovered"] == pytest.approx(0.75)
+    assert (ours["mpjpe_over_fixed"], ours["mpjpe_fast_over_fixed"]) == (-5.0, -10.0)
+
+
+def test_one_command_writes_the_curve(tmp_path, capsys):
+    torch.manual_seed(0)
+    network = UpliftUpsample(replace(compact(), temporal_width=32, temporal_blocks=1, spatial_blocks=1))
+    weights.save(network, tmp_path / "tiny.safetensors", {})
+    joints = np.stack([pose(frame / 50) for frame in range(100, 231)]).astype(np.float32)
+    np.savez(tmp_path / "data.npz", fps=50.0, boxing=joints)
+    arguments = ["--data", tmp_path / "data.npz", "--model", tmp_path / "tiny.safetensors", "--json", tmp_path / "rows"]
+    rules = ["--threshold", 0.5, "--hold", 20, "--budget", 6.0]
+    assert adaptive.main([str(argument) for argument in (*arguments, *rules)]) == 0
+    rows = json.loads((tmp_path / "rows").read_text())
+    assert [row["rule"] for row in rows] == 7 * ["fixed"] + ["paper", "medium", "budget"]
+    assert [row["stride"] for row in rows] == [4, 6, 8, 10, 12, 16, 20] + 3 * ["adaptive"]
+    assert all(row["onsets"] == 1 and 0 <= row["onset_rate_fast"] <= row["onset_rate"] <= 1 for row in rows[7:])
+    assert (rows[0]["recovered"], rows[6]["recovered"]) == (1.0, 0.0)
+    assert len(capsys.readouterr().out.splitlines()) == len(rows)
