@@ -10,8 +10,10 @@ import torch
 from uplift_ros import cli
 from uplift_ros.evaluation import metrics, protocols
 from uplift_ros.evaluation.plots import adaptive, attention, latency, sheet, study, training, velocity
+from uplift_ros.evaluation.scores import frame_errors
 from uplift_ros.models import weights
 from uplift_ros.models.uplift import MASKED_SCORE
+from uplift_ros.online.stride import FixedStride
 from uplift_ros.sources.motion import pose
 from uplift_ros.training.loop import TrainingLog
 from uplift_ros.training.mocap import Sequence
@@ -24,7 +26,12 @@ def motion(frames: int, start: float = 0.0) -> np.ndarray:
     return np.stack([pose(start + frame / RATE) for frame in range(frames)]).astype(np.float32)
 
 
-SEQUENCES = {"a/walk/1": motion(131), "a/walk/2": motion(95, 3.0), "b/box/1": motion(60, 9.0)}
+SEQUENCES = {
+    "a/walk/1": motion(131),
+    "a/walk/2": motion(95, 3.0),
+    "b/box/1": motion(60, 9.0),
+    "c/turn/1": motion(35, 12.0),
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +47,7 @@ def files(tmp_path_factory):
 
 
 def load(files, **options) -> study.Study:
-    defaults = {"sequence": None, "cameras": 1, "noise": "none", "seed": 0}
+    defaults = {"sequence": None, "cameras": 1, "noise": "none", "seed": 0, "body_model": None}
     paths = {"data": files / "data.npz", "model": str(files / "tiny.safetensors")}
     return study.load_study(argparse.Namespace(**paths | defaults | options))
 
@@ -55,7 +62,7 @@ def test_cameras_and_noise_of_a_picture_are_those_of_an_evaluation_of_all_sequen
     evaluated = list(protocols.film(everything, RATE, cameras=2, noise="detector", seed=3))
     alone = load(files, sequence=["b/box/1"], cameras=2, noise="detector", seed=3).clips
     assert [clip.name for clip in alone] == ["b/box/1"] * 2
-    for clip, expected in zip(alone, evaluated[-2:], strict=True):
+    for clip, expected in zip(alone, evaluated[4:6], strict=True):
         np.testing.assert_array_equal(clip.plane, expected.plane)
 
 
@@ -67,11 +74,6 @@ def test_the_beginning_of_a_name_shows_all_that_begin_so(files):
 def test_an_unknown_sequence_is_refused_with_those_of_similar_names(files, sequence):
     with pytest.raises(ValueError, match=r"no 'a/wlak/2'; did you mean one of a/walk/2"):
         load(files, sequence=sequence)
-
-
-def test_frame_errors_average_to_the_mpjpe(shown):
-    estimate = protocols.offline(shown.model, shown.clips[0], STRIDE)
-    assert study.frame_errors(estimate).mean() == pytest.approx(metrics.mpjpe(estimate.poses, estimate.truth))
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def test_attention_is_what_the_network_attends_with(shown):
 
 def test_attention_windows_lie_around_key_frames_inside_the_clips(shown, poses, mask):
     assert list(np.flatnonzero(mask)) == list(range(0, 41, 5))
-    # Centres 40 to 90 of the clip of 131 frames, 40 and 50 of that of 95, none of that of 60.
+    # Centres 40 to 90 of the clip of 131 frames, 40 and 50 of that of 95, none of the shorter ones.
     assert poses.shape == (6 + 2, 9, 17, 2)
 
 
@@ -127,27 +129,34 @@ def test_attention_maps_have_one_scale_and_tell_the_share_of_upsampling_tokens(s
     assert "one\n78 % goes to" in first.get_title()
 
 
-def test_a_velocity_interval_holds_the_mean_error_of_its_frames():
-    velocities = np.repeat([0.05, 0.25, 0.95], [60, 100, 3])
-    errors = np.concatenate([np.full(60, 30.0), np.tile([40.0, 60.0], 50), np.full(3, 999.0)])
-    middles, means = velocity.error_by_velocity(errors, velocities)
-    np.testing.assert_allclose(middles, [0.05, 0.25])
-    np.testing.assert_allclose(means, [30, 50])
+def intervals(*frames: int, error: float = 30.0) -> list[dict]:
+    """Of 0.1 m/s, with so many frames in each."""
+    return [
+        {
+            "from": k / 10,
+            "to": (k + 1) / 10,
+            "mpjpe": error,
+            "frames": n,
+            "share_up_to": sum(frames[: k + 1]) / sum(frames),
+        }
+        for k, n in enumerate(frames)
+    ]
 
 
-def test_too_few_frames_for_any_velocity_interval_are_refused():
-    with pytest.raises(ValueError, match="50 of the 3 frames"):
-        velocity.error_by_velocity(np.ones(3), np.ones(3))
+def test_velocity_intervals_with_few_frames_are_left_out():
+    assert [row["from"] for row in velocity.with_enough_frames(intervals(60, 3, 50, 1))] == [0, 0.2]
+    with pytest.raises(ValueError, match="no velocity interval has 50 frames"):
+        velocity.with_enough_frames(intervals(3))
 
 
 def test_each_stride_is_a_curve_before_the_distribution_of_velocities():
-    velocities = np.repeat([0.05, 0.15], 50)
-    figure = velocity.draw({4: np.full(100, 20.0), 20: np.full(100, 30.0)}, velocities)
+    figure = velocity.draw({4: intervals(60, 20, error=20), 20: intervals(60, 20)})
     curves, distribution = figure.axes
     assert {line.get_label(): line.get_ydata()[0] for line in curves.lines} == {"stride 4": 20, "stride 20": 30}
+    np.testing.assert_allclose(curves.lines[0].get_xdata(), [0.05, 0.15])
     outline = distribution.collections[0].get_paths()[0].vertices
-    assert outline[:, 1].max() == pytest.approx(100)
-    assert outline[outline[:, 0] < 0.14, 1].max() == pytest.approx(50)
+    assert {(0.1, 75.0), (0.2, 100.0)} <= {tuple(point) for point in outline.round(9)}
+    assert distribution.get_zorder() < curves.get_zorder()
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +181,7 @@ def test_stride_and_key_frames_are_drawn_as_they_were(runs):
 def test_errors_over_time_are_of_all_three_runs_with_their_means(runs):
     lines = adaptive.draw(runs, RATE, threshold=1e-9).axes[2].lines
     assert [line.get_label().split(":")[0] for line in lines] == ["stride 4", "stride 20", "adaptive"]
-    mean = study.frame_errors(runs["stride 20"].estimate).mean()
+    mean = frame_errors(runs["stride 20"].estimate).mean()
     assert f": {mean:.0f} mm" in lines[1].get_label()
 
 
@@ -199,7 +208,7 @@ def test_columns_of_a_sheet_say_which_poses_are_on_key_frames_and_how_wrong_each
     figure = sheet.draw(estimate, np.array([40, 50, 60]), RATE)
     titles = [axes.get_title() for axes in figure.axes[:3]]
     assert [title.split("\n")[0] for title in titles] == ["key-frame", "+10 frames", "key-frame"]
-    assert f"1.00 s, {study.frame_errors(estimate)[50]:.0f} mm" in titles[1]
+    assert f"1.00 s, {frame_errors(estimate)[50]:.0f} mm" in titles[1]
 
 
 def test_estimate_and_truth_are_drawn_with_the_pelvis_at_one_place(shown):
@@ -211,14 +220,21 @@ def test_estimate_and_truth_are_drawn_with_the_pelvis_at_one_place(shown):
     np.testing.assert_allclose(lines[16].get_data()[0][0], 0)
 
 
-def test_errors_against_latency_are_of_the_frames_that_every_latency_gives(shown):
-    offline, at_once, _ = latency.errors_at(shown, STRIDE, [0, 20])
-    direct = []
+def test_errors_against_latency_are_of_the_frames_that_the_longest_one_is_left_for(shown):
+    errors = latency.errors_at(shown, STRIDE, [0, 20])
+    expected = []
     for clip in shown.clips:
         frames = (len(clip.truth) - 1) // STRIDE * STRIDE + 1 - 20
-        direct.append(study.frame_errors(protocols.offline(shown.model, clip, STRIDE))[:frames])
-    assert offline == pytest.approx(np.concatenate(direct).mean())
-    assert at_once != pytest.approx(offline)
+        estimates = [protocols.offline(shown.model, clip, STRIDE)]
+        estimates += [protocols.online(shown.model, clip, FixedStride(STRIDE, 2), STRIDE, wait) for wait in (0, 20)]
+        expected.append([frame_errors(estimate)[:frames] for estimate in estimates])
+    np.testing.assert_allclose(errors, np.concatenate(expected, axis=1).mean(1))
+    assert len(set(errors.round(6))) == 3
+
+
+def test_a_latency_longer_than_every_sequence_is_refused(files):
+    with pytest.raises(ValueError, match="none is longer than the latency of 40 frames"):
+        latency.errors_at(load(files, sequence=["c/"]), 20, [40])
 
 
 def test_offline_figures_are_dashed_lines_of_the_colour_of_the_curve():
@@ -235,12 +251,20 @@ def test_a_training_log_is_read_as_it_was_written(files):
     np.testing.assert_allclose(columns["loss_mm"], [45, 22.5, 15])
 
 
-def test_validation_before_and_after_a_refiner_shares_a_panel():
+def test_errors_of_validation_before_and_after_a_refiner_share_a_panel():
     steps = np.array([1.0, 2.0])
-    log = {"step": steps, "loss": steps, "rate": steps, "mpjpe_in": steps * 3, "mpjpe_out": steps * 2}
-    loss, rate, mpjpe = training.draw(log | {"minutes": steps}).axes
+    validation = {"noise_mpjpe_in": steps * 3, "noise_mpjpe_out": steps * 2, "uplifter_mpjpe_in": steps * 5}
+    validation["uplifter_mpjpe_out"] = steps * 4
+    figure = training.draw({"step": steps, "loss": steps, "rate": steps, **validation, "minutes": steps})
+    loss, rate, mpjpe = figure.axes
     assert [axes.get_ylabel() for axes in (loss, rate, mpjpe)] == ["loss", "learning rate", "MPJPE (mm)"]
-    assert [list(line.get_ydata()) for line in mpjpe.lines] == [[3, 6], [2, 4]]
+    drawn = {line.get_label(): line.get_ydata()[0] for line in mpjpe.lines}
+    assert drawn == {"noise: before": 3, "noise: after": 2, "uplifter: before": 5, "uplifter: after": 4}
+
+
+def test_a_log_without_a_known_quantity_is_refused():
+    with pytest.raises(ValueError, match="there are step, minutes"):
+        training.draw({"step": np.ones(2), "minutes": np.ones(2)})
 
 
 @pytest.mark.parametrize("text", ["", "step,loss\n", "a,b\n1,2\n", "step,loss\n1\n", "step,loss\n1,x\n"])

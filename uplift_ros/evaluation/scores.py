@@ -29,10 +29,10 @@ def score(estimates: Sequence[Estimate], rate: float) -> Row:
         accel_padded: with the first and last frame of each clip counted as 0 (SynSP's code).
         keyframe_hz, frames.
     """
-    errors = np.concatenate([_frame_errors(estimate) for estimate in estimates])
+    errors = np.concatenate([frame_errors(estimate) for estimate in estimates])
     keyframes = np.concatenate([estimate.keyframes for estimate in estimates])
     fast = np.concatenate([_velocity(estimate, rate) for estimate in estimates]) > FAST
-    per_class = [np.concatenate([_frame_errors(e) for e in members]).mean() for members in _classes(estimates).values()]
+    per_class = [np.concatenate([frame_errors(e) for e in members]).mean() for members in _classes(estimates).values()]
     acceleration = _accelerations(estimates)
     poses, truth = _joined(estimates)
     return {
@@ -65,7 +65,7 @@ def by_class(estimates: Sequence[Estimate]) -> dict[str, Row]:
 
 def by_velocity(estimates: Sequence[Estimate], rate: float) -> list[Row]:
     """For equal intervals of the true velocity: MPJPE, frames, and the share of frames up to the interval's end."""
-    errors = np.concatenate([_frame_errors(estimate) for estimate in estimates])
+    errors = np.concatenate([frame_errors(estimate) for estimate in estimates])
     velocity = np.concatenate([_velocity(estimate, rate) for estimate in estimates])
     interval = (velocity / VELOCITY_INTERVAL).astype(int)
     counts, sums = np.bincount(interval), np.bincount(interval, errors)
@@ -92,15 +92,15 @@ def tension_correlation(estimates: Sequence[Estimate]) -> float:
     return float(np.corrcoef(tension, error)[0, 1])
 
 
+def frame_errors(estimate: Estimate) -> np.ndarray:
+    """(K,) MPJPE of each frame, mm."""
+    return _joint_errors(estimate).mean(-1)
+
+
 def _joint_errors(estimate: Estimate) -> np.ndarray:
     """(K, 17) mm."""
     difference = metrics.root_relative(estimate.poses) - metrics.root_relative(estimate.truth)
     return metrics.MILLIMETRES * np.linalg.norm(difference, axis=-1)
-
-
-def _frame_errors(estimate: Estimate) -> np.ndarray:
-    """(K,) MPJPE of each frame, mm."""
-    return _joint_errors(estimate).mean(-1)
 
 
 def _accelerations(estimates: Sequence[Estimate]) -> np.ndarray:

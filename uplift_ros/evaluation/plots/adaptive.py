@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from uplift_ros.evaluation import metrics, protocols
-from uplift_ros.evaluation.plots.study import Study, add_study_arguments, frame_errors, load_study
-from uplift_ros.evaluation.plots.style import AREA, BLUE, FAINT, INK, VERMILLION, caption, new_figure
-from uplift_ros.online.stride import AdaptiveStride, Decision, FixedStride, StrideController
+from uplift_ros.evaluation.plots.study import Study, add_study_arguments, load_study
+from uplift_ros.evaluation.plots.style import AREA, BLUE, FAINT, INK, VERMILLION, caption, legend_above, new_figure
+from uplift_ros.evaluation.scores import frame_errors
+from uplift_ros.online.stride import MEDIUM_VELOCITY, AdaptiveStride, Decision, FixedStride, StrideController
 
 ADAPTIVE = INK
 RUNS = ((ADAPTIVE, 1.0), (VERMILLION, 1.0), (BLUE, 2.4))
@@ -102,10 +103,13 @@ def _draw_velocity(axes: Axes, run: Run, rate: float, threshold: float) -> None:
     axes.fill_between(np.arange(1, len(true) + 1) / rate, true, color=AREA, linewidth=0, label="true")
     seconds = np.array(run.control.frames) / rate
     axes.step(seconds, run.control.velocities, where="pre", color=ADAPTIVE, linewidth=1.1, label="estimated")
-    axes.axhline(threshold, color=FAINT, linestyle=(0, (4, 2)), linewidth=1, label=f"threshold {threshold:g} m/s")
+    thresholds = MEDIUM_VELOCITY * threshold, threshold
+    label = f"thresholds {thresholds[0]:g} and {threshold:g} m/s"
+    for velocity, name in zip(thresholds, ("", label), strict=True):
+        axes.axhline(velocity, color=FAINT, linestyle=(0, (4, 2)), linewidth=1, label=name)
     axes.set_ylabel("velocity (m/s)")
     axes.set_ylim(bottom=0)
-    _legend_above(axes)
+    legend_above(axes)
 
 
 def _draw_stride(axes: Axes, run: Run, rate: float) -> None:
@@ -127,10 +131,4 @@ def _draw_errors(axes: Axes, runs: dict[str, Run], rate: float) -> None:
         axes.plot(run.estimate.frames / rate, errors, color=colour, linewidth=width, label=label)
     axes.set_ylabel("MPJPE (mm)")
     axes.set_ylim(bottom=0)
-    _legend_above(axes)
-
-
-def _legend_above(axes: Axes) -> None:
-    axes.legend(
-        loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=3, borderpad=0, borderaxespad=0.2, handlelength=1.6
-    )
+    legend_above(axes)

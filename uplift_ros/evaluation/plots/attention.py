@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from uplift_ros.camera import canonicalise
+from uplift_ros.camera import normalise
 from uplift_ros.evaluation.plots.study import add_study_arguments, load_study
 from uplift_ros.evaluation.plots.style import VERMILLION, caption, new_figure
 from uplift_ros.evaluation.protocols import Clip
@@ -77,7 +77,7 @@ def keyframe_poses(clips: list[Clip], config: UpliftConfig, mask: np.ndarray, st
     if not windows:
         raise ValueError(f"sequence: none is as long as a window ({config.frames} frames)")
     evenly = np.linspace(0, len(windows) - 1, min(WINDOWS, len(windows))).round().astype(int)
-    return torch.from_numpy(canonicalise(np.stack(windows)[evenly]).inputs).float()
+    return torch.from_numpy(normalise(np.stack(windows)[evenly], config.normalisation).inputs).float()
 
 
 @torch.inference_mode()

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from uplift_ros.evaluation import protocols
-from uplift_ros.evaluation.plots.study import Study, add_study_arguments, frame_errors, load_study
+from uplift_ros.evaluation.plots.study import Study, add_study_arguments, load_study
 from uplift_ros.evaluation.plots.style import FAINT, caption, new_figure, series
+from uplift_ros.evaluation.scores import frame_errors
 from uplift_ros.online.stride import FixedStride
 
 
@@ -25,26 +26,32 @@ def picture(args: argparse.Namespace) -> Figure:
     figure = draw(latencies, errors, study.rate)
     caption(
         figure,
-        "Online protocol, over the frames that come out at every latency; dashed: offline, central head.\n"
+        "Online protocol; dashed: offline, central head. Without the end of each clip, for which nobody waits.\n"
         f"{study.subject}",
     )
     return figure
 
 
 def errors_at(study: Study, stride: int, latencies: list[int]) -> np.ndarray:
-    """(1 + L,) MPJPE in mm, offline and online at each latency, over the frames that all of them give.
+    """(1 + L,) MPJPE in mm, offline and online at each latency, over the frames after which the longest one fits.
 
-    The last frames of a clip come out only at a low latency: counted there alone, they would move the curve.
+    The frames at the end of a clip come out early, whatever the latency; counted, they would flatten the curve.
+
+    Raises:
+        ValueError: the longest latency fits into no clip.
     """
     control = FixedStride(stride, study.model.config.token_stride)
     errors = []
     with tqdm(study.clips, f"stride {stride}", leave=False) as clips:
         for clip in clips:
-            estimates = [protocols.offline(study.model, clip, stride)]
-            estimates += [protocols.online(study.model, clip, control, stride, latency) for latency in latencies]
-            common = min(len(estimate.frames) for estimate in estimates)
-            errors.append([frame_errors(estimate)[:common] for estimate in estimates])
-    return np.concatenate(errors, axis=1).mean(1)
+            online = [protocols.online(study.model, clip, control, stride, latency) for latency in latencies]
+            counted = max(0, len(online[0].frames) - max(latencies))
+            estimates = [protocols.offline(study.model, clip, stride), *online]
+            errors.append([frame_errors(estimate)[:counted] for estimate in estimates])
+    joined = np.concatenate(errors, axis=1)
+    if not joined.size:
+        raise ValueError(f"sequence: none is longer than the latency of {max(latencies)} frames")
+    return joined.mean(1)
 
 
 def draw(latencies: list[int], errors: dict[int, np.ndarray], rate: float) -> Figure:

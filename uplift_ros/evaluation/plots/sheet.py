@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from uplift_ros.evaluation import metrics, protocols
-from uplift_ros.evaluation.plots.study import add_study_arguments, frame_errors, load_study
+from uplift_ros.evaluation.plots.study import add_study_arguments, load_study
 from uplift_ros.evaluation.plots.style import AREA, BLUE, FAINT, INK, ORANGE, TRUTH, caption, new_figure
+from uplift_ros.evaluation.scores import frame_errors
 from uplift_ros.skeleton import H36M17
 
 COLUMNS = 5

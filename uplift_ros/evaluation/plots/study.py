@@ -5,12 +5,10 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from uplift_ros.evaluation import metrics, protocols
+from uplift_ros.evaluation import protocols
 from uplift_ros.models import weights
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.training.mocap import load_npz
+from uplift_ros.training.formats import add_data_arguments, load
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,7 @@ class Study:
 
 def add_study_arguments(parser: argparse.ArgumentParser, one_sequence: bool = False) -> None:
     """The options that `load_study` reads; with `one_sequence` the picture is of a single clip."""
-    parser.add_argument(
-        "--data", type=Path, required=True, help="npz: one (T, 17, 3) array per sequence, z up, and fps"
-    )
+    add_data_arguments(parser)
     parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
     if one_sequence:
         parser.add_argument("--sequence", required=True, help="name of the one to show")
@@ -55,28 +51,21 @@ def load_study(args: argparse.Namespace) -> Study:
 
     Raises:
         FileNotFoundError: no such weights or data.
-        ValueError: no such sequence, no camera, or data at another rate than the network's.
+        ValueError: no such sequence, no camera, or data in no known format.
     """
     one_sequence = isinstance(args.sequence, str)
     cameras = 1 if one_sequence else args.cameras
     if cameras < 1:
         raise ValueError(f"cameras must be at least 1, got {cameras}")
     model = weights.load(args.model, UpliftUpsample)
-    sequences, rate = load_npz(args.data)
-    if rate != model.config.model_rate:
-        raise ValueError(f"data: {args.data} has {rate} frames per second, the model wants {model.config.model_rate}")
+    rate = model.config.model_rate
+    sequences = load(args.data, rate, args.body_model)
     names = [sequence.name for sequence in sequences]
     chosen = {args.sequence} if one_sequence else _beginning_with(args.sequence, names)
     if unknown := sorted(chosen - set(names)):
         raise ValueError(f"sequence: {args.data} has no {unknown[0]!r}; {_nearest(unknown[0], names)}")
     clips = [clip for clip in protocols.film(sequences, rate, cameras, args.noise, args.seed) if clip.name in chosen]
     return Study(model, clips, rate, _subject(args, cameras, chosen))
-
-
-def frame_errors(estimate: protocols.Estimate) -> np.ndarray:
-    """(K,) MPJPE of each frame, mm."""
-    difference = metrics.root_relative(estimate.poses) - metrics.root_relative(estimate.truth)
-    return metrics.MILLIMETRES * np.linalg.norm(difference, axis=-1).mean(-1)
 
 
 def _beginning_with(beginnings: list[str] | None, names: list[str]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK = "#222222"
@@ -19,8 +20,8 @@ WIDTH = 6.9
 """Inches: two columns of a paper."""
 
 STYLE: Any = {
-    "figure.dpi": 160,
-    "savefig.dpi": 160,
+    "figure.dpi": 144,
+    "savefig.dpi": 144,
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "axes.titlesize": 9,
@@ -53,6 +54,14 @@ def new_figure(height: float) -> Figure:
 def caption(figure: Figure, text: str) -> None:
     """What data, network, stride and noise a picture is of, in small letters below it."""
     figure.supxlabel(text, x=0.5, fontsize=7, color=FAINT)
+
+
+def legend_above(axes: Axes) -> None:
+    """A legend in one row over the panel, where it hides no curve."""
+    columns = len(axes.get_legend_handles_labels()[1])
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1, 0.98), ncols=columns, borderpad=0, borderaxespad=0.2, handlelength=1.6
+    )
 
 
 def series(strides: list[int]) -> dict[int, tuple[str, str]]:

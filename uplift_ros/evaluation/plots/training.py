@@ -5,9 +5,10 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from uplift_ros.evaluation.plots.style import BLUE, FAINT, caption, new_figure
+from uplift_ros.evaluation.plots.style import BLUE, ORANGE, caption, legend_above, new_figure
 
 LABELS = {
     "loss_mm": "loss (mm)",
@@ -16,7 +17,11 @@ LABELS = {
     "mpjpe": "MPJPE (mm)",
     "accel": "acceleration error\n(mm/frame²)",
 }
-"""Panels, in this order. Columns like mpjpe_in and mpjpe_out, before and after a refiner, share one."""
+"""Panels, in this order. Columns of one quantity share one: noise_mpjpe_in and noise_mpjpe_out are the errors of the
+validation set 'noise' before and after a refiner."""
+
+SETS = (BLUE, ORANGE)
+"""Colours of the validation sets."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,20 +52,36 @@ def read_log(path: Path) -> dict[str, np.ndarray]:
 
 
 def draw(columns: dict[str, np.ndarray]) -> Figure:
-    """A panel for each quantity."""
-    steps = columns["step"]
-    found = [name for name in LABELS if name in columns or f"{name}_out" in columns]
+    """A panel for each quantity that was logged.
+
+    Raises:
+        ValueError: none that is known was.
+    """
+    curves = {
+        quantity: {name: column for name, column in columns.items() if name == quantity or f"_{quantity}_" in name}
+        for quantity in LABELS
+    }
+    found = [quantity for quantity in LABELS if curves[quantity]]
+    if not found:
+        raise ValueError(f"log: no column is one of {', '.join(LABELS)}; there are {', '.join(columns)}")
     figure = new_figure(height=0.6 + 1.3 * len(found))
     panels = figure.subplots(len(found), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, name in zip(panels, found, strict=True):
-        axes.set_ylabel(LABELS[name])
-        if name in columns:
-            axes.plot(steps, columns[name], color=BLUE)
-        else:
-            axes.plot(steps, columns[f"{name}_in"], color=FAINT, linestyle=(0, (4, 3)), label="before")
-            axes.plot(steps, columns[f"{name}_out"], color=BLUE, label="after")
-            axes.legend(loc="upper right", ncols=2)
-        axes.ticklabel_format(axis="y", scilimits=(-2, 4))
-    panels[-1].set(xlabel="step", xlim=(0, steps[-1]))
+    for axes, quantity in zip(panels, found, strict=True):
+        _draw_curves(axes, quantity, columns["step"], curves[quantity])
+        axes.set_ylabel(LABELS[quantity])
+        axes.ticklabel_format(axis="y", scilimits=(-3, 4))
+    panels[-1].set(xlabel="step", xlim=(0, columns["step"][-1]))
     figure.align_ylabels(panels)
     return figure
+
+
+def _draw_curves(axes: Axes, quantity: str, steps: np.ndarray, curves: dict[str, np.ndarray]) -> None:
+    if quantity in curves:
+        axes.plot(steps, curves[quantity], color=BLUE)
+        return
+    sets = list(dict.fromkeys(name.split(f"_{quantity}_")[0] for name in curves))
+    for name, colour in zip(sets, SETS, strict=False):
+        before, after = curves[f"{name}_{quantity}_in"], curves[f"{name}_{quantity}_out"]
+        axes.plot(steps, before, color=colour, linestyle=(0, (4, 3)), linewidth=1, label=f"{name}: before")
+        axes.plot(steps, after, color=colour, label=f"{name}: after")
+    legend_above(axes)

@@ -2,17 +2,14 @@
 
 import argparse
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from uplift_ros.evaluation import metrics, protocols
-from uplift_ros.evaluation.plots.study import add_study_arguments, frame_errors, load_study
+from uplift_ros.evaluation import protocols
+from uplift_ros.evaluation.plots.study import add_study_arguments, load_study
 from uplift_ros.evaluation.plots.style import AREA, FAINT, caption, new_figure, series
-
-INTERVAL = 0.1
-"""m/s."""
+from uplift_ros.evaluation.scores import VELOCITY_INTERVAL, Row, by_velocity
 
 FEWEST = 50
 """Frames that an interval must have: fewer are hardly a mean."""
@@ -25,53 +22,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def picture(args: argparse.Namespace) -> Figure:
     study = load_study(args)
-    curves = {}
+    rows = {}
     for stride in args.stride or study.strides:
         with tqdm(study.clips, f"stride {stride}", leave=False) as clips:
             estimates = [protocols.offline(study.model, clip, stride) for clip in clips]
-        velocities = np.concatenate([metrics.velocity(estimate.truth, study.rate) for estimate in estimates])
-        curves[stride] = np.concatenate([frame_errors(estimate)[1:] for estimate in estimates])
-    figure = draw(curves, velocities)
-    caption(figure, f"Offline protocol, intervals of {INTERVAL} m/s with at least {FEWEST} frames.\n{study.subject}")
+        rows[stride] = with_enough_frames(by_velocity(estimates, study.rate))
+    figure = draw(rows)
+    caption(
+        figure,
+        f"Offline protocol, intervals of {VELOCITY_INTERVAL} m/s with at least {FEWEST} frames.\n{study.subject}",
+    )
     return figure
 
 
-def error_by_velocity(errors: np.ndarray, velocities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Middles (I,) in m/s of the intervals with enough frames, and mean errors (I,) of the frames in them.
+def with_enough_frames(rows: list[Row]) -> list[Row]:
+    """The intervals with at least FEWEST frames.
 
     Raises:
-        ValueError: no interval has enough frames.
+        ValueError: there is none.
     """
-    interval = (velocities / INTERVAL).astype(int)
-    counts = np.bincount(interval)
-    enough = counts >= FEWEST
-    if not enough.any():
-        raise ValueError(f"sequence: no velocity interval has {FEWEST} of the {len(velocities)} frames; show more")
-    sums = np.bincount(interval, errors)
-    return (np.flatnonzero(enough) + 0.5) * INTERVAL, sums[enough] / counts[enough]
+    enough = [row for row in rows if row["frames"] >= FEWEST]
+    if not enough:
+        raise ValueError(f"sequence: no velocity interval has {FEWEST} frames, show more sequences")
+    return enough
 
 
-def draw(errors: dict[int, np.ndarray], velocities: np.ndarray) -> Figure:
-    """A curve for each stride of errors (N,) in mm, at velocities (N,) in m/s."""
+def draw(rows: dict[int, list[Row]]) -> Figure:
+    """A curve for each stride of the errors in intervals of velocity, as `by_velocity` gives them."""
     figure = new_figure(height=3.2)
     axes = figure.subplots()
-    for stride, (colour, marker) in series(list(errors)).items():
-        middles, means = error_by_velocity(errors[stride], velocities)
-        axes.plot(middles, means, color=colour, marker=marker, label=f"stride {stride}")
-    end = middles[-1] + INTERVAL / 2
-    axes.set(xlim=(0, end), xlabel="joint velocity relative to the pelvis (m/s)", ylabel="MPJPE (mm)")
-    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
+    for stride, (colour, marker) in series(list(rows)).items():
+        middles = [(row["from"] + row["to"]) / 2 for row in rows[stride]]
+        axes.plot(
+            middles, [row["mpjpe"] for row in rows[stride]], color=colour, marker=marker, label=f"stride {stride}"
+        )
+    intervals = next(iter(rows.values()))  # the truth's, hence those of every stride
+    axes.set(xlabel="joint velocity relative to the pelvis (m/s)", ylabel="MPJPE (mm)")
+    axes.set(xlim=(0, intervals[-1]["to"]), ylim=(0, 1.05 * axes.get_ylim()[1]))
     axes.legend(loc="upper left")
-    _draw_distribution(axes, np.sort(velocities), end)
+    _draw_distribution(axes, intervals)
     return figure
 
 
-def _draw_distribution(axes: Axes, velocities: np.ndarray, end: float) -> None:
+def _draw_distribution(axes: Axes, intervals: list[Row]) -> None:
     """Share of frames up to a velocity, as an area behind the curves."""
     behind = axes.twinx()
-    steps = np.linspace(0, end, 200)
-    share = 100 * np.searchsorted(velocities, steps, side="right") / len(velocities)
-    behind.fill_between(steps, share, color=AREA, linewidth=0)
+    ends = [0.0, *(row["to"] for row in intervals)]
+    shares = [0.0, *(100 * row["share_up_to"] for row in intervals)]
+    behind.fill_between(ends, shares, color=AREA, linewidth=0)
     behind.set(ylim=(0, 100), ylabel="frames up to this velocity (%)")
     behind.yaxis.label.set_color(FAINT)
     behind.tick_params(colors=FAINT)
