@@ -1,24 +1,52 @@
-"""Options of the uplifting network's training."""
+"""Training of the uplifter: goes on where it stopped, and leaves weights that say where they come from."""
 
-from argparse import ArgumentParser
+import csv
 
 import numpy as np
+import pytest
+import tiny
 
 from uplift_ros.models import weights
-from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
+from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.sources.motion import pose
 from uplift_ros.training import uplift
 
 
-def test_an_ablation_trains_without_its_stages_and_at_its_strides(tmp_path, monkeypatch):
-    small = UpliftConfig(spatial_width=8, spatial_blocks=1, temporal_width=16, temporal_blocks=1, heads=2)
-    monkeypatch.setitem(uplift.VARIANTS, "compact", lambda: small)
-    motion = np.random.default_rng(0).normal(0, 0.3, (90, 17, 3)).astype(np.float32)
-    np.savez(tmp_path / "mocap.npz", fps=50.0, **{"a/walk/1": motion})
-    parser = ArgumentParser()
-    uplift.add_arguments(parser)
-    short = ["--steps", "2", "--batch", "2", "--threads", "1", "--out", str(tmp_path)]
-    ablation = ["--ablate", "deferred", "spatial", "strided", "--strides", "20"]
-    assert uplift.main(parser.parse_args(["--data", str(tmp_path / "mocap.npz"), *short, *ablation])) == 0
-    config = weights.load(str(tmp_path / "compact.safetensors"), UpliftUpsample).config
-    assert (config.deferred, config.spatial, config.strided) == (False, False, False)
-    assert config.input_strides == (20,)
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Train a tiny network for so many steps in all."""
+    monkeypatch.setitem(uplift.VARIANTS, "compact", lambda: tiny.uplift().config)
+    np.savez(tmp_path / "data.npz", fps=50, walk=np.stack([pose(frame / 50) for frame in range(100)]))
+
+    def train(steps, **options):
+        uplift.train(
+            tmp_path / "data.npz", None, tmp_path, "compact",
+            steps=steps, batch=4, learning_rate=1e-3, seed=0, threads=1, report_every=5, **options,
+        )  # fmt: skip
+        return tmp_path / "compact.safetensors"
+
+    return train
+
+
+def test_a_training_goes_on_where_it_stopped(run, tmp_path):
+    run(20)
+    run(30)
+    with (tmp_path / "compact.csv").open() as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == [5, 10, 15, 20, 25, 30]
+
+
+def test_weights_tell_what_they_were_trained_with(run):
+    path = run(5, normalisation="screen", twins=True)
+    _, config, provenance = weights.read_header(str(path))
+    assert config["normalisation"] == "screen"
+    assert provenance["data"] == "data.npz"
+    assert provenance["steps"] == 5
+    assert provenance["twins"]
+    assert weights.load(str(path), UpliftUpsample).config.normalisation == "screen"
+
+
+def test_weights_from_before_the_choice_of_a_normalisation_are_canonical(run):
+    path = str(run(5))
+    config = weights.read_header(path)[1]
+    del config["normalisation"]
+    assert UpliftUpsample(type(tiny.uplift().config)(**weights._tuples(config))).config.normalisation == "canonical"

@@ -1,16 +1,19 @@
 """Training windows: bodies, cameras, noise and key-frame masks are what they claim to be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-from uplift_ros.camera import canonicalise
-from uplift_ros.models.uplift import compact
+from uplift_ros.camera import SCREEN_FOCAL, canonicalise
+from uplift_ros.models.uplift import compact, n351
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.motion import pose
 from uplift_ros.training.mocap import CANONICAL_CHAIN, Sequence, chain_length, load_npz, motion_class
 from uplift_ros.training.noise import DetectorNoise
-from uplift_ros.training.uplift import WindowSampler, random_mask
-from uplift_ros.training.virtual_camera import random_views, rotation_xyz, surrounding_views
+from uplift_ros.training.virtual_camera import in_image, random_views, rotation_xyz, surrounding_views
+from uplift_ros.training.windows import Batch, WindowSampler, random_mask, with_twins
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +21,9 @@ def sequences():
     """Four seconds of the synthetic person, as motion capture."""
     joints = np.stack([pose(frame / 50) for frame in range(200)]).astype(np.float32)
     return [Sequence("synthetic/walk/1", joints)]
+
+
+NO_NOISE = DetectorNoise(offset=0.0, drift=0.0, jitter=0.0, far=0.0, absent=0.0, inversion=0.0, swap=0.0)
 
 
 @pytest.fixture
@@ -74,7 +80,7 @@ def test_windows_have_the_networks_shapes_and_canonical_bodies(sequences, rng):
 def test_clean_inputs_are_the_projection_of_the_targets(sequences, rng):
     """Seen from far away, the input is the target's x and y over its size."""
     sampler = WindowSampler(sequences, compact(), 64, rng)
-    sampler.noise = DetectorNoise(0.0, 0.0, jitter=0.0, miss=0.0, inversion=0.0)
+    sampler.noise = NO_NOISE
     batch = sampler.draw()
     flat = batch.targets[..., 1:, :2].flatten(0, 1).flatten(1)
     seen = batch.inputs[..., 1:, :].flatten(0, 1).flatten(1)
@@ -82,19 +88,116 @@ def test_clean_inputs_are_the_projection_of_the_targets(sequences, rng):
     assert cosine.min() > 0.9  # perspective keeps it below 1
 
 
-def test_views_look_at_people_from_the_promised_distance(sequences, rng):
-    joints = np.broadcast_to(sequences[0].joints[None, :41], (200, 41, 17, 3))
-    seen = random_views(rng, joints, np.arange(41) / 25).apply(joints)
-    distance = np.linalg.norm(seen[:, 20, 0], axis=-1)
-    assert 1.2 < distance.min() < 2.0
-    assert 6.0 < distance.max() < 9.0
-    assert (seen[:, 20, :, 2] > 0).all()
+def test_inputs_of_the_papers_normalisation_are_targets_in_the_cameras_own_frame(sequences, rng):
+    """Screen coordinates of a joint are the pelvis's plus, at the same depth, the target over that depth."""
+    sampler = WindowSampler(sequences, replace(compact(), normalisation="screen"), 8, rng)
+    sampler.noise = NO_NOISE
+    batch = sampler.draw()
+    rays, targets = batch.inputs.numpy() / SCREEN_FOCAL, batch.targets.numpy()
+    # (X + t) = u (Z + t_z) for both axes of all joints: solve for the pelvis's place t, what is left must be nothing.
+    u, pelvis = rays[0, 0], rays[0, 0, 0]
+    across = u - pelvis
+    depth = ((targets[0, 0, 1:, :2] - u[1:] * targets[0, 0, 1:, 2:]) * across[1:]).sum() / (across[1:] ** 2).sum()
+    residual = targets[0, 0, :, :2] + pelvis * depth - u * (targets[0, 0, :, 2:] + depth)
+    assert depth > 1.0
+    assert np.abs(residual).max() < 1e-4
+
+
+def test_twins_are_mirror_images_with_the_same_mask(sequences, rng):
+    batch = WindowSampler(sequences, compact(), 8, rng, twins=True).draw()
+    assert batch.inputs.shape[0] == batch.mask.shape[0] == batch.targets.shape[0] == 8
+    windows, twins = slice(0, None, 2), slice(1, None, 2)
+    assert torch.equal(batch.mask[windows], batch.mask[twins])
+    left, right = H36M17.index("left_wrist"), H36M17.index("right_wrist")
+    mirrored = torch.tensor([-1.0, 1.0, 1.0])
+    assert torch.equal(batch.targets[windows, :, left] * mirrored, batch.targets[twins, :, right])
+    assert torch.equal(batch.inputs[windows, :, left] * mirrored[:2], batch.inputs[twins, :, right])
+    assert not torch.equal(batch.targets[windows], batch.targets[twins])
+
+
+def test_twins_are_seen_as_a_mirrored_camera_would_see_them(sequences, rng):
+    """Mirroring the image and then normalising is the same as the twin's input."""
+    rays = rng.normal(0, 0.3, (1, 1, 17, 2))
+    pose, mirrored = canonicalise(rays), canonicalise(rays[:, :, H36M17.flip] * (-1, 1))
+    tensors = (torch.from_numpy(pose.inputs), torch.ones(1, 1, dtype=torch.bool), torch.zeros(1, 1, 17, 3))
+    np.testing.assert_allclose(with_twins(Batch(*tensors)).inputs[1].numpy(), mirrored.inputs[0], atol=1e-12)
+
+
+def test_twins_in_an_odd_batch_are_refused(sequences, rng):
+    with pytest.raises(ValueError, match=r"batch must be even.*got 7"):
+        WindowSampler(sequences, compact(), 7, rng, twins=True)
+
+
+def test_people_are_no_key_frame_where_no_camera_sees_them(sequences, rng):
+    """Of 7 s of a fast walk past cameras a part is outside of the image; somebody who stays is always inside."""
+    frames = np.arange(700)
+    stays = np.repeat(sequences[0].joints[:1], 700, axis=0)
+    walks = stays + np.stack([frames * 0.04 - 14, 0 * frames, 0 * frames], -1)[:, None]
+    batches = [
+        WindowSampler([Sequence("one", joints)], n351(), 64, np.random.default_rng(0)).draw()
+        for joints in (stays, walks)
+    ]
+    staying, walking = (batch.mask.float().mean() for batch in batches)
+    assert walking < 0.8 * staying
+    assert batches[1].mask.any(1).all()
+    assert torch.isfinite(batches[1].inputs).all()
+
+
+@pytest.fixture
+def many(sequences):
+    """(1000, 41, 17, 3) windows of the synthetic person."""
+    return np.broadcast_to(sequences[0].joints[None, :41], (1000, 41, 17, 3))
+
+
+def test_views_are_those_of_robots(many, rng):
+    """Distance 1.5 to 8 m, height 0.3 to 2.5 m, field of view 40 to 100 degrees, rolled and pitched a little."""
+    views, half_width = random_views(rng, many, np.arange(41) / 25)
+    distance = np.linalg.norm(views.apply(many)[:, 20, 0], axis=-1)
+    assert 1.4 < distance.min() < 1.7
+    assert 7.5 < distance.max() < 8.1
+    height = views.position[:, 20, 2]
+    assert 0.3 <= height.min() < 0.4
+    assert 2.4 < height.max() <= 2.5
+    fov = 2 * np.degrees(np.arctan(half_width))
+    assert 40 <= fov.min() < 43
+    assert 97 < fov.max() <= 100
+    forward, right = views.rotation[:, 20, 2], views.rotation[:, 20, 0]
+    pitch = np.degrees(np.arcsin(forward[:, 2]))
+    assert pitch.min() < -20
+    assert pitch.max() > 10
+    assert np.degrees(right[:, 2]).std() == pytest.approx(3, abs=2)
+
+
+def test_a_third_of_the_cameras_move(many, rng):
+    views, _ = random_views(rng, many, np.arange(41) / 25)
+    moving = np.ptp(views.position, axis=1).max(-1) > 0
+    assert moving.mean() == pytest.approx(1 / 3, abs=0.06)
+
+
+def test_the_person_is_in_the_image_at_the_middle_of_the_window_and_never_at_the_lens(many, rng):
+    views, half_width = random_views(rng, many, np.arange(41) / 25)
+    seen = views.apply(many)
+    assert in_image(seen, half_width)[:, 20].all()
+    assert seen[..., 2].min() >= 0.5
+
+
+def test_nobody_walks_through_the_camera(many, rng):
+    """5 m/s to and fro: the camera is drawn anew until it keeps its distance."""
+    running = many + np.stack([np.linspace(-4, 4, 41), np.zeros(41), np.zeros(41)], -1)[:, None]
+    views, _ = random_views(rng, running, np.arange(41) / 25)
+    assert views.apply(running)[..., 2].min() >= 0.5
+
+
+def test_a_pelvis_behind_the_camera_or_beside_the_image_is_not_seen():
+    seen = np.zeros((1, 4, 17, 3))
+    seen[0, :, 0] = [(0, 0, 3), (0, 0, -3), (2.9, 0, 3), (0, 2.9, 3)]
+    assert in_image(seen, np.array([1.0])).tolist() == [[True, False, True, False]]
 
 
 def test_optical_frames_have_y_down(sequences, rng):
     """Heads are above ankles in the image, whatever the camera."""
     joints = np.broadcast_to(sequences[0].joints[None, :1], (200, 1, 17, 3))
-    seen = random_views(rng, joints, np.zeros(1)).apply(joints)
+    seen = random_views(rng, joints, np.zeros(1))[0].apply(joints)
     assert (seen[..., 10, 1] < seen[..., 3, 1]).all()
 
 
@@ -122,41 +225,6 @@ def test_canonical_inputs_do_not_depend_on_where_the_camera_points(sequences, rn
     straight, aside = (canonicalise(points[..., :2] / points[..., 2:]).inputs for points in (joints, turned))
     np.testing.assert_allclose(straight[:, 1:], aside[:, 1:], atol=0.05)  # up to the roll that a level frame takes out
     assert abs(straight[0, 0, 0] - aside[0, 0, 0]) > 0.2
-
-
-@pytest.mark.parametrize("part", ["offset", "drift", "jitter"])
-def test_noise_has_the_size_that_its_parameter_says(rng, part):
-    plane = np.zeros((400, 50, 17, 2))
-    plane[:, :, 8, 1] = -0.2  # a torso of 0.2
-    quiet = {"offset": 0.0, "drift": 0.0, "jitter": 0.0, "miss": 0.0, "inversion": 0.0}
-    noisy = DetectorNoise(**(quiet | {part: 0.1})).apply(rng, plane, 0.02, np.ones(400))
-    assert (noisy - plane)[..., 3, :].std() == pytest.approx(0.02, rel=0.1)
-
-
-def test_offset_is_constant_drift_is_slow_and_jitter_is_white(rng):
-    plane = np.zeros((100, 50, 17, 2))
-    plane[:, :, 8, 1] = -0.2
-    quiet = {"offset": 0.0, "drift": 0.0, "jitter": 0.0, "miss": 0.0, "inversion": 0.0}
-
-    def step_ratio(part):
-        noisy = DetectorNoise(**(quiet | {part: 0.1})).apply(rng, plane, 0.02, np.ones(100))
-        return np.diff(noisy, axis=1).std() / (noisy - plane).std()
-
-    assert step_ratio("offset") == pytest.approx(0.0, abs=1e-12)
-    assert step_ratio("drift") < 0.4
-    assert step_ratio("jitter") == pytest.approx(np.sqrt(2), rel=0.05)
-
-
-def test_level_zero_leaves_the_sequence_as_it_is(rng):
-    plane = rng.normal(size=(3, 20, 17, 2))
-    np.testing.assert_array_equal(DetectorNoise().apply(rng, plane, 0.02, np.zeros(3)), plane)
-
-
-def test_inversion_swaps_left_and_right_limbs(rng):
-    plane = np.broadcast_to(np.arange(17.0)[:, None], (1, 1, 17, 2)).copy()
-    certain = DetectorNoise(0.0, 0.0, jitter=0.0, miss=0.0, inversion=1.0)
-    swapped = certain.apply(rng, plane, 0.02, np.ones(1))
-    np.testing.assert_array_equal(swapped[0, 0, :, 0], H36M17.flip)
 
 
 def test_masks_have_a_real_pose_and_only_the_networks_strides(rng):

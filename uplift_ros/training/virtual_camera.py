@@ -10,6 +10,18 @@ HEIGHT = (0.3, 2.5)
 DISTANCE = (1.5, 8.0)
 """Metres to the person."""
 
+HALF_FOV = (20.0, 50.0)
+"""Degrees; half the horizontal field of view."""
+
+IMAGE_HEIGHT = 0.75
+"""Of an image, as a part of its width."""
+
+NEAREST = 0.5
+"""Metres in front of the camera that every joint must keep: nobody walks through the camera during a window."""
+
+ATTEMPTS = 20
+"""Draws of a camera until nobody comes too near; of 7 s of running, one in 100,000 windows fails as often."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -51,18 +63,42 @@ def rotation_xyz(pitch: np.ndarray, yaw: np.ndarray, roll: np.ndarray) -> np.nda
     return about(2, roll) @ about(1, yaw) @ about(0, pitch)
 
 
-def random_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarray) -> View:
+def random_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarray) -> tuple[View, np.ndarray]:
     """One camera for each window; a third of them move.
 
-    The person is somewhere in a field of view of 40 to 100 degrees, not only in its middle.
+    The person is somewhere in a field of view of 40 to 100 degrees, not only in its middle, and may leave it, but
+    comes no nearer than NEAREST.
 
     Args:
         joints: (B, T, 17, 3) world, metres.
         seconds: (T,) times of the frames.
 
     Returns:
-        Views of shape (B, T).
+        Views of shape (B, T), and the half-width (B,) of their images on the plane z = 1.
     """
+    views, half_width = _draw_views(rng, joints, seconds)
+    for _ in range(ATTEMPTS):
+        near = (views.apply(joints)[..., 2] < NEAREST).any((1, 2))
+        if not near.any():
+            break
+        again, half_width[near] = _draw_views(rng, joints[near], seconds)
+        views.rotation[near], views.position[near] = again.rotation, again.position
+    return views, half_width
+
+
+def in_image(seen: np.ndarray, half_width: np.ndarray) -> np.ndarray:
+    """(B, T) whether a detector can find a person: the pelvis is in front of the camera and inside the image.
+
+    Args:
+        seen: (B, T, 17, 3) joints in the optical frame.
+        half_width: (B,) of the images on the plane z = 1.
+    """
+    x, y, z = np.moveaxis(seen[:, :, 0], -1, 0)
+    reach = half_width[:, None] * z
+    return (z >= NEAREST) & (np.abs(x) < reach) & (np.abs(y) < IMAGE_HEIGHT * reach)
+
+
+def _draw_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarray) -> tuple[View, np.ndarray]:
     batch = len(joints)
     target = joints[:, joints.shape[1] // 2, 0]
     azimuth = rng.uniform(0, 2 * np.pi, batch)
@@ -73,9 +109,9 @@ def random_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarr
         [target[:, 0] + horizontal * np.cos(azimuth), target[:, 1] + horizontal * np.sin(azimuth), height], -1
     )
     aim = look_at_world(position, target)
-    half_fov = rng.uniform(20, 50, batch) * np.pi / 180
+    half_fov = np.radians(rng.uniform(*HALF_FOV, batch))
     pitch, yaw = rng.uniform(-0.5, 0.5, (2, batch)) * half_fov
-    roll = rng.normal(0, 3, batch) * np.pi / 180
+    roll = np.radians(rng.normal(0, 3, batch))
 
     moving = rng.random(batch) < 1 / 3
     drift = np.where(moving[:, None], rng.normal(0, 0.3, (batch, 3)) * (1, 1, 0.1), 0)
@@ -84,7 +120,7 @@ def random_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarr
     position = position[:, None] + drift[:, None] * time[:, None]
     yaws = yaw[:, None] + turn[:, None] * time
     offset = rotation_xyz(np.broadcast_to(pitch[:, None], yaws.shape), yaws, np.broadcast_to(roll[:, None], yaws.shape))
-    return View(offset @ aim[:, None], position)
+    return View(offset @ aim[:, None], position), np.tan(half_fov)
 
 
 def surrounding_views(rng: np.random.Generator, joints: np.ndarray, count: int) -> View:
