@@ -22,6 +22,7 @@ from uplift_ros.poses import Keyframe, Person2D
 
 VARIANTS: dict[str, Callable[[], UpliftConfig]] = {"compact": compact, "n81": n81, "n351": n351}
 BATCHES = (1, 64)
+PEOPLE = (1, 2, 4, 8)
 SWAA_FRAMES, SWAA_WINDOW = 10_000, 8
 
 
@@ -35,7 +36,7 @@ class Row:
         ms_p50, ms_p99: milliseconds of one call.
         per_second: items (calls times batch) per second, at the median.
         flops: floating-point operations of one item; 0 where nobody counted.
-        ratio_to: name of the row of the same batch that it is compared with, empty for none.
+        ratio_to: name of the row that it is compared with, empty for none.
         ratio: how many times as fast as that row.
     """
 
@@ -112,12 +113,12 @@ def _synsp_rows(seconds: float, device: str) -> Iterator[Row]:
 
 
 def _streaming_rows(seconds: float) -> Iterator[Row]:
-    """One key-frame through the streaming uplifter: detections to final skeletons."""
+    """One key-frame of several people through the streaming uplifter: detections to final skeletons."""
     model = UpliftUpsample(compact()).eval()
     camera = Camera.from_fov(1.0, 640, 480)
     keypoints = np.random.default_rng(0).uniform(100, 400, (17, 2))
     base = None
-    for people in (1, 4):
+    for people in PEOPLE:
         uplifter = StreamingUplifter(model)
         persons = tuple(
             Person2D(f"p{index}", 1.0, np.zeros(4), keypoints + index, np.ones(17)) for index in range(people)
@@ -131,7 +132,7 @@ def _streaming_rows(seconds: float) -> Iterator[Row]:
         ) -> object:
             return uplifter.push(Keyframe(next(stamps), "camera", 640, 480, 0, 10, persons), camera)
 
-        row = _row(f"streaming key-frame, {people} people", measure(push, seconds, "cpu"), 1, "cpu")
+        row = _row(f"streaming key-frame, {people} people", measure(push, seconds, "cpu"), people, "cpu")
         base = base or row
         yield _compared(row, base) if row is not base else row
 
