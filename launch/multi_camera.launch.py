@@ -2,6 +2,7 @@
 
 ros2 launch uplift_ros multi_camera.launch.py cameras:=front,rear
 ros2 launch uplift_ros multi_camera.launch.py cameras:=left,right sources:=0,2
+ros2 launch uplift_ros multi_camera.launch.py cameras:=left,right target_frame:=map      # and one skeleton per person
 """
 
 from pathlib import Path
@@ -39,6 +40,20 @@ def graph(name: str, arguments: dict[str, str], source: str | None) -> GroupActi
     return GroupAction(actions)
 
 
+def together(cameras: list[str], arguments: dict[str, str]) -> GroupAction:
+    """A refiner that sees through all cameras, and its visualizer, above the namespaces of the cameras."""
+    first, *further = (f"{name}/skeletons/raw" for name in cameras)
+    shared = {"use_sim_time": arguments["use_sim_time"] == "true"}
+    views = {"target_frame": arguments["target_frame"], "views": ",".join(further)}
+    above = arguments | {"namespace": ""}
+    return GroupAction(
+        [
+            lifecycle_node("refiner", above, shared | views, [("skeletons/raw", first)]),
+            lifecycle_node("visualizer", above, shared),
+        ]
+    )
+
+
 def graphs(context: LaunchContext) -> list[GroupAction]:
     arguments = context.launch_configurations
     cameras = names_in(arguments["cameras"])
@@ -47,7 +62,8 @@ def graphs(context: LaunchContext) -> list[GroupAction]:
         raise ValueError(f"cameras must be different names like front,rear, got {arguments['cameras']!r}")
     if len(sources) != len(cameras):
         raise ValueError(f"sources must name one source for each of {len(cameras)} cameras, got {len(sources)}")
-    return [graph(name, arguments, source) for name, source in zip(cameras, sources, strict=True)]
+    started = [graph(name, arguments, source) for name, source in zip(cameras, sources, strict=True)]
+    return [*started, together(cameras, arguments)] if arguments["target_frame"] else started
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -65,6 +81,12 @@ def generate_launch_description() -> LaunchDescription:
                 "sources",
                 default_value="",
                 description="A webcam number, video file or synthetic per camera. Empty: images come from elsewhere.",
+            ),
+            DeclareLaunchArgument(
+                "target_frame",
+                default_value="",
+                description="Frame, such as map, in which what all cameras see becomes one skeleton per person, on the "
+                "topic skeletons. Needs their transforms on /tf. Empty: every camera by itself.",
             ),
             *shared,
             OpaqueFunction(function=graphs),

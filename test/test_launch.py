@@ -222,6 +222,15 @@ def test_every_camera_has_a_graph_in_its_namespace(launch):
     assert all(processes[f"{camera}/uplift"].parameters["stride"] == 4 for camera in ("front", "rear"))
 
 
+def test_what_all_cameras_see_becomes_one_skeleton_in_a_target_frame(launch):
+    processes = launch("multi_camera.launch.py", "cameras:=front,rear,side", "target_frame:=map", "use_sim_time:=true")
+    assert {"refiner", "visualizer", "front/refiner", "rear/refiner", "side/refiner"} <= set(processes)
+    views = "rear/skeletons/raw,side/skeletons/raw"
+    assert processes["refiner"].parameters == {"use_sim_time": True, "target_frame": "map", "views": views}
+    assert processes["refiner"].rules["skeletons/raw"] == "front/skeletons/raw"
+    assert "target_frame" not in processes["front/refiner"].parameters
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

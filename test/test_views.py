@@ -139,6 +139,12 @@ def test_views_in_different_frames_are_refused():
         ViewFusion().fuse([seen(0, body), replace(seen(1, body), frame_id="elsewhere")])
 
 
+def test_people_of_another_form_are_refused():
+    frame = seen(0, {"p1": standing(0.0, 0.0)})
+    with pytest.raises(ValueError, match="skeleton must be h36m17, got 'coco17'"):
+        ViewFusion().fuse([frame, replace(frame, skeleton="coco17")])
+
+
 def test_a_covariance_that_an_estimate_brings_is_kept():
     given = np.tile([1.0, 0, 0, 1.0, 0, 1.0], (17, 1))
     person = Person3D("p1", 1.0, Source.KEYFRAME, ScaleSource.PRIOR, pose(0.0), np.ones(17), 0.0, given)

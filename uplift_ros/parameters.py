@@ -158,6 +158,12 @@ REFINER = (
         "",
         "Frame to smooth and publish in, such as odom on a moving robot; empty keeps the camera's. Needs tf2_ros.",
     ),
+    Parameter(
+        "views",
+        "",
+        "Topics, with commas between, of raw skeletons from further cameras that see the same people; put together in "
+        "target_frame. Needs message_filters.",
+    ),
     AUTOSTART,
 )
 

@@ -1,4 +1,6 @@
-"""Raw skeletons in, smooth ones out, a few frames later."""
+"""Raw skeletons of one camera, or of several that see the same people, in; smooth ones out, a few frames later."""
+
+from functools import partial
 
 import torch
 
@@ -6,9 +8,11 @@ from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.msg import Skeletons
 from uplift_ros.nodes import base, convert, qos
+from uplift_ros.nodes.synchroniser import Synchroniser
 from uplift_ros.nodes.transforms import Transforms
 from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.target_frame import TargetFrame
+from uplift_ros.online.views import ViewFusion, with_covariance
 from uplift_ros.poses import SkeletonFrame
 
 QUIET = 0.002
@@ -18,8 +22,14 @@ one batch they cost little more than one frame alone."""
 MAX_BURST = 100
 
 
+def names_in(text: str) -> list[str]:
+    """The items of a list like `/left/skeletons/raw, /right/skeletons/raw`."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 class RefinerNode(base.UpliftNode):
-    """A shell around StreamingRefiner that gathers the frames of a burst."""
+    """A shell around StreamingRefiner that gathers the frames of a burst, and before it ViewFusion where there are
+    several views."""
 
     def __init__(self) -> None:
         super().__init__("refiner")
@@ -28,24 +38,33 @@ class RefinerNode(base.UpliftNode):
         torch.set_num_threads(1)  # the cores are needed by other nodes
         method = self.parameter("method")
         model = weights.load(self.parameter("model"), SynSP, self.parameter("device")) if method == "synsp" else None
-        self._refiner = StreamingRefiner(method, self.parameter("delay"), model)
+        target = self.parameter("target_frame")
+        z_up = bool(target) and "optical" not in target  # REP-103 names frames with z forward so
+        self._refiner = StreamingRefiner(method, self.parameter("delay"), model, z_up=z_up)
         self._transforms = self._find_transforms()
-        self._target = (
-            TargetFrame(self.parameter("target_frame"), self._transforms.lookup) if self._transforms else None
-        )
+        self._topics = ["skeletons/raw", *names_in(self.parameter("views"))]
+        self._targets = [TargetFrame(target, self._transforms.lookup) for _ in self._topics if self._transforms]
+        self._synchroniser, self._fusion = self._find_synchroniser(), ViewFusion()
         self._refined = self.advertise(Skeletons, "skeletons", qos.poses())
 
     def activate(self) -> None:
         self._refiner.reset()
         self._dropped = self._refiner.dropped
-        self._burst: list[SkeletonFrame] = []
+        self._bursts: list[list[SkeletonFrame]] = [[] for _ in self._topics]
         self._age_ms = 0.0
         self._quiet = self.every(QUIET, self._end_burst)
         self._quiet.cancel()
-        if self._transforms and self._target:
-            self._target.reset()
+        if self._transforms:
+            for target in self._targets:
+                target.reset()
             self._transforms.subscribe(self, self._retry)
-        self.subscribe(Skeletons, "skeletons/raw", self._take, qos.poses(), expected="skeletons")
+        if self._synchroniser:
+            self._synchroniser.reset()
+            self._fusion.reset()
+            self._left_out = self._fusion.left_out
+        for view, topic in enumerate(self._topics):
+            expected = topic if view else "skeletons"
+            self.subscribe(Skeletons, topic, partial(self._take, view), qos.poses(), expected=expected)
 
     def deactivate(self) -> None:
         self._refine()
@@ -65,16 +84,26 @@ class RefinerNode(base.UpliftNode):
         except ImportError as error:
             raise ImportError(f"parameter target_frame must be empty: tf2_ros is not installed ({error})") from error
 
-    def _take(self, message: Skeletons) -> None:
-        self._burst.append(convert.skeletons_from_msg(message))
-        if len(self._burst) < MAX_BURST:
+    def _find_synchroniser(self) -> Synchroniser | None:
+        if len(self._topics) == 1:
+            return None
+        if not self._targets:
+            raise ValueError("parameter views needs target_frame, in which all views are seen together, got ''")
+        try:
+            return Synchroniser(len(self._topics))
+        except ImportError as error:
+            raise ImportError(f"parameter views must be empty: message_filters is not installed ({error})") from error
+
+    def _take(self, view: int, message: Skeletons) -> None:
+        self._bursts[view].append(convert.skeletons_from_msg(message))
+        if len(self._bursts[view]) < MAX_BURST:
             self._quiet.reset()
         else:
             self._end_burst()
 
     def _retry(self) -> None:
         """There are new transforms."""
-        if self._target and self._target.is_waiting:
+        if any(target.is_waiting for target in self._targets):
             self._quiet.reset()
 
     def _end_burst(self) -> None:
@@ -82,9 +111,12 @@ class RefinerNode(base.UpliftNode):
         self._refine()
 
     def _refine(self) -> None:
-        burst, self._burst = self._burst, []
-        if self._target:
-            burst = self._moved(burst, self._target)
+        bursts, self._bursts = self._bursts, [[] for _ in self._topics]
+        if self._synchroniser:
+            bursts = [[with_covariance(frame) for frame in burst] for burst in bursts]
+        if self._targets:
+            bursts = [self._moved(burst, target) for burst, target in zip(bursts, self._targets, strict=True)]
+        burst = self._fused(bursts, self._synchroniser) if self._synchroniser else bursts[0]
         if not burst:
             return
         with self.timed(len(burst)):
@@ -100,6 +132,14 @@ class RefinerNode(base.UpliftNode):
         if target.lost > lost:
             self.report("no_transform", f"{target.lost} frames given up so far: {target.reason}")
         return ready
+
+    def _fused(self, bursts: list[list[SkeletonFrame]], synchroniser: Synchroniser) -> list[SkeletonFrame]:
+        together = [views for camera, burst in enumerate(bursts) for views in synchroniser.push(camera, burst)]
+        burst = [self._fusion.fuse(views) for views in together]
+        if self._fusion.left_out > self._left_out:
+            self._left_out = self._fusion.left_out
+            self.report("unplaced", f"{self._left_out} persons left out so far: no camera_info, or not finite")
+        return burst
 
     def _publish(self, frames: list[SkeletonFrame]) -> None:
         for frame in frames:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from uplift_ros.frames import COLUMNS, ROWS
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame
+from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, check_form
 
 ACROSS, ALONG = 0.031, 0.066
 """Metres, standard deviations of joints against the pelvis across and along the line of sight (measured on mocap_val
@@ -163,8 +163,10 @@ class ViewFusion:
             views: one frame of each camera, in one coordinate frame; people have a covariance.
 
         Raises:
-            ValueError: the coordinate frames differ.
+            ValueError: the coordinate frames differ, another skeleton, arrays of another shape, or two people of one id.
         """
+        for frame in views:
+            check_form(frame.skeleton, frame.persons, "joints", 3)
         frames = {frame.frame_id for frame in views}
         if len(frames) != 1:
             raise ValueError(f"frame_id of all views must be one, got {', '.join(sorted(frames))}")

@@ -1,0 +1,68 @@
+"""Frames of several cameras that belong together in time, where message_filters is installed."""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from std_msgs.msg import Header
+
+from uplift_ros.nodes import convert
+from uplift_ros.poses import SkeletonFrame
+
+SLOP = 0.03
+"""Seconds between frames that may go together; of several the nearest does."""
+
+QUEUE = 200
+"""Frames of one camera that wait for those of another: key-frames of slow cameras bring a second of them at once."""
+
+
+@dataclass(frozen=True)
+class _Stamped:
+    """What message_filters takes for a message."""
+
+    header: Header
+    frame: SkeletonFrame
+
+
+class Synchroniser:
+    """Puts together what `cameras` cameras have seen at one time.
+
+    Raises:
+        ImportError: message_filters is not installed.
+    """
+
+    def __init__(self, cameras: int) -> None:
+        self._filters = importlib.import_module("message_filters")
+        self._cameras = cameras
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the frames that wait."""
+        self._inputs: list[Any] = [self._filters.SimpleFilter() for _ in range(self._cameras)]
+        self._newest = [0] * self._cameras
+        self._last = 0
+        self._together: list[tuple[SkeletonFrame, ...]] = []
+        synchroniser = self._filters.ApproximateTimeSynchronizer(self._inputs, QUEUE, SLOP)
+        synchroniser.registerCallback(self._take)
+
+    def push(self, camera: int, frames: Sequence[SkeletonFrame]) -> list[tuple[SkeletonFrame, ...]]:
+        """Take the next frames of one camera; give those that are complete, one frame of each camera, in order.
+
+        A step back in time (a bag that starts again) forgets what waits.
+        """
+        complete: list[tuple[SkeletonFrame, ...]] = []
+        for frame in frames:
+            if frame.stamp < self._newest[camera]:
+                complete += self._together
+                self.reset()
+            self._newest[camera] = frame.stamp
+            self._inputs[camera].signalMessage(_Stamped(convert.header(frame.stamp, frame.frame_id), frame))
+        complete += self._together
+        self._together = []
+        return complete
+
+    def _take(self, *views: _Stamped) -> None:
+        if views[0].frame.stamp > self._last:
+            self._last = views[0].frame.stamp
+            self._together.append(tuple(view.frame for view in views))
