@@ -163,7 +163,7 @@ class ViewFusion:
             views: one frame of each camera, in one coordinate frame; people have a covariance.
 
         Raises:
-            ValueError: the coordinate frames differ, another skeleton, arrays of another shape, or two people of one id.
+            ValueError: the coordinate frames differ; another skeleton, other shapes, or two people of one id.
         """
         for frame in views:
             check_form(frame.skeleton, frame.persons, "joints", 3)
