@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from uplift_ros.msg import Skeletons
 
@@ -79,6 +80,13 @@ def test_jpeg_is_made_only_while_somebody_wants_it(filming, observer):
     observer.wait_for(lambda: len(compressed) >= 5)
     assert to_rgb(compressed[0]).shape == (240, 320, 3)
     assert set(np.diff(stamps(compressed))) == {20_000_000}
+
+
+def test_images_are_reliable_where_the_quality_of_service_is_overridden(start, observer):
+    start("camera", **SMALL, **{"qos_overrides./image_raw.publisher.reliability": "reliable"})
+    observer.wait_for(lambda: observer.node.get_publishers_info_by_topic("image_raw"))
+    [publisher] = observer.node.get_publishers_info_by_topic("image_raw")
+    assert publisher.qos_profile.reliability == ReliabilityPolicy.RELIABLE
 
 
 def test_filming_can_be_paused(filming, observer):

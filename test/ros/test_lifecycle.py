@@ -43,6 +43,21 @@ def test_a_node_goes_up_and_down_by_services(refiner, observer):
     ]
 
 
+@pytest.mark.parametrize("before", [(), ("configure",), ("configure", "activate")])
+def test_a_node_shuts_down_from_every_state(refiner, observer, before):
+    refiner(autostart=False)
+    for transition in (*before, "shutdown"):
+        assert observer.change_state("refiner", transition), transition
+    assert observer.state("refiner") == "finalized"
+    assert observer.node.count_subscribers("skeletons/raw") == 0
+
+
+def test_a_transition_that_the_state_does_not_have_is_refused(refiner, observer):
+    refiner(autostart=False)
+    assert not observer.change_state("refiner", "activate")
+    assert observer.state("refiner") == "unconfigured"
+
+
 def test_a_node_subscribes_only_while_active(refiner, observer):
     refiner(autostart=False)
     observer.change_state("refiner", "configure")

@@ -10,7 +10,7 @@ ROUND = ("configure", "activate", "deactivate", "cleanup")
 ROUNDS, WARM = 10, 3
 """The first rounds load libraries and fill caches."""
 
-MAX_GROWTH = dict.fromkeys(("camera", "uplift", "refiner", "visualizer"), 8.0) | {"pose_estimator": 24.0}
+MAX_GROWTH = dict.fromkeys(("camera", "uplift", "refiner", "visualizer", "humans"), 8.0) | {"pose_estimator": 24.0}
 """Mebibytes of resident memory over the seven rounds after the warm ones. Measured: below 1, and 12 with MediaPipe,
 whose growth ends after about twenty rounds (25); a network left behind in each would be 60 to 70."""
 
@@ -23,6 +23,7 @@ PARAMETERS = {
     "uplift": {},
     "refiner": {},
     "visualizer": {},
+    "humans": {"publish_tf": False},
 }
 
 
@@ -53,6 +54,8 @@ def node(request, start, random_weights, monkeypatch):
     name = request.param
     if name == "pose_estimator":
         pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
+    if name == "humans":
+        pytest.importorskip("hri_msgs", reason="the node humans needs hri_msgs")
     model = {"model": random_weights[name]} if name in random_weights else {}
     return name, start(name, autostart=False, **PARAMETERS[name], **model)
 
