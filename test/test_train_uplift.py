@@ -1,10 +1,14 @@
 """Training of the uplifter: goes on where it stopped, and leaves weights that say where they come from."""
 
 import csv
+import json
+from argparse import ArgumentParser
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import tiny
+from safetensors.torch import save_file
 
 from uplift_ros.models import weights
 from uplift_ros.models.uplift import UpliftUpsample
@@ -45,8 +49,23 @@ def test_weights_tell_what_they_were_trained_with(run):
     assert weights.load(str(path), UpliftUpsample).config.normalisation == "screen"
 
 
+def test_an_ablation_trains_without_its_stages_and_at_its_strides(run, tmp_path):
+    run(1)  # only for the data
+    parser = ArgumentParser()
+    uplift.add_arguments(parser)
+    short = ["--steps", "2", "--batch", "2", "--threads", "1", "--out", str(tmp_path / "out")]
+    ablation = ["--ablate", "deferred", "spatial", "strided", "--strides", "20"]
+    assert uplift.main(parser.parse_args(["--data", str(tmp_path / "data.npz"), *short, *ablation])) == 0
+    config = weights.load(str(tmp_path / "out" / "compact.safetensors"), UpliftUpsample).config
+    assert (config.deferred, config.spatial, config.strided) == (False, False, False)
+    assert config.input_strides == (20,)
+
+
 def test_weights_from_before_the_choice_of_a_normalisation_are_canonical(run):
-    path = str(run(5))
-    config = weights.read_header(path)[1]
-    del config["normalisation"]
-    assert UpliftUpsample(type(tiny.uplift().config)(**weights._tuples(config))).config.normalisation == "canonical"
+    path = run(5)
+    network = weights.load(str(path), UpliftUpsample)
+    older = asdict(network.config)
+    del older["normalisation"]
+    header = {"architecture": "uplift", "config": json.dumps(older), "provenance": "{}"}
+    save_file(network.state_dict(), path, header)
+    assert weights.load(str(path), UpliftUpsample).config.normalisation == "canonical"
