@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from uplift_ros.images import DEEP, TO_RGB, to_rgb
+from uplift_ros.images import DEEP, TO_RGB, to_metres, to_rgb
 
 COLOURS = [(200, 40, 60), (30, 190, 80), (20, 60, 210), (120, 120, 120)]
 """RGB; even a swap of two channels changes each but the last."""
@@ -122,3 +122,30 @@ def test_a_size_that_an_encoding_cannot_have_is_refused():
 def test_compressed_data_that_is_no_image_is_refused(data):
     with pytest.raises(ValueError, match=f"format 'jpeg' \\({len(data)} bytes\\) cannot be decoded"):
         to_rgb(SimpleNamespace(format="jpeg", data=data))
+
+
+@pytest.mark.parametrize("is_bigendian", [False, True])
+@pytest.mark.parametrize(("encoding", "kind", "unit"), [("16UC1", "u2", 0.001), ("32FC1", "f4", 1.0)])
+def test_depth_is_in_metres_whatever_its_encoding(encoding, kind, unit, is_bigendian):
+    metres = np.array([[0.5, 1.25, 0.0], [4.0, 10.0, 2.5]])
+    stored = (metres / unit).astype((">" if is_bigendian else "<") + kind)
+    padded = np.hstack([stored.view(np.uint8), np.zeros((2, 5), np.uint8)])
+    image = SimpleNamespace(
+        height=2, width=3, encoding=encoding, is_bigendian=is_bigendian, step=padded.shape[1], data=padded.tobytes()
+    )
+    np.testing.assert_allclose(to_metres(image), metres, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"encoding": "8UC1"}, "depth encoding must be one of 16UC1, 32FC1, got '8UC1'"),
+        ({"step": 5}, "2 rows of at least 6 bytes, got 12 bytes in rows of 5"),
+        ({"height": 3}, "3 rows of at least 6 bytes, got 12 bytes in rows of 6"),
+    ],
+)
+def test_depth_that_does_not_fit_its_description_is_refused(changed, complaint):
+    image = SimpleNamespace(height=2, width=3, encoding="16UC1", is_bigendian=False, step=6, data=bytes(12))
+    vars(image).update(changed)
+    with pytest.raises(ValueError, match=complaint):
+        to_metres(image)

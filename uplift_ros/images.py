@@ -33,6 +33,12 @@ TO_RGB: dict[str, tuple[int, int | None]] = {
 DEEP = {f"{encoding[:-1]}16": encoding for encoding in TO_RGB if encoding.endswith("8")}
 """Encodings with two bytes for each channel, of which the upper one is kept."""
 
+DEPTH_ENCODINGS: dict[str, tuple[np.dtype, float]] = {
+    "16UC1": (np.dtype(np.uint16), 0.001),
+    "32FC1": (np.dtype(np.float32), 1.0),
+}
+"""Type of a pixel and metres in its unit (REP-118)."""
+
 
 def to_rgb(message: Any) -> np.ndarray:
     """A sensor_msgs Image or CompressedImage as (height, width, 3) uint8, RGB.
@@ -73,3 +79,24 @@ def _decompressed(message: Any) -> np.ndarray:
     if image is None:
         raise ValueError(f"compressed image of format {message.format!r} ({len(message.data)} bytes) cannot be decoded")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def to_metres(message: Any) -> np.ndarray:
+    """A depth image, sensor_msgs/Image, as (height, width) in metres; 0 and NaN are unknown (REP-118).
+
+    Raises:
+        ValueError: an encoding other than 16UC1 (millimetres) and 32FC1 (metres), or a size that does not fit the data.
+    """
+    encoding, step = message.encoding, message.step
+    if encoding not in DEPTH_ENCODINGS:
+        raise ValueError(f"depth encoding must be one of {', '.join(DEPTH_ENCODINGS)}, got {encoding!r}")
+    kind, unit = DEPTH_ENCODINGS[encoding]
+    kind = kind.newbyteorder(">" if message.is_bigendian else "<")
+    least = message.width * kind.itemsize
+    if step < least or len(message.data) != message.height * step:
+        raise ValueError(
+            f"depth data must be {message.height} rows of at least {least} bytes, "
+            f"got {len(message.data)} bytes in rows of {step}"
+        )
+    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, step)[:, :least]
+    return np.ascontiguousarray(rows).view(kind).astype(np.float32) * np.float32(unit)

@@ -144,6 +144,11 @@ UPLIFT = (
         dynamic=True,
     ),
     Parameter("person_height", 1.72, "Stature in metres that the scale rests on.", 0.3, 2.5),
+    Parameter(
+        "use_depth",
+        False,
+        "Measure people's size with depth images aligned with the camera's, on the topic depth. Needs message_filters.",
+    ),
     Parameter("estimator_node", "pose_estimator", "Node whose stride is controlled."),
     AUTOSTART,
 )

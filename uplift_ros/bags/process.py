@@ -20,6 +20,7 @@ from uplift_ros.estimators import PoseEstimator
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.online import quality
 from uplift_ros.online.control import STRIDE_PARAMETERS, stride_controller
 from uplift_ros.online.keyframes import KeyframeSchedule
 from uplift_ros.online.refiner import StreamingRefiner
@@ -51,6 +52,7 @@ class Networks:
     settings: node_settings.Settings
     estimator: PoseEstimator
     uplift: UpliftUpsample
+    errors: quality.ErrorModel | None
     refine: SynSP | None
 
     @classmethod
@@ -75,7 +77,8 @@ class Networks:
         names = ("backend", "model_path", "device", "max_persons", "score_threshold")
         arguments: dict[str, Any] = {name: estimation[name] for name in names}
         precision = getattr(torch, str(uplift["precision"]))
-        return cls(settings, estimators.create(**arguments), network.to(precision), refine)
+        errors = quality.load(str(uplift["model"]))
+        return cls(settings, estimators.create(**arguments), network.to(precision), errors, refine)
 
     def pipeline(self) -> Pipeline:
         """A fresh one.
@@ -91,7 +94,7 @@ class Networks:
         streaming = {name: uplift[name] for name in ("latency", "output_rate", "person_height")}
         return Pipeline(
             self.estimator,
-            StreamingUplifter(self.uplift, **streaming),
+            StreamingUplifter(self.uplift, errors=self.errors, **streaming),
             StreamingRefiner(refiner["method"], refiner["delay"], self.refine),
             stride_controller(**values, s_out=config.token_stride, model_rate=config.model_rate),
             KeyframeSchedule(estimation["stride"], estimation["model_rate"]),

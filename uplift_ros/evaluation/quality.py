@@ -166,7 +166,7 @@ def check(streams: Sequence[Judged]) -> dict[str, Any]:
 def fit_tension(raw: Sequence[Judged], refined: Sequence[Judged]) -> list[float]:
     """How the error after refinement follows from the one expected before and from the tension of SynSP's branches.
 
-    The tension is what scores before and after tell of it. Least squares: what REMAINING and TENSION should be.
+    The tension is what scores before and after tell of it. Least squares, to compare REMAINING and TENSION with.
     """
     before = np.concatenate([quality.error_of(judged.scores[:, 1:]).ravel() for judged in raw])
     after = np.concatenate([quality.error_of(judged.scores[:, 1:]).ravel() for judged in refined])

@@ -9,12 +9,15 @@ from uplift_ros.models import weights
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.msg import Keyframe2D, RateState, SkeletonInfo, Skeletons
 from uplift_ros.nodes import base, convert, qos
+from uplift_ros.nodes.depth import DepthImages
 from uplift_ros.nodes.estimator import EstimatorStride, diagnosed
+from uplift_ros.online import quality
 from uplift_ros.online.control import STRIDE_PARAMETERS, stride_controller
 from uplift_ros.online.keyframes import MAX_PAUSE
 from uplift_ros.online.overload import Load
 from uplift_ros.online.playout import Playout
 from uplift_ros.online.rates import StampRate
+from uplift_ros.online.scale import DepthScale
 from uplift_ros.online.stride import Decision, Reason, StrideController
 from uplift_ros.online.uplifter import StreamingUplifter, Uplifted
 from uplift_ros.parameters import Value
@@ -39,7 +42,10 @@ class UpliftNode(base.UpliftNode):
             latency=self.parameter("latency"),
             output_rate=self.parameter("output_rate"),
             person_height=self.parameter("person_height"),
+            errors=quality.load(self.parameter("model")),
         )
+        self._depth = self._find_depth()
+        self._scale = DepthScale(self.parameter("person_height"))
         self._raw = self.advertise(Skeletons, "skeletons/raw", qos.poses())
         self._live = self.advertise(Skeletons, "skeletons/live", qos.poses())
         self._rates = self.advertise(RateState, "rate_state", qos.poses())
@@ -47,6 +53,7 @@ class UpliftNode(base.UpliftNode):
 
     def activate(self) -> None:
         self._uplifter.reset()
+        self._scale.reset()
         self._camera: Camera | None = None
         self._camera_info: CameraInfo | None = None
         self._last_sequence: int | None = None
@@ -68,6 +75,8 @@ class UpliftNode(base.UpliftNode):
         self._info.publish(convert.skeleton_info_to_msg(H36M17))
         self.subscribe(CameraInfo, "camera_info", self._take_camera_info, qos.camera_info())
         self.subscribe(Keyframe2D, "keyframes", self._take_keyframe, qos.poses(), expected="key-frames")
+        if self._depth:
+            self._depth.subscribe(self)
         self.subscribe(DiagnosticArray, "/diagnostics", self._take_diagnostics, qos.poses())
 
     def deactivate(self) -> None:
@@ -100,6 +109,16 @@ class UpliftNode(base.UpliftNode):
         values = {name: self.parameter(name) for name in STRIDE_PARAMETERS} | changes
         return stride_controller(**values, s_out=self._s_out, model_rate=self._model_rate, load=self._load)
 
+    def _find_depth(self) -> DepthImages | None:
+        if not self.parameter("use_depth"):
+            return None
+        try:
+            return DepthImages()
+        except ImportError as error:
+            raise ImportError(
+                f"parameter use_depth must be false: message_filters is not installed ({error})"
+            ) from error
+
     def _full_name(self, node: str) -> str:
         return self.resolve_service_name(f"{node}/set_parameters").removesuffix("/set_parameters")
 
@@ -129,13 +148,15 @@ class UpliftNode(base.UpliftNode):
             self.report("repeated", f"key-frame {keyframe.sequence} is no later than the one before")
             return
         self._pause.reset()
+        if self._depth:
+            self._measure(self._depth, keyframe, uplifted.live)
         self._give_out(uplifted.final)
-        self._live.publish(convert.skeletons_to_msg(uplifted.live))
+        self._live.publish(convert.skeletons_to_msg(self._scale.apply(uplifted.live)))
         self._latest = self._rate_state(keyframe, uplifted, self._decide(keyframe, uplifted))
         self._rates.publish(self._latest)
 
     def _give_out(self, final: list[SkeletonFrame]) -> None:
-        self._playout.push(final)
+        self._playout.push([self._scale.apply(frame) for frame in final])
         if not self.parameter("playout"):
             self._publish(self._playout.flush())
 
@@ -151,6 +172,18 @@ class UpliftNode(base.UpliftNode):
             self._raw.publish(convert.skeletons_to_msg(frame))
             self._output_rate.add(frame.stamp)
             self._age_ms = (self.get_clock().now().nanoseconds - frame.stamp) / 1e6
+
+    def _measure(self, depth: DepthImages, keyframe: Keyframe, live: SkeletonFrame) -> None:
+        try:
+            image = depth.at(keyframe.stamp)
+            if image is None:
+                self.report(
+                    "no_depth", f"no depth image of the time of key-frame {keyframe.sequence}: nobody is measured"
+                )
+            else:
+                self._scale.measure(keyframe, live, image)
+        except ValueError as error:
+            self.report("wrong_depth", str(error))
 
     def _count_gap(self, sequence: int) -> None:
         if self._last_sequence is not None and sequence > self._last_sequence:

@@ -1,0 +1,52 @@
+"""Depth images by the time of a key-frame, where message_filters is installed."""
+
+import importlib
+from typing import Any
+
+import numpy as np
+from rclpy.clock import ClockType
+from rclpy.time import Time
+from sensor_msgs.msg import Image
+
+from uplift_ros.bags.messages import stamp_from_msg
+from uplift_ros.images import to_metres
+from uplift_ros.nodes import qos
+from uplift_ros.nodes.base import UpliftNode
+
+CACHED = 15
+"""Depth images kept: half a second, longer than any 2D estimator needs for an image."""
+
+TOLERANCE = 16_000_000
+"""Nanoseconds between a key-frame and its depth image: half a frame of a 30 Hz camera. Older depth would be of another
+posture."""
+
+
+class DepthImages:
+    """The newest depth images.
+
+    Key-frames do not wait for them, as in a synchroniser: depth that is late or lost must not hold skeletons back.
+
+    Raises:
+        ImportError: message_filters is not installed.
+    """
+
+    def __init__(self) -> None:
+        self._filters: Any = importlib.import_module("message_filters")
+
+    def subscribe(self, node: UpliftNode) -> None:
+        """Listen to the topic `depth` from now on, until the node is deactivated."""
+        arriving = self._filters.SimpleFilter()
+        self._cache = self._filters.Cache(arriving, CACHED)
+        node.subscribe(Image, "depth", arriving.signalMessage, qos.images(depth=5), expected="depth images")
+
+    def at(self, stamp: int) -> np.ndarray | None:
+        """(height, width) metres at a stamp in nanoseconds, or None where there was no image at that time.
+
+        Raises:
+            ValueError: what came is no depth image.
+        """
+        time = Time(nanoseconds=stamp, clock_type=ClockType.ROS_TIME)
+        around = [self._cache.getElemBeforeTime(time), self._cache.getElemAfterTime(time)]
+        by_distance = {abs(stamp_from_msg(image.header.stamp) - stamp): image for image in around if image}
+        nearest = min(by_distance, default=None)
+        return to_metres(by_distance[nearest]) if nearest is not None and nearest <= TOLERANCE else None
