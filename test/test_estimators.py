@@ -101,6 +101,13 @@ def test_two_people_are_found_once_each():
     estimator.close()
 
 
+def test_a_person_found_with_left_and_right_swapped_is_no_second_one():
+    estimator = load(max_persons=4, score_threshold=0.5)
+    (image,) = clip("store_aisle.gif", range(3, 4))
+    assert len(estimator.estimate(image)) == 2
+    estimator.close()
+
+
 def test_no_more_people_are_returned_than_asked_for():
     estimator = load(max_persons=2, score_threshold=0.5)
     assert max(len(estimator.estimate(image)) for image in clip("store_aisle.gif", range(0, 60, 10))) == 2

@@ -1,4 +1,4 @@
-"""How alike two 2D poses are: the object keypoint similarity of COCO, with one tolerance for all joints."""
+"""How alike two 2D poses are: the object keypoint similarity of COCO, with one tolerance for all joints; boxes."""
 
 import numpy as np
 
@@ -14,6 +14,13 @@ def keypoint_similarity(a: np.ndarray, b: np.ndarray, size: float, tolerance: fl
     squared = np.square((a - b) / size).sum(-1)
     present = np.isfinite(squared)
     return float(np.exp(-squared[present] / (2 * tolerance**2)).mean()) if present.any() else 0.0
+
+
+def box_overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two boxes (4,) x, y, width, height; 0 where they are empty."""
+    sides = np.maximum(np.minimum(a[:2] + a[2:], b[:2] + b[2:]) - np.maximum(a[:2], b[:2]), 0.0)
+    shared = float(sides.prod())
+    return shared / max(float(a[2] * a[3] + b[2] * b[3]) - shared, 1e-9)
 
 
 def person_size(bbox: np.ndarray) -> float:

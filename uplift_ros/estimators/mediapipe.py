@@ -24,7 +24,7 @@ from mediapipe.tasks.python.metadata.metadata_writers.model_asset_bundle_utils i
 
 from uplift_ros.estimators import PoseEstimator
 from uplift_ros.poses import Person2D
-from uplift_ros.similarity import keypoint_similarity, person_size
+from uplift_ros.similarity import box_overlap, keypoint_similarity, person_size
 from uplift_ros.skeleton import BLAZEPOSE33, to_h36m17
 
 MIN_EXTENT = 0.15
@@ -35,6 +35,9 @@ BODY = [BLAZEPOSE33.index(f"{side}_{joint}") for side in ("left", "right") for j
 
 DUPLICATE_SIMILARITY, DUPLICATE_TOLERANCE = 0.5, 0.1
 """Two poses in overlapping views are one person above this similarity."""
+
+DUPLICATE_OVERLAP = 0.75
+"""They are too where their boxes overlap so much: one of them may have left and right swapped."""
 
 LOG_NOISE = re.compile(rb"INFO: |WARNING: All log messages before absl|[IW]\d{4} ")
 
@@ -142,6 +145,8 @@ def _persons(poses: list[np.ndarray], image: np.ndarray) -> list[Person2D]:
 
 
 def _is_same(a: Person2D, b: Person2D) -> bool:
+    if box_overlap(a.bbox, b.bbox) > DUPLICATE_OVERLAP:
+        return True
     size = max(person_size(a.bbox), person_size(b.bbox))
     return keypoint_similarity(a.keypoints, b.keypoints, size, DUPLICATE_TOLERANCE) > DUPLICATE_SIMILARITY
 
