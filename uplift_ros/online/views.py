@@ -1,8 +1,8 @@
 """Several cameras that see the same people: who is who, and one skeleton for each.
 
 A single camera knows across its line of sight far better than along it. So every camera's estimate counts in each
-direction by the inverse of its covariance: what one camera sees as depth, another sees as width. On simulated cameras
-this halves the error of a single one (evaluation/views.py), where the plain mean takes a third off.
+direction by the inverse of its covariance: what one camera sees as depth, another sees as width. Four simulated cameras
+take 45 % off the error of a single one in this way (evaluation/views.py), their plain mean a third.
 """
 
 from collections.abc import Sequence
