@@ -1,4 +1,4 @@
-"""demo.launch.py with real nodes over DDS. Needs launch_ros."""
+"""demo.launch.py and multi_camera.launch.py with real nodes over DDS. Needs launch_ros."""
 
 import os
 import re
@@ -13,9 +13,11 @@ from uplift_ros.msg import Keyframe2D, Skeletons
 
 pytest.importorskip("launch_ros", reason="launch_ros is not installed")
 
-DEMO = Path(__file__).parents[2] / "launch" / "demo.launch.py"
+FOLDER = Path(__file__).parents[2] / "launch"
+LAUNCH_TEST = Path(__file__).with_name("launch_demo.py")
 NODES = ("camera", "pose_estimator", "uplift", "refiner", "visualizer")
 STRIDE = 8
+START_TIMEOUT = 120.0
 
 LAUNCH = """
 import sys
@@ -37,35 +39,66 @@ def interrupt(process: subprocess.Popen) -> None:
 
 
 @pytest.fixture
-def launched(tmp_path, random_weights):
-    """The launch process and its log."""
-    parameters = {f"/**/{node}": {"ros__parameters": {"model": path}} for node, path in random_weights.items()}
-    # Both are said again as arguments or not: one must give way, the other must not.
-    parameters["/**/uplift"]["ros__parameters"] |= {"stride": 20, "latency": 12}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(parameters))
-    arguments = [f"params_file:={tmp_path}/params.yaml", f"stride:={STRIDE}", "rviz:=false", "namespace:=front"]
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCH, str(DEMO), *arguments],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        yield process, tmp_path / "log"
+def params_file(tmp_path, random_weights) -> Path:
+    """Small images and small networks for all nodes, and two parameters that arguments of a launch file meet."""
+    parameters = {node: {"model": path} for node, path in random_weights.items()}
+    parameters["uplift"] |= {"stride": 20, "latency": 12}
+    parameters["camera"] = {"width": 320, "height": 240}
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump({f"/**/{node}": {"ros__parameters": own} for node, own in parameters.items()}))
+    return path
+
+
+@pytest.fixture
+def launch(tmp_path, params_file):
+    """Launch a file with arguments; gives the launch process and its log."""
+    launched = []
+
+    def run(file: str, *arguments: str) -> tuple[subprocess.Popen, Path]:
+        log = tmp_path / "log"
+        command = [sys.executable, "-c", LAUNCH, str(FOLDER / file), f"params_file:={params_file}", *arguments]
+        with log.open("w") as stream:
+            launched.append(subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True))
+        return launched[-1], log
+
+    yield run
+    for process in launched:
         if process.poll() is None:
             interrupt(process)
 
 
-def test_the_demo_runs_with_the_given_parameters_and_ends_cleanly(launched, observer):
-    process, log = launched
+def ended_cleanly(log: Path) -> list[str]:
+    """The nodes that did, sorted."""
+    return sorted(re.findall(r"\[(\w+)-\d+\]: process has finished cleanly", log.read_text()))
+
+
+def test_the_demo_runs_with_the_given_parameters_and_ends_cleanly(launch, observer):
+    process, log = launch("demo.launch.py", f"stride:={STRIDE}", "rviz:=false", "namespace:=front")
     keyframes = observer.collect(Keyframe2D, "/front/keyframes")
     skeletons = observer.collect(Skeletons, "/front/skeletons")
-    observer.wait_for(lambda: len(keyframes) > 3 and len(skeletons) > 50, timeout=60)
+    observer.wait_for(lambda: len(keyframes) > 3 and len(skeletons) > 50, timeout=START_TIMEOUT)
     assert keyframes[-1].stride == STRIDE
     assert observer.integer_parameter("/front/uplift", "stride") == STRIDE
     assert observer.integer_parameter("/front/uplift", "latency") == 12
     stamps = [skeleton.header.stamp.sec * 10**9 + skeleton.header.stamp.nanosec for skeleton in skeletons]
     assert stamps == sorted(set(stamps))
     interrupt(process)
-    ended = re.findall(r"\[(\w+)-\d+\]: process has finished cleanly", log.read_text())
-    assert sorted(ended) == sorted(NODES), log.read_text()
+    assert ended_cleanly(log) == sorted(NODES), log.read_text()
+
+
+def test_two_cameras_give_skeletons_each_in_its_namespace_and_frame(launch, observer):
+    skeletons = {camera: observer.collect(Skeletons, f"/{camera}/skeletons") for camera in ("front", "rear")}
+    process, log = launch("multi_camera.launch.py", "cameras:=front,rear", "sources:=synthetic,synthetic", "stride:=20")
+    observer.wait_for(lambda: all(len(received) > 20 for received in skeletons.values()), timeout=2 * START_TIMEOUT)
+    for camera, received in skeletons.items():
+        assert {message.header.frame_id for message in received} == {f"{camera}_optical_frame"}
+    interrupt(process)
+    assert ended_cleanly(log) == sorted(2 * NODES), log.read_text()
+
+
+def test_the_demo_passes_under_launch_testing(params_file):
+    pytest.importorskip("launch_testing", reason="launch_testing is not installed")
+    command = [sys.executable, "-m", "launch_testing.launch_test", str(LAUNCH_TEST), f"params_file:={params_file}"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Ran 1 test" in result.stderr
