@@ -79,6 +79,7 @@ def test_noise_on_the_truth_is_refined_by_every_method_and_branch(folder):
         (("--stride", "4", "--mode", "online", "--flip"), "flip and upsample need --mode offline"),
         (("--stride", "4", "--delay", "-1"), "delay must be at least 0"),
         (("--truth-noise", "0"), "truth-noise must be positive, got 0"),
+        (("--truth-noise", "0.1", "--stride", "4"), "truth-noise has no uplifter"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(folder, options, message, capsys):

@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from uplift_ros.evaluation import protocols, refinement, scores
-from uplift_ros.evaluation.refinement import Refiner
+from uplift_ros.evaluation.refinement import RATE, Refiner
 from uplift_ros.models import weights
 from uplift_ros.models.smoothnet import SmoothNet
 from uplift_ros.models.synsp import SynSP
@@ -21,9 +21,6 @@ from uplift_ros.training.formats import add_data_arguments, load
 ADAPTIVE = "adaptive"
 UPSAMPLING = {"model": None, "linear": 1, "cubic": 3}
 """How frames between key-frames come about; for those without the network, the degree of the spline."""
-
-RATE = 50.0
-"""Frames per second of --truth-noise, which has no network to tell."""
 
 Estimates = list[protocols.Estimate]
 
@@ -100,6 +97,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.truth_noise is not None:
         if not args.truth_noise > 0:
             raise ValueError(f"truth-noise must be positive, got {args.truth_noise}")
+        if args.stride or args.mode == "online" or args.noise != "none" or args.flip or args.upsample != ["model"]:
+            raise ValueError("truth-noise has no uplifter: stride, mode, noise, flip and upsample do not go with it")
         return
     if not args.stride:
         raise ValueError("stride is missing: frames between key-frames, or adaptive")

@@ -19,6 +19,9 @@ from uplift_ros.online.swaa import average_windows, pad_front, sliding_windows
 METHODS = ("none", "one_euro", "savgol", "gaussian", "smoothnet", "synsp")
 BRANCHES = tuple(ACCELERATION_ROLES)
 
+RATE = 50.0
+"""Frames per second that the networks are trained for, and the filters' cutoffs meant for."""
+
 SHORTEST_FIT = 15
 """Frames of the Savitzky-Golay fit, or more where the look-ahead is more than half of it."""
 
@@ -38,7 +41,6 @@ class Refiner:
         network: for 'smoothnet' and 'synsp', in evaluation mode.
         branch: of SynSP: 'final', or one of the branches that it is refined from.
         delay: frames that it looks ahead; a network averages the windows that end at a frame and up to `delay` after.
-        rate: frames per second.
 
     Raises:
         ValueError: delay out of range.
@@ -48,7 +50,6 @@ class Refiner:
     network: SynSP | SmoothNet | None = None
     branch: str = "final"
     delay: int = MAX_DELAY
-    rate: float = 50.0
 
     def __post_init__(self) -> None:
         if self.delay < 0:
@@ -73,7 +74,7 @@ class Refiner:
         if self.method == "gaussian":
             return gaussian_filter1d(poses, GAUSSIAN_SIGMA, axis=0, radius=self.delay), None
         smoother = self._smoother()
-        stamps = np.round(np.arange(len(poses)) / self.rate * 1e9).astype(int).tolist()
+        stamps = np.round(np.arange(len(poses)) / RATE * 1e9).astype(int).tolist()
         smoothed = [value for pose, stamp in zip(poses, stamps, strict=True) for value in smoother.push(pose, stamp)]
         return np.stack(smoothed + smoother.flush()), None
 

@@ -32,8 +32,8 @@ class PoseNoise:
 
     width: float = 0.12
     correlation: tuple[float, float] = (2.0, 50.0)
-    interpolated: float = 0.3
-    jittered: float = 0.3
+    interpolated: float = 0.25
+    jittered: float = 0.4
 
     def apply(self, rng: np.random.Generator, poses: np.ndarray) -> np.ndarray:
         """Disturb root-relative poses (B, L, 17, 3), metres; the root itself stays.

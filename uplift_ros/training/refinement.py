@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from uplift_ros.evaluation.metrics import accel, mpjpe
-from uplift_ros.evaluation.refinement import Refiner
+from uplift_ros.evaluation.refinement import RATE, Refiner
 from uplift_ros.models import weights
 from uplift_ros.models.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.models.synsp import SynSP, SynSPConfig, SynSPOutput
@@ -29,9 +29,6 @@ from uplift_ros.training.uplifter_pairs import uplifter_pairs
 
 RATE_AT_END = 0.95**70
 """Of the learning rate at the start: 70 epochs of decay 0.95 (SynSP, CVPR 2024)."""
-
-RATE = 50.0
-"""Frames per second that the networks refine."""
 
 Output = TypeVar("Output", SynSPOutput, Tensor)
 
