@@ -45,7 +45,7 @@ def picture(args: argparse.Namespace) -> Figure:
     caption(
         figure,
         f"First temporal block, mean over {config.heads} heads and {len(poses)} windows of {config.frames} frames, "
-        f"stride {args.stride}.\n{study.subject}",
+        f"stride {args.stride}; triangles: tokens with a pose.\n{study.subject}",
     )
     return figure
 

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from uplift_ros.evaluation import protocols
 from uplift_ros.evaluation.plots.study import Study, add_study_arguments, load_study
-from uplift_ros.evaluation.plots.style import FAINT, caption, new_figure, series
+from uplift_ros.evaluation.plots.style import caption, legend_above, new_figure, series
 from uplift_ros.evaluation.scores import frame_errors
 from uplift_ros.online.stride import FixedStride
 
@@ -26,7 +26,7 @@ def picture(args: argparse.Namespace) -> Figure:
     figure = draw(latencies, errors, study.rate)
     caption(
         figure,
-        "Online protocol; dashed: offline, central head. Without the end of each clip, for which nobody waits.\n"
+        "Online protocol; dashed: offline, central head. Without the end of each clip, which comes out early.\n"
         f"{study.subject}",
     )
     return figure
@@ -62,13 +62,7 @@ def draw(latencies: list[int], errors: dict[int, np.ndarray], rate: float) -> Fi
         offline, *online = errors[stride]
         axes.plot(latencies, online, color=colour, marker=marker, label=f"stride {stride}")
         axes.axhline(offline, color=colour, linestyle=(0, (4, 3)), linewidth=1)
-    axes.set(xlabel="latency (frames)", ylabel="MPJPE (mm)", xticks=latencies)
-    axes.legend(loc="upper right")
-    seconds = axes.secondary_xaxis(
-        "top", functions=(lambda frames: np.asarray(frames) / rate, lambda time: np.asarray(time) * rate)
-    )
-    seconds.set_xlabel("latency (s)")
-    seconds.spines["top"].set_visible(False)
-    seconds.tick_params(colors=FAINT)
-    seconds.xaxis.label.set_color(FAINT)
+    axes.set(xlabel="latency (frames, seconds)", ylabel="MPJPE (mm)")
+    axes.set_xticks(latencies, [f"{latency}\n{latency / rate:g} s" for latency in latencies])
+    legend_above(axes)
     return figure
