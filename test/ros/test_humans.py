@@ -104,7 +104,7 @@ def test_the_region_of_interest_is_in_parts_of_the_image(humans, observer):
 @needs_hri
 def test_joint_states_are_the_angles_of_the_skeleton_at_its_own_stamp(humans, observer):
     states = humans.show("/humans/bodies/p1/joint_states", JointState, "p1")
-    observer.wait_for(lambda: humans.skeletons.publish(skeletons(7, "p1", "p9")) or states)
+    observer.wait_for(lambda: humans.skeletons.publish(skeletons(7, "p1")) or states)
     expected = {f"{joint}_p1": angle for joint, angle in HumanPose.of(STANDING_THERE).angles.items()}
     assert dict(zip(states[0].name, states[0].position, strict=True)) == pytest.approx(expected)
     assert states[0].header == skeletons(7).header
@@ -122,7 +122,21 @@ def test_the_urdf_is_a_parameter_while_the_body_is_tracked(humans, observer):
     links = {link.get("name") for link in Xml.fromstring(description()).iter("link")}  # noqa: S314 (our own)
     assert {"body_p1", "torso_p1", "head_p1", "l_wrist_p1", "r_ankle_p1"} <= links
     humans.keyframes.publish(keyframe(1))
+    humans.skeletons.publish(skeletons(8))
     observer.wait_for(lambda: not description())
+
+
+@needs_hri
+def test_skeletons_that_come_after_the_body_has_left_the_image_are_still_told(humans, observer):
+    from hri_msgs.msg import IdsList
+
+    tracked = observer.collect(IdsList, "/humans/bodies/tracked")
+    states = humans.show("/humans/bodies/p1/joint_states", JointState, "p1")
+    observer.wait_for(lambda: humans.skeletons.publish(skeletons(7, "p1")) or states)
+    humans.keyframes.publish(keyframe(1))
+    observer.wait_for(lambda: tracked and not tracked[-1].ids)
+    humans.skeletons.publish(skeletons(8, "p1"))
+    observer.wait_for(lambda: states[-1].header == skeletons(8).header)
 
 
 @needs_hri

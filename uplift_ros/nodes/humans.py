@@ -33,7 +33,8 @@ class Body:
 class HumansNode(base.UpliftNode):
     """Key-frames tell who is there and where in the image, refined skeletons how they stand.
 
-    A body's topics and its URDF live as long as key-frames show it; the URDF has the lengths of its first skeleton.
+    A body's topics and URDF live as long as the newest key-frame or the newest skeletons, which come later, have it. The
+    URDF has the lengths of its first skeleton.
     """
 
     def __init__(self) -> None:
@@ -51,23 +52,27 @@ class HumansNode(base.UpliftNode):
 
     def activate(self) -> None:
         self._bodies: dict[str, Body] = {}
+        self._in_image: set[str] = set()
+        self._in_space: set[str] = set()
         self.subscribe(Keyframe2D, "keyframes", self._take_keyframe, qos.poses(), expected="key-frames")
         self.subscribe(Skeletons, "skeletons", self._take_skeletons, qos.poses(), expected="skeletons")
 
     def deactivate(self) -> None:
-        self._follow(set())
+        self._follow(set(), set())
 
     def _take_keyframe(self, message: Keyframe2D) -> None:
         keyframe = convert.keyframe_from_msg(message)
         self.tick("keyframe_hz")
         with self.timed():
             ids = [person.id for person in keyframe.persons]
-            self._follow(set(ids))
+            self._follow(set(ids), self._in_space)
             self._tracked.publish(self._hri.IdsList(header=message.header, ids=ids))
             self._publish_2d(keyframe)
 
-    def _follow(self, ids: set[str]) -> None:
+    def _follow(self, in_image: set[str], in_space: set[str]) -> None:
         """Open the topics of new bodies, close those of bodies that left."""
+        self._in_image, self._in_space = in_image, in_space
+        ids = in_image | in_space
         for gone in self._bodies.keys() - ids:
             for publisher in self._bodies.pop(gone).publishers():
                 self.destroy_publisher(publisher)
@@ -98,9 +103,10 @@ class HumansNode(base.UpliftNode):
         self.tick("skeletons_hz")
         header = convert.header(frame.stamp, frame.frame_id)
         transforms = []
+        self._follow(self._in_image, {person.id for person in frame.persons})
         for person in frame.persons:
             pose = HumanPose.of(person.joints)
-            if pose is None or person.id not in self._bodies:
+            if pose is None:
                 continue
             self._describe(person.id, pose)
             names = [f"{joint}_{person.id}" for joint in pose.angles]
@@ -109,7 +115,7 @@ class HumansNode(base.UpliftNode):
             within = convert.header(frame.stamp, f"body_{person.id}")
             transforms.append(transform(header, f"body_{person.id}", pose.body))
             transforms += [transform(within, f"{link}_{person.id}", place) for link, place in pose.links.items()]
-        if self._tf_message:
+        if self._tf_message and transforms:
             self._transforms.publish(self._tf_message(transforms=transforms))
 
     def _describe(self, body_id: str, pose: HumanPose) -> None:
