@@ -33,8 +33,8 @@ class Body:
 class HumansNode(base.UpliftNode):
     """Key-frames tell who is there and where in the image, refined skeletons how they stand.
 
-    A body's topics and URDF live as long as the newest key-frame or the newest skeletons, which come later, have it. The
-    URDF has the lengths of its first skeleton.
+    A body's topics and URDF live as long as the newest key-frame or the newest skeletons, which come later, have it.
+    The URDF has the lengths of its first skeleton.
     """
 
     def __init__(self) -> None:
