@@ -94,7 +94,7 @@ def test_a_pause_gives_out_what_waited_and_both_stages_begin_anew():
 
 
 def test_the_controllers_decision_sets_the_stride_of_the_next_key_frame():
-    camcorder = Camcorder(pipeline(AdaptiveStride(20, 4, threshold=1e9, s_out=2)))
+    camcorder = Camcorder(pipeline(AdaptiveStride(20, 4, threshold=1e9, medium=20, s_out=2)))
     steps = camcorder.film(41)
     assert camcorder.decoded == [0, 20, 40]
     assert steps[0].decision.reason is Reason.SLOW

@@ -77,7 +77,7 @@ def test_online_comes_out_at_every_frame_up_to_the_last_key_frame(model, clip, l
 
 def test_adaptive_stride_spends_key_frames_where_motion_is_fast(model, clip):
     always_fast = protocols.online(model, clip, AdaptiveStride(20, 4, 1e-9, 50, s_out=2), 20, 0)
-    never_fast = protocols.online(model, clip, AdaptiveStride(20, 4, 1e9, 50, s_out=2), 20, 0)
+    never_fast = protocols.online(model, clip, AdaptiveStride(20, 4, 1e9, medium=20, s_out=2), 20, 0)
     assert never_fast.keyframes.sum() == 7
     assert always_fast.keyframes.sum() > 25
 

@@ -98,6 +98,7 @@ def test_counting_anew_ends_the_hold():
         ({"slow": 4, "fast": 8}, "stride_fast"),
         ({"threshold": 0.0}, "velocity_threshold"),
         ({"threshold": math.nan}, "velocity_threshold"),
+        ({"medium_threshold": 0.0}, "velocity_medium"),
         ({"hold_frames": -1}, "hold_frames"),
     ],
 )

@@ -127,14 +127,15 @@ UPLIFT = (
     Parameter(
         "stride_medium",
         10,
-        "Frames between key-frames from 0.4 times velocity_threshold on; as much as stride_slow switches it off.",
+        "Frames between key-frames while somebody moves; as many as stride_slow is the rule of the paper.",
         1,
         100,
         dynamic=True,
     ),
     Parameter("stride_fast", 4, "Frames between key-frames while somebody is fast.", 1, 100, dynamic=True),
     Parameter("velocity_threshold", 0.5, "Metres per second from which on a person is fast.", 0.0, 20.0, dynamic=True),
-    Parameter("hold_frames", 20, "Frames of slower motion before the stride grows again.", 0, 1000, dynamic=True),
+    Parameter("velocity_medium", 0.2, "Metres per second from which on a person moves.", 0.0, 20.0, dynamic=True),
+    Parameter("hold_frames", 10, "Frames of slower motion before the stride grows again.", 0, 1000, dynamic=True),
     Parameter(
         "keyframe_budget",
         0.0,

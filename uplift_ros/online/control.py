@@ -11,6 +11,7 @@ STRIDE_PARAMETERS = (
     "stride_medium",
     "stride_fast",
     "velocity_threshold",
+    "velocity_medium",
     "hold_frames",
     "keyframe_budget",
 )
@@ -24,6 +25,7 @@ def stride_controller(
     stride_medium: int,
     stride_fast: int,
     velocity_threshold: float,
+    velocity_medium: float,
     hold_frames: int,
     keyframe_budget: float,
     *,
@@ -40,7 +42,9 @@ def stride_controller(
         ValueError: names the parameter out of range. Both modes are checked, so that a change of the mode cannot fail.
     """
     fixed = FixedStride(stride, s_out)
-    adaptive = AdaptiveStride(stride_slow, stride_fast, velocity_threshold, hold_frames, stride_medium, s_out=s_out)
+    adaptive = AdaptiveStride(
+        stride_slow, stride_fast, velocity_threshold, hold_frames, stride_medium, velocity_medium, s_out=s_out
+    )
     if stride_mode == "fixed":
         return fixed
     controller: StrideController = adaptive

@@ -4,12 +4,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-MEDIUM_VELOCITY = 0.4
-"""Parts of the velocity threshold from which on the stride is medium: 0.2 m/s at the paper's threshold.
-
-Below 0.2 m/s the paper finds strides of 5 and 20 equal (supplement, section 5).
-"""
-
 
 class Reason(IntEnum):
     """Why the stride is what it is; the values are RateState's."""
@@ -63,8 +57,8 @@ class AdaptiveStride:
     """A shorter stride while people move, with hysteresis (Uplift and Upsample, supplement, section 6).
 
     The paper's rule: a velocity above the threshold switches to the fast stride at once, and back to the slow one only
-    after it has stayed at or below for `hold_frames` frames. Ours has a stride more, for velocities from
-    MEDIUM_VELOCITY thresholds on; with medium = slow it is the paper's.
+    after it has stayed at or below for `hold_frames` frames. Ours has a stride more, for velocities above a second
+    threshold; with medium = slow it is the paper's.
 
     The reason is SLOW or FAST where the velocity asks for the stride, HOLD where it would let the stride grow.
 
@@ -74,6 +68,7 @@ class AdaptiveStride:
         threshold: m/s, 0.5 in the paper.
         hold_frames: frames to wait before the stride grows; the paper gives no number.
         medium: stride between the two, moved into their range where it is outside.
+        medium_threshold: m/s; up to 0.2 the paper finds strides of 5 and 20 equal (supplement, section 5).
         s_out: the model's output stride.
 
     Raises:
@@ -85,8 +80,9 @@ class AdaptiveStride:
         slow: int = 20,
         fast: int = 4,
         threshold: float = 0.5,
-        hold_frames: int = 20,
+        hold_frames: int = 10,
         medium: int = 10,
+        medium_threshold: float = 0.2,
         *,
         s_out: int,
     ) -> None:
@@ -97,10 +93,13 @@ class AdaptiveStride:
         self.medium = min(max(_multiple_of(s_out, "stride_medium", medium), fast), slow)
         if not threshold > 0:
             raise ValueError(f"velocity_threshold must be positive, got {threshold}")
+        if not medium_threshold > 0:
+            raise ValueError(f"velocity_medium must be positive, got {medium_threshold}")
         if hold_frames < 0:
             raise ValueError(f"hold_frames must not be negative, got {hold_frames}")
         self.threshold = threshold
         self.hold_frames = hold_frames
+        self.medium_threshold = medium_threshold
         self._stride = slow
         self._asked_at = 0
 
@@ -119,7 +118,7 @@ class AdaptiveStride:
     def _asked_for(self, velocity: float) -> int:
         if velocity > self.threshold:  # false for NaN
             return self._fast
-        return self.medium if velocity > MEDIUM_VELOCITY * self.threshold else self._slow
+        return self.medium if velocity > self.medium_threshold else self._slow
 
 
 def _multiple_of(s_out: int, parameter: str, stride: int) -> int:
