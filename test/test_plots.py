@@ -13,7 +13,7 @@ from uplift_ros.evaluation.plots import adaptive, attention, latency, sheet, stu
 from uplift_ros.evaluation.scores import frame_errors
 from uplift_ros.models import weights
 from uplift_ros.models.uplift import MASKED_SCORE
-from uplift_ros.online.stride import FixedStride
+from uplift_ros.online.stride import AdaptiveStride, FixedStride
 from uplift_ros.sources.motion import pose
 from uplift_ros.training.loop import TrainingLog
 from uplift_ros.training.mocap import Sequence
@@ -161,7 +161,7 @@ def test_each_stride_is_a_curve_before_the_distribution_of_velocities():
 
 @pytest.fixture(scope="module")
 def runs(shown) -> dict[str, adaptive.Run]:
-    return adaptive.run_all(shown, latency=4, threshold=1e-9)
+    return adaptive.run_all(shown, AdaptiveStride(20, 4, 1e-9, s_out=2), latency=4)
 
 
 def test_every_decision_of_a_run_is_kept(runs):
@@ -171,7 +171,7 @@ def test_every_decision_of_a_run_is_kept(runs):
 
 
 def test_stride_and_key_frames_are_drawn_as_they_were(runs):
-    figure = adaptive.draw(runs, RATE, threshold=1e-9)
+    figure = adaptive.draw(runs, RATE, thresholds=[0.2, 0.5])
     stride, ticks = figure.axes[1].lines
     assert list(stride.get_ydata()) == [20] + [4] * 29
     assert stride.get_xdata()[-1] == pytest.approx(131 / RATE)
@@ -179,7 +179,7 @@ def test_stride_and_key_frames_are_drawn_as_they_were(runs):
 
 
 def test_errors_over_time_are_of_all_three_runs_with_their_means(runs):
-    lines = adaptive.draw(runs, RATE, threshold=1e-9).axes[2].lines
+    lines = adaptive.draw(runs, RATE, thresholds=[0.2, 0.5]).axes[2].lines
     assert [line.get_label().split(":")[0] for line in lines] == ["stride 4", "stride 20", "adaptive"]
     mean = frame_errors(runs["stride 20"].estimate).mean()
     assert f": {mean:.0f} mm" in lines[1].get_label()

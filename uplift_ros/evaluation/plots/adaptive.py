@@ -1,6 +1,7 @@
 """An adaptive run over time: velocity, the stride chosen for it, and the error against fixed strides (figure 4)."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from uplift_ros.evaluation import metrics, protocols
+from uplift_ros.evaluation.adaptive import StrideLog
 from uplift_ros.evaluation.plots.study import Study, add_study_arguments, load_study
 from uplift_ros.evaluation.plots.style import AREA, BLUE, FAINT, INK, VERMILLION, caption, legend_above, new_figure
 from uplift_ros.evaluation.scores import frame_errors
-from uplift_ros.online.stride import MEDIUM_VELOCITY, AdaptiveStride, Decision, FixedStride, StrideController
+from uplift_ros.online.stride import AdaptiveStride, Decision, FixedStride, StrideController
 
 ADAPTIVE = INK
 RUNS = ((ADAPTIVE, 1.0), (VERMILLION, 1.0), (BLUE, 2.4))
@@ -28,25 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass
-class Recorded:
-    """A controller that keeps what it was told and what it decided.
+class Recorded(StrideLog):
+    """A log that keeps the velocities too, in m/s, of every decision."""
 
-    Attributes:
-        controller: decides.
-        frames, velocities, strides: of every update.
-    """
-
-    controller: StrideController
-    frames: list[int] = field(default_factory=list)
     velocities: list[float] = field(default_factory=list)
-    strides: list[int] = field(default_factory=list)
 
     def update(self, frame: int, velocity: float) -> Decision:
-        decision = self.controller.update(frame, velocity)
-        self.frames.append(frame)
         self.velocities.append(velocity)
-        self.strides.append(decision.stride)
-        return decision
+        return super().update(frame, velocity)
 
 
 @dataclass(frozen=True)
@@ -59,8 +50,10 @@ class Run:
 
 def picture(args: argparse.Namespace) -> Figure:
     study = load_study(args)
-    runs = run_all(study, args.latency, args.threshold)
-    figure = draw(runs, study.rate, args.threshold)
+    slow, fast = study.strides[-1], study.strides[0]
+    controller = AdaptiveStride(slow, fast, args.threshold, s_out=study.model.config.token_stride)
+    runs = run_all(study, controller, args.latency)
+    figure = draw(runs, study.rate, [controller.medium_threshold, controller.threshold])
     caption(
         figure,
         f"Online, latency {args.latency} frames. Ticks: key-frames. Legend: mean error and key-frames per second.\n"
@@ -69,11 +62,11 @@ def picture(args: argparse.Namespace) -> Figure:
     return figure
 
 
-def run_all(study: Study, latency: int, threshold: float) -> dict[str, Run]:
+def run_all(study: Study, adaptive: AdaptiveStride, latency: int) -> dict[str, Run]:
     """The study's first clip with an adaptive stride, with the longest and with the shortest stride of the network."""
     slow, fast, s_out = study.strides[-1], study.strides[0], study.model.config.token_stride
     controllers: dict[str, StrideController] = {
-        "adaptive": AdaptiveStride(slow, fast, threshold, s_out=s_out),
+        "adaptive": adaptive,
         f"stride {slow}": FixedStride(slow, s_out),
         f"stride {fast}": FixedStride(fast, s_out),
     }
@@ -85,12 +78,12 @@ def run_all(study: Study, latency: int, threshold: float) -> dict[str, Run]:
     return runs
 
 
-def draw(runs: dict[str, Run], rate: float, threshold: float) -> Figure:
-    """Three panels over one time axis; the first run is the adaptive one."""
+def draw(runs: dict[str, Run], rate: float, thresholds: Sequence[float]) -> Figure:
+    """Three panels over one time axis; the first run is the adaptive one, with its thresholds in m/s."""
     figure = new_figure(height=4.6)
     panels = figure.subplots(3, 1, sharex=True, height_ratios=(1.2, 0.7, 1.5))
     adaptive = next(iter(runs.values()))
-    _draw_velocity(panels[0], adaptive, rate, threshold)
+    _draw_velocity(panels[0], adaptive, rate, thresholds)
     _draw_stride(panels[1], adaptive, rate)
     _draw_errors(panels[2], runs, rate)
     panels[2].set(xlabel="time (s)", xlim=(0, len(adaptive.estimate.clip.truth) / rate))
@@ -98,15 +91,14 @@ def draw(runs: dict[str, Run], rate: float, threshold: float) -> Figure:
     return figure
 
 
-def _draw_velocity(axes: Axes, run: Run, rate: float, threshold: float) -> None:
+def _draw_velocity(axes: Axes, run: Run, rate: float, thresholds: Sequence[float]) -> None:
     true = metrics.velocity(run.estimate.clip.truth, rate)
     axes.fill_between(np.arange(1, len(true) + 1) / rate, true, color=AREA, linewidth=0, label="true")
     seconds = np.array(run.control.frames) / rate
     axes.step(seconds, run.control.velocities, where="pre", color=ADAPTIVE, linewidth=1.1, label="estimated")
-    thresholds = MEDIUM_VELOCITY * threshold, threshold
-    label = f"thresholds {thresholds[0]:g} and {threshold:g} m/s"
-    for velocity, name in zip(thresholds, ("", label), strict=True):
-        axes.axhline(velocity, color=FAINT, linestyle=(0, (4, 2)), linewidth=1, label=name)
+    for threshold in thresholds:
+        dashed = axes.axhline(threshold, color=FAINT, linestyle=(0, (4, 2)), linewidth=1)
+    dashed.set_label(f"thresholds {' and '.join(f'{threshold:g}' for threshold in thresholds)} m/s")
     axes.set_ylabel("velocity (m/s)")
     axes.set_ylim(bottom=0)
     legend_above(axes)
