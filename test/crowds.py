@@ -45,8 +45,8 @@ class Crowd:
 
 
 def detected(keypoints: np.ndarray) -> Person2D:
-    corner = keypoints.min(0)
-    return Person2D("", 0.9, np.concatenate([corner, np.ptp(keypoints, axis=0)]), keypoints, np.ones(17))
+    corner, opposite = np.nanmin(keypoints, 0), np.nanmax(keypoints, 0)
+    return Person2D("", 0.9, np.concatenate([corner, opposite - corner]), keypoints, np.ones(17))
 
 
 def film_crowd(rng: np.random.Generator, motions: Sequence[np.ndarray], people: int, seconds: float) -> Crowd:
