@@ -27,6 +27,7 @@ PARAMETERS = {
     "stride_fast": ("uplift",),
     "velocity_threshold": ("uplift",),
     "hold_frames": ("uplift",),
+    "use_depth": ("uplift",),
     "device": ("uplift", "refiner"),  # the embedded 2D estimator takes no other than cpu
     "image_transport": ("pose_estimator",),
 }
@@ -50,7 +51,7 @@ ARGUMENTS = [
     *map(parameter_argument, PARAMETERS),
     DeclareLaunchArgument("image", default_value="image_raw", description="Topic of the images."),
     DeclareLaunchArgument("camera_info", default_value="camera_info", description="Topic of the calibration."),
-    DeclareLaunchArgument("depth", default_value="depth", description="Topic of depth images, where there are any."),
+    DeclareLaunchArgument("depth", default_value="depth", description="Topic of depth images aligned with the images, for use_depth."),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes and relative topics."),
     DeclareLaunchArgument(
         "params_file",
