@@ -10,8 +10,8 @@ from uplift_ros.bags.messages import serialized_header
 from uplift_ros.images import to_rgb
 from uplift_ros.msg import Keyframe2D
 from uplift_ros.nodes import base, convert, qos
-from uplift_ros.online.rates import AskedRate
 from uplift_ros.online.keyframes import KeyframeSchedule
+from uplift_ros.online.rates import AskedRate
 from uplift_ros.online.tracker import PersonTracker
 from uplift_ros.poses import Keyframe
 from uplift_ros.sources.synthetic import SyntheticSource
