@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from uplift_ros import cli
 from uplift_ros.evaluation import adaptive
 from uplift_ros.evaluation.adaptive import StrideLog, onsets
 from uplift_ros.models import weights
@@ -68,7 +69,7 @@ def test_one_command_writes_the_curve(tmp_path, capsys):
     np.savez(tmp_path / "data.npz", fps=50.0, boxing=joints)
     arguments = ["--data", tmp_path / "data.npz", "--model", tmp_path / "tiny.safetensors", "--json", tmp_path / "rows"]
     rules = ["--threshold", 0.5, "--hold", 20, "--budget", 6.0]
-    assert adaptive.main([str(argument) for argument in (*arguments, *rules)]) == 0
+    assert cli.main(["study", "adaptive", *(str(argument) for argument in (*arguments, *rules))]) == 0
     rows = json.loads((tmp_path / "rows").read_text())
     assert [row["rule"] for row in rows] == 7 * ["fixed"] + ["paper", "medium", "budget"]
     assert [row["stride"] for row in rows] == [4, 6, 8, 10, 12, 16, 20] + 3 * ["adaptive"]

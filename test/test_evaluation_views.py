@@ -1,4 +1,4 @@
-"""Several cameras on motion capture: what `python -m uplift_ros.evaluation.views` measures."""
+"""Several cameras on motion capture: what `uplift study views` measures."""
 
 from dataclasses import replace
 

@@ -1,11 +1,7 @@
-"""What an adaptive stride is worth: error over key-frame rate against every fixed stride, and how soon it switches.
-
-python -m uplift_ros.evaluation.adaptive --data FILE.npz --json ROWS.json
-"""
+"""What an adaptive stride is worth: error over key-frame rate against every fixed stride, and how soon it switches."""
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -177,8 +173,7 @@ def compare(rows: Sequence[dict[str, Any]]) -> None:
             row[f"{key}_over_fixed"] = row[key] - float(beside)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m uplift_ros.evaluation.adaptive", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser)
     parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
     parser.add_argument("--latency", type=int, default=4, help="frames")
@@ -189,7 +184,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--hold", nargs="*", type=int, default=[0, 10, 20], help="frames")
     parser.add_argument("--budget", nargs="*", type=float, default=[4.0, 5.0, 6.0, 8.0], help="key-frames per second")
     parser.add_argument("--json", type=Path, help="where the rows go")
-    args = parser.parse_args(arguments)
+
+
+def main(args: argparse.Namespace) -> int:
     model = weights.load(args.model, UpliftUpsample)
     rate = model.config.model_rate
     clips = list(protocols.film(load(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed))
@@ -225,7 +222,3 @@ SHOWN = {
 def _line(row: dict[str, Any]) -> str:
     told = (f"{key} {row[key]:{form}}" for key, form in SHOWN.items() if row.get(key) not in (None, 0))
     return "  ".join([row["rule"], *told])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

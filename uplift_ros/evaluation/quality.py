@@ -1,4 +1,4 @@
-"""Do scores order errors, and is covariance as large as the errors found? `python -m uplift_ros.evaluation.quality`.
+"""Whether scores order errors, and covariance is as large as the errors found.
 
     --fit VALIDATION.npz    measures the network's errors anew and writes the error model beside its weights
     --data TEST.npz         checks scores and covariance of what comes out, raw and refined
@@ -29,7 +29,7 @@ from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.stride import FixedStride
 from uplift_ros.online.uplifter import StreamingUplifter
 from uplift_ros.poses import SkeletonFrame, Source
-from uplift_ros.training.mocap import load_npz
+from uplift_ros.training.formats import load
 
 LATENCY, DELAY = 4, 3
 """Frames; the nodes' defaults."""
@@ -252,16 +252,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _clips(args: argparse.Namespace, data: Path, rate: float) -> list[protocols.Clip]:
-    sequences, fps = load_npz(data)
-    if fps != rate:
-        raise ValueError(f"data: {data} has {fps} frames per second, the model wants {rate}")
+    sequences = load(data, rate)
     if args.sequences:
         chosen = np.linspace(0, len(sequences) - 1, min(args.sequences, len(sequences))).round().astype(int)
         sequences = [sequences[index] for index in chosen]
     return list(protocols.film(sequences, rate, 1, "detector", args.seed))
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="How well scores and covariance tell errors.")
-    add_arguments(parser)
-    raise SystemExit(main(parser.parse_args()))

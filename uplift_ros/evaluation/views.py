@@ -1,4 +1,4 @@
-"""Accuracy of several cameras together on motion capture: `python -m uplift_ros.evaluation.views --data FILE.npz`.
+"""Accuracy of several cameras together on motion capture.
 
 Ways to one skeleton from cameras whose places are known: one alone (`single`), the mean of all (`mean`), each by its
 covariance (`fused`, as the refiner node does), and SynSP's own input of several views (`synsp_views`). The first three
@@ -26,8 +26,8 @@ from uplift_ros.online.stride import FixedStride
 from uplift_ros.online.swaa import average_windows, sliding_windows
 from uplift_ros.online.views import ViewFusion, with_covariance
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.training.formats import add_data_arguments, load
 from uplift_ros.training.mocap import Sequence as Motion
-from uplift_ros.training.mocap import load_npz
 
 LATENCY = 4
 """Frames; the node's default."""
@@ -126,11 +126,8 @@ def evaluate(
     return rows
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m uplift_ros.evaluation.views", description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, required=True, help="npz: one (T, 17, 3) array per sequence, z up, and fps"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_data_arguments(parser)
     parser.add_argument("--model", default="compact", help="uplifting weights")
     parser.add_argument("--refiner-model", default="synsp", help="refinement weights")
     parser.add_argument("--cameras", type=int, nargs="+", default=[2, 3, 4], help="how many together")
@@ -140,11 +137,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, default=100_000, help="of each sequence, at most")
     parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
     parser.add_argument("--json", type=Path, help="where the rows go")
-    args = parser.parse_args(arguments)
-    sequences = [Motion(each.name, each.joints[: args.frames]) for each in load_npz(args.data)[0][:: args.every]]
+
+
+def main(args: argparse.Namespace) -> int:
+    model = weights.load(args.model, UpliftUpsample)
+    motions = load(args.data, model.config.model_rate, args.body_model)[:: args.every]
     rows = evaluate(
-        sequences,
-        weights.load(args.model, UpliftUpsample),
+        [Motion(each.name, each.joints[: args.frames]) for each in motions],
+        model,
         weights.load(args.refiner_model, SynSP),
         args.cameras,
         args.stride,
@@ -159,7 +159,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -1,6 +1,4 @@
-"""Measure the 2D errors of MediaPipe, on which the parameters of `DetectorNoise` rest; see docs/TRAINING.md.
-
-    python -m uplift_ros.training.measure_noise [--video FILE ...]
+"""2D errors of MediaPipe, on which the parameters of `DetectorNoise` rest.
 
 On the synthetic camera the true joints are known: every error is split into a constant offset, slow drift and white
 jitter by its structure function, gross errors are counted apart. On real clips there is no truth: what is left are
@@ -161,18 +159,16 @@ def _groups() -> dict[str, list[int]]:
     return groups
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="2D errors of MediaPipe on the synthetic camera and on clips")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--video", type=Path, nargs="*", default=[], help="clips of one person")
-    videos = parser.parse_args().video
+
+
+def main(args: argparse.Namespace) -> int:
     estimator = estimators.create("mediapipe", model_path="", device="cpu", max_persons=1, score_threshold=0.7)
     print("\n".join(synthetic_table(list(synthetic_takes(estimator)))))
-    if videos:
+    if args.video:
         print("\n| clip | fps | images | jitter | lost | arms swapped | legs swapped | missed |\n" + "|---" * 8 + "|")
-    for path in videos:
+    for path in args.video:
         print(video_table(path.name, *video_take(estimator, path)))
     estimator.close()
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -1,0 +1,19 @@
+"""`uplift study`: measurements that design decisions rest on."""
+
+import argparse
+
+from uplift_ros.evaluation import adaptive, quality, views
+from uplift_ros.training import measure_noise
+
+STUDIES = {"adaptive": adaptive, "quality": quality, "views": views, "detector": measure_noise}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    studies = parser.add_subparsers(dest="study", required=True)
+    for name, module in STUDIES.items():
+        summary = (module.__doc__ or "").splitlines()[0]
+        module.add_arguments(studies.add_parser(name, help=summary, description=module.__doc__))
+
+
+def main(args: argparse.Namespace) -> int:
+    return STUDIES[args.study].main(args)
