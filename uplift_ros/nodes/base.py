@@ -31,6 +31,9 @@ from uplift_ros.parameters import TABLES, Parameter, Value
 EXPECTED_ERRORS = (ValueError, OSError, ImportError, ParameterException)
 """What bad input and bad configuration raise: their message says it all. Anything else is logged with its traceback."""
 
+LAST_MESSAGES = 0.1
+"""Seconds to work off what has arrived before a signal to end."""
+
 SHOWN_PARAMETERS = ("backend", "model", "method", "device", "delay", "latency")
 """Parameters that diagnostics show, of nodes that have them."""
 
@@ -304,6 +307,13 @@ def _explain(error: Exception) -> str:
     return f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
 
 
+def _work_off(executor: SingleThreadedExecutor) -> None:
+    """Take what had arrived when the signal to end came."""
+    deadline = time.monotonic() + LAST_MESSAGES
+    while time.monotonic() < deadline:
+        executor.spin_once(timeout_sec=0.01)
+
+
 def main(node_type: Callable[[], UpliftNode], arguments: list[str] | None = None) -> int:
     """Run a node until it finishes or a signal ends it.
 
@@ -329,6 +339,7 @@ def main(node_type: Callable[[], UpliftNode], arguments: list[str] | None = None
     spinning = threading.Thread(target=executor.spin_until_future_complete, args=(node.finished,), name="spin")
     spinning.start()
     spinning.join()
+    _work_off(executor)
     node.stop()
     executor.shutdown()
     node.destroy_node()

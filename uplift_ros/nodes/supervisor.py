@@ -87,10 +87,12 @@ class Supervisor:
             signal.signal(interruption, handler)
 
     def _stop(self) -> list[Process]:
-        """End everything, the recorder last: nodes give out what they still hold. Returns what did not end cleanly."""
-        recorders = [process for process in self._processes.values() if process.name == RECORDER]
-        nodes = [process for process in self._processes.values() if process.name != RECORDER]
-        return stop(nodes) + stop(recorders)
+        """End everything in the order of the data, so that what a node gives out as it ends is still taken.
+
+        Returns what did not end cleanly.
+        """
+        order = ("camera", *PROCESSING_NODES, RECORDER)
+        return [unclean for name in order if name in self._processes for unclean in stop([self._processes[name]])]
 
     def _start(self, parameters: dict[str, dict[str, Value]], params_file: Path | None, bag: Path | None) -> None:
         if bag:
