@@ -50,6 +50,8 @@ class FakeEstimator:
 
     def send(self, people: int = 1) -> RateState:
         """One key-frame, and what the uplift node says about it."""
+        if self.sequence == 0:
+            self.observer.wait_for_connection("uplift", ("uplift", "keyframes"))
         person = Person2D("p0", 0.9, np.array([200.0, 50.0, 200.0, 400.0]), STANDING * 200 + (320, 240), np.ones(17))
         stamp = START + self.frame * FRAME
         keyframe = Keyframe(stamp, "camera", 640, 480, self.sequence, self.stride, (person,) * people)
