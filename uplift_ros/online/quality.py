@@ -130,7 +130,9 @@ class ErrorModel:
         across = np.eye(3) - along
         pose = self.across**2 * across + self.along**2 * along
         place = distance**2 * (self.place_across**2 * across + self.place_along**2 * along)
-        joints = np.asarray(expected)[:, None, None] ** 2 * pose + place
+        own = np.array(expected)
+        own[0] = 0.0  # the pelvis is where the others are counted from
+        joints = own[:, None, None] ** 2 * pose + place
         rows, columns = np.triu_indices(3)
         return joints[:, rows, columns]
 
