@@ -51,7 +51,9 @@ ARGUMENTS = [
     *map(parameter_argument, PARAMETERS),
     DeclareLaunchArgument("image", default_value="image_raw", description="Topic of the images."),
     DeclareLaunchArgument("camera_info", default_value="camera_info", description="Topic of the calibration."),
-    DeclareLaunchArgument("depth", default_value="depth", description="Topic of depth images aligned with the images, for use_depth."),
+    DeclareLaunchArgument(
+        "depth", default_value="depth", description="Topic of depth images aligned with the images, for use_depth."
+    ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes and relative topics."),
     DeclareLaunchArgument(
         "params_file",
