@@ -85,11 +85,18 @@ class Observer:
     def call(self, service_type: type, name: str, request):
         client = self.node.create_client(service_type, name)
         self.wait_for(client.service_is_ready)
+        self._settle()
         answer = client.call_async(request)
         self.executor.spin_until_future_complete(answer, timeout_sec=TIMEOUT)
         self.node.destroy_client(client)
         assert answer.done(), f"no answer from {name}"
         return answer.result()
+
+    def _settle(self) -> None:
+        """Let the service find the reader of its answers; this cannot be seen from here, and an answer may get lost."""
+        deadline = time.monotonic() + 0.2
+        while (left := deadline - time.monotonic()) > 0:
+            self.executor.spin_once(timeout_sec=left)
 
     def state(self, node: str) -> str:
         return self.call(GetState, f"{node}/get_state", GetState.Request()).current_state.label
