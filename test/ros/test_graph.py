@@ -136,7 +136,7 @@ def test_skeletons_come_one_by_one_with_playout_and_in_bursts_without(uplift, es
     observer.wait_for(lambda: len(arrived) >= 160)
     stamps = [convert.stamp_from_msg(message.header.stamp) for message in raw]
     assert stamps == [START + frame * FRAME for frame in range(len(stamps))]
-    assert len(live) == 10  # at once, in either case
+    observer.wait_for(lambda: len(live) == 10)  # at once, in either case
     pace = np.median(np.diff(arrived[60:160]))
     assert pace == pytest.approx(1 / MODEL_RATE if playout else 0.0, abs=0.005)
 
