@@ -15,6 +15,19 @@ MIN_AXIS = 1e-3
 """Metres that hips and trunk must measure to give directions."""
 
 
+def symmetric(covariances: np.ndarray) -> np.ndarray:
+    """Matrices (..., 3, 3) of covariances (..., 6), xx xy xz yy yz zz."""
+    full = np.empty((*covariances.shape[:-1], 3, 3))
+    full[..., ROWS, COLUMNS] = full[..., COLUMNS, ROWS] = covariances
+    return full
+
+
+def about_line(direction: np.ndarray, across: float, along: float) -> np.ndarray:
+    """Covariance (3, 3) of errors with these standard deviations across and along a unit vector."""
+    line = np.outer(direction, direction)
+    return across**2 * (np.eye(3) - line) + along**2 * line
+
+
 @dataclass(frozen=True)
 class RigidTransform:
     """Takes points of one frame to another: `rotation @ point + translation`.
@@ -49,10 +62,7 @@ class RigidTransform:
 
     def covariances(self, covariances: np.ndarray) -> np.ndarray:
         """(N, 6), xx xy xz yy yz zz: R C R^T."""
-        full = np.empty((len(covariances), 3, 3))
-        full[:, ROWS, COLUMNS] = covariances
-        full[:, COLUMNS, ROWS] = covariances
-        turned: np.ndarray = self.rotation @ full @ self.rotation.T
+        turned: np.ndarray = self.rotation @ symmetric(covariances) @ self.rotation.T
         return turned[:, ROWS, COLUMNS]
 
 

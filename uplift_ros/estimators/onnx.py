@@ -51,6 +51,8 @@ COLOURS = {
 }
 TOP_DOWN = ("simcc", "heat maps")
 
+ORIGIN = np.zeros(2)
+
 
 def create(model_path: str, device: str, max_persons: int, score_threshold: float) -> PoseEstimator:
     """Load one network, or a person detector and a top-down network after it.
@@ -135,13 +137,10 @@ class SingleStage:
         self._network, self._max_persons, self._score_threshold = network, max_persons, score_threshold
 
     def estimate(self, image: np.ndarray) -> list[Person2D]:
-        corner, size = _whole(image, self._network.size)
-        picture = _cut(image, corner, size, self._network.size)
-        found = heads.distinct(self._network.find(picture), self._score_threshold, self._max_persons)
+        found = _find(self._network, image, self._score_threshold, self._max_persons)
         assert found.joints is not None
-        factor = size / self._network.size
         return [
-            _person(joints[:, :2] * factor + corner, joints[:, 2], float(score))
+            _person(joints[:, :2], joints[:, 2], float(score))
             for joints, score in zip(found.joints, found.scores, strict=True)
         ]
 
@@ -179,21 +178,27 @@ class TopDown:
     def _views(self, image: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """Corner and size of what the network is to see of each person, in image pixels."""
         if self._detector is None:
-            return [_whole(image, self._network.size)]
-        corner, size = _whole(image, self._detector.size)
-        picture = _cut(image, corner, size, self._detector.size)
-        found = heads.distinct(self._detector.find(picture), self._score_threshold, self._max_persons)
-        boxes = found.boxes * np.tile(size / self._detector.size, 2) + np.concatenate([corner, [0, 0]])
+            return [(ORIGIN, _around(image, self._network.size))]
         views = []
-        for box in boxes:
+        for box in _find(self._detector, image, self._score_threshold, self._max_persons).boxes:
             extent = self._network.size * (box[2:] / self._network.size).max() * BOX_MARGIN
             views.append((box[:2] + box[2:] / 2 - extent / 2, extent))
         return views
 
 
-def _whole(image: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Corner and size of the smallest rectangle of the network's aspect ratio around the image."""
-    return np.zeros(2), size * (np.array(image.shape[1::-1]) / size).max()
+def _find(network: Network, image: np.ndarray, score_threshold: float, most: int) -> heads.Found:
+    """The people in an image, in its own pixels."""
+    extent = _around(image, network.size)
+    picture = _cut(image, ORIGIN, extent, network.size)
+    found = heads.distinct(network.find(picture), score_threshold, most)
+    factor = extent / network.size
+    joints = None if found.joints is None else found.joints * (*factor, 1.0)
+    return heads.Found(found.boxes * np.tile(factor, 2), found.scores, joints)
+
+
+def _around(image: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Size of the smallest rectangle of the network's aspect ratio that the image fits into."""
+    return size * (np.array(image.shape[1::-1]) / size).max()
 
 
 def _cut(image: np.ndarray, corner: np.ndarray, extent: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from scipy.stats import chi2, spearmanr
 from tqdm import tqdm
 
 from uplift_ros.evaluation import protocols
+from uplift_ros.frames import symmetric
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
@@ -205,8 +206,7 @@ def _deviation(values: np.ndarray) -> float:
 
 def _mahalanobis(differences: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     """Squared distances (...) of (..., 3) under covariances (..., 6)."""
-    full = covariance[..., [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(*covariance.shape[:-1], 3, 3)
-    return (differences * np.linalg.solve(full, differences[..., None])[..., 0]).sum(-1)
+    return (differences * np.linalg.solve(symmetric(covariance), differences[..., None])[..., 0]).sum(-1)
 
 
 def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:

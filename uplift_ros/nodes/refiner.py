@@ -8,6 +8,7 @@ from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.msg import Skeletons
 from uplift_ros.nodes import base, convert, qos
+from uplift_ros.nodes.optional import needed
 from uplift_ros.nodes.synchroniser import Synchroniser
 from uplift_ros.nodes.transforms import Transforms
 from uplift_ros.online.refiner import StreamingRefiner
@@ -79,20 +80,16 @@ class RefinerNode(base.UpliftNode):
     def _find_transforms(self) -> Transforms | None:
         if not self.parameter("target_frame"):
             return None
-        try:
+        with needed("tf2_ros", "target_frame", otherwise="empty"):
             return Transforms()
-        except ImportError as error:
-            raise ImportError(f"parameter target_frame must be empty: tf2_ros is not installed ({error})") from error
 
     def _find_synchroniser(self) -> Synchroniser | None:
         if len(self._topics) == 1:
             return None
         if not self._targets:
             raise ValueError("parameter views needs target_frame, in which all views are seen together, got ''")
-        try:
+        with needed("message_filters", "views", otherwise="empty"):
             return Synchroniser(len(self._topics))
-        except ImportError as error:
-            raise ImportError(f"parameter views must be empty: message_filters is not installed ({error})") from error
 
     def _take(self, view: int, message: Skeletons) -> None:
         self._bursts[view].append(convert.skeletons_from_msg(message))

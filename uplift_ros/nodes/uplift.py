@@ -11,6 +11,7 @@ from uplift_ros.msg import Keyframe2D, RateState, SkeletonInfo, Skeletons
 from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.depth import DepthImages
 from uplift_ros.nodes.estimator import EstimatorStride, diagnosed
+from uplift_ros.nodes.optional import needed
 from uplift_ros.online import quality
 from uplift_ros.online.control import STRIDE_PARAMETERS, stride_controller
 from uplift_ros.online.keyframes import MAX_PAUSE
@@ -112,12 +113,8 @@ class UpliftNode(base.UpliftNode):
     def _find_depth(self) -> DepthImages | None:
         if not self.parameter("use_depth"):
             return None
-        try:
+        with needed("message_filters", "use_depth", otherwise="false"):
             return DepthImages()
-        except ImportError as error:
-            raise ImportError(
-                f"parameter use_depth must be false: message_filters is not installed ({error})"
-            ) from error
 
     def _full_name(self, node: str) -> str:
         return self.resolve_service_name(f"{node}/set_parameters").removesuffix("/set_parameters")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from uplift_ros.frames import COLUMNS, ROWS, about_line
 from uplift_ros.models import weights
 
 SCORE_LENGTH = 0.1
@@ -126,15 +127,12 @@ class ErrorModel:
         placed = bool(np.isfinite(root).all())
         distance = float(np.linalg.norm(root)) if placed else 0.0
         sight = root / distance if placed else np.array([0.0, 0.0, 1.0])
-        along = np.outer(sight, sight)
-        across = np.eye(3) - along
-        pose = self.across**2 * across + self.along**2 * along
-        place = distance**2 * (self.place_across**2 * across + self.place_along**2 * along)
+        pose = about_line(sight, self.across, self.along)
+        place = distance**2 * about_line(sight, self.place_across, self.place_along)
         own = np.array(expected)
         own[0] = 0.0  # the pelvis is where the others are counted from
         joints = own[:, None, None] ** 2 * pose + place
-        rows, columns = np.triu_indices(3)
-        return joints[:, rows, columns]
+        return joints[:, ROWS, COLUMNS]
 
     def save(self, path: Path, provenance: dict[str, Any]) -> None:
         values = asdict(self) | {"coefficients": np.round(self.coefficients, 5).tolist(), "provenance": provenance}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from uplift_ros.frames import COLUMNS, ROWS
+from uplift_ros.frames import COLUMNS, ROWS, about_line, symmetric
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, check_form
 
 ACROSS, ALONG = 0.031, 0.066
@@ -53,10 +53,8 @@ def _seen_by_a_camera(joints: np.ndarray) -> np.ndarray:
     """(17, 6) of joints (17, 3) in the optical frame: the pelvis's place, which all share, and their own."""
     distance = float(np.linalg.norm(joints[0]))
     sight = joints[0] / max(distance, SMALLEST_DEVIATION)
-    along = np.outer(sight, sight)
-    across = np.eye(3) - along
-    place = distance**2 * (PLACE_ACROSS**2 * across + PLACE_ALONG**2 * along)
-    own = np.array([0.0] + [1.0] * (len(joints) - 1))[:, None, None] * (ACROSS**2 * across + ALONG**2 * along)
+    place = distance**2 * about_line(sight, PLACE_ACROSS, PLACE_ALONG)
+    own = np.array([0.0] + [1.0] * (len(joints) - 1))[:, None, None] * about_line(sight, ACROSS, ALONG)
     return (place + own)[:, ROWS, COLUMNS]
 
 
@@ -125,10 +123,8 @@ def _place_and_pose(person: Person3D) -> tuple[np.ndarray, np.ndarray]:
 
     The covariance of the place is in that of every joint.
     """
-    covariances = np.empty((len(person.joints) + 1, 3, 3))
-    covariances[1:, ROWS, COLUMNS] = covariances[1:, COLUMNS, ROWS] = person.covariance
-    covariances[0] = covariances[1]
-    covariances[1:] -= covariances[0]
+    joints = symmetric(person.covariance)
+    covariances = np.concatenate([joints[:1], joints - joints[0]])
     # Rounding may leave a difference that is no covariance.
     deviations, axes = np.linalg.eigh(covariances)
     deviations = np.maximum(deviations, SMALLEST_DEVIATION**2)

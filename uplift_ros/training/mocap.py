@@ -72,10 +72,14 @@ def resample(joints: np.ndarray, fps: float, rate: float) -> np.ndarray:
         return joints
     last = len(joints) - 1
     at = np.arange(int(last * rate / fps + 1e-6) + 1) * fps / rate
-    before = np.minimum(at.astype(int), last)
-    part = (at - before)[:, None, None]
-    after = np.minimum(before + 1, last)
-    return (joints[before] * (1 - part) + joints[after] * part).astype(np.float32)
+    return joints_at(joints, at.clip(max=last)).astype(np.float32)
+
+
+def joints_at(joints: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Joints (K, 17, 3) at fractional frames (K,) of (T, 17, 3), from 0 to T - 1, by linear interpolation."""
+    before = frames.astype(int)
+    part = (frames - before)[:, None, None]
+    return joints[before] * (1 - part) + joints[np.minimum(before + 1, len(joints) - 1)] * part
 
 
 def grounded(joints: np.ndarray) -> np.ndarray:

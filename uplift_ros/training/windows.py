@@ -10,7 +10,7 @@ from torch import Tensor
 from uplift_ros.camera import normalise
 from uplift_ros.models.uplift import UpliftConfig
 from uplift_ros.skeleton import H36M17
-from uplift_ros.training.mocap import CANONICAL_CHAIN, Sequence, chain_length, class_balanced
+from uplift_ros.training.mocap import CANONICAL_CHAIN, Sequence, chain_length, class_balanced, joints_at
 from uplift_ros.training.noise import DetectorNoise
 from uplift_ros.training.virtual_camera import NEAREST, in_image, random_views
 
@@ -89,9 +89,7 @@ class WindowSampler:
         for row, (index, speed) in enumerate(zip(chosen, speeds, strict=True)):
             joints = self.sequences[index].joints
             at = np.clip(rng.integers(len(joints)) + offsets * speed, 0, len(joints) - 1)
-            before = np.minimum(at.astype(int), max(len(joints) - 2, 0))
-            part = (at - before)[:, None, None]
-            windows[row] = joints[before] * (1 - part) + joints[np.minimum(before + 1, len(joints) - 1)] * part
+            windows[row] = joints_at(joints, at)
         return windows
 
 
