@@ -2,23 +2,11 @@
 
 import numpy as np
 import pytest
+from wandering import SEQUENCES, motion
 
 from uplift_ros.skeleton import H36M17
-from uplift_ros.training.mocap import Sequence
 from uplift_ros.training.pose_noise import PoseNoise
 from uplift_ros.training.refinement_data import ClipSampler, noise_pairs, random_rotations
-
-
-def motion(frames: int, seed: int = 1) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return (0.3 * rng.normal(size=(1, 17, 3)) + np.cumsum(rng.normal(0, 0.01, (frames, 17, 3)), 0)).astype(np.float32)
-
-
-SEQUENCES = [
-    Sequence("cmu/walk/1", motion(120)),
-    Sequence("cmu/salsa/2", motion(30, 2)),
-    Sequence("x/run/3", motion(5)),
-]
 
 
 def sampler(pairs=(), batch: int = 16) -> ClipSampler:

@@ -7,6 +7,7 @@ from itertools import count
 import numpy as np
 import pytest
 import torch
+from wandering import SEQUENCES
 
 from uplift_ros.evaluation.metrics import accel, mpjpe
 from uplift_ros.models import weights
@@ -14,7 +15,6 @@ from uplift_ros.models.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.models.synsp import SynSP, SynSPConfig, synsp_loss
 from uplift_ros.online.swaa import average_windows
 from uplift_ros.training import train as command
-from uplift_ros.training.mocap import Sequence
 from uplift_ros.training.pose_noise import PoseNoise
 from uplift_ros.training.refinement import RATE_AT_END, averages, network, train, validate
 from uplift_ros.training.refinement_data import noise_pairs
@@ -23,16 +23,6 @@ from uplift_ros.training.smoothnet import smoothnet_loss
 SMALL = SynSPConfig(width=16, ffn=16, layers=1, heads=2, head_width=8, inverse_dct=True)
 
 
-def motion(frames: int, seed: int = 1) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return (0.3 * rng.normal(size=(1, 17, 3)) + np.cumsum(rng.normal(0, 0.01, (frames, 17, 3)), 0)).astype(np.float32)
-
-
-SEQUENCES = [
-    Sequence("cmu/walk/1", motion(120)),
-    Sequence("cmu/salsa/2", motion(30, 2)),
-    Sequence("x/run/3", motion(5)),
-]
 HELD_OUT = {"noise": noise_pairs(SEQUENCES[:1], PoseNoise())}
 
 
