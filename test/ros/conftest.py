@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -122,24 +122,65 @@ def observer():
     observer.close()
 
 
-@pytest.fixture
-def start():
-    """Start a node's executable with parameters: start("camera", source="synthetic"). Stopped at the end, cleanly."""
-    processes = []
+@pytest.fixture(scope="module")
+def shared_observer():
+    """The observer of nodes that all tests of a file share."""
+    observer = Observer()
+    yield observer
+    observer.close()
 
-    def start(node: str, **parameters) -> Process:
+
+class Nodes:
+    """Node processes, stopped at the end, cleanly; none may have let an exception out of a callback.
+
+    Attributes:
+        log: what they wrote, line by line.
+    """
+
+    def __init__(self) -> None:
+        self.processes: list[Process] = []
+        self.log: list[str] = []
+
+    def start(self, node: str, **parameters) -> Process:
+        """Start a node's executable with parameters: start("camera", source="synthetic")."""
         arguments = [str(node_script(node)), "--ros-args"]
         for name, value in parameters.items():
             arguments += ["-p", f"{name}:={yaml_value(value)}"]
-        processes.append(Process(node, arguments, os.environ, lambda *_: None))
-        return processes[-1]
+        self.processes.append(Process(node, arguments, os.environ, self._note))
+        return self.processes[-1]
 
-    yield start
-    unclean = stop(processes)
-    for process in processes:  # shown where the test failed
-        print(f"{process.name} ended with {process.exit_code}: {process.last_lines}")
-    for process in unclean:
-        pytest.fail(f"{process.name} ended with {process.exit_code}: {process.last_lines}")
+    @property
+    def tracebacks(self) -> list[str]:
+        """The log from the first traceback on; empty where there is none."""
+        first = next((at for at, line in enumerate(self.log) if "Traceback" in line), len(self.log))
+        return self.log[first:]
+
+    def stop(self) -> None:
+        unclean = stop(self.processes)
+        for process in self.processes:  # shown where the test failed
+            print(f"{process.name} ended with {process.exit_code}: {process.last_lines}")
+        for process in unclean:
+            pytest.fail(f"{process.name} ended with {process.exit_code}: {process.last_lines}")
+        assert not self.tracebacks, "\n".join(self.tracebacks)
+
+    def _note(self, process: str, line: str) -> None:
+        self.log.append(f"{process}: {line}")
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Process]]:
+    """`Nodes.start` of one test."""
+    nodes = Nodes()
+    yield nodes.start
+    nodes.stop()
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    """Nodes that all tests of a file share."""
+    nodes = Nodes()
+    yield nodes
+    nodes.stop()
 
 
 @pytest.fixture(scope="session")
@@ -155,3 +196,16 @@ def random_weights(tmp_path_factory) -> dict[str, str]:
     for name, model in models.items():
         weights.save(model, folder / f"{name}.safetensors", {})
     return {name: str(folder / f"{name}.safetensors") for name in models}
+
+
+@pytest.fixture
+def recovered(record_property) -> Callable[[str, float, float], None]:
+    """recovered(fault, seconds, promise): hold a measured recovery to its promise, both in seconds, and note it in the
+    JUnit report, which docs/RELIABILITY.md is made from."""
+
+    def note(fault: str, seconds: float, promise: float) -> None:
+        for name, value in (("fault", fault), ("promise_s", f"{promise:g}"), ("recovery_s", f"{seconds:.2f}")):
+            record_property(name, value)
+        assert seconds <= promise, f"{fault}: recovered after {seconds:.1f} s, promised are {promise} s"
+
+    return note

@@ -1,10 +1,9 @@
 """Ten rounds through the lifecycle of every node leave the process as large as three did."""
 
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from footprint import GIVE_BACK, Footprint
 
 ROUND = ("configure", "activate", "deactivate", "cleanup")
 ROUNDS, WARM = 10, 3
@@ -25,25 +24,6 @@ PARAMETERS = {
     "visualizer": {},
     "humans": {"publish_tf": False},
 }
-
-
-GIVE_BACK = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "100000", "MALLOC_MMAP_THRESHOLD_": "65536"}
-"""glibc keeps freed memory for later, a random 80 MiB with MediaPipe; so set, resident memory is what is in use."""
-
-
-@dataclass(frozen=True)
-class Footprint:
-    """What a process holds."""
-
-    mebibytes: float
-    threads: int
-    files: int
-
-    @classmethod
-    def of(cls, pid: int) -> "Footprint":
-        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-        files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-        return cls(int(status["VmRSS"].split()[0]) / 1024, int(status["Threads"]), files)
 
 
 @pytest.fixture(params=PARAMETERS)
