@@ -10,6 +10,8 @@ SOURCE ?= synthetic
 DURATION ?= $(shell test -f "$(SOURCE)" || echo 20)
 PYTEST_ARGS ?=
 
+COMPILE = uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header --python-version 3.11
+
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 # Stamps carry the hash of what they stand for: of the requirements, and of what the build compiles. Python, launch,
@@ -27,7 +29,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 export ROS_DOMAIN_ID := $(shell echo $$(($$PPID % 101 + 1)))
 export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
 
-.PHONY: help demo test build bench lint clean
+.PHONY: help demo test build bench lint lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -53,6 +55,11 @@ lint: $(INSTALLED) ## Format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+lock: ## The hashes of everything pinned anew; needs uv (from PyPI)
+	$(COMPILE) --no-emit-package torch requirements.txt requirements/constraints.txt requirements/no-deps.txt \
+		-o requirements/lock.txt
+	grep '^setuptools==' requirements.txt | $(COMPILE) - -o requirements/lock-build.txt
+
 clean: ## Back to a fresh checkout
 	rm -rf .venv build out .mypy_cache .pytest_cache .ruff_cache
 
@@ -66,8 +73,9 @@ $(INSTALLED):
 	@test -f "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" || { echo \
 		"$(PYTHON) comes without Python.h: install it, on Debian and Ubuntu the package python3-dev" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -r requirements.txt
-	$(BIN)/pip install --no-deps -r requirements/no-deps.txt
+	$(BIN)/pip install --require-hashes -r requirements/lock-build.txt
+	$(BIN)/pip install --require-hashes --no-deps --no-build-isolation -r requirements/lock.txt
+	$(BIN)/pip install -r requirements.txt  # only torch is left, whose files differ from index to index
 	@rm -f $(VENV)/.installed-* && touch $@
 
 $(BUILT): $(INSTALLED)

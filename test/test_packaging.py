@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PINNED = re.compile(r"^([A-Za-z0-9._-]+)(\[[a-z]+\])?==([^\s#]+)", re.MULTILINE)
+PINNED = re.compile(r"^([A-Za-z0-9._-]+)(\[[a-z]+\])?==([^\s#\\]+)", re.MULTILINE)
 
 
 def pins(*files: str) -> dict[str, str]:
@@ -41,6 +41,24 @@ def test_every_requirement_is_pinned_exactly_and_gives_its_reason():
 def test_no_pin_is_said_twice():
     files = ("requirements.txt", "requirements/no-deps.txt", "requirements/constraints.txt")
     assert sum(len(pins(file)) for file in files) == len(pins(*files))
+
+
+def test_the_lock_has_the_hashes_of_all_that_is_pinned_but_torch():
+    pinned = pins("requirements.txt", "requirements/no-deps.txt", "requirements/constraints.txt")
+    assert pins("requirements/lock.txt") == {name: pinned[name] for name in pinned if name != "torch"}
+    assert pins("requirements/lock-build.txt") == {"setuptools": pinned["setuptools"]}
+    for file in ("requirements/lock.txt", "requirements/lock-build.txt"):
+        text = (ROOT / file).read_text().replace("\\\n", "")
+        assert all(re.search(r"==\S+ +--hash=sha256:[0-9a-f]{64}", line) for line in text.splitlines()), file
+
+
+def test_make_installs_nothing_unchecked_before_torch():
+    installs = re.findall(r"pip install (.*)", (ROOT / "Makefile").read_text())
+    assert [("--require-hashes" in line, line.split("-r ")[1].split()[0]) for line in installs] == [
+        (True, "requirements/lock-build.txt"),
+        (True, "requirements/lock.txt"),
+        (False, "requirements.txt"),
+    ]
 
 
 def test_what_is_installed_is_what_is_pinned():
