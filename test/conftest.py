@@ -1,5 +1,37 @@
 """Tests share a small machine: one thread per process is faster than two that wait for each other."""
 
+from collections.abc import Callable
+from pathlib import Path
+
+import filming
+import pytest
+import tiny
 import torch
 
+from uplift_ros import cli, estimators
+
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def estimator(monkeypatch: pytest.MonkeyPatch) -> tiny.BrightPerson:
+    """Takes MediaPipe's place."""
+    estimator = tiny.BrightPerson()
+    monkeypatch.setattr(estimators, "create", lambda *_, **__: estimator)
+    return estimator
+
+
+@pytest.fixture(scope="session")
+def parameters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write_parameters(tmp_path_factory.mktemp("networks"))
+
+
+@pytest.fixture
+def uplift_process(parameters: Path, estimator: tiny.BrightPerson) -> Callable[..., int]:
+    """The command with tiny networks; gives the exit code."""
+    return lambda *arguments: cli.main(["process", *map(str, arguments), "--params", str(parameters)])
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return filming.write_clip(tmp_path / "clip.avi")

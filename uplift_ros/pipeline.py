@@ -4,11 +4,11 @@
                   ^  2D, every s_in-th frame         │           50 Hz, upsampled       SynSP, smooth
                   └──────────── stride ──────────────┘  velocity above 0.5 m/s: s_in 20 -> 4, back after a hold
 
-The ROS nodes put the same parts into separate processes.
+The ROS nodes put the same parts into separate processes, `uplift process` its three steps into threads.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from uplift_ros.poses import Keyframe, SkeletonFrame
 
 @dataclass(frozen=True)
 class Step:
-    """What one image brought, or the end of the stream; nothing but empty lists where it was no key-frame.
+    """What one image brought, or the end of the stream; empty where it was no key-frame.
 
     Attributes:
         keyframe: 2D people of this image.
@@ -45,9 +45,7 @@ class Pipeline:
     """One camera's images to skeletons.
 
     Args:
-        estimator: finds people in an image.
-        uplifter: key-frames to 3D at every frame.
-        refiner: smooths.
+        estimator, uplifter, refiner: see above.
         controller: chooses the stride.
         schedule: tells which images are key-frames, with a stride until the controller's first decision.
     """
@@ -66,30 +64,36 @@ class Pipeline:
         self.sequence = 0
 
     def push(self, stamp: int, frame_id: str, camera: Camera | None, image: Callable[[], np.ndarray]) -> Step:
-        """Take the next image.
+        """Take the next image: all three steps. Intrinsics of another image size are not used."""
+        keyframe = self.detect(stamp, frame_id, image)
+        return Step() if keyframe is None else self.refine(self.uplift(keyframe, camera))
 
-        Args:
-            camera: intrinsics; those of another image size are not used.
-            image: decodes it, (H, W, 3) uint8 RGB; called for key-frames only.
-        """
+    def detect(self, stamp: int, frame_id: str, image: Callable[[], np.ndarray]) -> Keyframe | None:
+        """The people in an image, which `image` decodes, (H, W, 3) uint8 RGB; None where it is no key-frame."""
         if not self.schedule.is_due(stamp):
-            return Step()
+            return None
         self.schedule.take(stamp)
         pixels = image()
         height, width = pixels.shape[:2]
         persons = self.tracker.update(stamp, self.estimator.estimate(pixels))
-        keyframe = Keyframe(stamp, frame_id, width, height, self.sequence, self.schedule.stride, persons)
         self.sequence += 1
-        fits = camera is not None and (camera.width, camera.height) == (width, height)
+        return Keyframe(stamp, frame_id, width, height, self.sequence - 1, self.schedule.stride, persons)
+
+    def uplift(self, keyframe: Keyframe, camera: Camera | None) -> Step:
+        """Raw skeletons, and the stride from here on."""
+        fits = camera is not None and (camera.width, camera.height) == (keyframe.width, keyframe.height)
         uplifted = self.uplifter.push(keyframe, camera if fits else None)
         if uplifted is None:
             return Step(keyframe)
-        refined = self.refiner.push_many(uplifted.final)
         decision = self.controller.update(uplifted.frame, uplifted.velocity)
         self.schedule.stride = decision.stride
-        return Step(keyframe, uplifted.final, refined, uplifted.velocity, decision)
+        return Step(keyframe, uplifted.final, [], uplifted.velocity, decision)
+
+    def refine(self, step: Step) -> Step:
+        """Smooth skeletons, as far as the raw ones bring them."""
+        return replace(step, refined=self.refiner.push_many(step.raw))
 
     def flush(self) -> Step:
         """The frames that uplifter and refiner still hold, at the end of a stream."""
-        raw = self.uplifter.flush()
-        return Step(raw=raw, refined=self.refiner.push_many(raw) + self.refiner.flush())
+        step = self.refine(Step(raw=self.uplifter.flush()))
+        return replace(step, refined=step.refined + self.refiner.flush())

@@ -14,8 +14,10 @@ from tqdm import tqdm
 
 from uplift_ros import estimators
 from uplift_ros import settings as node_settings
-from uplift_ros.bags.footage import BagFootage, Footage, Shot, VideoFootage, is_bag
+from uplift_ros.bags.footage import BagFootage, Footage, VideoFootage, is_bag
 from uplift_ros.bags.output import GraphBag
+from uplift_ros.bags.stages import raw_stretches
+from uplift_ros.camera import Camera
 from uplift_ros.estimators import PoseEstimator
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
@@ -127,7 +129,7 @@ class Outcome:
 
 
 def process(footage: Footage, pipeline: Pipeline, output: Path) -> Outcome:
-    """Send all images through the pipeline and write what comes out.
+    """Send all images through the pipeline and write what comes out. Equal input gives equal bytes.
 
     Raises:
         ValueError: there are no images, or one that is needed cannot be decoded.
@@ -136,29 +138,34 @@ def process(footage: Footage, pipeline: Pipeline, output: Path) -> Outcome:
     outcome = Outcome()
     started = time.monotonic()
     first = last = None
-    with GraphBag(output) as bag, tqdm(total=footage.length or None, unit="frame", disable=None, leave=False) as bar:
-        for shot in footage.shots():
-            bag.write_image(shot.stamp, shot.frame_id, shot.camera)
-            step = pipeline.push(shot.stamp, shot.frame_id, shot.camera, shot.image)
-            bag.write_step(step)
-            if step.keyframe is not None:
+    with (
+        GraphBag(output) as bag,
+        closing(raw_stretches(footage, pipeline)) as stretches,
+        tqdm(total=footage.length or None, unit="frame", disable=None, leave=False) as bar,
+    ):
+        for stretch in stretches:
+            images, keyframe = stretch.images, stretch.step.keyframe
+            for image in images:
+                bag.write_image(image.stamp, image.frame_id, image.camera)
+            bag.write_step(pipeline.refine(stretch.step))
+            if keyframe is not None:
                 outcome.keyframes += 1
-                outcome.trouble = outcome.trouble or _trouble(shot, step.keyframe)
-            outcome.images += 1
-            first, last = shot.stamp if first is None else first, shot.stamp
-            bar.update()
+                outcome.trouble = outcome.trouble or _trouble(images[-1].camera, keyframe)
+            outcome.images += len(images)
+            first, last = first or images[0], images[-1]
+            bar.update(len(images))
         if first is None or last is None:
             raise ValueError("there are no images")
         bag.write_step(pipeline.flush())
-    outcome.seconds = (last - first) / 1e9
+    outcome.seconds = (last.stamp - first.stamp) / 1e9
     outcome.duration = time.monotonic() - started
     return outcome
 
 
-def _trouble(shot: Shot, keyframe: Keyframe) -> str:
-    if shot.camera is None:
+def _trouble(camera: Camera | None, keyframe: Keyframe) -> str:
+    if camera is None:
         return "no intrinsics in camera_info"
-    known, actual = (shot.camera.width, shot.camera.height), (keyframe.width, keyframe.height)
+    known, actual = (camera.width, camera.height), (keyframe.width, keyframe.height)
     if known != actual:
         return f"camera_info is of {known[0]}x{known[1]} images, these are {actual[0]}x{actual[1]}"
     return ""

@@ -42,15 +42,18 @@ class FixedStride:
         stride: frames between key-frames.
         s_out: the model's output stride.
 
+    Attributes:
+        decision: what every update gives.
+
     Raises:
         ValueError: stride is no positive multiple of s_out.
     """
 
     def __init__(self, stride: int, s_out: int) -> None:
-        self._decision = Decision(_multiple_of(s_out, "stride", stride), Reason.FIXED)
+        self.decision = Decision(_multiple_of(s_out, "stride", stride), Reason.FIXED)
 
     def update(self, frame: int, velocity: float) -> Decision:
-        return self._decision
+        return self.decision
 
 
 class AdaptiveStride:
