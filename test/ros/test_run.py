@@ -1,7 +1,6 @@
 """`uplift run` as a user calls it, with untrained networks and small images."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,15 +8,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from running import running_nodes
 
 pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
 
 from uplift_ros.bags.reader import BagReader
 from uplift_ros.parameters import TABLES
-from uplift_ros.resources import command_script, node_script
+from uplift_ros.resources import command_script
 
 UPLIFT = command_script()
-NODES = {str(node_script(node)).encode() for node in TABLES if node != "humans"}
+NODES = TABLES.keys() - {"humans"}
 TIMEOUT = 120
 
 
@@ -38,21 +38,6 @@ def run(*arguments) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
 
 
-def running_nodes() -> list[int]:
-    """Process ids of nodes of this installation and this domain."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes().split(b"\0")
-            environment = (process / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        ours = any(argument in NODES for argument in command)
-        if ours and f"ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']}".encode() in environment:
-            found.append(int(process.name))
-    return found
-
-
 @pytest.fixture(scope="module")
 def recorded(params, tmp_path_factory):
     """A run of three seconds with all its results."""
@@ -63,7 +48,7 @@ def recorded(params, tmp_path_factory):
 def test_a_run_ends_by_itself_with_exit_code_0_and_leaves_no_process(recorded):
     finished, _ = recorded
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert running_nodes() == []
+    assert running_nodes() == {}
 
 
 def test_a_run_records_every_image_and_every_skeleton(recorded):
@@ -86,18 +71,18 @@ def test_ctrl_c_ends_a_run_cleanly_at_any_moment(params, observer):
     process = subprocess.Popen(
         [sys.executable, str(UPLIFT), "run", "--params", str(params)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    observer.wait_for(lambda: len(running_nodes()) == len(NODES))
+    observer.wait_for(lambda: running_nodes().keys() == NODES)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, output
-    assert running_nodes() == []
+    assert running_nodes() == {}
 
 
 def test_a_source_that_is_not_there_is_told_in_words(params):
     finished = run("--params", params, "--source", "no_such.mp4")
     assert finished.returncode == 1
     assert finished.stderr == "uplift run: source: no video file 'no_such.mp4'\n"
-    assert running_nodes() == []
+    assert running_nodes() == {}
 
 
 def test_a_node_that_dies_ends_the_run_with_its_last_words(params, tmp_path):
@@ -107,7 +92,7 @@ def test_a_node_that_dies_ends_the_run_with_its_last_words(params, tmp_path):
     assert finished.returncode == 1
     assert "refiner ended with exit code 1" in finished.stdout
     assert "no_such.safetensors" in finished.stdout
-    assert running_nodes() == []
+    assert running_nodes() == {}
 
 
 @pytest.mark.parametrize(

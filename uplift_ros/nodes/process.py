@@ -27,6 +27,7 @@ class Process:
         self, name: str, command: Sequence[str], environment: Mapping[str, str], on_line: Callable[[str, str], None]
     ) -> None:
         self.name = name
+        self._started = time.monotonic()
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
         self._on_line = on_line
         self._process = subprocess.Popen(  # noqa: S603 (our own scripts)
@@ -45,6 +46,11 @@ class Process:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self._started
 
     @property
     def exit_code(self) -> int | None:

@@ -1,10 +1,10 @@
-"""Starts the whole graph, each node its own process, watches it, and stops it; without launch_ros."""
+"""Starts the whole graph, each node its own process, starts again what dies, and stops it; without launch_ros."""
 
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lifecycle_msgs.msg import Transition
@@ -36,6 +36,9 @@ START_TIMEOUT = 90.0
 DRAINED = 1.0
 """Seconds without a new skeleton after which everything is through the pipeline."""
 
+MIN_LIFE = 10.0
+"""Seconds that a node must have lived to be started again when it dies; one that dies sooner would die again."""
+
 POLL = 0.1
 LOGGED_LEVELS = ("[WARN]", "[ERROR]", "[FATAL]")
 
@@ -55,6 +58,7 @@ class Supervisor:
         self._console = console
         self._monitor = Monitor()
         self._processes: dict[str, Process] = {}
+        self._commands: dict[str, list[str]] = {}
         self._interrupted = threading.Event()
         self._handlers = {
             interruption: signal.signal(interruption, lambda *_: self._interrupted.set())
@@ -65,7 +69,7 @@ class Supervisor:
         """One run from start to end.
 
         Raises:
-            RunError: a node could not start or died.
+            RunError: a node could not start, or died soon after; or the recorder died.
         """
         try:
             self._start(parameters, params_file, bag)
@@ -105,9 +109,7 @@ class Supervisor:
                 arguments += ["--params-file", str(file)]
             for name, value in parameters.get(node, {}).items():
                 arguments += ["-p", f"{name}:={yaml_value(value)}"]
-            if node == "camera":
-                arguments += ["-p", "autostart:=false"]
-            self._spawn(node, arguments)
+            self._spawn(node, arguments, ["-p", "autostart:=false"] if node == "camera" else [])
         with self._console.status("starting the nodes"):
             self._wait(lambda: self._monitor.state("camera") == "unconfigured", "the camera to start")
             self._change_camera(Transition.TRANSITION_CONFIGURE)
@@ -115,8 +117,17 @@ class Supervisor:
             self._wait(lambda: self._all_connected(bag is not None), "all nodes to find each other")
             self._change_camera(Transition.TRANSITION_ACTIVATE)
 
-    def _spawn(self, name: str, command: list[str]) -> None:
-        self._processes[name] = Process(name, command, os.environ, self._show_line)
+    def _spawn(self, name: str, command: list[str], at_first: Sequence[str] = ()) -> None:
+        """Start a process; `at_first` are arguments that it does not have when it is started again."""
+        self._commands[name] = command
+        self._processes[name] = Process(name, [*command, *at_first], os.environ, self._show_line)
+
+    def _replace(self, died: Process) -> None:
+        if died.name == RECORDER or died.age < MIN_LIFE:
+            raise RunError(_obituary(died))
+        message = f"{died.name} ended with exit code {died.exit_code} and is started again"
+        self._console.print(message, style="yellow", highlight=False)
+        self._spawn(died.name, self._commands[died.name])
 
     def _show_line(self, process: str, line: str) -> None:
         if any(level in line for level in LOGGED_LEVELS):
@@ -145,9 +156,11 @@ class Supervisor:
             self._monitor.spin(POLL)
             if self._interrupted.is_set():
                 raise Interrupted
-            for process in self._processes.values():
+            for process in list(self._processes.values()):
                 if process.exit_code is not None and not (process.name == "camera" and process.exit_code == 0):
-                    raise RunError(_obituary(process))
+                    if what:
+                        raise RunError(_obituary(process))
+                    self._replace(process)
             if what and time.monotonic() > deadline:
                 raise RunError(f"waited {START_TIMEOUT:.0f} s for {what} in vain")
 

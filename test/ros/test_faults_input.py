@@ -1,0 +1,376 @@
+"""Hostile key-frames, calibration and skeletons through the real uplift and refiner nodes.
+
+The test plays detector and camera in real time. After each fault good key-frames come again: people come out again
+within the promised time, everything that comes out is finite, and nobody stays who is not there.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import rclpy
+from footprint import GIVE_BACK, Footprint
+from rcl_interfaces.srv import SetParameters
+from recordings import STANDING as UPRIGHT
+from sensor_msgs.msg import CameraInfo
+from uplift_ros.msg import Keyframe2D, Person3D, RateState, Skeletons
+
+from uplift_ros.camera import Camera
+from uplift_ros.nodes import convert, qos
+from uplift_ros.parameters import UPLIFT
+from uplift_ros.poses import Keyframe, Person2D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import Person3D as PlainPerson3D
+
+SECOND = 1_000_000_000
+FRAME = SECOND // 50
+STRIDE = 2
+"""The shortest that the network has, so that everything takes little time: 25 key-frames a second."""
+
+START = 1_700_000_000 * SECOND
+CAMERA = Camera.from_fov(1.0, 640, 480)
+STANDING = UPRIGHT + np.array([0.0, 0.0, 3.0])
+
+PROMISE = 2.0
+"""Seconds from the first good key-frame to the first refined skeleton of one; latency and delay are 0.16 s of it."""
+
+CROWD_PROMISE = 8.0
+"""Seconds for those after fifty people, who take a core several times longer than the time between two key-frames."""
+
+MAX_GROWTH = 24.0
+"""Mebibytes that a node may have grown by, over all faults so far. Measured: below 10, with fifty people."""
+
+
+def somebody(name: str = "p1", **changed) -> Person2D:
+    keypoints = CAMERA.project(STANDING)
+    person = Person2D(name, 0.9, np.array([200.0, 50.0, 200.0, 400.0]), keypoints, np.ones(17))
+    return replace(person, **changed)
+
+
+class Detector:
+    """Publishes key-frames in real time and notes what comes of them.
+
+    Attributes:
+        stamp: of the next key-frame, nanoseconds.
+        skeletons: refined ones, as they came.
+    """
+
+    def __init__(self, observer) -> None:
+        self.observer = observer
+        self.node = observer.add_node("pose_estimator")
+        self.node.declare_parameter("stride", STRIDE)
+        self.keyframes = self.node.create_publisher(Keyframe2D, "keyframes", qos.poses())
+        self.infos = self.node.create_publisher(CameraInfo, "camera_info", qos.poses())
+        self.raw = self.node.create_publisher(Skeletons, "skeletons/raw", qos.poses())
+        self.skeletons: list[SkeletonFrame] = []
+        self.node.create_subscription(Skeletons, "skeletons", self._take, qos.poses())
+        self.states = observer.collect(RateState, "rate_state")
+        self.parameters = self.node.create_client(SetParameters, "uplift/set_parameters")
+        self.stamp = START
+        self.sequence = 0
+        self._due = time.monotonic()
+
+    def _take(self, message: Skeletons) -> None:
+        self.skeletons.append(convert.skeletons_from_msg(message))
+
+    def send(self, *persons: Person2D, info: CameraInfo | None = None, calibrated=True, late=0.0, **changed) -> None:
+        """The next key-frame in its time, `late` seconds after it, with fields changed."""
+        while (left := self._due + late - time.monotonic()) > 0:
+            self.observer.executor.spin_once(timeout_sec=left)
+        self._due = max(self._due, time.monotonic() - 1.0) + STRIDE * FRAME / SECOND
+        fields = {"stamp": self.stamp, "sequence": self.sequence, "stride": STRIDE, "persons": persons}
+        plain = {name: value for name, value in (fields | changed).items() if name not in ("width", "height")}
+        size = {"width": changed.get("width", 640), "height": changed.get("height", 480)}
+        if calibrated:
+            self.infos.publish(info or self.calibration())
+        self.keyframes.publish(convert.keyframe_to_msg(Keyframe(frame_id="camera", **size, **plain)))
+        self.stamp += STRIDE * FRAME
+        self.sequence += 1
+
+    def calibration(self) -> CameraInfo:
+        return convert.camera_to_msg(CAMERA, self.stamp, "camera")
+
+    def recover(self, limit: float = 10.0) -> float:
+        """Good key-frames until somebody comes out of one, placed; the seconds that it took."""
+        self._due = begin = time.monotonic()
+        known, first = len(self.skeletons), self.stamp
+        while not any(
+            first <= frame.stamp < self.stamp and person.id == "p1" and person.scale_source is ScaleSource.PRIOR
+            for frame in self.skeletons[known:]
+            for person in frame.persons
+        ):
+            assert time.monotonic() - begin < limit, "no skeletons any more"
+            self.send(somebody())
+        return time.monotonic() - begin
+
+    def leave(self, limit: float = 10.0) -> None:
+        """Key-frames without anybody, until that shows: nobody is in any frame after the last good key-frame."""
+        gone, known, begin = self.stamp, len(self.skeletons), time.monotonic()
+        while time.monotonic() - begin < limit:
+            self.send()
+            after = [frame for frame in self.skeletons[known:] if gone <= frame.stamp < self.stamp]
+            assert not any(frame.persons for frame in after), "somebody stayed"
+            if after:
+                return
+        pytest.fail("no skeletons without people")
+
+
+# What goes wrong, each for a moment
+
+
+def stamps(*seconds: float) -> Callable[[Detector], None]:
+    """Key-frames with these times after the start of the test."""
+
+    def fault(detector: Detector) -> None:
+        for second in seconds:
+            detector.send(somebody(), stamp=detector.stamp + round(second * SECOND))
+
+    return fault
+
+
+def absolute_stamps(*stamps: int) -> Callable[[Detector], None]:
+    def fault(detector: Detector) -> None:
+        for stamp in stamps:
+            detector.send(somebody(), stamp=stamp)
+
+    return fault
+
+
+def jump(seconds: float) -> Callable[[Detector], None]:
+    """Time goes on from somewhere else."""
+
+    def fault(detector: Detector) -> None:
+        detector.stamp += round(seconds * SECOND)
+
+    return fault
+
+
+def persons(*people: Person2D) -> Callable[[Detector], None]:
+    def fault(detector: Detector) -> None:
+        for _ in range(6):
+            detector.send(*people)
+
+    return fault
+
+
+def keypoints(value: float, joints: slice = slice(None)) -> Callable[[Detector], None]:
+    """Joints at a place where nothing can be."""
+    changed = somebody().keypoints.copy()
+    changed[joints] = value
+    return persons(somebody(keypoints=changed))
+
+
+def joint_count(count: int) -> Callable[[Detector], None]:
+    return persons(somebody(keypoints=np.full((count, 2), 100.0), scores=np.ones(count)))
+
+
+def fields(**changed) -> Callable[[Detector], None]:
+    """Key-frames with other fields than they should have."""
+
+    def fault(detector: Detector) -> None:
+        for _ in range(6):
+            detector.send(somebody(), **changed)
+
+    return fault
+
+
+def calibration(**changed) -> Callable[[Detector], None]:
+    def fault(detector: Detector) -> None:
+        for _ in range(6):
+            info = detector.calibration()
+            for name, value in changed.items():
+                setattr(info, name, value)
+            detector.send(somebody(), info=info)
+
+    return fault
+
+
+def skeletons(**changed) -> Callable[[Detector], None]:
+    """Another publisher of raw skeletons, which no camera made."""
+    ghost = PlainPerson3D("p1", 0.9, Source.KEYFRAME, ScaleSource.PRIOR, STANDING, np.ones(17), 0.0)
+
+    def fault(detector: Detector) -> None:
+        for _ in range(6):
+            detector.send(somebody())
+            frame = SkeletonFrame(detector.stamp, "camera", (replace(ghost, **changed),))
+            detector.raw.publish(convert.skeletons_to_msg(frame))
+
+    return fault
+
+
+def unknown_source(detector: Detector) -> None:
+    message = Skeletons(skeleton="h36m17", persons=[Person3D(id="p1", source=200)])
+    for _ in range(6):
+        detector.send(somebody())
+        detector.raw.publish(message)
+
+
+def silence(detector: Detector) -> None:
+    """No key-frame for longer than a pause."""
+    detector.stamp += 5 * SECOND // 2
+    begin = time.monotonic()
+    detector.observer.wait_for(lambda: time.monotonic() - begin > 2.5)
+
+
+def parameter_storm(detector: Detector) -> None:
+    """Eight changes of dynamic parameters with every key-frame, half of them nonsense."""
+    rng = np.random.default_rng(0)
+    dynamic = [parameter for parameter in UPLIFT if parameter.dynamic and parameter.name != "stride_mode"]
+    nonsense = (math.nan, -1, 10**9, "fast", True, [1, 2])
+    for _ in range(12):
+        answers = []
+        for _ in range(8):  # a service keeps ten questions
+            parameter = dynamic[rng.integers(len(dynamic))]
+            value = parameter.default if rng.random() < 0.5 else nonsense[rng.integers(len(nonsense))]
+            change = rclpy.Parameter(parameter.name, value=value).to_parameter_msg()
+            answers.append(detector.parameters.call_async(SetParameters.Request(parameters=[change])))
+        detector.send(somebody())
+        detector.observer.wait_for(lambda answers=answers: all(answer.done() for answer in answers))
+    changes = [
+        rclpy.Parameter(parameter.name, value=STRIDE if parameter.name == "stride" else parameter.default)
+        for parameter in dynamic
+    ]
+    request = SetParameters.Request(parameters=[change.to_parameter_msg() for change in changes])
+    answer = detector.observer.call(SetParameters, "uplift/set_parameters", request)
+    assert all(result.successful for result in answer.results)
+
+
+def crowd(first: int) -> list[Person2D]:
+    return [somebody(f"p{number}") for number in range(first, first + 50)]
+
+
+def same_crowd(detector: Detector) -> None:
+    for _ in range(2):
+        detector.send(*crowd(1))
+
+
+def other_crowds(detector: Detector) -> None:
+    for number in range(2):
+        detector.send(*crowd(1 + 50 * number))
+
+
+FAULTS: dict[str, Callable[[Detector], None]] = {
+    "stamps zero": absolute_stamps(*[0] * 6),
+    "stamps equal": stamps(*(-FRAME * STRIDE * number / SECOND for number in range(8))),
+    "stamps that decrease slowly": stamps(*(-2 * FRAME * STRIDE * number / SECOND for number in range(8))),
+    "stamps before 1970": absolute_stamps(-3 * SECOND, -2 * SECOND, -SECOND),
+    "stamps at the end of time": absolute_stamps(*(SECOND * second for second in (2**31 - 2, 2**31 - 1))),
+    "stamps that alternate between now and an hour ahead": stamps(*(0.0, 3600.0) * 4),
+    "clock jumps ahead an hour": jump(3600.0),
+    "clock jumps back an hour": jump(-3600.0),
+    "a bag that loops": jump(-20.0),
+    "no key-frames for 2.5 s": silence,
+    "keypoints NaN": keypoints(math.nan),
+    "some keypoints NaN": keypoints(math.nan, slice(5, 12)),
+    "pelvis NaN": keypoints(math.nan, slice(0, 1)),
+    "keypoints infinite": keypoints(math.inf),
+    "some keypoints infinite": keypoints(-math.inf, slice(5, 12)),
+    "keypoints huge": keypoints(3e38),
+    "some keypoints huge": keypoints(9e5, slice(5, 12)),
+    "keypoints negative": keypoints(-5e4),
+    "all keypoints in one place": keypoints(100.0),
+    "5 joints": joint_count(5),
+    "33 joints": joint_count(33),
+    "no joints": joint_count(0),
+    "scores NaN": persons(somebody(score=math.nan, scores=np.full(17, math.nan))),
+    "scores out of range": persons(somebody(score=-5.0, scores=np.linspace(-1e30, 1e30, 17))),
+    "scores zero": persons(somebody(score=0.0, scores=np.zeros(17))),
+    "box NaN": persons(somebody(bbox=np.full(4, math.nan))),
+    "two people of one id": persons(somebody(), somebody()),
+    "people without id": persons(somebody("")),
+    "an id of 10,000 letters": persons(somebody("p" * 10_000)),
+    "50 people": same_crowd,
+    "50 other people at the next key-frame": other_crowds,
+    "another skeleton": fields(skeleton="coco17"),
+    "images without size": fields(width=0, height=0),
+    "images of another size": fields(width=64, height=4000),
+    "stride zero": fields(stride=0),
+    "stride huge": fields(stride=2**32 - 1),
+    "sequence stands still": fields(sequence=0),
+    "sequence at its end": fields(sequence=2**32 - 1),
+    "camera_info all zeros": calibration(k=[0.0] * 9),
+    "camera_info NaN": calibration(k=[math.nan] * 9),
+    "camera_info infinite": calibration(k=[math.inf] * 9),
+    "camera_info of a mirrored camera": calibration(k=[-500.0, 0.0, 320.0, 0.0, -500.0, 240.0, 0.0, 0.0, 1.0]),
+    "camera_info of other images": calibration(width=1, height=1),
+    "camera_info of an unknown lens": calibration(distortion_model="kaleidoscope", d=[1.0] * 5),
+    "camera_info with absurd distortion": calibration(d=[1e9, -1e9, 1e9, 1e9, -1e9]),
+    "joints of raw skeletons NaN": skeletons(joints=np.full((17, 3), math.nan)),
+    "joints of raw skeletons huge": skeletons(joints=np.full((17, 3), 1e300)),
+    "3 joints in raw skeletons": skeletons(joints=np.zeros((3, 3)), scores=np.ones(3)),
+    "covariance of raw skeletons NaN": skeletons(covariance=np.full((17, 6), math.nan)),
+    "covariance of raw skeletons of one joint": skeletons(covariance=np.ones((1, 6))),
+    "raw skeletons from nowhere": unknown_source,
+    "a storm of parameters": parameter_storm,
+}
+
+
+@pytest.fixture(scope="module")
+def detector(nodes, shared_observer, random_weights):
+    """A detector whose graph runs and has settled."""
+    with pytest.MonkeyPatch.context() as environment:
+        for variable, value in GIVE_BACK.items():
+            environment.setenv(variable, value)
+        nodes.start("uplift", model=random_weights["uplift"], stride_mode="fixed", stride=STRIDE)
+        nodes.start("refiner", model=random_weights["refiner"])
+    detector = Detector(shared_observer)
+    shared_observer.wait_for_connection("uplift", ("uplift", "keyframes"), ("refiner", "skeletons/raw"))
+    shared_observer.wait_for(lambda: detector.keyframes.get_subscription_count())
+    detector.recover(limit=30.0)
+    detector.leave()
+    return detector
+
+
+@pytest.fixture(scope="module")
+def settled(detector, nodes) -> list[Footprint]:
+    """What the nodes hold before the first fault."""
+    return [Footprint.of(process.pid) for process in nodes.processes]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_skeletons_go_on_after(detector, settled, nodes, recovered, fault):
+    detector.skeletons.clear()
+    for _ in range(3):
+        detector.send(somebody())
+    FAULTS[fault](detector)
+    recovered(fault, detector.recover(), CROWD_PROMISE if "50" in fault else PROMISE)
+    detector.leave()
+    assert all(np.isfinite(person.joints).all() for frame in detector.skeletons for person in frame.persons)
+    assert not nodes.tracebacks
+    for process, before in zip(nodes.processes, settled, strict=True):
+        now = Footprint.of(process.pid)
+        assert now.mebibytes - before.mebibytes < MAX_GROWTH, process.name
+        assert (now.threads, now.files) == (before.threads, before.files), process.name
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.3], ids=["all come", "30 % lost"])
+def test_lost_and_late_key_frames_leave_no_gap(detector, recovered, lost):
+    """Every frame from the first key-frame to the newest that is final, though each comes up to 20 ms late."""
+    rng = np.random.default_rng(0)
+    detector.skeletons.clear()
+    first = detector.stamp
+    for _ in range(50):
+        if rng.random() < lost:
+            detector.stamp += STRIDE * FRAME
+        else:
+            detector.send(somebody(), late=rng.uniform(0.0, 0.02))
+    seconds = detector.recover()
+    recovered("key-frames that come up to 20 ms late" + (", 30 % lost" if lost else ""), seconds, PROMISE)
+    stamps = [frame.stamp for frame in detector.skeletons if frame.stamp >= first]
+    assert stamps == [first + number * FRAME for number in range(len(stamps))]
+    detector.leave()
+
+
+def test_people_have_no_scale_until_camera_info_comes(detector, recovered):
+    for transition in ("deactivate", "activate"):  # forget the camera
+        assert detector.observer.change_state("uplift", transition)
+    detector.observer.wait_for(lambda: detector.keyframes.get_subscription_count())
+    detector.skeletons.clear()
+    while not any(frame.persons for frame in detector.skeletons):
+        detector.send(somebody(), calibrated=False)
+    scales = {person.scale_source for frame in detector.skeletons for person in frame.persons}
+    assert scales == {ScaleSource.NONE}
+    recovered("camera_info absent, then late", detector.recover(), PROMISE)
+    detector.leave()
