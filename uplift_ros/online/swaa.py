@@ -9,7 +9,7 @@ the same average of windows cut to their last d + 1 frames. The full average nee
 """
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+import torch
 
 
 def sliding_windows(frames: np.ndarray, length: int) -> np.ndarray:
@@ -34,26 +34,29 @@ def pad_front(frames: np.ndarray, count: int) -> np.ndarray:
 
 
 def average_windows(windows: np.ndarray) -> np.ndarray:
-    """SWAA of one sequence at once: correlation with the anti-diagonal kernel, as a strided view.
+    """SWAA of one sequence at once, without a loop over windows or frames.
+
+    Every T-th window follows the one before without overlap: laid end to end they are one strided block of the
+    sequence. The sum is that of T such blocks, each added where its first window starts. It reads every number once, in
+    long rows; a view of the diagonals, or a convolution, would read it in rows of one pose.
 
     Args:
-        windows: (W, T, ...), W at least 1; window i starts at frame i.
+        windows: (W, T, ...) of floats, W at least 1; window i starts at frame i.
 
     Returns:
-        (W + T - 1, ...). Frames at both ends are the mean of fewer windows.
+        (W + T - 1, ...) of the same precision. Frames at both ends are the mean of fewer windows.
     """
     count, length = windows.shape[:2]
-    frames = count + length - 1
-    padding = np.zeros((length - 1, *windows.shape[1:]), windows.dtype)
-    padded = np.ascontiguousarray(np.concatenate([padding, windows, padding]))
-    step, slot = padded.strides[:2]
-    # One frame on is one window down; one window down at the same frame is one slot back.
-    diagonals = as_strided(
-        padded[0, length - 1 :], (frames, length, *windows.shape[2:]), (step, step - slot, *padded.strides[2:])
-    )
-    t = np.arange(frames)
-    n = np.minimum.reduce([t + 1, frames - t, np.full(frames, length), np.full(frames, count)])
-    return diagonals.sum(1) / n.reshape(-1, *[1] * (windows.ndim - 2)).astype(windows.dtype)
+    poses = torch.from_numpy(np.require(windows, requirements=["C", "W"])).view(count, -1)
+    sums = poses.new_zeros(count + length - 1, poses.shape[1] // length)
+    for first in range(min(length, count)):
+        block = poses[first::length]
+        sums[first : first + len(block) * length].view(block.shape).add_(block)
+    t = np.arange(len(sums))
+    covering = np.minimum(np.minimum(t + 1, t[::-1] + 1), min(length, count))
+    sums /= torch.from_numpy(covering).to(sums.dtype).unsqueeze(1)
+    averages: np.ndarray = sums.numpy().reshape(-1, *windows.shape[2:])
+    return averages
 
 
 class StreamingAverage:
