@@ -9,6 +9,7 @@ SOURCE ?= synthetic
 # Seconds of the demo. A camera would never end by itself; a video file runs to its end.
 DURATION ?= $(shell test -f "$(SOURCE)" || echo 20)
 PYTEST_ARGS ?=
+CASES ?= 1000000
 
 COMPILE = uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header --python-version 3.11
 
@@ -29,7 +30,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 export ROS_DOMAIN_ID := $(shell echo $$(($$PPID % 101 + 1)))
 export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
 
-.PHONY: help demo test build bench lint lock clean
+.PHONY: help demo test build bench fuzz lint lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -49,6 +50,9 @@ build: $(BUILT) ## .venv with everything in it, messages and nodes built
 
 bench: $(BUILT) ## Speed of every part; leaves out/bench.json
 	$(BIN)/uplift bench --json out/bench.json
+
+fuzz: $(BUILT) ## A million hostile inputs for everything that reads any; leaves out/fuzz.json
+	PYTHONPATH=test $(BIN)/python -m fuzz.run --cases $(CASES) --json out/fuzz.json
 
 lint: $(INSTALLED) ## Format, lint and types
 	$(BIN)/ruff format --check .

@@ -77,3 +77,47 @@ def test_a_config_of_another_version_is_refused(tmp_path):
     save_file({"x": torch.zeros(1)}, path, header)
     with pytest.raises(ValueError, match="wings"):
         weights.load(str(path), UpliftUpsample)
+
+
+def header(tmp_path, metadata):
+    path = tmp_path / "hostile.safetensors"
+    save_file({"x": torch.zeros(1)}, path, metadata)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("config", "complaint"),
+    [
+        ({"temporal_width": 2048, "mlp_ratio": 2048}, "asks for more weights than there are"),
+        ({"temporal_blocks": 2048}, "asks for more weights than there are"),
+        ({"temporal_width": 10**6}, "temporal_width must be like 384 and at most 2048, got 1000000"),
+        ({"frames": 81.5}, "frames must be like 81"),
+        ({"token_stride": 0}, "by zero|modulo"),
+        ({"paddings": [[1]] * 17}, "paddings must be like"),
+        ({"normalisation": ["canonical"]}, "normalisation must be like 'canonical'"),
+        ({"deferred": 1}, "deferred must be like True"),
+        ([1], r"config must be names with values, got \[1\]"),
+    ],
+)
+def test_a_config_that_no_network_has_is_refused_before_it_is_built(tmp_path, config, complaint):
+    name = header(tmp_path, {"architecture": "uplift", "config": json.dumps(config), "provenance": "{}"})
+    with pytest.raises(ValueError, match=complaint) as caught:
+        weights.load(name, UpliftUpsample)
+    assert "hostile.safetensors" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("config", ["[" * 100_000, "9" * 5000, "{", '"' * 3], ids=["deep", "long", "cut", "quotes"])
+def test_a_header_that_is_no_json_is_refused(tmp_path, config):
+    name = header(tmp_path, {"architecture": "uplift", "config": config, "provenance": "{}"})
+    with pytest.raises(ValueError, match=r"hostile\.safetensors is not a weights file"):
+        weights.read_header(name)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(saved, value):
+    model, path = saved
+    model.upsampling_token.data[3] = value
+    weights.save(model, path, {})
+    with pytest.raises(ValueError, match="'upsampling_token' is not finite"):
+        weights.load(str(path), UpliftUpsample)

@@ -24,6 +24,13 @@ principal points lie in the middle, up to 3 %, so that 2 x / w - 1 is the ray ti
 MIN_POSE_SIZE = 1e-3
 """Smallest size of a pose on the unit image plane that is divided out; smaller ones (2 px at f = 2000) are noise."""
 
+DISTORTIONS = {
+    "plumb_bob": (0, 4, 5, 8, 12, 14),
+    "rational_polynomial": (0, 4, 5, 8, 12, 14),
+    "equidistant": (0, 4),
+}
+"""How many coefficients each model may have, as OpenCV takes them."""
+
 REWEIGHTINGS = 3
 """Rounds of `place_root` after the first; more move the place by 0.2 mm in the median, 3 mm in one of 20."""
 
@@ -48,7 +55,7 @@ class Camera:
         model: 'plumb_bob', 'rational_polynomial' or 'equidistant' (fisheye).
 
     Raises:
-        ValueError: focal length or size not positive, a value not finite, or an unknown model.
+        ValueError: focal length or size not positive, a value not finite, an unknown model, or not its coefficients.
     """
 
     fx: float
@@ -67,9 +74,12 @@ class Camera:
             raise ValueError(f"camera focal length must be positive, got fx={self.fx} fy={self.fy}: not calibrated?")
         if self.width <= 0 or self.height <= 0:
             raise ValueError(f"camera image size must be positive, got {self.width}x{self.height}")
-        if self.model not in ("plumb_bob", "rational_polynomial", "equidistant"):
+        if self.model not in DISTORTIONS:
+            raise ValueError(f"camera distortion_model must be one of {', '.join(DISTORTIONS)}, got {self.model!r}")
+        if len(self.distortion) not in (allowed := DISTORTIONS[self.model]):
             raise ValueError(
-                f"camera distortion_model must be plumb_bob, rational_polynomial or equidistant, got {self.model!r}"
+                f"camera distortion must be {', '.join(map(str, allowed))} coefficients of {self.model}, "
+                f"got {len(self.distortion)}"
             )
 
     @classmethod

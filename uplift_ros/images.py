@@ -9,6 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from uplift_ros.parameters import brief
+
 TO_RGB: dict[str, tuple[int, int | None]] = {
     "rgb8": (3, None),
     "bgr8": (3, cv2.COLOR_BGR2RGB),
@@ -52,7 +54,7 @@ def to_rgb(message: Any) -> np.ndarray:
 def _converted(message: Any) -> np.ndarray:
     height, width, encoding, step = message.height, message.width, message.encoding, message.step
     if encoding not in TO_RGB and encoding not in DEEP:
-        raise ValueError(f"image encoding must be one of {', '.join([*TO_RGB, *DEEP])}, got {encoding!r}")
+        raise ValueError(f"image encoding must be one of {', '.join([*TO_RGB, *DEEP])}, got {brief(encoding)}")
     channels, conversion = TO_RGB[DEEP.get(encoding, encoding)]
     row_bytes = width * channels * (2 if encoding in DEEP else 1)
     if not height or not width:
@@ -75,9 +77,13 @@ def _converted(message: Any) -> np.ndarray:
 
 
 def _decompressed(message: Any) -> np.ndarray:
-    image = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR) if len(message.data) else None
+    try:
+        image = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR) if len(message.data) else None
+    except cv2.error:  # of more pixels than OpenCV takes, 2^26 (see __init__.py)
+        image = None
     if image is None:
-        raise ValueError(f"compressed image of format {message.format!r} ({len(message.data)} bytes) cannot be decoded")
+        what = f"compressed image of format {brief(message.format)} ({len(message.data)} bytes)"
+        raise ValueError(f"{what} cannot be decoded, or is too large")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -89,7 +95,7 @@ def to_metres(message: Any) -> np.ndarray:
     """
     encoding, step = message.encoding, message.step
     if encoding not in DEPTH_ENCODINGS:
-        raise ValueError(f"depth encoding must be one of {', '.join(DEPTH_ENCODINGS)}, got {encoding!r}")
+        raise ValueError(f"depth encoding must be one of {', '.join(DEPTH_ENCODINGS)}, got {brief(encoding)}")
     kind, unit = DEPTH_ENCODINGS[encoding]
     kind = kind.newbyteorder(">" if message.is_bigendian else "<")
     least = message.width * kind.itemsize

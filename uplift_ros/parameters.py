@@ -4,13 +4,26 @@ Needs no ROS. `python -m uplift_ros.parameters > config/uplift.yaml` writes the 
 `--markdown > docs/PARAMETERS.md` its other form.
 """
 
+import reprlib
 import sys
 from dataclasses import dataclass
 from math import inf, isfinite
 
 Value = bool | int | float | str
 
+LARGEST = 1 << 63
+"""What ROS stores whole numbers below."""
+
 TYPE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
+
+
+def brief(value: object) -> str:
+    """What came, short enough for the line that refuses it."""
+    return _SHORT.repr(value)
 
 
 @dataclass(frozen=True)
@@ -50,10 +63,10 @@ class Parameter:
             ValueError: the type, the range or the choices are not met.
         """
         kind = type(self.default)
-        if kind in (float, str) and type(value) is int:
+        if kind in (float, str) and type(value) is int and abs(value) < LARGEST:
             value = kind(value)
         if type(value) is not kind or not self._is_allowed(value):
-            raise ValueError(f"parameter {self.name} must be {self.allowed}, got {value!r}")
+            raise ValueError(f"parameter {self.name} must be {self.allowed}, got {brief(value)}")
         return value
 
     @property

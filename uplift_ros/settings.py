@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from uplift_ros.parameters import TABLES, Value
+from uplift_ros.parameters import TABLES, Value, brief
 
 Settings = dict[str, dict[str, Value]]
 """Value by parameter by node."""
@@ -54,8 +54,8 @@ def load(path: Path | None, wishes: Mapping[str, Mapping[str, Value]]) -> Settin
     if path is not None:
         try:
             _apply_file(settings, path)
-        except (ValueError, yaml.YAMLError) as error:
-            raise ValueError(f"--params {path}: {error}") from error
+        except (ValueError, yaml.YAMLError, RecursionError) as error:
+            raise ValueError(f"--params {path}: {' '.join(str(error).split())}") from error
     for node, values in wishes.items():
         _apply(settings, node, values)
     return settings
@@ -63,7 +63,7 @@ def load(path: Path | None, wishes: Mapping[str, Mapping[str, Value]]) -> Settin
 
 def _apply_file(settings: Settings, path: Path) -> None:
     """Namespaces are left out of account: without ROS there is one node of each kind."""
-    for name, values in _sections(yaml.safe_load(path.read_text())):
+    for name, values in _sections(_Loader(path.read_text()).get_single_data()):
         node = name.rpartition("/")[2]
         if node in settings:
             _apply(settings, node, values)
@@ -73,17 +73,26 @@ def _apply_file(settings: Settings, path: Path) -> None:
                 _apply(settings, every, shared)
 
 
+class _Loader(yaml.SafeLoader):
+    """As ROS does it, without aliases: a few of them stand for more than memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not allowed, ROS does not know them either")
+        return super().compose_node(parent, index)
+
+
 def _sections(tree: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """(node with namespace, its parameters) of a parameter file."""
     if not isinstance(tree, dict):
-        raise ValueError(f"expected nodes with ros__parameters, got {tree!r} at {name or 'the top'}")
+        raise ValueError(f"expected nodes with ros__parameters, got {brief(tree)} at {name[:80] or 'the top'}")
     for key, value in tree.items():
         if key != "ros__parameters":
             yield from _sections(value, f"{name}/{key}")
         elif isinstance(value, dict):
             yield name, value
         else:
-            raise ValueError(f"ros__parameters of {name} must be parameters with their values, got {value!r}")
+            raise ValueError(f"ros__parameters of {name[:80]} must be parameters with their values, got {brief(value)}")
 
 
 def _apply(settings: Settings, node: str, values: Mapping[str, Any]) -> None:
@@ -91,5 +100,5 @@ def _apply(settings: Settings, node: str, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         if name in table:
             settings[node][name] = table[name].check(value)
-        elif name.partition(".")[0] not in OF_ROS:
-            raise ValueError(f"node {node} has no parameter {name!r}; it has {', '.join(table)}")
+        elif str(name).partition(".")[0] not in OF_ROS:
+            raise ValueError(f"node {node} has no parameter {brief(name)}; it has {', '.join(table)}")

@@ -133,20 +133,31 @@ def serialized_header(data: bytes) -> tuple[int, str]:
     text follow, four bytes each; the text ends in a zero.
 
     Raises:
-        ValueError: too short for a header.
+        ValueError: too short for a header, a frame_id that is no text, or no time (see `stamp_from_msg`).
     """
     try:
         order = "<" if data[1] & 1 else ">"
         seconds, nanoseconds, length = struct.unpack_from(f"{order}iII", data, 4)
         (text,) = struct.unpack_from(f"{length}s", data, 16)
-    except (IndexError, struct.error) as error:
+        frame_id = text.rstrip(b"\0").decode()
+    except (IndexError, struct.error, UnicodeDecodeError) as error:
         raise ValueError(f"serialised message has no whole header: {len(data)} bytes") from error
-    return seconds * NANOSECONDS + nanoseconds, text.rstrip(b"\0").decode()
+    return _stamp(seconds, nanoseconds), frame_id
 
 
 def stamp_from_msg(time: Any) -> int:
-    """Nanoseconds of a builtin_interfaces/Time."""
-    return time.sec * NANOSECONDS + time.nanosec
+    """Nanoseconds of a builtin_interfaces/Time.
+
+    Raises:
+        ValueError: a second or more in `nanosec`: taken for a time, it might be one that no message can carry.
+    """
+    return _stamp(time.sec, time.nanosec)
+
+
+def _stamp(seconds: int, nanoseconds: int) -> int:
+    if nanoseconds >= NANOSECONDS:
+        raise ValueError(f"stamp.nanosec must be below {NANOSECONDS}, got {nanoseconds}")
+    return seconds * NANOSECONDS + nanoseconds
 
 
 def keyframe_from_msg(message: Any) -> Keyframe:

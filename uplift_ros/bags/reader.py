@@ -8,6 +8,7 @@ from typing import Any
 
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, Qos
+from rosbags.typesys.store import Typestore
 
 from uplift_ros.bags.typestore import typestore
 
@@ -68,9 +69,14 @@ class BagReader:
     def close(self) -> None:
         self._reader.close()
 
+    @property
+    def definitions(self) -> Typestore:
+        """The message types of the bag."""
+        return self._reader.typestore
+
     def defines_as_we_do(self, msgtype: str) -> bool:
         """Whether the bag's definition of one of our types is ours: an older one makes other bytes."""
-        return bool(self._reader.typestore.hash_rihs01(msgtype) == typestore().hash_rihs01(msgtype))
+        return bool(self.definitions.hash_rihs01(msgtype) == typestore().hash_rihs01(msgtype))
 
     def raw(self, topics: Collection[str] | None = None, start: int | None = None) -> Iterator[tuple[str, int, bytes]]:
         """(topic, log time in nanoseconds, CDR bytes) in order of log time.
@@ -140,7 +146,7 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = str(error) or type(error).__name__
+        reason = " ".join(str(error).split())[:500] or type(error).__name__
         if "magic" in reason or "footer" in reason:
-            reason += " The recording was cut off or is no MCAP file; `mcap recover` saves what is whole."
+            reason += " The recording was cut off or is no MCAP file; `uplift recover` saves what is whole."
         raise BagError(f"bag {path} cannot be read: {reason}") from error

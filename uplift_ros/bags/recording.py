@@ -1,6 +1,7 @@
 """A recorded run of the graph as plain data: everything but the images, which stay in the bag."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def load(path: str | Path, namespace: str = "/") -> Recording:
     """Read a bag's topics of the graph in `namespace`.
 
     Raises:
-        BagError: the bag cannot be read, or holds no topic of the graph.
+        BagError: the bag cannot be read, holds no topic of the graph, or one with what no node of it writes.
     """
     with BagReader(path) as bag:
         recorded = [topic for topic in ("camera_info", *IMAGE_TOPICS) if _absolute(namespace, topic) in bag.topics]
@@ -64,8 +65,18 @@ def load(path: str | Path, namespace: str = "/") -> Recording:
         stamped = recording.image_topic or _absolute(namespace, "camera_info")
         recording.image_stamps = [serialized_header(data)[0] for _, _, data in bag.raw([stamped])]
         for topic, log_time, message in bag.messages(names):
-            _TAKE[names[topic]](recording, log_time, message)
+            with _explained(f"bag {path}, topic {topic}"):
+                _TAKE[names[topic]](recording, log_time, message)
     return recording
+
+
+@contextmanager
+def _explained(where: str) -> Iterator[None]:
+    """A message of another type, or with values that no message of the graph has."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BagError(f"{where} is not as the graph writes it: {error}") from error
 
 
 def images(path: str | Path, topic: str) -> Iterator[tuple[int, np.ndarray]]:

@@ -1,7 +1,7 @@
 """Weights on disk: safetensors with the network's config and training provenance in the header. No pickle."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from uplift_ros.models.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.models.synsp import SynSP, SynSPConfig
 from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
+from uplift_ros.parameters import brief
 from uplift_ros.resources import share_folder
 
 ARCHITECTURES: dict[str, tuple[type, type]] = {
@@ -20,6 +22,10 @@ ARCHITECTURES: dict[str, tuple[type, type]] = {
     "synsp": (SynSPConfig, SynSP),
     "smoothnet": (SmoothNetConfig, SmoothNet),
 }
+
+
+LARGEST, LONGEST = 2048, 16
+"""Number in a config, and length of a list in one: a small file must not ask for a network that fills the memory."""
 
 
 def available() -> list[str]:
@@ -64,8 +70,8 @@ def read_header(name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
         return header["architecture"], json.loads(header["config"]), json.loads(header["provenance"])
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"model: {path} is not a weights file of uplift_ros ({error})") from error
+    except (SafetensorError, KeyError, ValueError, RecursionError, OSError) as error:
+        raise ValueError(f"model: {path} is not a weights file of uplift_ros ({_reason(error)})") from error
 
 
 def load(name: str, expect: type[nn.Module], device: str = "cpu") -> Any:
@@ -83,19 +89,67 @@ def load(name: str, expect: type[nn.Module], device: str = "cpu") -> Any:
     architecture, config, _ = read_header(name)
     config_class, model_class = ARCHITECTURES.get(architecture, (None, None))
     if config_class is None or model_class is not expect:
-        raise ValueError(f"model: {name!r} holds a network {architecture!r}, expected {expect.__name__}")
+        raise ValueError(f"model: {name!r} holds a network {brief(architecture)}, expected {expect.__name__}")
     try:
-        model = model_class(config_class(**_tuples(config)))
+        built = config_class(**_checked(config_class, config))
         with safe_open(find(name), framework="pt") as file:
-            model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
-    except (TypeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[-1].strip()  # PyTorch lists every tensor that is missing
-        raise ValueError(f"model: weights {name!r} do not fit their own config ({reason})") from error
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if broken := [key for key, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
+            raise ValueError(f"{brief(broken[0])} is not finite")
+        with _Budget(sum(tensor.numel() for tensor in tensors.values())):
+            model = model_class(built)
+        model.load_state_dict(tensors)
+    except (TypeError, ValueError, ArithmeticError, RuntimeError, AssertionError, SafetensorError) as error:
+        raise ValueError(f"model: weights {name!r} do not fit their own config ({_reason(error)})") from error
     return model.to(torch.device(device)).eval().requires_grad_(False)
+
+
+def _checked(config_class: type, told: Any) -> dict[str, Any]:
+    """A config from a file, each value of the kind and in the range of networks that one can run.
+
+    Raises:
+        ValueError: no such value, or one of another kind; names it.
+    """
+    if not isinstance(told, dict):
+        raise ValueError(f"config must be names with values, got {brief(told)}")
+    defaults = {field.name: field.default for field in fields(config_class)}
+    for name, value in told.items():
+        if name not in defaults:
+            raise ValueError(f"config has no {brief(name)}")
+        if not _is_like(defaults[name], value):
+            raise ValueError(f"{name} must be like {defaults[name]!r} and at most {LARGEST}, got {brief(value)}")
+    return {name: _tuples(value) for name, value in told.items()}
+
+
+def _is_like(default: Any, value: Any) -> bool:
+    if isinstance(default, tuple):
+        return isinstance(value, list) and len(value) <= LONGEST and all(_is_like(default[0], item) for item in value)
+    if isinstance(default, (bool, str)):
+        return type(value) is type(default)
+    return type(value) in {type(default), int} and 0 <= value <= LARGEST
+
+
+class _Budget(TorchFunctionMode):
+    """A network that is made in this context asks for no more memory than weights of so many numbers need."""
+
+    def __init__(self, numbers: int) -> None:
+        super().__init__()
+        self._left = numbers
+
+    def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if function in (torch.empty, torch.zeros):
+            self._left -= result.numel()
+            if self._left < 0:
+                raise ValueError("the config asks for more weights than there are")
+        return result
+
+
+def _reason(error: Exception) -> str:
+    """Its last line: PyTorch lists every tensor that is missing."""
+    return (str(error).splitlines() or [type(error).__name__])[-1].strip()[:500]
 
 
 def _tuples(value: Any) -> Any:
     """JSON gives lists where config dataclasses have tuples."""
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

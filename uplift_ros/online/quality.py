@@ -20,6 +20,9 @@ SCORE_LENGTH = 0.1
 SMALLEST_ERROR = 0.005
 """Metres: no joint is expected to be better, the pelvis included, whose place is another matter."""
 
+LARGEST_PART = 1000.0
+"""Of anything in an error model: metres for a metre or less."""
+
 WORST_SCORE = 0.01
 """Scores below it mean no larger error."""
 
@@ -157,6 +160,9 @@ def load(name: str) -> ErrorModel | None:
     try:
         values = json.loads(path.read_text())
         parts = {key: float(values[key]) for key in ("across", "along", "place_across", "place_along")}
-        return ErrorModel(np.array(values["coefficients"], float).reshape(17, 4), **parts)
-    except (KeyError, TypeError, ValueError) as error:
+        coefficients = np.array(values["coefficients"], float).reshape(17, 4)
+        if not (np.abs(coefficients) <= LARGEST_PART).all() or not all(0 <= x <= LARGEST_PART for x in parts.values()):
+            raise ValueError(f"coefficients must be within {LARGEST_PART:g}, the others 0 to {LARGEST_PART:g}")
+        return ErrorModel(coefficients, **parts)
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is not an error model of uplift_ros ({error})") from error

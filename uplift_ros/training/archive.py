@@ -2,15 +2,19 @@
 
 import math
 import zipfile
-import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 import numpy as np
 
+from uplift_ros.parameters import brief
+
 MAX_BYTES = 2 << 30
 """Of one array: 58 hours of motion at 50 Hz, and no more than a file that lies about its size may claim."""
+
+MOST_FROM_BYTE = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032}
+"""Bytes that one compressed byte stands for at most (RFC 1951), by the methods that NumPy writes."""
 
 Shape = tuple[int | None, ...]
 """Of an array; None stands for any length of at least 1."""
@@ -37,8 +41,8 @@ class Archive:
             raise FileNotFoundError(f"{what}: no file {path}")
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise ValueError(f"{what}: {path} is not an npz file ({error})") from error
+        except Exception as error:  # a damaged file makes the parser fail in many ways
+            raise ValueError(f"{what}: {path} is not an npz file ({_reason(error)})") from error
         self.names = [name.removesuffix(".npy") for name in self._zip.namelist() if name.endswith(".npy")]
 
     def __enter__(self) -> "Archive":
@@ -55,21 +59,29 @@ class Archive:
         Raises:
             ValueError: no such array, another shape, not numbers, or not finite; names file and array.
         """
-        where = f"{self.what}: {self.path}, array {name!r}"
+        where = f"{self.what}: {self.path}, array {brief(name)}"
         if name not in self.names:
-            raise ValueError(f"{self.what}: {self.path} has no array {name!r}, only {', '.join(self.names[:20])}")
+            raise ValueError(f"{self.what}: {self.path} has no array {brief(name)}, only {brief(self.names)}")
         try:
             with self._zip.open(f"{name}.npy") as file:
-                self._check_header(file, self._zip.getinfo(f"{name}.npy").file_size, shapes)
+                self._check_header(file, self._size(name), shapes)
             with self._zip.open(f"{name}.npy") as file:
                 array = np.lib.format.read_array(file, allow_pickle=False)
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, MemoryError) as error:
-            raise ValueError(f"{where} is broken ({error})") from error
+            raise ValueError(f"{where}: {_reason(error)}") from error
+        except Exception as error:  # a damaged file makes the parsers fail in many ways
+            raise ValueError(f"{where} is broken ({_reason(error)})") from error
         if not np.isfinite(array).all():
             raise ValueError(f"{where} must be finite")
         return array
+
+    def _size(self, name: str) -> int:
+        """Bytes that an array can have at most, whatever it claims."""
+        info = self._zip.getinfo(f"{name}.npy")
+        if info.compress_type not in MOST_FROM_BYTE:
+            raise ValueError(f"must be stored or deflated, got compression method {info.compress_type}")
+        there = min(info.compress_size, self.path.stat().st_size) * MOST_FROM_BYTE[info.compress_type]
+        return min(info.file_size, there, MAX_BYTES)
 
     @staticmethod
     def _check_header(file: IO[bytes], size: int, shapes: tuple[Shape, ...]) -> None:
@@ -83,8 +95,12 @@ class Archive:
             expected = " or ".join(_text(shape) for shape in shapes)
             raise ValueError(f"expected {expected}, got {_text(actual)}")
         claimed = math.prod(actual) * dtype.itemsize
-        if claimed > min(size, MAX_BYTES):
-            raise ValueError(f"claims {claimed} bytes, at most {MAX_BYTES} are allowed and {size} are there")
+        if claimed > size:
+            raise ValueError(f"claims {claimed} bytes, at most {size} are there or allowed")
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _fits(actual: tuple[int, ...], shape: Shape) -> bool:

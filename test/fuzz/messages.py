@@ -1,0 +1,123 @@
+"""Messages that ROS can carry but no node of ours sends, into plain data and back."""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from fuzz.mutation import WORDS, blob, damaged, number, real
+from fuzz.target import Target, promise
+
+from uplift_ros.bags import messages
+from uplift_ros.bags.typestore import message_class, typestore
+
+FACTORY = messages.MessageFactory(message_class)
+
+
+def targets(_: Path) -> list[Target]:
+    return [
+        Target("keyframe", keyframe, returned(messages.keyframe_from_msg, FACTORY.keyframe), 12),
+        Target("skeletons", skeletons, returned(messages.skeletons_from_msg, FACTORY.skeletons), 12),
+        Target("camera_info", camera_info, calibrated, 12),
+        Target("header", header_bytes, messages.serialized_header, 40),
+    ]
+
+
+def make(name: str, *fields: Any) -> Any:
+    return message_class(name)(*fields)
+
+
+def single(random: Random) -> float:
+    """A float32."""
+    return float(np.float32(np.clip(real(random), -3e38, 3e38)))
+
+
+def time(random: Random) -> Any:
+    seconds = random.choice((0, 1, -1, 2**31 - 1, -(2**31), random.getrandbits(31)))
+    return make("builtin_interfaces/msg/Time", seconds, random.choice((0, 1, 10**9 - 1, 10**9, 2**32 - 1)))
+
+
+def header(random: Random) -> Any:
+    return make("std_msgs/msg/Header", time(random), random.choice(("camera", *WORDS[:14])))
+
+
+def few(random: Random, usual: int) -> range:
+    return range(usual if random.random() < 0.7 else random.randint(0, 20))
+
+
+def keyframe(random: Random) -> Any:
+    def person() -> Any:
+        bbox = np.array([single(random) for _ in range(4)], np.float32)
+        points = [
+            make("uplift_ros/msg/Keypoint2D", single(random), single(random), single(random)) for _ in few(random, 17)
+        ]
+        return make("uplift_ros/msg/Person2D", random.choice(WORDS[:14]), single(random), bbox, points)
+
+    sizes = [number(random) for _ in range(4)]
+    people = [person() for _ in few(random, 1)]
+    skeleton = random.choice(("h36m17", *WORDS[:14]))
+    return make("uplift_ros/msg/Keyframe2D", header(random), skeleton, *sizes, people)
+
+
+def skeletons(random: Random) -> Any:
+    def person() -> Any:
+        joints = [make("geometry_msgs/msg/Point", real(random), real(random), real(random)) for _ in few(random, 17)]
+        scores = np.array([single(random) for _ in few(random, 17)], np.float32)
+        covariance = np.array([single(random) for _ in range(random.choice((0, 0, 102, 102, 6, 7, 108)))], np.float32)
+        sources = [random.choice((0, 1, 2, 3, 4, 255)) for _ in range(2)]
+        return make(
+            "uplift_ros/msg/Person3D", random.choice(WORDS[:14]), single(random), *sources, joints, scores, covariance,
+            single(random),
+        )  # fmt: skip
+
+    people = [person() for _ in few(random, 1)]
+    return make(
+        "uplift_ros/msg/Skeletons", header(random), random.choice(("h36m17", "")), random.random() < 0.5, people
+    )
+
+
+def camera_info(random: Random) -> Any:
+    k = np.array([500.0, 0, 320, 0, 500, 240, 0, 0, 1])
+    for _ in range(random.choice((0, 1, 2, 9))):
+        k[random.randrange(9)] = real(random)
+    d = np.array([real(random) if random.random() < 0.5 else 0.1 for _ in few(random, random.choice((0, 4, 5, 8)))])
+    models = ("", "plumb_bob", "rational_polynomial", "equidistant", "fisheye", *WORDS[:8])
+    size = [random.choice((480, number(random))) for _ in range(2)]
+    roi = make("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
+    return make(
+        "sensor_msgs/msg/CameraInfo", header(random), *size, random.choice(models), d, k, np.zeros(9), np.zeros(12), 0,
+        0, roi,
+    )  # fmt: skip
+
+
+def header_bytes(random: Random) -> bytes:
+    """The beginning of a serialised message."""
+    if random.random() < 0.3:
+        return blob(random, 40)
+    order, code = random.choice((("<", 1), (">", 0)))
+    text = random.choice(("camera", *WORDS[:19])).encode("utf-8", "surrogatepass") + b"\0"
+    length = len(text) if random.random() < 0.7 else number(random)
+    data = bytes([0, code, 0, 0]) + struct.pack(f"{order}iII", 1, 2, length) + text
+    return damaged(random, data) if random.random() < 0.5 else data
+
+
+def returned(to_data: Callable[[Any], Any], to_message: Callable[[Any], Any]) -> Callable[[Any], None]:
+    """Plain data must make a message again that can be sent."""
+
+    def take(message: Any) -> None:
+        again = to_message(to_data(message))
+        promise(again.header == message.header, f"the header {again.header}")
+        promise(len(again.persons) == len(message.persons), f"{len(again.persons)} persons")
+        typestore().serialize_cdr(again, again.__msgtype__)
+
+    return take
+
+
+def calibrated(message: Any) -> None:
+    camera = messages.camera_from_msg(message)
+    points = np.random.default_rng(0).normal((0, 0, 3), 0.5, (17, 3))
+    pixels = camera.project(points)
+    promise(pixels.shape == (17, 2), f"pixels {pixels.shape}")
+    promise(camera.rays(np.nan_to_num(pixels)).shape == (17, 2), "rays of another shape")

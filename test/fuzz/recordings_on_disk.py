@@ -1,0 +1,140 @@
+"""Bags of both storages and videos: damaged, and bags whose messages are not what their topics say."""
+
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+import cv2
+import numpy as np
+import recordings
+from fuzz.mutation import blob, damaged
+from fuzz.target import Target, file_target, naming, promise
+
+from uplift_ros.bags import recording
+from uplift_ros.bags.footage import BagFootage
+from uplift_ros.bags.reader import BagReader
+from uplift_ros.bags.typestore import message_class, typestore
+from uplift_ros.bags.writer import BagWriter
+from uplift_ros.sources.video import VideoFile
+
+FRAMES = 2
+WORDS = (
+    b"\x89MCAP0\r\n",
+    b"uplift_ros/msg/Skeletons",
+    b"string",
+    b"uint32",
+    b"zstd",
+    b"lz4",
+    b"cdr",
+    b"SQLite format 3\0",
+)
+METADATA_WORDS = (b"mcap", b"sqlite3", b"message_count: ", b"- ", b"cdr", b"relative_file_paths", b"9" * 30)
+
+
+def targets(folder: Path) -> list[Target]:
+    mcap, place = recordings.write_run(folder / "whole.mcap", FRAMES), sqlite_bag(folder)
+    mcap_bytes, db3_bytes = mcap.read_bytes(), (place / "bag.db3").read_bytes()
+    metadata_bytes, film_bytes = (place / "metadata.yaml").read_bytes(), film(folder)
+
+    def described(data: bytes) -> None:
+        (place / "metadata.yaml").write_bytes(data)
+        with naming(place.name):
+            everything(place)
+
+    return [
+        file_target("mcap", lambda random: damaged(random, mcap_bytes, WORDS), everything, "run.mcap", folder, 0.3),
+        file_target("db3", lambda random: damaged(random, db3_bytes, WORDS), everything, "run.db3", folder, 0.3),
+        Target("metadata", lambda random: damaged(random, metadata_bytes, METADATA_WORDS), described, 0.15),
+        Target("recorded", contents, recorded(folder / "recorded.mcap"), 0.25),
+        file_target("video", lambda random: damaged(random, film_bytes), watched, "film.avi", folder, 0.1),
+    ]
+
+
+def sqlite_bag(folder: Path) -> Path:
+    whole, place = folder / "whole.mcap", folder / "bag"
+    with BagReader(whole) as reader, BagWriter(place, "sqlite3") as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(topic.name, topic.msgtype)
+        for topic, time, data in reader.raw():
+            writer.write_raw(topic, time, data)
+    return place
+
+
+def film(folder: Path) -> bytes:
+    path = folder / "whole.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (32, 24))
+    for shade in (0, 90, 180):
+        writer.write(np.full((24, 32, 3), shade, np.uint8))
+    writer.release()
+    return path.read_bytes()
+
+
+def everything(path: Path) -> None:
+    """All that the package does with a bag: list, decode, score a run, look at the images."""
+    with BagReader(path) as reader:
+        promise(all(topic.name and topic.msgtype for topic in reader.topics.values()), "a topic without name or type")
+        for _ in reader.messages():
+            pass
+    run = recording.load(path)
+    promise(all(isinstance(stamp, int) for stamp in run.image_stamps), "stamps that are no whole numbers")
+    footage = BagFootage(path)
+    try:
+        for shot in footage.shots():
+            with suppress(ValueError):  # one image more or less: whoever asks for it decides
+                shot.image()
+    finally:
+        footage.close()
+
+
+def contents(random: Random) -> list[tuple[str, str, bytes]]:
+    """(topic, type, bytes): damaged messages, and those of another type than the topic's own."""
+    made = {
+        "/keyframes": recordings.keyframe(1, 0, recordings.waving(0)),
+        "/skeletons": recordings.skeletons(1, recordings.person(recordings.waving(0))),
+        "/rate_state": recordings.rate_state(1, 10),
+        "/camera_info": recordings.camera_info(1),
+        "/image_raw/compressed": recordings.compressed_image(1, np.zeros((8, 8, 3), np.uint8)),
+        "/image_raw": message_class("std_msgs/msg/Empty")(0),
+    }
+    messages = []
+    for topic, message in made.items():
+        data = bytes(typestore().serialize_cdr(message, message.__msgtype__))
+        fate = random.random()
+        if fate < 0.4:
+            data = damaged(random, data)
+        elif fate < 0.45:
+            data = blob(random, 60)
+        elif fate < 0.5:  # a sequence of four thousand million
+            at = random.randrange(0, len(data) - 3, 4)
+            data = data[:at] + struct.pack("<I", 2**32 - 1) + data[at + 4 :]
+        other = random.choice(sorted(made)) if random.random() < 0.2 else topic
+        messages.append((other, message.__msgtype__, data))
+    return messages
+
+
+def recorded(path: Path) -> Callable[[list[tuple[str, str, bytes]]], None]:
+    def take(messages: list[tuple[str, str, bytes]]) -> None:
+        types = {topic: kind for topic, kind, _ in messages}
+        with BagWriter(path) as writer:
+            for topic, kind in types.items():
+                writer.add_topic(topic, kind)
+            for time, (topic, _, data) in enumerate(messages):
+                writer.write_raw(topic, time, data)
+        everything(path)
+
+    return take
+
+
+def watched(path: Path) -> None:
+    video = VideoFile(path, 0.0, loop=False, horizontal_fov=1.0)
+    try:
+        last = -1
+        for count, frame in enumerate(video.frames()):
+            promise(frame.time > last, f"time {frame.time} after {last}")
+            last = frame.time
+            image = frame.image
+            promise(image.ndim == 3 and count < 1000, f"{count} images {image.shape}")
+    finally:
+        video.close()
