@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import rclpy
@@ -18,7 +19,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
@@ -27,6 +28,11 @@ from rclpy.timer import Timer
 
 from uplift_ros.nodes.health import Health
 from uplift_ros.parameters import TABLES, Parameter, Value
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # its place up to Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 EXPECTED_ERRORS = (ValueError, OSError, ImportError, ParameterException)
 """What bad input and bad configuration raise: their message says it all. Anything else is logged with its traceback."""
@@ -113,14 +119,23 @@ class UpliftNode(LifecycleNode):
         raw: bool = False,
         expected: str = "",
     ) -> None:
-        """Call back with every message, with its serialised bytes where `raw`; diagnostics miss what is `expected`."""
+        """Call back with every message, with its serialised bytes where `raw`; diagnostics miss what is `expected`.
+
+        What the middleware drops because it cannot be taken in time is counted there too.
+        """
         options = QoSOverridingOptions.with_default_policies()
         guarded = self.guarded(callback)
         if expected:
             self._health.arrived(expected)
             guarded = self._noting_arrival(guarded, expected)
         subscription = self.create_subscription(
-            message_type, topic, guarded, qos, qos_overriding_options=options, raw=raw
+            message_type,
+            topic,
+            guarded,
+            qos,
+            qos_overriding_options=options,
+            raw=raw,
+            event_callbacks=SubscriptionEventCallbacks(message_lost=partial(self._note_lost, expected or topic, qos)),
         )
         self._subscribed.append(subscription)
 
@@ -130,6 +145,12 @@ class UpliftNode(LifecycleNode):
             callback(message)
 
         return noting
+
+    def _note_lost(self, name: str, qos: QoSProfile, event: Any) -> None:
+        lost = event.total_count_change
+        self.count(f"lost {name}", lost)
+        if qos.reliability is ReliabilityPolicy.RELIABLE:
+            self.report("overrun", f"{lost} messages lost: {name} came faster than they could be taken")
 
     def every(self, seconds: float, callback: Callable[[], None], clock: Clock | None = None) -> Timer:
         """Call back periodically, in real time also where the ROS clock is simulated, unless a clock is given."""

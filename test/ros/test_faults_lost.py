@@ -1,0 +1,42 @@
+"""Nothing is lost in silence: what a node could not take in time is counted in its diagnostics, to the last message."""
+
+import signal
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from uplift_ros.msg import Skeletons
+
+from uplift_ros.nodes import convert, qos
+from uplift_ros.poses import SkeletonFrame
+
+FRAME = 20_000_000
+QUEUE = qos.poses().depth
+
+
+def test_skeletons_that_a_frozen_refiner_missed_are_counted(start, observer):
+    process = start("refiner", method="none", delay=0)
+    publisher = observer.node.create_publisher(Skeletons, "skeletons/raw", qos.poses())
+    refined = observer.collect(Skeletons, "skeletons", qos.poses())
+    diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
+    observer.wait_for(publisher.get_subscription_count)
+    observer.wait_for_connection("refiner")
+    stamps = iter(range(FRAME, 1000 * FRAME, FRAME))
+
+    def publish(frames: int) -> None:
+        for _ in range(frames):
+            publisher.publish(convert.skeletons_to_msg(SkeletonFrame(next(stamps), "camera", ())))
+            observer.executor.spin_once(timeout_sec=0.005)
+
+    def lost() -> int:
+        values = [pair for array in diagnostics for status in array.status for pair in status.values]
+        return max((int(pair.value) for pair in values if pair.key == "lost skeletons"), default=0)
+
+    publish(20)
+    observer.wait_for(lambda: len(refined) == 20)
+    process.send(signal.SIGSTOP)
+    publish(3 * QUEUE)
+    process.send(signal.SIGCONT)
+    observer.wait_for(lambda: len(refined) + lost() == 20 + 3 * QUEUE)
+    assert lost() > QUEUE
+    received = [convert.stamp_from_msg(message.header.stamp) for message in refined]
+    assert np.all(np.diff(received) > 0)
