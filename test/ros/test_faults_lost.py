@@ -7,7 +7,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from uplift_ros.msg import Skeletons
 
 from uplift_ros.nodes import convert, qos
-from uplift_ros.poses import SkeletonFrame
+from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 
 FRAME = 20_000_000
 QUEUE = qos.poses().depth
@@ -40,3 +40,18 @@ def test_skeletons_that_a_frozen_refiner_missed_are_counted(start, observer):
     assert lost() > QUEUE
     received = [convert.stamp_from_msg(message.header.stamp) for message in refined]
     assert np.all(np.diff(received) > 0)
+
+
+def test_a_malformed_skeleton_costs_no_other_of_its_burst(start, observer):
+    start("refiner", method="none", delay=0)
+    publisher = observer.node.create_publisher(Skeletons, "skeletons/raw", qos.poses())
+    refined = observer.collect(Skeletons, "skeletons", qos.poses())
+    observer.wait_for(publisher.get_subscription_count)
+    observer.wait_for_connection("refiner")
+    headless = Person3D("p1", 0.9, Source.KEYFRAME, ScaleSource.PRIOR, np.zeros((3, 3)), np.ones(3), 0.0)
+    for number in range(1, 11):
+        persons = (headless,) if number == 5 else ()
+        publisher.publish(convert.skeletons_to_msg(SkeletonFrame(number * FRAME, "camera", persons)))
+    observer.wait_for(lambda: len(refined) == 9)
+    stamps = [convert.stamp_from_msg(message.header.stamp) // FRAME for message in refined]
+    assert stamps == [1, 2, 3, 4, 6, 7, 8, 9, 10]

@@ -14,7 +14,7 @@ from uplift_ros.nodes.transforms import Transforms
 from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.target_frame import TargetFrame
 from uplift_ros.online.views import ViewFusion, with_covariance
-from uplift_ros.poses import SkeletonFrame
+from uplift_ros.poses import SkeletonFrame, check_form
 
 QUIET = 0.002
 """Seconds without another frame after which a burst is over. A key-frame brings all frames since the one before; in
@@ -92,7 +92,9 @@ class RefinerNode(base.UpliftNode):
             return Synchroniser(len(self._topics))
 
     def _take(self, view: int, message: Skeletons) -> None:
-        self._bursts[view].append(convert.skeletons_from_msg(message))
+        frame = convert.skeletons_from_msg(message)
+        check_form(frame.skeleton, frame.persons, "joints", 3)  # here, where it costs no other frame of the burst
+        self._bursts[view].append(frame)
         if len(self._bursts[view]) < MAX_BURST:
             self._quiet.reset()
         else:
