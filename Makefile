@@ -52,7 +52,7 @@ bench: $(BUILT) ## Speed of every part; leaves out/bench.json
 	$(BIN)/uplift bench --json out/bench.json
 
 fuzz: $(BUILT) ## A million hostile inputs for everything that reads any; leaves out/fuzz.json
-	PYTHONPATH=test $(BIN)/python -m fuzz.run --cases $(CASES) --json out/fuzz.json
+	OMP_NUM_THREADS=1 PYTHONPATH=test $(BIN)/python -m fuzz.run --cases $(CASES) --json out/fuzz.json
 
 lint: $(INSTALLED) ## Format, lint and types
 	$(BIN)/ruff format --check .

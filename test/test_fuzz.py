@@ -6,9 +6,10 @@ from fuzz.target import Target
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-SLOW = ("mcap", "db3", "metadata", "recorded", "video", "weights", "body-model")
+SLOW = ("mcap", "db3", "metadata", "recorded", "video", "weights", "body-model", "uplifter", "depth-scale")
 NAMES = (
-    *("keyframe", "skeletons", "camera_info", "header", "image", "depth", "compressed", "npz", "amass", "body-model"),
+    *("keyframe", "skeletons", "camera_info", "header", "image", "depth", "compressed"),
+    *("tracker", "uplifter", "depth-scale", "refiner", "views", "npz", "amass", "body-model"),
     *("data", "bvh", "parameters", "weights", "quality", "mcap", "db3", "metadata", "recorded", "video"),
 )
 

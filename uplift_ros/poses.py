@@ -99,6 +99,13 @@ class SkeletonFrame:
     skeleton: str = H36M17.name
 
 
+def is_sound(person: Person3D) -> bool:
+    """Whether all numbers are finite and all scores within [0, 1]."""
+    numbers = (person.score, person.velocity, person.joints, person.scores, person.covariance)
+    finite = all(np.isfinite(number).all() for number in numbers)
+    return bool(finite and (np.abs(person.scores - 0.5) <= 0.5).all() and 0 <= person.score <= 1)
+
+
 def check_form(skeleton: str, persons: Sequence[Person2D] | Sequence[Person3D], points: str, dimensions: int) -> None:
     """Refuse people whom the networks cannot take.
 
@@ -119,6 +126,11 @@ def check_form(skeleton: str, persons: Sequence[Person2D] | Sequence[Person3D], 
             raise ValueError(
                 f"{points} and scores of person {person.id!r} must be {expected[0]} and {expected[1]}, "
                 f"got {shapes[0]} and {shapes[1]}"
+            )
+        covariance = getattr(person, "covariance", None)
+        if covariance is not None and covariance.shape not in ((len(H36M17), 6), (0, 6)):
+            raise ValueError(
+                f"covariance of person {person.id!r} must be ({len(H36M17)}, 6) or (0, 6), got {covariance.shape}"
             )
     ids = [person.id for person in persons]
     if len(set(ids)) < len(ids):

@@ -26,7 +26,7 @@ from pathlib import Path
 from random import Random
 
 import torch
-from fuzz import arrays, bvh, images, messages, networks, parameter_files, recordings_on_disk
+from fuzz import arrays, bvh, images, messages, networks, parameter_files, recordings_on_disk, streams
 from fuzz.target import PromiseError, Target, chosen
 
 MEMORY = 1 << 30
@@ -67,7 +67,7 @@ class Result:
 
 def all_targets(folder: Path) -> list[Target]:
     """Every target; they write their files into `folder`."""
-    modules = (messages, images, arrays, bvh, parameter_files, networks, recordings_on_disk)
+    modules = (messages, images, streams, arrays, bvh, parameter_files, networks, recordings_on_disk)
     return [target for module in modules for target in module.targets(folder)]
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
+
 LONGEST_MESSAGE = 4000
 """Characters of an error: one line that somebody reads."""
 
@@ -41,6 +43,8 @@ class Target:
             self.take(case)
         except ValueError as error:
             text = str(error)
+            if isinstance(error, np.linalg.LinAlgError):
+                raise PromiseError(f"{type(error).__name__}: {error}") from error
             if not text.strip() or "\n" in text or len(text) > LONGEST_MESSAGE:
                 raise PromiseError(f"an error of {len(text)} characters that is no line: {text[:200]!r}") from error
             return False

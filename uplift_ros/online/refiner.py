@@ -11,7 +11,7 @@ from uplift_ros.models.synsp import SynSP
 from uplift_ros.online import quality
 from uplift_ros.online.filters import OneEuro, PassThrough, SavitzkyGolay, Smoother
 from uplift_ros.online.swaa import StreamingAverage, average_windows, sliding_windows
-from uplift_ros.poses import Person3D, SkeletonFrame, check_form
+from uplift_ros.poses import Person3D, SkeletonFrame, check_form, is_sound
 from uplift_ros.skeleton import H36M17
 
 METHODS = ("synsp", "one_euro", "savgol", "none")
@@ -95,7 +95,8 @@ class StreamingRefiner:
         z_up: skeletons come in a frame with z up (REP-103), not in a camera's optical frame.
 
     Attributes:
-        dropped: persons left out so far because joints or scores were not finite, or were no person's.
+        dropped: persons left out so far because a number was not finite, a score not within [0, 1], or joints no
+            person's.
 
     Raises:
         ValueError: an argument outside its range, or a model of another skeleton or with too short windows.
@@ -247,8 +248,7 @@ def _relative(person: Person3D) -> np.ndarray:
 
 
 def _usable(person: Person3D) -> bool:
-    finite = np.isfinite(person.joints).all() and np.isfinite(person.scores).all()
-    return bool(finite and np.abs(_relative(person)).max() <= MAX_EXTENT)
+    return is_sound(person) and bool(np.abs(_relative(person)).max() <= MAX_EXTENT)
 
 
 def _continues(before: SkeletonFrame, frame: SkeletonFrame) -> bool:

@@ -69,7 +69,8 @@ class _Track:
             return IMPOSSIBLE
         joints = np.square(moved - body).sum(-1) / pose_tolerance**2
         pose = np.minimum(joints, MAX_JOINT_DEVIATION**2).mean()
-        return float(place + 4 * np.log(place_tolerance) + pose)
+        cost = float(place + 4 * np.log(place_tolerance) + pose)
+        return cost if np.isfinite(cost) else IMPOSSIBLE
 
     def follow(self, person: Person2D, stamp: int) -> None:
         moved = person.keypoints - self.keypoints

@@ -4,8 +4,9 @@ Whether a person was seen at a token is a fact that is stored once; a window rea
 stride may change at any time. Pose tokens do not depend on the window and are computed once per key-frame.
 """
 
+import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,13 +16,16 @@ from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.online.quality import ErrorModel
 from uplift_ros.online.timeline import Timeline
 from uplift_ros.online.track import Motion, Sighting, Track
-from uplift_ros.poses import Keyframe, Person3D, ScaleSource, SkeletonFrame, Source, check_form
+from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source, check_form
 
 UNKNOWN_CAMERA_FOV = math.radians(60)
 """Horizontal field of view that is assumed where there are no intrinsics; the pose is hardly sensitive to it."""
 
 FARTHEST_PIXEL = 1e6
 """A joint beyond it is taken as absent: no detector means that."""
+
+FARTHEST_RAY = 1e3
+"""On the plane z = 1: at a right angle to the optical axis, or where a lens's distortion cannot be undone."""
 
 UPSAMPLED_WORTH = 0.9
 """Scores of frames between key-frames against those of the key-frames around them, of a network whose errors nobody
@@ -153,12 +157,16 @@ class StreamingUplifter:
     @torch.inference_mode()
     def _see(self, keyframe: Keyframe, camera: Camera | None, token: int) -> list[Track]:
         """Store every person of the key-frame with the pose token; gives their tracks."""
-        seen = [person for person in keyframe.persons if (np.abs(person.keypoints[0]) < FARTHEST_PIXEL).all()]
-        if not seen:
+        if not keyframe.persons:
             return []
         view = camera or Camera.from_fov(UNKNOWN_CAMERA_FOV, keyframe.width, keyframe.height)
-        keypoints = np.stack([person.keypoints for person in seen])
+        keypoints = np.stack([person.keypoints for person in keyframe.persons])
         rays = view.rays(np.where(np.abs(keypoints) < FARTHEST_PIXEL, keypoints, np.nan))
+        rays = np.where(np.abs(rays) < FARTHEST_RAY, rays, np.nan)
+        placed = np.isfinite(rays[:, 0]).all(-1)
+        if not placed.any():
+            return []
+        seen, rays = [_sound(person) for person in itertools.compress(keyframe.persons, placed)], rays[placed]
         parameter = self.model.temporal_position
         inputs = torch.from_numpy(normalise(rays, self.config.normalisation).inputs)
         inputs = inputs.to(parameter.device, parameter.dtype)
@@ -256,3 +264,9 @@ class StreamingUplifter:
         for track in self._tracks.values():
             track.forget(oldest)
         self._tracks = {name: track for name, track in self._tracks.items() if track.newest > needed}
+
+
+def _sound(person: Person2D) -> Person2D:
+    """The person with scores within [0, 1]; what is no number is worth nothing."""
+    score, scores = (np.nan_to_num(np.clip(value, 0.0, 1.0)) for value in (person.score, person.scores))
+    return replace(person, score=float(score), scores=scores)

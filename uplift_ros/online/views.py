@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from uplift_ros.frames import COLUMNS, ROWS, about_line, symmetric
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, check_form
+from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, check_form, is_sound
 
 ACROSS, ALONG = 0.031, 0.066
 """Metres, standard deviations of joints against the pelvis across and along the line of sight (measured on mocap_val
@@ -23,6 +23,9 @@ PLACE_ACROSS, PLACE_ALONG = 0.004, 0.052
 
 SMALLEST_DEVIATION = 0.005
 """Metres: nothing is more certain."""
+
+FARTHEST = 1e6
+"""Metres, and square metres of covariance, beyond which nobody is: such numbers would only make matrices singular."""
 
 MAX_DEVIATION = 4.0
 """Standard deviations between the places that two cameras see beyond which they see two people."""
@@ -114,8 +117,8 @@ class _Body:
 
 
 def _is_placed(person: Person3D) -> bool:
-    finite = all(np.isfinite(part).all() for part in (person.joints, person.scores, person.covariance))
-    return finite and person.scale_source is not ScaleSource.NONE
+    near = all((np.abs(part) < FARTHEST).all() for part in (person.joints, person.covariance))
+    return near and is_sound(person) and person.scale_source is not ScaleSource.NONE
 
 
 def _place_and_pose(person: Person3D) -> tuple[np.ndarray, np.ndarray]:
@@ -140,7 +143,7 @@ class ViewFusion:
     follows the person.
 
     Attributes:
-        left_out: people left out so far: they have no place (SCALE_NONE, intrinsics not known) or are not finite.
+        left_out: people left out so far: they have no place (SCALE_NONE, intrinsics not known), or one that nobody has.
     """
 
     def __init__(self) -> None:
