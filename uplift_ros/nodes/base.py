@@ -16,7 +16,6 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -26,7 +25,9 @@ from rclpy.subscription import Subscription
 from rclpy.task import Future
 from rclpy.timer import Timer
 
+from uplift_ros.nodes.executor import Direct, DirectExecutor
 from uplift_ros.nodes.health import Health
+from uplift_ros.nodes.memory import keep_freed_memory
 from uplift_ros.parameters import TABLES, Parameter, Value
 
 try:
@@ -62,6 +63,7 @@ class UpliftNode(LifecycleNode):
         self._table = {parameter.name: parameter for parameter in TABLES[name]}
         self._settings: dict[str, Value] = {}
         self._advertised: list[Publisher] = []
+        self._direct = Direct()
         self._subscribed: list[Subscription] = []
         self._repeated: list[Timer] = []
         self._health = Health()
@@ -133,6 +135,7 @@ class UpliftNode(LifecycleNode):
             topic,
             guarded,
             qos,
+            callback_group=self._direct,
             qos_overriding_options=options,
             raw=raw,
             event_callbacks=SubscriptionEventCallbacks(message_lost=partial(self._note_lost, expected or topic, qos)),
@@ -154,8 +157,10 @@ class UpliftNode(LifecycleNode):
 
     def every(self, seconds: float, callback: Callable[[], None], clock: Clock | None = None) -> Timer:
         """Call back periodically, in real time also where the ROS clock is simulated, unless a clock is given."""
-        self._repeated.append(self.create_timer(seconds, self.guarded(callback), clock=clock or self._steady_clock))
-        return self._repeated[-1]
+        guarded = self.guarded(callback)
+        timer = self.create_timer(seconds, guarded, callback_group=self._direct, clock=clock or self._steady_clock)
+        self._repeated.append(timer)
+        return timer
 
     @property
     def is_active(self) -> bool:
@@ -328,11 +333,11 @@ def _explain(error: Exception) -> str:
     return f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
 
 
-def _work_off(executor: SingleThreadedExecutor) -> None:
+def _work_off(executor: DirectExecutor) -> None:
     """Take what had arrived when the signal to end came."""
     deadline = time.monotonic() + LAST_MESSAGES
     while time.monotonic() < deadline:
-        executor.spin_once(timeout_sec=0.01)
+        executor.work(0.01)
 
 
 def main(node_type: Callable[[], UpliftNode], arguments: list[str] | None = None) -> int:
@@ -344,6 +349,7 @@ def main(node_type: Callable[[], UpliftNode], arguments: list[str] | None = None
     Returns:
         The node's exit code, 0 after a signal, or 1 where it could not start; the reason is one line on stderr.
     """
+    keep_freed_memory()
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         node = node_type()
@@ -353,11 +359,11 @@ def main(node_type: Callable[[], UpliftNode], arguments: list[str] | None = None
         return 1
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, lambda *_: node.finish())
-    executor = SingleThreadedExecutor()
+    executor = DirectExecutor()
     executor.add_node(node)
     if node.parameter("autostart") and not node.start():
         node.finish(exit_code=1)
-    spinning = threading.Thread(target=executor.spin_until_future_complete, args=(node.finished,), name="spin")
+    spinning = threading.Thread(target=executor.spin_until, args=(node.finished,), name="spin")
     spinning.start()
     spinning.join()
     _work_off(executor)
