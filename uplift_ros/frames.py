@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from uplift_ros.poses import Person3D, SkeletonFrame
 from uplift_ros.skeleton import H36M17
@@ -49,11 +48,15 @@ class RigidTransform:
         """
         if not np.isfinite(quaternion).all() or not np.any(quaternion):
             raise ValueError(f"rotation must be a quaternion x, y, z, w other than 0, got {np.asarray(quaternion)}")
+        from scipy.spatial.transform import Rotation  # takes as long to load as all else in a node
+
         return cls(Rotation.from_quat(quaternion).as_matrix(), np.asarray(translation, float))
 
     @property
     def quaternion(self) -> np.ndarray:
         """(4,) x, y, z, w."""
+        from scipy.spatial.transform import Rotation
+
         return Rotation.from_matrix(self.rotation).as_quat()
 
     def points(self, points: np.ndarray) -> np.ndarray:

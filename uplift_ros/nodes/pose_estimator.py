@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -10,6 +11,7 @@ from uplift_ros.bags.messages import serialized_header
 from uplift_ros.images import to_rgb
 from uplift_ros.msg import Keyframe2D
 from uplift_ros.nodes import base, convert, qos
+from uplift_ros.online.assignment import best_pairs
 from uplift_ros.online.keyframes import KeyframeSchedule
 from uplift_ros.online.rates import AskedRate
 from uplift_ros.online.tracker import PersonTracker
@@ -31,8 +33,10 @@ class PoseEstimatorNode(base.UpliftNode):
             max_persons=self.parameter("max_persons"),
             score_threshold=self.parameter("score_threshold"),
         )
-        # What is loaded when the first person is seen would come late for the first key-frames.
+        # What is loaded when the first persons are seen would come late for the first key-frames.
         self._estimator.estimate(SyntheticSource().frame(0).image)
+        if self.parameter("max_persons") > 1:
+            best_pairs(np.eye(2))
         self._keyframes = self.advertise(Keyframe2D, "keyframes", qos.poses())
         self._sequence = 0
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
+from uplift_ros.online.assignment import best_pairs
 from uplift_ros.poses import Person2D
 from uplift_ros.similarity import person_size
 
@@ -104,9 +104,7 @@ class PersonTracker:
         for row, track in enumerate(self._tracks):
             costs[row] = [track.cost(person, stamp) for person in persons]
         matched = {
-            person: self._tracks[track]
-            for track, person in np.transpose(linear_sum_assignment(costs))
-            if costs[track, person] < IMPOSSIBLE
+            person: self._tracks[track] for track, person in best_pairs(costs) if costs[track, person] < IMPOSSIBLE
         }
         named = []
         for index, person in enumerate(persons):

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from uplift_ros.frames import COLUMNS, ROWS, about_line, symmetric
+from uplift_ros.online.assignment import best_pairs
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, check_form, is_sound
 
 ACROSS, ALONG = 0.031, 0.066
@@ -184,10 +184,8 @@ class ViewFusion:
     def _join(self, bodies: list[_Body], camera: int, persons: Sequence[Person3D]) -> None:
         """Add what another camera sees to the bodies that it fits, and bodies for those who are left."""
         costs = np.array([[self._cost(body, camera, person) for person in persons] for body in bodies])
-        pairs = linear_sum_assignment(costs.reshape(len(bodies), len(persons)))
-        matched = {
-            person: bodies[body] for body, person in zip(*pairs, strict=True) if costs[body, person] < IMPOSSIBLE
-        }
+        pairs = best_pairs(costs.reshape(len(bodies), len(persons)))
+        matched = {person: bodies[body] for body, person in pairs if costs[body, person] < IMPOSSIBLE}
         for index, person in enumerate(persons):
             body = matched.get(index)
             if body is None:
