@@ -1,5 +1,6 @@
 """The pose estimator as the uplift node sees it: its stride, set through its parameter service, and its figures."""
 
+import time
 from collections.abc import Iterable
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -10,8 +11,9 @@ from rclpy.task import Future
 
 from uplift_ros.nodes.base import UpliftNode
 
-PATIENCE = 50
-"""Key-frames to wait for an answer before asking anew: the estimator was restarted."""
+PATIENCE = 1.0
+"""Seconds to wait for an answer before asking anew: the estimator was restarted, or too many asked it at once. Not
+key-frames, which may be seconds apart with the stride that is to be changed."""
 
 
 class EstimatorStride:
@@ -26,17 +28,16 @@ class EstimatorStride:
         self._node = node
         self._client: Client = node.create_client(SetParameters, f"{estimator}/set_parameters")
         self._answer: Future | None = None
-        self._asked = 0
+        self._asked_at = 0.0
 
     def ask(self, stride: int) -> None:
         """Ask once; while an answer is due, do nothing. To be called again until key-frames show the stride."""
-        self._asked += 1
-        if self._answer is not None and self._asked < PATIENCE:
+        if self._answer is not None and time.monotonic() - self._asked_at < PATIENCE:
             return
         if not self._client.service_is_ready():
             self._node.report("no_estimator", f"cannot set the stride: no service {self._client.srv_name}")
             return
-        self._asked = 0
+        self._asked_at = time.monotonic()
         change = Parameter("stride", Parameter.Type.INTEGER, stride).to_parameter_msg()
         self._answer = self._client.call_async(SetParameters.Request(parameters=[change]))
         self._answer.add_done_callback(self._check)
