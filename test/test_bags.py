@@ -271,7 +271,7 @@ def test_a_truncated_file_is_rejected_with_a_way_out(tmp_path, keep):
             writer.write("/text", i, text(f"message {i}"))
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * keep)])
-    with pytest.raises(BagError, match="mcap recover"):
+    with pytest.raises(BagError, match="uplift recover"):
         list(read(path))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import recordings
 import tiny
+from bvh_takes import bvh
 from fuzz.arrays import serialised
 
 from uplift_ros import settings
@@ -90,9 +91,15 @@ def test_an_array_cannot_claim_more_than_its_compressed_bytes_can_stand_for(tmp_
 def test_joints_without_channels_cannot_multiply_frames(tmp_path):
     path = tmp_path / "take.bvh"
     joints = "JOINT x\n{\n" * 999
-    hierarchy = f"ROOT r\n{{\nCHANNELS 1 Xposition\n{joints}{'}' * 0}" + "}\n" * 1000
+    hierarchy = f"ROOT r\n{{\nCHANNELS 1 Xposition\n{joints}" + "}\n" * 1000
     path.write_text(f"HIERARCHY\n{hierarchy}MOTION\nFrames: 20000\nFrame Time: 0.02\n" + "0 " * 20000)
     refused("frames times joints must be at most 10000000, got 20000 times 1000", load_bvh, path, "take")
+
+
+def test_a_channel_may_have_a_long_name(tmp_path):
+    path = tmp_path / "take.bvh"
+    path.write_text(bvh().replace("Zrotation", "9" * 5000, 1))
+    refused("CHANNELS must be like Xposition or Zrotation, got '9", load_bvh, path, "take")
 
 
 # ---------------------------------------------------------------- parameter files
@@ -125,9 +132,9 @@ def test_a_parameter_file_is_refused_in_one_line(tmp_path, text, complaint):
     "change",
     [
         {"across": 10**400}, {"along": float("nan")}, {"across": -1}, {"place_along": 1e300},
-        {"coefficients": [[1e300] * 4] * 17},
+        {"coefficients": [[1e300] * 4] * 17}, {"across": "9" * 5000},
     ],
-    ids=["beyond float", "nan", "negative", "huge", "huge coefficients"],
+    ids=["beyond float", "nan", "negative", "huge", "huge coefficients", "long"],
 )  # fmt: skip
 def test_an_error_model_of_impossible_numbers_is_refused(tmp_path, change):
     weights.save(tiny.uplift(), tmp_path / "own.safetensors", {})

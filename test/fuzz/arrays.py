@@ -35,10 +35,10 @@ def targets(folder: Path) -> list[Target]:
     body = folder / "body.npz"
     body.write_bytes(npz(**body_arrays()))
     return [
-        file_target("npz", maker(motion), checked_motion, "motion.npz", folder, 12),
-        file_target("amass", maker(amass), lambda path: load_amass(path, "a", body), "a_poses.npz", folder, 3),
-        file_target("body-model", maker(body_arrays), BodyModel, "model.npz", folder, 5),
-        file_target("data", maker(motion), lambda path: load(path, 50.0), "data.npz", folder, 4),
+        file_target("npz", maker(motion), checked_motion, "motion.npz", folder, 40),
+        file_target("amass", maker(amass), lambda path: load_amass(path, "a", body), "a_poses.npz", folder, 10),
+        file_target("body-model", maker(body_arrays), BodyModel, "model.npz", folder, 15),
+        file_target("data", maker(motion), lambda path: load(path, 50.0), "data.npz", folder, 10),
     ]
 
 

@@ -19,7 +19,7 @@ MANY = "JOINT x\n{\nOFFSET 0 0 0\n"
 
 
 def targets(folder: Path) -> list[Target]:
-    return [file_target("bvh", make, checked, "take.bvh", folder, 1.5)]
+    return [file_target("bvh", make, checked, "take.bvh", folder, 15)]
 
 
 def make(random: Random) -> bytes:

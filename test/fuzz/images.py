@@ -21,9 +21,9 @@ PICTURES = [
 
 def targets(_: Path) -> list[Target]:
     return [
-        Target("image", image, colours, 60),
-        Target("depth", image, metres, 30),
-        Target("compressed", compressed, colours, 20),
+        Target("image", image, colours, 300),
+        Target("depth", image, metres, 150),
+        Target("compressed", compressed, colours, 60),
     ]
 
 

@@ -18,10 +18,10 @@ FACTORY = messages.MessageFactory(message_class)
 
 def targets(_: Path) -> list[Target]:
     return [
-        Target("keyframe", keyframe, returned(messages.keyframe_from_msg, FACTORY.keyframe), 12),
-        Target("skeletons", skeletons, returned(messages.skeletons_from_msg, FACTORY.skeletons), 12),
-        Target("camera_info", camera_info, calibrated, 12),
-        Target("header", header_bytes, messages.serialized_header, 40),
+        Target("keyframe", keyframe, returned(messages.keyframe_from_msg, FACTORY.keyframe), 50),
+        Target("skeletons", skeletons, returned(messages.skeletons_from_msg, FACTORY.skeletons), 30),
+        Target("camera_info", camera_info, calibrated, 80),
+        Target("header", header_bytes, messages.serialized_header, 162.2),
     ]
 
 

@@ -57,8 +57,8 @@ def targets(folder: Path) -> list[Target]:
         promise(((scores >= 0) & (scores <= 1)).all() and np.isfinite(covariance).all(), "no scores and covariance")
 
     return [
-        Target("weights", lambda random: network(random, wholes), take, 4),
-        file_target("quality", errors, judged, "judged.quality.json", folder, 12),
+        Target("weights", lambda random: network(random, wholes), take, 10),
+        file_target("quality", errors, judged, "judged.quality.json", folder, 30),
     ]
 
 

@@ -24,7 +24,7 @@ WORDS = (
 
 
 def targets(folder: Path) -> list[Target]:
-    return [file_target("parameters", make, checked, "parameters.yaml", folder, 3)]
+    return [file_target("parameters", make, checked, "parameters.yaml", folder, 15)]
 
 
 def make(random: Random) -> bytes:

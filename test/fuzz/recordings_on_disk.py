@@ -44,11 +44,11 @@ def targets(folder: Path) -> list[Target]:
             everything(place)
 
     return [
-        file_target("mcap", lambda random: damaged(random, mcap_bytes, WORDS), everything, "run.mcap", folder, 0.3),
-        file_target("db3", lambda random: damaged(random, db3_bytes, WORDS), everything, "run.db3", folder, 0.3),
-        Target("metadata", lambda random: damaged(random, metadata_bytes, METADATA_WORDS), described, 0.15),
-        Target("recorded", contents, recorded(folder / "recorded.mcap"), 0.25),
-        file_target("video", lambda random: damaged(random, film_bytes), watched, "film.avi", folder, 0.1),
+        file_target("mcap", lambda random: damaged(random, mcap_bytes, WORDS), everything, "run.mcap", folder, 1.5),
+        file_target("db3", lambda random: damaged(random, db3_bytes, WORDS), everything, "run.db3", folder, 1),
+        Target("metadata", lambda random: damaged(random, metadata_bytes, METADATA_WORDS), described, 0.7),
+        Target("recorded", contents, recorded(folder / "recorded.mcap"), 0.6),
+        file_target("video", lambda random: damaged(random, film_bytes), watched, "film.avi", folder, 3),
     ]
 
 

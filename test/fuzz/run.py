@@ -33,7 +33,7 @@ MEMORY = 1 << 30
 """Bytes beyond what the process begins with."""
 
 SECONDS = 10
-"""For one case."""
+"""Of processor time for one case."""
 
 PATIENCE = 60
 """Seconds without a sign of life, after which a process hangs where no signal reaches Python."""
@@ -128,13 +128,13 @@ def _work(target: Target, seed: int, numbers: range, connection: Connection) -> 
     valid, findings = 0, []
     for number in numbers:
         case = case_of(target, seed, number)
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             valid += target.try_case(case)
         except PromiseError as finding:
             findings.append((f"{finding} {_place(finding)}"[:300], number))
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         if number + 1 == numbers.stop or (number + 1 - numbers.start) % BATCH == 0:
             connection.send((number + 1, valid, findings))
             valid, findings = 0, []
@@ -145,7 +145,7 @@ def _confine() -> None:
     """Little memory, little time, one thread, and nothing of what libraries write to the terminal."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY,) * 2)
-    signal.signal(signal.SIGALRM, _too_long)
+    signal.signal(signal.SIGPROF, _too_long)
     warnings.simplefilter("ignore")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     faulthandler.disable()

@@ -41,11 +41,11 @@ CAMERAS = (
 
 def targets(_: Path) -> list[Target]:
     return [
-        Target("tracker", keyframes, tracked, 2),
-        Target("uplifter", keyframes, uplifted, 1),
-        Target("depth-scale", keyframes, measured, 0.5),
-        Target("refiner", skeletons, refined, 1),
-        Target("views", skeletons, fused, 1),
+        Target("tracker", keyframes, tracked, 8),
+        Target("uplifter", keyframes, uplifted, 2),
+        Target("depth-scale", keyframes, measured, 1),
+        Target("refiner", skeletons, refined, 2),
+        Target("views", skeletons, fused, 3),
     ]
 
 

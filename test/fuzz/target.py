@@ -25,7 +25,7 @@ class Target:
         name: on the command line and in the report.
         case: makes an input, at random.
         take: lets it in. Returns what it is worth where it is valid, and raises a ValueError of one line otherwise.
-        weight: cases of this target among all, relative to the others: quick doors are knocked at more often.
+        weight: cases of this target in a thousand: quick doors are knocked at more often.
     """
 
     name: str

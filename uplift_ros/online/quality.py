@@ -165,4 +165,4 @@ def load(name: str) -> ErrorModel | None:
             raise ValueError(f"coefficients must be within {LARGEST_PART:g}, the others 0 to {LARGEST_PART:g}")
         return ErrorModel(coefficients, **parts)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{path} is not an error model of uplift_ros ({error})") from error
+        raise ValueError(f"{path} is not an error model of uplift_ros ({str(error)[:200]})") from error

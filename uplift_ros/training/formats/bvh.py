@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from uplift_ros.parameters import brief
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.body import HEAD, NOSE, SPINE_FRACTION, TRUNK
 from uplift_ros.training.mocap import CANONICAL_CHAIN, Sequence, chain_length, grounded
@@ -88,7 +89,7 @@ def parse(text: str) -> tuple[list[Joint], np.ndarray, float]:
     count = header.replace("Frames:", "").strip()
     period, _, values = values.strip().partition("\n")
     if not count.isdecimal() or int(count) == 0:
-        raise ValueError(f"'Frames:' must be a positive number, got {count[:40]!r}")
+        raise ValueError(f"'Frames:' must be a positive number, got {brief(count)}")
     seconds = _numbers([period], "'Frame Time:'")[0]
     if not 1e-4 <= seconds <= 1:
         raise ValueError(f"'Frame Time:' must be 0.0001 to 1 s, got {seconds}")
@@ -136,13 +137,13 @@ def _parse_hierarchy(words: Iterator[str]) -> list[Joint]:
 
 def _channel_count(word: str) -> int:
     if not word.isdecimal() or int(word) > 6:
-        raise ValueError(f"CHANNELS must be 0 to 6, got {word!r}")
+        raise ValueError(f"CHANNELS must be 0 to 6, got {brief(word)}")
     return int(word)
 
 
 def _channel(word: str) -> str:
     if word[:1] not in ("X", "Y", "Z") or word[1:] not in ("position", "rotation"):
-        raise ValueError(f"CHANNELS must be like Xposition or Zrotation, got {word!r}")
+        raise ValueError(f"CHANNELS must be like Xposition or Zrotation, got {brief(word)}")
     return word
 
 
@@ -150,7 +151,7 @@ def _numbers(words: list[str], what: str) -> np.ndarray:
     try:
         numbers = np.array(words, float)
     except ValueError as error:
-        raise ValueError(f"{what} must be numbers ({error})") from error
+        raise ValueError(f"{what} must be numbers ({str(error)[:200]})") from error
     if not np.isfinite(numbers).all():
         raise ValueError(f"{what} must be finite")
     return numbers
@@ -229,7 +230,8 @@ def _find(names: list[str], joint: str, side: str, candidates: list[str]) -> int
     for candidate in candidates:
         if candidate in names:
             return names.index(candidate)
-    raise ValueError(f"no joint for the {f'{side} {joint}'.strip()}: wanted one of {candidates}, got {names[:60]}")
+    there = [name[:20] for name in names[:60]]
+    raise ValueError(f"no joint for the {f'{side} {joint}'.strip()}: wanted one of {candidates}, got {there}")
 
 
 def _ancestors(skeleton: list[Joint], joint: int) -> list[int]:
