@@ -9,6 +9,7 @@ COMMANDS = {
     "run": ("uplift_ros.nodes.run", "camera to skeletons, each node its own process, without launch_ros"),
     "process": ("uplift_ros.bags.process", "videos and bags to skeletons, without ROS, as fast as it goes"),
     "record": ("uplift_ros.bags.record", "topics into a bag, without rosbag2"),
+    "recover": ("uplift_ros.bags.recover", "a whole bag of a recording that was cut off"),
     "play": ("uplift_ros.bags.play", "a bag onto topics, without rosbag2"),
     "train": ("uplift_ros.training.train", "the networks on motion capture"),
     "evaluate": ("uplift_ros.evaluation.evaluate", "accuracy on motion capture"),

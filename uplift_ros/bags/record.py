@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import rclpy
 from rclpy.duration import Duration
@@ -24,7 +25,7 @@ from tqdm import tqdm
 
 from uplift_ros.bags.messages import import_message
 from uplift_ros.bags.reader import BagError
-from uplift_ros.bags.writer import STORAGES, BagWriter
+from uplift_ros.bags.writer import STORAGES, BagWriter, set_aside, unfinished
 
 GRAPH_TOPICS = (
     "image_raw/compressed",
@@ -39,6 +40,9 @@ GRAPH_TOPICS = (
 """What is recorded when nothing is asked for. Raw images, 46 MB/s at 640x480 and 50 Hz, only by name."""
 
 DISCOVERY_PERIOD = 0.1
+FLUSH_PERIOD = 0.5
+"""Seconds after which at the latest a message can be recovered from a recorder that was killed."""
+
 LAST_MESSAGES = 0.2
 """Seconds of recording after the signal, for what was published before it."""
 
@@ -63,6 +67,7 @@ class Recorder(Node):
         self._recorded: dict[str, Subscription] = {}
         self._refused: set[str] = set()
         self.create_timer(DISCOVERY_PERIOD, self._discover)
+        self.create_timer(FLUSH_PERIOD, writer.flush)
 
     def _discover(self) -> None:
         for topic, types in self.get_topic_names_and_types():
@@ -131,7 +136,7 @@ def _time_to_bag(duration: Duration) -> QosTime:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bag", help="a single file if it ends in .mcap, else a folder with metadata.yaml")
+    parser.add_argument("bag", type=Path, help="a single file if it ends in .mcap, else a folder with metadata.yaml")
     parser.add_argument("--storage", choices=sorted(STORAGES), default="mcap", help="of a folder, default %(default)s")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--topics", nargs="+", default=GRAPH_TOPICS, help="default: %(default)s", metavar="TOPIC")
@@ -140,37 +145,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Record until a signal or --seconds ends it; the bag is whole afterwards."""
+    """Record until a signal or --seconds ends it; the bag is whole afterwards, or `uplift recover` makes it so."""
     stop = threading.Event()
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, lambda *_: stop.set())
+    if unfinished(args.bag).exists():
+        print(_way_out(set_aside(unfinished(args.bag))), file=sys.stderr)
     try:
         writer = BagWriter(args.bag, args.storage)
     except BagError as error:
         print(error, file=sys.stderr)
         return 1
+    print(f"recording to {args.bag}, Ctrl-C ends", flush=True)
+    try:
+        _record(writer, args, stop)
+        for interruption in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not cut the file off
+            signal.signal(interruption, signal.SIG_IGN)
+        writer.close()
+    except BagError as error:
+        writer.abandon()
+        print(f"{error}\n{_way_out(unfinished(args.bag))}", file=sys.stderr)
+        return 1
+    for topic, count in sorted(writer.counts.items()):
+        print(f"{count:8d}  {topic}")
+    return 0
+
+
+def _record(writer: BagWriter, args: argparse.Namespace, stop: threading.Event) -> None:
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     recorder = Recorder(writer, None if args.all else args.topics)
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
-    print(f"recording to {args.bag}, Ctrl-C ends", flush=True)
-    end = time.monotonic() + args.seconds if args.seconds else float("inf")
-    with tqdm(bar_format=PROGRESS, disable=None) as progress:  # on a terminal only
-        while not stop.is_set() and time.monotonic() < end:
-            executor.spin_once(timeout_sec=0.1)
-            progress.update(sum(writer.counts.values()) - progress.n)
-    end = time.monotonic() + LAST_MESSAGES
-    while time.monotonic() < end:
-        executor.spin_once(timeout_sec=0.01)
-    for interruption in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not cut the file off
-        signal.signal(interruption, signal.SIG_IGN)
-    writer.close()
-    executor.shutdown()
-    recorder.destroy_node()
-    rclpy.shutdown()
-    for topic, count in sorted(writer.counts.items()):
-        print(f"{count:8d}  {topic}")
-    return 0
+    try:
+        end = time.monotonic() + args.seconds if args.seconds else float("inf")
+        with tqdm(bar_format=PROGRESS, disable=None) as progress:  # on a terminal only
+            while not stop.is_set() and time.monotonic() < end:
+                executor.spin_once(timeout_sec=0.1)
+                progress.update(sum(writer.counts.values()) - progress.n)
+        end = time.monotonic() + LAST_MESSAGES
+        while time.monotonic() < end:
+            executor.spin_once(timeout_sec=0.01)
+    finally:
+        executor.shutdown()
+        recorder.destroy_node()
+        rclpy.shutdown()
+
+
+def _way_out(folder: Path) -> str:
+    return f"{folder} holds a recording that was cut off; `uplift recover {folder} -o BAG` makes it a whole one"
 
 
 if __name__ == "__main__":

@@ -1,12 +1,18 @@
 """Writes bags without ROS that rosbag2, Foxglove, rosbags and mcap can read."""
 
+import itertools
 import shutil
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from rosbags.interfaces import Connection, Qos
 from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2.storage_mcap import McapWriter
+from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
+from rosbags.typesys.store import Typestore
 
 from uplift_ros.bags.reader import BagError
 from uplift_ros.bags.typestore import typestore
@@ -18,8 +24,21 @@ STORAGES: Final = {plugin.name.lower(): plugin for plugin in StoragePlugin}
 """mcap and sqlite3, named as in rosbag2."""
 
 
+def unfinished(path: Path) -> Path:
+    """The folder in which a bag is written until it is whole."""
+    return path.with_name(path.name + ".partial")
+
+
+def set_aside(folder: Path) -> Path:
+    """Give a folder a new name, so that another can take its place; returns it."""
+    aside = next(path for n in itertools.count(1) if not (path := folder.with_name(f"{folder.name}-{n}")).exists())
+    return folder.rename(aside)
+
+
 class BagWriter:
     """A new bag, written beside its path and moved there by `close`: at the path there are only whole bags.
+
+    What a writer that was killed left beside the path is removed.
 
     Args:
         path: with suffix .mcap one plain MCAP file (an older one is replaced); otherwise a rosbag2 folder with
@@ -27,8 +46,8 @@ class BagWriter:
         storage: a key of STORAGES.
 
     Raises:
-        BagError: a single file of another storage than mcap, the path is taken by something else, or its parent cannot
-            be written.
+        BagError: a single file of another storage than mcap, the path is taken by something else, or it cannot be
+            written; also later, when the disk is full.
     """
 
     def __init__(self, path: str | Path, storage: str = "mcap") -> None:
@@ -39,23 +58,23 @@ class BagWriter:
             raise BagError(f"bag {self.path} exists already, and only a single .mcap file is replaced")
         if self._single and storage != "mcap":
             raise BagError(f"bag {self.path} must be a folder for the storage {storage}, without the suffix .mcap")
-        self._workplace = self.path.with_name(self.path.name + ".partial")
-        try:
-            shutil.rmtree(self._workplace, ignore_errors=True)  # left by a recording that was killed
-            self._workplace.mkdir(parents=True)
-        except OSError as error:
-            raise BagError(f"bag {self.path} cannot be written: {error}") from error
-        self._writer = Writer(self._workplace / self._name, version=METADATA_VERSION, storage_plugin=STORAGES[storage])
-        self._writer.open()
+        self._workplace = unfinished(self.path)
         self._connections: dict[str, Connection] = {}
+        with self._explained():
+            shutil.rmtree(self._workplace, ignore_errors=True)
+            self._workplace.mkdir(parents=True)
+            place = self._workplace / self._name
+            self._writer = Writer(place, version=METADATA_VERSION, storage_plugin=STORAGES[storage])
+            self._writer.open()
 
     def __enter__(self) -> "BagWriter":
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
+        try:
+            if kind is None:
+                self.close()
+        finally:
             self.discard()
 
     @property
@@ -63,17 +82,24 @@ class BagWriter:
         """Messages written, by topic."""
         return {topic: self._writer.counts[connection.id] for topic, connection in self._connections.items()}
 
-    def add_topic(self, topic: str, msgtype: str, qos: Sequence[Qos] = ()) -> None:
+    def add_topic(
+        self, topic: str, msgtype: str, qos: Sequence[Qos] = (), definitions: Typestore | None = None
+    ) -> None:
         """Announce a topic with the QoS of its publishers. Once per topic; `write` does without it.
+
+        Args:
+            definitions: of the message type; ours where there are none.
 
         Raises:
             BagError: the message type is not known, so that its definition cannot be stored.
         """
-        if msgtype not in typestore().fielddefs:
+        definitions = definitions or typestore()
+        if msgtype not in definitions.fielddefs:
             raise BagError(f"topic {topic} has type {msgtype}, of which no definition is known")
-        self._connections[topic] = self._writer.add_connection(
-            topic, msgtype, typestore=typestore(), offered_qos_profiles=qos
-        )
+        with self._explained():
+            self._connections[topic] = self._writer.add_connection(
+                topic, msgtype, typestore=definitions, offered_qos_profiles=qos
+            )
 
     def write(self, topic: str, log_time: int, message: object) -> None:
         """Write a message of the typestore (`message_class`); log time in nanoseconds."""
@@ -84,16 +110,41 @@ class BagWriter:
 
     def write_raw(self, topic: str, log_time: int, data: bytes | memoryview) -> None:
         """Write the CDR bytes of a message of an announced topic; log time in nanoseconds."""
-        self._writer.write(self._connections[topic], log_time, data)
+        with self._explained():
+            self._writer.write(self._connections[topic], log_time, data)
+
+    def flush(self) -> None:
+        """Hand everything written so far to the system: if this process is killed, `uplift recover` finds it."""
+        storage = self._writer.storage
+        with self._explained():
+            if isinstance(storage, McapWriter):
+                if storage.chunk.msgs:
+                    storage.close_chunk()
+                storage.bio.flush()
+            elif isinstance(storage, Sqlite3Writer):
+                storage.conn.commit()
 
     def close(self) -> None:
         """Finish the bag and move it to its path."""
-        self._writer.close()
-        finished = self._workplace / self._name
-        (finished / f"{self._name}.mcap" if self._single else finished).replace(self.path)
-        shutil.rmtree(self._workplace)
+        with self._explained():
+            self._writer.close()
+            finished = self._workplace / self._name
+            (finished / f"{self._name}.mcap" if self._single else finished).replace(self.path)
+            shutil.rmtree(self._workplace)
+
+    def abandon(self) -> None:
+        """Write nothing more, and leave what is there to `uplift recover`."""
+        with suppress(OSError, sqlite3.Error):  # what is still in memory is lost: the disk may be full
+            self._writer.abort()
 
     def discard(self) -> None:
-        """Leave nothing behind."""
-        self._writer.abort()
-        shutil.rmtree(self._workplace)
+        """Leave nothing behind but the finished bag."""
+        self.abandon()
+        shutil.rmtree(self._workplace, ignore_errors=True)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise BagError(f"bag {self.path} cannot be written: {error}") from error

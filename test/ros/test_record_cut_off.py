@@ -1,0 +1,115 @@
+"""Recordings that end before their time, by the real `record` process: killed, or on a full disk."""
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rclpy.qos import QoSProfile
+from std_msgs.msg import String
+
+from uplift_ros.bags.reader import read
+from uplift_ros.bags.recover import recover
+from uplift_ros.bags.writer import unfinished
+
+RELIABLE = QoSProfile(depth=100)
+HEADER = 100
+"""Bytes: more than an MCAP file has before its first chunk."""
+
+
+@pytest.fixture
+def publisher(observer):
+    return observer.node.create_publisher(String, "/text", RELIABLE)
+
+
+@pytest.fixture
+def record(observer, publisher):
+    """Start the recorder, and wait until it listens."""
+    started: list[subprocess.Popen] = []
+
+    def start(bag: Path, *options: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "uplift_ros.bags.record", str(bag), *options, "--topics", "/text"]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        observer.wait_for(lambda: publisher.get_subscription_count() > 0)
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def publish_for(publisher, seconds: float) -> list[float]:
+    """Numbered messages at 50 Hz; gives when each was sent."""
+    sent: list[float] = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sent.append(time.monotonic())
+        publisher.publish(String(data=str(len(sent) - 1)))
+        time.sleep(0.02)
+    return sent
+
+
+def any_message_in(folder: Path) -> bool:
+    """Whether a recorder that runs has written one."""
+    return any(path.stat().st_size > HEADER for path in folder.rglob("*.mcap"))
+
+
+@pytest.mark.parametrize(
+    ("bag", "options"), [("run.mcap", ()), ("run", ("--storage", "sqlite3"))], ids=["mcap", "sqlite3"]
+)
+def test_a_recorder_that_is_killed_leaves_all_but_the_last_second(record, publisher, tmp_path, bag, options):
+    recorder = record(tmp_path / bag, *options)
+    sent = publish_for(publisher, 2.5)
+    recorder.send_signal(signal.SIGKILL)
+    killed = time.monotonic()
+    recorder.wait(10)
+    assert not (tmp_path / bag).exists()
+    recover(unfinished(tmp_path / bag), tmp_path / f"whole-{bag}")
+    saved = [int(message.data) for _, _, message in read(tmp_path / f"whole-{bag}")]
+    assert saved == list(range(saved[0], saved[-1] + 1))
+    assert saved[-1] + 1 >= sum(killed - moment > 1 for moment in sent) > 30
+
+
+def test_the_next_recording_of_the_name_keeps_what_was_cut_off(record, publisher, observer, tmp_path):
+    recorder = record(tmp_path / "run.mcap")
+    publish_for(publisher, 1.0)
+    recorder.send_signal(signal.SIGKILL)
+    recorder.wait(10)
+    second = record(tmp_path / "run.mcap")
+    aside = tmp_path / "run.mcap.partial-1"
+    observer.wait_for(aside.exists)
+    observer.wait_for(lambda: publish_for(publisher, 0.1) and any_message_in(unfinished(tmp_path / "run.mcap")))
+    second.send_signal(signal.SIGINT)
+    output, _ = second.communicate()
+    assert second.returncode == 0
+    assert f"`uplift recover {aside} -o BAG`" in output
+    assert len(list(read(tmp_path / "run.mcap"))) > 0
+    assert recover(aside, tmp_path / "first.mcap")["/text"] > 10
+
+
+@pytest.mark.parametrize(
+    ("bag", "options"), [("run.mcap", ()), ("run", ("--storage", "sqlite3"))], ids=["mcap", "sqlite3"]
+)
+def test_a_full_disk_ends_the_recording_with_a_way_out(record, publisher, observer, tmp_path, bag, options):
+    recorder = record(tmp_path / bag, *options)
+    limit = 4 * 2**20
+    resource.prlimit(recorder.pid, resource.RLIMIT_FSIZE, (limit, limit))  # no file may grow beyond: as if it were full
+    text = 2**16 * "x"
+
+    def ended() -> bool:
+        publisher.publish(String(data=text))
+        return recorder.poll() is not None
+
+    observer.wait_for(ended, timeout=30)
+    output, _ = recorder.communicate()
+    assert recorder.returncode == 1
+    assert "Traceback" not in output
+    assert f"bag {tmp_path / bag} cannot be written: " in output
+    assert f"`uplift recover {unfinished(tmp_path / bag)} -o BAG`" in output
+    saved = recover(unfinished(tmp_path / bag), tmp_path / f"whole-{bag}")["/text"]
+    assert limit * 0.5 < saved * len(text) < limit

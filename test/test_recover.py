@@ -1,0 +1,134 @@
+"""`uplift recover`: recordings that were cut off, at every place where that can be."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import recordings
+from mcap.reader import make_reader
+from rosbags.highlevel import AnyReader
+
+from uplift_ros import cli
+from uplift_ros.bags.reader import BagError, BagReader, read
+from uplift_ros.bags.recover import recover
+from uplift_ros.bags.salvage import Salvaged, salvage
+from uplift_ros.bags.typestore import message_class
+from uplift_ros.bags.writer import BagWriter, unfinished
+
+
+def text(data: str):
+    return message_class("std_msgs/msg/String")(data)
+
+
+def record(path: Path, flushed: int, more: int = 0, storage: str = "mcap") -> Path:
+    """Messages that were flushed, and some that were not, of a writer that never ended; gives the file."""
+    writer = BagWriter(path, storage)
+    writer.add_topic("/image", "sensor_msgs/msg/CompressedImage")
+    for i in range(flushed + more):
+        writer.write("/text", i, text(f"message {i}"))
+        writer.write("/image", i, recordings.compressed_image(i, np.full((8, 8, 3), i % 256, np.uint8)))
+        if i == flushed - 1:
+            writer.flush()
+    (file,) = (each for each in unfinished(path).rglob("*") if each.suffix in (".mcap", ".db3"))
+    return file
+
+
+def texts(path: Path) -> list[str]:
+    return [message.data for _, _, message in read(path, ["/text"])]
+
+
+def numbered(count: int) -> list[str]:
+    return [f"message {i}" for i in range(count)]
+
+
+@pytest.mark.parametrize(("bag", "storage"), [("run.mcap", "mcap"), ("run", "mcap"), ("run", "sqlite3")])
+def test_everything_that_was_flushed_comes_back(tmp_path, bag, storage):
+    record(tmp_path / bag, 100, 20, storage)
+    output = tmp_path / ("whole.mcap" if bag.endswith(".mcap") else "whole")
+    assert recover(unfinished(tmp_path / bag), output) == {"/image": 100, "/text": 100}
+    assert texts(output) == numbered(100)
+
+
+def test_a_file_cut_anywhere_gives_the_messages_before_the_cut(tmp_path):
+    whole = record(tmp_path / "run.mcap", 60).read_bytes()
+    torn = tmp_path / "torn.mcap"
+    counts = []
+    for size in range(len(whole), 8, -331):
+        torn.write_bytes(whole[:size])
+        times = [found.log_time for found in salvage(torn) if isinstance(found, Salvaged) and found.topic == "/text"]
+        assert times == list(range(len(times)))
+        counts.append(len(times))
+    assert counts == sorted(counts, reverse=True)
+    assert set(counts) == set(range(61))  # a chunk that was torn gives what is whole of it
+
+
+def test_a_bag_that_lost_its_end_is_recovered_too(tmp_path):
+    path = tmp_path / "run.mcap"
+    with BagWriter(path) as writer:
+        for i in range(300):
+            writer.write("/text", i, text(f"message {i}"))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(BagError, match="uplift recover"):
+        BagReader(path)
+    recover(path, tmp_path / "whole.mcap")
+    assert texts(tmp_path / "whole.mcap") == numbered(300)
+
+
+def test_what_is_recovered_keeps_topics_types_and_qos(tmp_path):
+    path = recordings.write_run(tmp_path / "run.mcap", frames=5)
+    (tmp_path / "torn.mcap").write_bytes(path.read_bytes()[:-100])
+    recover(tmp_path / "torn.mcap", tmp_path / "whole.mcap")
+    with BagReader(path) as before, BagReader(tmp_path / "whole.mcap") as after:
+        assert after.topics == before.topics
+        assert list(after.raw()) == list(before.raw())
+
+
+def test_rosbags_and_the_mcap_library_read_what_is_recovered(tmp_path):
+    record(tmp_path / "run.mcap", 50)
+    recover(unfinished(tmp_path / "run.mcap"), tmp_path / "whole.mcap")
+    with AnyReader([tmp_path / "whole.mcap"]) as reader:
+        assert reader.message_count == 100
+        assert len(list(reader.messages())) == 100
+    with (tmp_path / "whole.mcap").open("rb") as file:
+        assert len(list(make_reader(file).iter_messages(["/text"]))) == 50
+
+
+def test_the_recording_can_be_recovered_to_where_it_was_to_go(tmp_path):
+    record(tmp_path / "run.mcap", 10)
+    recover(unfinished(tmp_path / "run.mcap"), tmp_path / "run.mcap")
+    assert texts(tmp_path / "run.mcap") == numbered(10)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.mcap", "run.mcap.partial-1"]
+
+
+def test_the_command_tells_what_was_saved(tmp_path, capsys):
+    record(tmp_path / "run.mcap", 10)
+    assert cli.main(["recover", str(tmp_path / "run.mcap.partial"), "-o", str(tmp_path / "whole.mcap")]) == 0
+    assert capsys.readouterr().out == "      10  /image\n      10  /text\n"
+
+
+def test_a_recording_without_a_whole_message_is_said_to_be_empty(tmp_path, capsys):
+    torn = tmp_path / "torn.mcap"
+    torn.write_bytes(record(tmp_path / "run.mcap", 10).read_bytes()[:60])
+    assert cli.main(["recover", str(torn), "-o", str(tmp_path / "whole.mcap")]) == 1
+    assert "no message was whole" in capsys.readouterr().err
+
+
+def test_a_bag_that_is_there_is_not_replaced(tmp_path):
+    record(tmp_path / "run.mcap", 10)
+    (tmp_path / "whole.mcap").write_bytes(b"precious")
+    with pytest.raises(BagError, match=r"whole\.mcap exists already"):
+        recover(unfinished(tmp_path / "run.mcap"), tmp_path / "whole.mcap")
+    assert (tmp_path / "whole.mcap").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("content", [b"", b"not a bag", b"\x89MCAP0\r"])
+def test_what_is_no_bag_is_refused(tmp_path, content):
+    (tmp_path / "other.mcap").write_bytes(content)
+    with pytest.raises(BagError, match=r"other\.mcap is no MCAP file"):
+        recover(tmp_path / "other.mcap", tmp_path / "whole.mcap")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.mcap"]
+
+
+def test_a_folder_without_a_recording_is_refused(tmp_path):
+    with pytest.raises(BagError, match=r"must be an \.mcap, a \.db3, or a folder with one of them, got 0"):
+        recover(tmp_path / "nowhere", tmp_path / "whole.mcap")

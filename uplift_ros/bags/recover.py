@@ -1,0 +1,73 @@
+"""`uplift recover`: a whole bag of a recording that was cut off, up to its last second."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from uplift_ros.bags.reader import SUFFIXES, BagError, BagReader
+from uplift_ros.bags.salvage import Announcement, roll_back, salvage
+from uplift_ros.bags.writer import BagWriter, set_aside, unfinished
+
+
+def recover(source: Path, output: Path) -> dict[str, int]:
+    """Copy what is whole of a recording into a new bag.
+
+    Args:
+        source: .mcap or .db3, or the folder `*.partial` that `uplift record` left; stays as it is.
+        output: of the same storage; a folder, or a single .mcap file, which is not replaced if there is one.
+
+    Returns:
+        Messages by topic.
+
+    Raises:
+        BagError: nothing can be recovered, or the output cannot be written.
+    """
+    if output.exists():
+        raise BagError(f"bag {output} exists already")
+    if source.resolve() == unfinished(output).resolve():
+        source = set_aside(source)
+    file = _recording(source)
+    if file.suffix == ".db3":
+        return _copy_database(file, output)
+    with BagWriter(output) as writer:
+        for found in salvage(file):
+            if isinstance(found, Announcement):
+                writer.add_topic(found.topic, found.msgtype, found.qos, found.definitions)
+            else:
+                writer.write_raw(found.topic, found.log_time, found.data)
+        return writer.counts
+
+
+def _copy_database(file: Path, output: Path) -> dict[str, int]:
+    roll_back(file)
+    with BagReader(file) as bag, BagWriter(output, "sqlite3") as writer:
+        for topic in bag.topics.values():
+            writer.add_topic(topic.name, topic.msgtype, topic.qos, bag.definitions)
+        for name, log_time, data in bag.raw():
+            writer.write_raw(name, log_time, data)
+        return writer.counts
+
+
+def _recording(source: Path) -> Path:
+    """The file with the messages."""
+    inside = source.rglob("*") if source.is_dir() else [source]
+    files = [path for path in inside if path.suffix in SUFFIXES and path.is_file()]
+    if len(files) != 1:
+        raise BagError(f"{source} must be an .mcap, a .db3, or a folder with one of them, got {len(files)}")
+    return files[0]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recording", type=Path, help="the folder *.partial that is left, or the .mcap or .db3 in it")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="the new bag: a .mcap file, or a folder")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Recover one recording and say what was in it."""
+    counts = recover(args.recording, args.out)
+    for topic, count in sorted(counts.items()):
+        print(f"{count:8d}  {topic}")
+    if not any(counts.values()):
+        print(f"{args.recording}: no message was whole", file=sys.stderr)
+        return 1
+    return 0
