@@ -1,0 +1,207 @@
+"""One soak: camera and listener around the graph, in real time."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import CameraInfo, Image
+from soak.faults import SECOND, Fault, Spoiling, schedule
+from soak.graph import Graph
+from soak.ledger import FRAME, Death, Entry, Ledger
+from soak.people import People
+from uplift_ros.msg import Keyframe2D, RateState, Skeletons
+
+from uplift_ros.camera import Camera
+from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes.monitor import Monitor
+from uplift_ros.poses import SkeletonFrame
+from uplift_ros.sources.synthetic import HORIZONTAL_FOV
+
+PERIOD = FRAME / SECOND
+CHAIN = ("pose_estimator", "uplift", "refiner")
+START_TIMEOUT = 90.0
+SETTLE = 3.0
+"""Seconds without images, longer than a pause, after which everything has come out."""
+
+MEASURE_EVERY = 5.0
+FAULT_EVERY = 60.0
+RECOVERED_AFTER = 6.0
+"""Seconds after a fault in which ages are not taken for the calm ones."""
+
+
+class Soak:
+    """Runs the graph for some seconds and collects what a report needs.
+
+    Attributes:
+        ledger: everything that came by.
+        ages: (seconds, milliseconds) of final skeletons in calm times.
+        recoveries: seconds from the end of each fault to the first refined skeleton of a later image.
+        spoiling, meddling: what faults ask for.
+        bad: skeletons with numbers that are not finite.
+    """
+
+    def __init__(self, seconds: float, rng: np.random.Generator) -> None:
+        self.seconds, self._rng = seconds, rng
+        self.ledger = Ledger()
+        self.ages: list[tuple[float, float]] = []
+        self.recoveries: list[tuple[str, float]] = []
+        self.spoiling, self.meddling = Spoiling(), False
+        self.bad = 0
+        self._people = People(rng)
+        self._restless_until = 0.0
+        self._recovering: tuple[str, float, int] | None = None
+        self._node = rclpy.create_node("soak")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        publish, listen = self._node.create_publisher, self._node.create_subscription
+        self._images = publish(Image, "image_raw", qos.images())
+        self._infos = publish(CameraInfo, "camera_info", qos.poses())
+        self._keyframes = publish(Keyframe2D, "keyframes", qos.poses())
+        self._raw = publish(Skeletons, "skeletons/raw", qos.poses())
+        self._parameters = self._node.create_client(SetParameters, "pose_estimator/set_parameters")
+        patient = qos.poses()
+        patient.depth = 5000  # what is missed here would be missed in the ledger
+        listen(Keyframe2D, "keyframes", self._take_keyframe, patient)
+        listen(RateState, "rate_state", self._take_state, patient)
+        listen(Skeletons, "skeletons/raw", self._take_raw, patient)
+        listen(Skeletons, "skeletons", self._take_refined, patient)
+        listen(DiagnosticArray, "/diagnostics", lambda message: self.graph.note(message.status), patient)
+        self.graph = Graph()
+
+    def run(self, progress: Callable[[str], None]) -> None:
+        """Everything, to the end of the processes."""
+        self.wait_until_connected(meanwhile=self.spin)
+        self._begin = self._due = time.monotonic()
+        self._stamp = time.time_ns()
+        self._next_measurement = self._begin
+        for at, fault in schedule(self._rng, self.seconds, FAULT_EVERY):
+            self.film(self._begin + at - time.monotonic())
+            progress(f"{at:5.0f} s  {fault.name}")
+            self._suffer(fault)
+        self.film(self._begin + self.seconds - time.monotonic())
+        self.spin(SETTLE)
+        self.graph.stop(self.spin)
+        self.spin(1.0)
+        self.ledger.counted = self.graph.counted()
+
+    def close(self) -> None:
+        for life in self.graph.lives:
+            self.graph.send(life.node, 9)
+        self._executor.shutdown()
+        self._node.destroy_node()
+
+    def film(self, seconds: float) -> None:
+        """Send images for so long."""
+        end = time.monotonic() + seconds
+        while self._due < end:
+            self._send_image()
+
+    def spin(self, seconds: float) -> None:
+        """Only listen."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    @contextlib.contextmanager
+    def death(self, node: str) -> Iterator[None]:
+        """Around the time in which a node is not there; what is on its way to it is lost too."""
+        begin = time.monotonic() - 1.0
+        yield
+        self.ledger.deaths.setdefault(node, []).append(Death(begin, time.monotonic()))
+
+    def wait_until_connected(self, meanwhile: Callable[[float], None]) -> None:
+        """Until all nodes are active and have found each other, by what they say from now on."""
+        monitor, deadline = Monitor(), time.monotonic() + START_TIMEOUT
+        while not all(monitor.state(node) == "active" and monitor.connected(node) for node in CHAIN):
+            if time.monotonic() > deadline:
+                raise TimeoutError("the nodes do not find each other:\n" + "\n".join(self.graph.log))
+            meanwhile(0.2)
+            monitor.spin(0.01)
+        monitor.close()
+
+    def _suffer(self, fault: Fault) -> None:
+        self._restless_until = math.inf
+        if self._recovering:
+            self.recoveries.append((self._recovering[0], math.inf))
+            self._recovering = None
+        with fault.during(self):
+            self.film(fault.seconds)
+        self._recovering = fault.name, time.monotonic(), self._stamp
+        self._restless_until = time.monotonic() + RECOVERED_AFTER
+
+    def _send_image(self) -> None:
+        spoiling = self.spoiling
+        self._wait_for_turn(self._rng.uniform(0.0, spoiling.jitter))
+        if not spoiling.standing:
+            self._stamp += FRAME
+        image = self._people.next_image()[:: spoiling.scale, :: spoiling.scale]
+        if not spoiling.silent and self._rng.random() >= spoiling.lost:
+            self._publish(np.ascontiguousarray(image), self._stamp + spoiling.offset, spoiling.encoding)
+        if self.meddling:
+            self._meddle()
+
+    def _wait_for_turn(self, late: float) -> None:
+        """Listen until the next image is due; images whose time has passed are not made up for."""
+        self._executor.spin_once(timeout_sec=0.0)
+        while (left := self._due + late - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+        skipped = int((time.monotonic() - self._due) / PERIOD)
+        self._due += (1 + skipped) * PERIOD
+        self._stamp += 0 if self.spoiling.standing else skipped * FRAME
+        if time.monotonic() > self._next_measurement:
+            self._next_measurement += MEASURE_EVERY
+            self.graph.measure()
+
+    def _publish(self, image: np.ndarray, stamp: int, encoding: str) -> None:
+        header = convert.header(stamp, "camera")
+        height, width = image.shape[:2]
+        camera = Camera.from_fov(HORIZONTAL_FOV, width, height)
+        self._infos.publish(convert.camera_to_msg(camera, stamp, "camera"))
+        data = image.tobytes()
+        self._images.publish(
+            Image(header=header, height=height, width=width, encoding=encoding, step=3 * width, data=data)
+        )
+        self.ledger.images.append(Entry(stamp, time.monotonic()))
+
+    def _meddle(self) -> None:
+        self._keyframes.publish(Keyframe2D(skeleton="octopus"))
+        self._raw.publish(Skeletons(skeleton="octopus"))
+        change = rclpy.Parameter("stride", value=int(self._rng.integers(-5, 120))).to_parameter_msg()
+        self._parameters.call_async(SetParameters.Request(parameters=[change]))
+
+    def _take_keyframe(self, message: Keyframe2D) -> None:
+        if message.skeleton == "h36m17":
+            self.ledger.keyframes.append(self._entry(message, message.stride))
+
+    def _take_state(self, message: RateState) -> None:
+        self.ledger.states.append(self._entry(message))
+        if (now := time.monotonic()) > self._restless_until and message.age_ms > 0:
+            self.ages.append((now, message.age_ms))
+
+    def _take_raw(self, message: Skeletons) -> None:
+        if message.skeleton == "h36m17":
+            self.ledger.raw.append(self._entry(message))
+
+    def _take_refined(self, message: Skeletons) -> None:
+        entry = self._entry(message)
+        self.ledger.refined.append(entry)
+        self.bad += not _is_finite(convert.skeletons_from_msg(message))
+        if self._recovering:
+            name, since, stamp = self._recovering
+            if stamp < entry.stamp <= self._stamp:
+                self.recoveries.append((name, entry.at - since))
+                self._recovering = None
+
+    @staticmethod
+    def _entry(message: object, stride: int = 0) -> Entry:
+        return Entry(convert.stamp_from_msg(message.header.stamp), time.monotonic(), stride)
+
+
+def _is_finite(frame: SkeletonFrame) -> bool:
+    return all(np.isfinite(person.joints).all() and np.isfinite(person.scores).all() for person in frame.persons)
