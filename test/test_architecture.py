@@ -26,6 +26,7 @@ LAYERS = (
         "parameters",
         "settings",
         "resources",
+        "whole",
     },
     {"models"},
     {"online", "estimators", "sources"},

@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from uplift_ros.bags.ahead import ahead
 from uplift_ros.bags.reader import BagError
 from uplift_ros.bags.recording import NANOSECONDS, Recording, images, load
 from uplift_ros.drawing.chart import StripChart
@@ -16,6 +17,7 @@ from uplift_ros.drawing.skeletons import OUTLINE, dot, draw_keypoints, draw_pose
 from uplift_ros.drawing.view3d import SkeletonView
 from uplift_ros.evaluation.tracks import TrueMotion, match
 from uplift_ros.poses import SkeletonFrame
+from uplift_ros.whole import whole
 
 CODECS = ("avc1", "mp4v")
 """H.264 plays everywhere, but few builds of OpenCV may contain it."""
@@ -27,6 +29,9 @@ TURN = np.radians(12.0)
 
 FLASH = 0.12
 """Seconds for which a key-frame's mark is shown."""
+
+IMAGES_AHEAD = 4
+"""Images decoded, in a thread, before they are drawn."""
 
 WHITE = (236, 238, 242)
 GREY = (128, 136, 150)
@@ -46,19 +51,16 @@ def render(bag: str | Path, path: str | Path, fps: float = 50.0, namespace: str 
     """
     recording = load(bag, namespace)
     scene = _Scene(recording)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".partial" + path.suffix)
     writer: cv2.VideoWriter | None = None
-    for stamp, image in _at_rate(_images(bag, recording), scene.first, scene.last, fps):
-        frame = scene.draw(stamp, image)
+    with whole(Path(path)) as beside, closing(ahead(_images(bag, recording), IMAGES_AHEAD)) as frames:
+        for stamp, image in _at_rate(frames, scene.first, scene.last, fps):
+            frame = scene.draw(stamp, image)
+            if writer is None:
+                writer = _open(beside, fps, frame.shape[1], frame.shape[0])
+            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         if writer is None:
-            writer = _open(unfinished, fps, frame.shape[1], frame.shape[0])
-        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-    if writer is None:
-        raise BagError(f"bag {bag} holds nothing to draw")
-    writer.release()
-    unfinished.replace(path)
+            raise BagError(f"bag {bag} holds nothing to draw")
+        writer.release()
 
 
 class _Scene:
@@ -161,7 +163,7 @@ def _series(values: list[tuple[float, float]]) -> np.ndarray:
     return np.array(values, float).reshape(-1, 2)
 
 
-def _images(bag: str | Path, recording: Recording) -> Iterator[tuple[int, np.ndarray]]:
+def _images(bag: str | Path, recording: Recording) -> Generator[tuple[int, np.ndarray], None, None]:
     """Recorded images, or black ones of the camera's size."""
     if recording.image_topic:
         yield from images(bag, recording.image_topic)

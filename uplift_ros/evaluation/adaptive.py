@@ -1,7 +1,6 @@
 """What an adaptive stride is worth: error over key-frame rate against every fixed stride, and how soon it switches."""
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +16,7 @@ from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
 from uplift_ros.online.budget import KeyframeBudget
 from uplift_ros.online.stride import AdaptiveStride, Decision, FixedStride, StrideController
 from uplift_ros.training.formats import add_data_arguments, load
+from uplift_ros.whole import write_json
 
 FIXED_STRIDES = (4, 5, 6, 8, 10, 12, 15, 16, 20)
 """Those of them that a network knows make its fixed curve."""
@@ -197,7 +197,7 @@ def main(args: argparse.Namespace) -> int:
         row |= {"model": args.model, "mode": "online", "latency_frames": args.latency, "noise": args.noise}
         print(_line(row))
     if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+        write_json(args.json, rows)
     return 0
 
 

@@ -1,7 +1,6 @@
 """`uplift evaluate`: accuracy of shipped or own weights on motion capture, beside what they have to beat."""
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.online.refiner import MAX_DELAY
 from uplift_ros.online.stride import AdaptiveStride, FixedStride, StrideController
 from uplift_ros.training.formats import add_data_arguments, load
+from uplift_ros.whole import write_json
 
 ADAPTIVE = "adaptive"
 UPSAMPLING = {"model": None, "linear": 1, "cubic": 3}
@@ -82,7 +82,7 @@ def main(args: argparse.Namespace) -> int:
                 row["by_velocity"] = scores.by_velocity(refined, rate)
             rows.append(row)
     if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+        write_json(args.json, rows)
     return 0
 
 

@@ -31,6 +31,7 @@ from uplift_ros.online.stride import FixedStride
 from uplift_ros.online.uplifter import StreamingUplifter
 from uplift_ros.poses import SkeletonFrame, Source
 from uplift_ros.training.formats import load
+from uplift_ros.whole import write_json
 
 LATENCY, DELAY = 4, 3
 """Frames; the nodes' defaults."""
@@ -244,10 +245,9 @@ def main(args: argparse.Namespace) -> int:
         streams = list(stream(model, _clips(args, args.data, rate), errors, StreamingRefiner("synsp", DELAY, network)))
         raw, refined = [judged for judged, _ in streams], [judged for _, judged in streams]
         figures = {"raw": check(raw), "refined": check(refined), "tension": fit_tension(raw, refined)}
-        text = json.dumps(figures, indent=1)
-        print(text)
+        print(json.dumps(figures, indent=1))
         if args.json:
-            args.json.write_text(text + "\n")
+            write_json(args.json, figures)
     return 0
 
 

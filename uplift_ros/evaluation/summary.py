@@ -14,6 +14,7 @@ from uplift_ros.evaluation import metrics
 from uplift_ros.evaluation.tracks import matched_tracks
 from uplift_ros.online.stride import Reason
 from uplift_ros.poses import SkeletonFrame
+from uplift_ros.whole import whole
 
 NANOSECONDS = 1_000_000_000
 PERCENTILES = (("p50", 50), ("p99", 99))
@@ -58,9 +59,9 @@ def summarise(bag: str | Path, source: str = "", namespace: str = "/") -> dict[s
 
 def write_summary(summary: dict[str, Any], path: str | Path) -> None:
     """As JSON; folders are made."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
+    with whole(Path(path)) as beside:
+        beside.write_text(text)
 
 
 def print_table(summary: dict[str, Any], console: Console | None = None) -> None:

@@ -6,7 +6,6 @@ are given without refinement and with SynSP on the result.
 """
 
 import argparse
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from uplift_ros.online.views import ViewFusion, with_covariance
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.training.formats import add_data_arguments, load
 from uplift_ros.training.mocap import Sequence as Motion
+from uplift_ros.whole import write_json
 
 LATENCY = 4
 """Frames; the node's default."""
@@ -158,5 +158,5 @@ def main(args: argparse.Namespace) -> int:
             )
         )
     if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+        write_json(args.json, rows)
     return 0

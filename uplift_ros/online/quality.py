@@ -13,6 +13,7 @@ import numpy as np
 
 from uplift_ros.frames import COLUMNS, ROWS, about_line
 from uplift_ros.models import weights
+from uplift_ros.whole import write_json
 
 SCORE_LENGTH = 0.1
 """Metres of expected error that lower a score to 1/e."""
@@ -139,7 +140,7 @@ class ErrorModel:
 
     def save(self, path: Path, provenance: dict[str, Any]) -> None:
         values = asdict(self) | {"coefficients": np.round(self.coefficients, 5).tolist(), "provenance": provenance}
-        path.write_text(json.dumps(values, indent=1) + "\n")
+        write_json(path, values)
 
 
 def path_of(name: str) -> Path:

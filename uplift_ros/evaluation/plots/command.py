@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from uplift_ros.evaluation.plots import adaptive, attention, latency, sheet, training, velocity
 from uplift_ros.evaluation.plots.style import STYLE
+from uplift_ros.whole import whole
 
 KINDS = {
     "attention": attention,
@@ -34,7 +35,7 @@ def main(args: argparse.Namespace) -> int:
         raise ValueError(f"out must end in one of .{', .'.join(sorted(formats))}, got {args.out}")
     with matplotlib.rc_context(STYLE):
         figure = KINDS[args.kind].picture(args)
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(args.out)
+        with whole(args.out) as beside:
+            figure.savefig(beside)
     print(args.out)
     return 0

@@ -1,0 +1,39 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from uplift_ros.whole import whole, write_json
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path):
+    path = tmp_path / "out" / "result.txt"
+    with whole(path) as beside:
+        beside.write_text("all of it")
+        assert not path.exists()
+        assert (beside.parent, beside.suffix) == (path.parent, path.suffix)
+    assert path.read_text() == "all of it"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failure_leaves_the_older_file_and_nothing_else(tmp_path: Path):
+    path = tmp_path / "result.txt"
+    path.write_text("older")
+
+    def fail_halfway() -> None:
+        with whole(path) as beside:
+            beside.write_text("hal")
+            raise RuntimeError("halfway")
+
+    with pytest.raises(RuntimeError, match="halfway"):
+        fail_halfway()
+    assert path.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_is_indented_and_ends_its_last_line(tmp_path: Path):
+    write_json(tmp_path / "rows.json", [{"mpjpe": 1.5}])
+    text = (tmp_path / "rows.json").read_text()
+    assert json.loads(text) == [{"mpjpe": 1.5}]
+    assert text.endswith("]\n")
+    assert "\n " in text

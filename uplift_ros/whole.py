@@ -1,0 +1,28 @@
+"""Files that are there whole or not at all: whoever is killed while writing leaves the older one as it was."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write a file: beside its path, which it takes in the end. After a failure there is nothing of it.
+
+    Folders are made. The suffix is that of the path, which tells some writers the format.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.stem}.partial{path.suffix}")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    text = json.dumps(value, indent=1) + "\n"
+    with whole(path) as beside:
+        beside.write_text(text)
