@@ -14,7 +14,7 @@ COMMANDS = {
     "train": ("uplift_ros.training.train", "the networks on motion capture"),
     "evaluate": ("uplift_ros.evaluation.evaluate", "accuracy on motion capture"),
     "study": ("uplift_ros.evaluation.study", "adaptive stride, quality cues, several views, detectors: measured"),
-    "bench": ("uplift_ros.evaluation.benchmark", "speed of the parts"),
+    "bench": ("uplift_ros.nodes.bench", "speed of the parts"),
     "plot": ("uplift_ros.evaluation.plots.command", "pictures of attention, accuracy and training"),
 }
 

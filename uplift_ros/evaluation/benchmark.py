@@ -2,10 +2,10 @@
 
 import argparse
 import json
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,57 +14,16 @@ from rich.console import Console
 from rich.table import Table
 
 from uplift_ros.camera import Camera
+from uplift_ros.evaluation import offline
+from uplift_ros.evaluation.rows import Row, compared, measure, timed
 from uplift_ros.models.synsp import SynSP, SynSPConfig
 from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample, compact, estimate_flops, n81, n351
-from uplift_ros.online.swaa import average_windows
 from uplift_ros.online.uplifter import StreamingUplifter
 from uplift_ros.poses import Keyframe, Person2D
 
 VARIANTS: dict[str, Callable[[], UpliftConfig]] = {"compact": compact, "n81": n81, "n351": n351}
 BATCHES = (1, 64)
 PEOPLE = (1, 2, 4, 8)
-SWAA_FRAMES, SWAA_WINDOW = 10_000, 8
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measurement.
-
-    Attributes:
-        name: what was run.
-        batch: windows, people or frames in one call.
-        ms_p50, ms_p99: milliseconds of one call.
-        per_second: items (calls times batch) per second, at the median.
-        flops: floating-point operations of one item; 0 where nobody counted.
-        ratio_to: name of the row that it is compared with, empty for none.
-        ratio: how many times as fast as that row.
-    """
-
-    name: str
-    device: str
-    batch: int
-    precision: str
-    ms_p50: float
-    ms_p99: float
-    per_second: float
-    flops: int = 0
-    ratio_to: str = ""
-    ratio: float = 1.0
-
-
-def measure(call: Callable[[], object], seconds: float, device: str) -> np.ndarray:
-    """Milliseconds of every call within the given time, at least ten, after a warm-up."""
-    for _ in range(3):
-        call()
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 10:
-        start = time.perf_counter()
-        call()
-        if device.startswith("cuda"):
-            torch.cuda.synchronize()
-        times.append((time.perf_counter() - start) * 1e3)
-    return np.array(times)
 
 
 def rows(seconds: float, device: str) -> Iterator[Row]:
@@ -74,16 +33,7 @@ def rows(seconds: float, device: str) -> Iterator[Row]:
             yield from _uplift_rows(name, variant(), seconds, device)
         yield from _synsp_rows(seconds, device)
     yield from _streaming_rows(seconds)
-    yield from _swaa_rows(seconds)
-
-
-def _row(name: str, times: np.ndarray, batch: int, device: str, flops: int = 0) -> Row:
-    p50, p99 = np.percentile(times, (50, 99))
-    return Row(name, device, batch, "float32", float(p50), float(p99), float(batch * 1e3 / p50), flops)
-
-
-def _compared(row: Row, base: Row) -> Row:
-    return replace(row, ratio_to=base.name, ratio=row.per_second / base.per_second)
+    yield from offline.rows(seconds)
 
 
 def _uplift_rows(name: str, config: UpliftConfig, seconds: float, device: str) -> Iterator[Row]:
@@ -100,16 +50,16 @@ def _uplift_rows(name: str, config: UpliftConfig, seconds: float, device: str) -
                 return model.central(model.temporal(model.place(model.pose_tokens(poses), mask), mask))
 
             flops = estimate_flops(config, int(mask[0].sum()))
-            row = _row(f"{name} s_in {stride}", measure(forward, seconds, device), batch, device, flops)
+            row = timed(f"{name} s_in {stride}", measure(forward, seconds, device), batch, device, flops)
             base = base or row
-            yield _compared(row, base) if row is not base else row
+            yield compared(row, base) if row is not base else row
 
 
 def _synsp_rows(seconds: float, device: str) -> Iterator[Row]:
     model = SynSP(SynSPConfig()).eval().to(device)
     for batch in (1, 20):
         windows = torch.randn(batch, model.config.window, model.config.channels, device=device)
-        yield _row("synsp", measure(partial(model, windows), seconds, device), batch, device)
+        yield timed("synsp", measure(partial(model, windows), seconds, device), batch, device)
 
 
 def _streaming_rows(seconds: float) -> Iterator[Row]:
@@ -132,27 +82,9 @@ def _streaming_rows(seconds: float) -> Iterator[Row]:
         ) -> object:
             return uplifter.push(Keyframe(next(stamps), "camera", 640, 480, 0, 10, persons), camera)
 
-        row = _row(f"streaming key-frame, {people} people", measure(push, seconds, "cpu"), people, "cpu")
+        row = timed(f"streaming key-frame, {people} people", measure(push, seconds, "cpu"), people, "cpu")
         base = base or row
-        yield _compared(row, base) if row is not base else row
-
-
-def _swaa_rows(seconds: float) -> Iterator[Row]:
-    """Sliding-window averaging as one strided operation against the loop of its definition (paper: 0.374 % of it)."""
-    windows = np.random.default_rng(0).normal(size=(SWAA_FRAMES - SWAA_WINDOW + 1, SWAA_WINDOW, 17, 3))
-
-    def naive() -> np.ndarray:
-        total, count = np.zeros((SWAA_FRAMES, 17, 3)), np.zeros(SWAA_FRAMES)
-        for first, window in enumerate(windows):
-            for offset, pose in enumerate(window):
-                total[first + offset] += pose
-                count[first + offset] += 1
-        return total / count[:, None, None]
-
-    base = _row("swaa naive", measure(naive, seconds, "cpu"), SWAA_FRAMES, "cpu")
-    yield base
-    strided = measure(partial(average_windows, windows), seconds, "cpu")
-    yield _compared(_row("swaa strided", strided, SWAA_FRAMES, "cpu"), base)
+        yield compared(row, base) if row is not base else row
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -162,15 +94,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="where the rows go")
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: argparse.Namespace, more: Iterable[Row] = ()) -> int:
+    """Measure all parts, and show and write their rows with `more`."""
     torch.set_num_threads(args.threads)
     table = Table("name", "batch", "ms p50", "ms p99", "per second", "MFLOP", "ratio")
     measured = []
-    for row in rows(args.seconds, args.device):
+    for row in chain(rows(args.seconds, args.device), more):
         measured.append(row)
         ratio = f"{row.ratio:.2f} x {row.ratio_to}" if row.ratio_to else ""
         mflop = f"{row.flops / 1e6:.0f}" if row.flops else ""
-        table.add_row(
+        table.addtimed(
             row.name, str(row.batch), f"{row.ms_p50:.2f}", f"{row.ms_p99:.2f}", f"{row.per_second:.0f}", mflop, ratio
         )
     Console().print(table)

@@ -1,0 +1,110 @@
+"""What images cost their subscriber, each kind a process of its own: `python -m uplift_ros.nodes.image_load plain 2`.
+
+`camera` publishes until it is killed. The others print, as JSON, the CPU milliseconds of an image in each half second:
+`plain` is a subscriber as rclpy has it, `skipped` the node pose_estimator between key-frames.
+"""
+
+import json
+import resource
+import sys
+import time
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+
+from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes.executor import DirectExecutor
+from uplift_ros.nodes.memory import keep_freed_memory
+from uplift_ros.nodes.pose_estimator import PoseEstimatorNode
+
+WIDTH, HEIGHT, RATE = 640, 480, 50.0
+CHUNK = 0.5
+FIRST_IMAGES = 25
+"""Until then finding the camera and the first allocations are part of the cost."""
+
+
+class Plain(Node):
+    """Counts images."""
+
+    def __init__(self) -> None:
+        super().__init__("plain")
+        self.images = 0
+        self.create_subscription(Image, "image_raw", self._take, qos.images())
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self)
+
+    def _take(self, _image: Image) -> None:
+        self.images += 1
+
+    def work(self) -> None:
+        self._executor.spin_once(CHUNK)
+
+
+class Skipping(PoseEstimatorNode):
+    """Loads no estimator, and leaves even the key-frames alone."""
+
+    def __init__(self) -> None:
+        keep_freed_memory()
+        super().__init__()
+        self.images = 0
+        self._executor = DirectExecutor()
+        self._executor.add_node(self)
+        self.start()
+
+    def configure(self) -> None:
+        pass
+
+    def cleanup(self) -> None:
+        pass
+
+    def tick(self, name: str) -> None:
+        self.images += name == "camera_hz"
+        super().tick(name)
+
+    def _estimate(self, _serialized: bytes, _stride: int) -> None:
+        pass
+
+    def work(self) -> None:
+        self._executor.work(CHUNK)
+
+
+def film() -> None:
+    """Publish grey images for ever."""
+    node = Node("camera")
+    publisher = node.create_publisher(Image, "image_raw", qos.images())
+    image = Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH, data=bytes(3 * WIDTH * HEIGHT))
+    due = time.monotonic()
+    while True:
+        image.header.stamp = convert.stamp_to_msg(time.time_ns())
+        publisher.publish(image)
+        due += 1 / RATE
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+def measure(subscriber: Plain | Skipping, seconds: float) -> list[float]:
+    """CPU milliseconds of an image in each chunk of the given time."""
+    while subscriber.images < FIRST_IMAGES:
+        subscriber.work()
+    milliseconds = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        images, cpu, chunk_end = subscriber.images, cpu_seconds(), time.monotonic() + CHUNK
+        while time.monotonic() < chunk_end or subscriber.images == images:
+            subscriber.work()
+        milliseconds.append((cpu_seconds() - cpu) * 1e3 / (subscriber.images - images))
+    return milliseconds
+
+
+def cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    role, seconds = sys.argv[1], float(sys.argv[2])
+    rclpy.init(args=[])
+    if role == "camera":
+        film()
+    print(json.dumps(measure(Plain() if role == "plain" else Skipping(), seconds)), flush=True)
