@@ -103,7 +103,7 @@ def main(args: argparse.Namespace, more: Iterable[Row] = ()) -> int:
         measured.append(row)
         ratio = f"{row.ratio:.2f} x {row.ratio_to}" if row.ratio_to else ""
         mflop = f"{row.flops / 1e6:.0f}" if row.flops else ""
-        table.addtimed(
+        table.add_row(
             row.name, str(row.batch), f"{row.ms_p50:.2f}", f"{row.ms_p99:.2f}", f"{row.per_second:.0f}", mflop, ratio
         )
     Console().print(table)

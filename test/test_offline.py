@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+import torch
+
+from uplift_ros.evaluation import offline
+from uplift_ros.online.swaa import average_windows
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 8, 9, 40])
+def test_the_naive_average_is_the_same_as_the_fast_one(count):
+    windows = np.random.default_rng(0).normal(size=(count, 8, 17, 3))
+    np.testing.assert_allclose(offline.naive_average(torch.from_numpy(windows)), average_windows(windows), atol=1e-12)
+
+
+def test_process_is_compared_with_real_time_and_with_the_shortest_stride(estimator, monkeypatch):
+    monkeypatch.setattr(offline, "CLIP_SECONDS", 0.5)
+    threads = torch.get_num_threads()
+    rows = list(offline.process_rows())
+    assert [(row.name, row.ratio_to) for row in rows] == [
+        ("process, stride 20", "real time"),
+        ("process, stride 2", "real time"),
+        ("process, stride 20", "process, stride 2"),
+    ]
+    assert all(row.batch == 25 for row in rows)
+    assert rows[0].ratio == pytest.approx(rows[0].per_second / 50)
+    assert rows[2].ratio == pytest.approx(rows[0].ratio / rows[1].ratio)
+    assert torch.get_num_threads() == threads

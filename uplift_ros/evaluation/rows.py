@@ -1,0 +1,58 @@
+"""Measurements of `uplift bench`."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement.
+
+    Attributes:
+        name: what was run.
+        batch: windows, people or frames in one call.
+        ms_p50, ms_p99: milliseconds of one call.
+        per_second: items (calls times batch) per second, at the median.
+        flops: floating-point operations of one item; 0 where nobody counted.
+        ratio_to: name of the row that it is compared with, empty for none.
+        ratio: how many times as fast as that row.
+    """
+
+    name: str
+    device: str
+    batch: int
+    precision: str
+    ms_p50: float
+    ms_p99: float
+    per_second: float
+    flops: int = 0
+    ratio_to: str = ""
+    ratio: float = 1.0
+
+
+def measure(call: Callable[[], object], seconds: float, device: str) -> np.ndarray:
+    """Milliseconds of every call within the given time, at least ten, after a warm-up."""
+    for _ in range(3):
+        call()
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < 10:
+        start = time.perf_counter()
+        call()
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        times.append((time.perf_counter() - start) * 1e3)
+    return np.array(times)
+
+
+def timed(name: str, times: np.ndarray, batch: int, device: str, flops: int = 0) -> Row:
+    p50, p99 = np.percentile(times, (50, 99))
+    return Row(name, device, batch, "float32", float(p50), float(p99), float(batch * 1e3 / p50), flops)
+
+
+def compared(row: Row, base: Row) -> Row:
+    return replace(row, ratio_to=base.name, ratio=row.per_second / base.per_second)
