@@ -132,7 +132,6 @@ class UpliftNode(base.UpliftNode):
     def _take_keyframe(self, message: Keyframe2D) -> None:
         keyframe = convert.keyframe_from_msg(message)
         self.tick("keyframe_hz")
-        self._count_gap(keyframe.sequence)
         if keyframe.stride % self._s_out:
             self.report(
                 "odd_stride",
@@ -141,6 +140,7 @@ class UpliftNode(base.UpliftNode):
             )
         with self.timed():
             uplifted = self._uplifter.push(keyframe, self._camera_of(keyframe))
+        self._count_gap(keyframe.sequence)  # those of others that were refused above have numbers of their own
         if uplifted is None:
             self.report("repeated", f"key-frame {keyframe.sequence} is no later than the one before")
             return
