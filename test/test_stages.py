@@ -1,136 +1,45 @@
-"""The overlapping stages against the pipeline that takes one image after the other."""
-
-import weakref
-from collections.abc import Iterator
-from contextlib import closing
-
-import numpy as np
 import pytest
-import tiny
+from recordings import MILLISECOND, START, keyframe, rate_state, skeletons, waving
 
-from uplift_ros.bags.footage import Shot
-from uplift_ros.bags.stages import KEYFRAMES_AHEAD, Stretch, raw_stretches
-from uplift_ros.camera import Camera
-from uplift_ros.online.keyframes import KeyframeSchedule
-from uplift_ros.online.refiner import StreamingRefiner
-from uplift_ros.online.stride import AdaptiveStride, FixedStride, StrideController
-from uplift_ros.online.uplifter import StreamingUplifter
-from uplift_ros.pipeline import Pipeline, Step
+from uplift_ros.bags.writer import BagWriter
+from uplift_ros.evaluation.stages import stages
 
-FRAME = 20_000_000
-CAMERA = Camera.from_fov(1.0, 160, 120)
-CONTROLLERS = {
-    "fixed": lambda: FixedStride(10, 2),
-    "fixed, not as it begins": lambda: FixedStride(20, 2),
-    "adaptive": lambda: AdaptiveStride(20, 4, 0.5, 10, s_out=2),
-}
-STRIDES = {"fixed": {10}, "fixed, not as it begins": {20}, "adaptive": {4, 20}}
+STRIDE = 200 * MILLISECOND
 
 
-class Walk:
-    """50 Hz of somebody who walks, stands and walks; counts the images that were made and those in memory."""
+def write_way(path, keyframes=5, topics=("/keyframes", "/skeletons/raw", "/skeletons", "/rate_state")):
+    """Key-frames 30 ms after their image, two raw skeletons 12 and 13 ms later, refined ones 10 and 11 ms after these.
 
-    def __init__(self, length: int) -> None:
-        self.length = length
-        self.made: list[int] = []
-        self.alive: list[weakref.ref] = []
-        self.most = 0
-        self.closed = False
-
-    def shots(self) -> Iterator[Shot]:
-        for i in range(self.length):
-            assert not self.closed
-            yield Shot(i * FRAME, "camera", CAMERA, lambda i=i: self._image(i))
-
-    def _image(self, i: int) -> np.ndarray:
-        self.made.append(i)
-        brightness = 40 + 2 * min(i, 40) + 2 * max(0, i - 80)
-        image = np.full((120, 160, 3), brightness % 256, np.uint8)
-        self.alive = [one for one in (*self.alive, weakref.ref(image)) if one() is not None]
-        self.most = max(self.most, len(self.alive))
-        return image
-
-    def close(self) -> None:
-        self.closed = True
+    Of that the nodes worked 18 + 9 + 2 * 4 ms.
+    """
+    with BagWriter(path) as bag:
+        for number in range(keyframes):
+            stamp = START + number * STRIDE
+            messages = [
+                ("/keyframes", 30, keyframe(stamp, number, waving(0.0))),
+                ("/skeletons/raw", 42, skeletons(stamp - 20 * MILLISECOND)),
+                ("/skeletons/raw", 43, skeletons(stamp)),
+                ("/rate_state", 44, rate_state(stamp, 10)),
+                ("/skeletons", 53, skeletons(stamp - 80 * MILLISECOND)),
+                ("/skeletons", 54, skeletons(stamp - 60 * MILLISECOND)),
+            ]
+            for topic, milliseconds, message in messages:
+                if topic in topics:
+                    bag.write(topic, stamp + milliseconds * MILLISECOND, message)
+    return path
 
 
-def pipeline(controller: StrideController) -> Pipeline:
-    return Pipeline(
-        tiny.BrightPerson(),
-        StreamingUplifter(tiny.uplift()),
-        StreamingRefiner("none", 0),
-        controller,
-        KeyframeSchedule(10, 50.0),
-    )
+def test_a_key_frames_way_is_timed_from_its_image_to_the_last_refined_skeleton_it_brought(tmp_path):
+    timed = stages(write_way(tmp_path / "run.mcap"))
+    assert {name: times["p50"] for name, times in timed.items()} == {
+        "keyframe": 30.0,
+        "raw": 13.0,
+        "refined": 11.0,
+        "overhead": pytest.approx(54 - 18 - 9 - 2 * 4),
+    }
 
 
-def stretches(walk: Walk, chain: Pipeline) -> list[Stretch]:
-    with closing(raw_stretches(walk, chain)) as made:
-        return list(made)
-
-
-@pytest.mark.parametrize("name", CONTROLLERS)
-def test_the_same_comes_out_as_of_one_image_after_the_other(name):
-    chain, overlapping = pipeline(CONTROLLERS[name]()), pipeline(CONTROLLERS[name]())
-    steps = [chain.push(shot.stamp, shot.frame_id, shot.camera, shot.image) for shot in Walk(157).shots()]
-    expected = [step for step in steps if step.keyframe]
-    results = [overlapping.refine(stretch.step) for stretch in stretches(Walk(157), overlapping)]
-    assert {step.decision.stride for step in expected} == STRIDES[name]
-    for step, twin in zip(expected, results, strict=False):
-        assert_same(step, twin)
-    assert results[len(expected) :] == [Step()] * (len(results) - len(expected))
-    assert len(results) <= len(expected) + 1
-
-
-def assert_same(step: Step, twin: Step) -> None:
-    assert (step.velocity, step.decision) == (twin.velocity, twin.decision)
-    assert step.keyframe is not None
-    assert twin.keyframe is not None
-    assert step.keyframe.stamp == twin.keyframe.stamp
-    assert step.keyframe.stride == twin.keyframe.stride
-    for frame, other in zip(step.refined, twin.refined, strict=True):
-        assert frame.stamp == other.stamp
-        for person, same in zip(frame.persons, other.persons, strict=True):
-            np.testing.assert_array_equal(person.joints, same.joints)
-
-
-@pytest.mark.parametrize("controller", CONTROLLERS.values(), ids=CONTROLLERS)
-def test_every_image_is_in_one_stretch_that_ends_at_a_key_frame(controller):
-    results = stretches(Walk(157), pipeline(controller()))
-    assert [image.stamp // FRAME for stretch in results for image in stretch.images] == list(range(157))
-    for stretch in results[:-1]:
-        assert stretch.step.keyframe is not None
-        assert stretch.step.keyframe.stamp == stretch.images[-1].stamp
-
-
-def test_images_between_key_frames_are_never_made():
-    walk = Walk(157)
-    stretches(walk, pipeline(FixedStride(10, 2)))
-    assert walk.made == list(range(0, 157, 10))
-
-
-@pytest.mark.parametrize("controller", CONTROLLERS.values(), ids=CONTROLLERS)
-def test_no_image_stays_in_memory_however_long_the_recording(controller):
-    walk = Walk(1500)
-    stretches(walk, pipeline(controller()))
-    assert len(walk.made) >= 75
-    assert walk.most <= 2  # one that was looked at, one that is looked at
-
-
-def test_a_slow_writer_holds_the_estimator_back():
-    walk = Walk(1500)
-    with closing(raw_stretches(walk, pipeline(FixedStride(10, 2)))) as made:
-        next(made)
-    assert len(walk.made) <= 1 + 2 * (KEYFRAMES_AHEAD + 1)
-
-
-def test_nothing_is_read_after_the_stages_were_closed():
-    walk = Walk(1500)
-    made = raw_stretches(walk, pipeline(FixedStride(10, 2)))
-    next(made)
-    made.close()
-    walk.close()  # an image taken after this fails
-    taken = len(walk.made)
-    assert taken < 150
-    assert list(made) == []
-    assert len(walk.made) == taken
+@pytest.mark.parametrize("missing", ["/skeletons", "/rate_state"])
+def test_without_a_topic_of_the_way_nothing_is_timed(tmp_path, missing):
+    topics = {"/keyframes", "/skeletons/raw", "/skeletons", "/rate_state"} - {missing}
+    assert stages(write_way(tmp_path / "run.mcap", topics=topics)) == {}

@@ -64,6 +64,8 @@ def test_a_run_leaves_its_summary_and_video(recorded):
     summary = json.loads((folder / "summary.json").read_text())
     assert (summary["source"], summary["images"]) == ("synthetic", 150)
     assert (folder / "demo.mp4").stat().st_size > 10_000
+    assert set(summary["stages_ms"]) == {"keyframe", "raw", "refined", "overhead"}
+    assert {"camera", "pose_estimator", "uplift", "refiner", "visualizer", "recorder"} == set(summary["nodes"])
     assert "key-frames" in finished.stdout
 
 

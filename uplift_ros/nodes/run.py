@@ -4,6 +4,7 @@ import argparse
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
@@ -54,7 +55,7 @@ def main(args: argparse.Namespace) -> int:
         supervisor.close()
         rclpy.try_shutdown()
     if args.out and bag:
-        write_results(console, bag, args)
+        write_results(console, bag, args, supervisor.usage.figures())
     return 0
 
 
@@ -64,12 +65,13 @@ def node_parameters(args: argparse.Namespace) -> settings.Settings:
     return settings.of_stride(args.stride) | {"camera": {"source": args.source, **duration}}
 
 
-def write_results(console: Console, bag: Path, args: argparse.Namespace) -> None:
-    """summary.json, demo.mp4 and a table."""
+def write_results(console: Console, bag: Path, args: argparse.Namespace, usage: dict[str, dict[str, Any]]) -> None:
+    """summary.json, demo.mp4 and a table. To the summary come stages_ms, and nodes with CPU time and memory."""
     from uplift_ros.drawing.video import render
+    from uplift_ros.evaluation.stages import stages
     from uplift_ros.evaluation.summary import print_table, summarise, write_summary
 
-    summary = summarise(bag, args.source)
+    summary = summarise(bag, args.source) | {"stages_ms": stages(bag), "nodes": usage}
     write_summary(summary, args.out / "summary.json")
     with console.status("rendering the video"):
         render(bag, args.out / "demo.mp4")

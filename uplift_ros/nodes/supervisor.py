@@ -15,6 +15,7 @@ from rich.table import Table
 from uplift_ros.bags.record import GRAPH_TOPICS
 from uplift_ros.nodes.monitor import Monitor
 from uplift_ros.nodes.process import Process, stop
+from uplift_ros.nodes.usage import Usage
 from uplift_ros.online.stride import Reason
 from uplift_ros.parameters import Value, yaml_value
 from uplift_ros.resources import command_script, node_script, share_folder
@@ -57,6 +58,8 @@ class Supervisor:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._monitor = Monitor()
+        self.usage = Usage()
+        """Of all processes, while the camera films."""
         self._processes: dict[str, Process] = {}
         self._commands: dict[str, list[str]] = {}
         self._interrupted = threading.Event()
@@ -74,7 +77,7 @@ class Supervisor:
         try:
             self._start(parameters, params_file, bag)
             with Live(get_renderable=self._table, console=self._console, refresh_per_second=4):
-                self._wait(lambda: self._processes["camera"].exit_code == 0)
+                self._wait(self._filmed)
                 self._wait(lambda: self._monitor.idle >= DRAINED)
             self._console.line()
         except Interrupted:
@@ -82,6 +85,11 @@ class Supervisor:
         else:
             if unclean := self._stop():
                 raise RunError("\n".join(_obituary(process) for process in unclean))
+
+    def _filmed(self) -> bool:
+        running = {name: process.pid for name, process in self._processes.items() if process.exit_code is None}
+        self.usage.sample(running)
+        return self._processes["camera"].exit_code == 0
 
     def close(self) -> None:
         """Leave nothing behind, however the run ended."""

@@ -1,0 +1,57 @@
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from uplift_ros.nodes import usage
+from uplift_ros.nodes.usage import Usage
+
+pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads /proc")
+
+BUSY = "end = __import__('time').process_time() + 60\nwhile __import__('time').process_time() < end: pass"
+
+
+def sample_for(seconds: float, processes: dict[str, int], monkeypatch) -> dict:
+    monkeypatch.setattr(usage, "PERIOD", 0.05)
+    watched, end = Usage(), time.monotonic() + seconds
+    while time.monotonic() < end:
+        watched.sample(processes)
+        time.sleep(0.01)
+    return watched.figures()
+
+
+@pytest.fixture
+def busy():
+    process = subprocess.Popen([sys.executable, "-c", BUSY])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_busy_process_takes_more_of_a_core_than_a_sleeping_one(busy, monkeypatch):
+    sleeping = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    figures = sample_for(1.0, {"busy": busy.pid, "sleeping": sleeping.pid}, monkeypatch)
+    sleeping.kill()
+    sleeping.wait()
+    assert 0.0 <= figures["sleeping"]["cpu"] < figures["busy"]["cpu"] <= 1.1
+
+
+def test_memory_is_told_in_megabytes(busy, monkeypatch):
+    memory = sample_for(0.3, {"busy": busy.pid}, monkeypatch)["busy"]["memory_mb"]
+    assert 1.0 < memory["begin"] <= memory["most"] < 500.0
+    assert memory["end"] <= memory["most"]
+
+
+def test_a_process_that_is_gone_has_no_figures(monkeypatch):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert sample_for(0.2, {"gone": process.pid}, monkeypatch) == {}
+
+
+def test_it_samples_no_more_than_once_a_period(busy):
+    watched = Usage()
+    for _ in range(10):
+        watched.sample({"busy": busy.pid})
+    assert watched.figures() == {}, "one sample tells no share"
