@@ -1,5 +1,6 @@
 """Nothing is lost in silence: what a node could not take in time is counted in its diagnostics, to the last message."""
 
+import itertools
 import signal
 
 import numpy as np
@@ -10,17 +11,23 @@ from uplift_ros.nodes import convert, qos
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 
 FRAME = 20_000_000
-QUEUE = qos.poses().depth
+QUEUE = 20
+"""Messages that the publisher keeps for who is slow; a short one."""
+
+FROZEN = 600
+"""Messages meanwhile: more than the transport holds by itself."""
 
 
 def test_skeletons_that_a_frozen_refiner_missed_are_counted(start, observer):
     process = start("refiner", method="none", delay=0)
-    publisher = observer.node.create_publisher(Skeletons, "skeletons/raw", qos.poses())
+    profile = qos.poses()
+    profile.depth = QUEUE
+    publisher = observer.node.create_publisher(Skeletons, "skeletons/raw", profile)
     refined = observer.collect(Skeletons, "skeletons", qos.poses())
     diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
     observer.wait_for(publisher.get_subscription_count)
     observer.wait_for_connection("refiner")
-    stamps = iter(range(FRAME, 1000 * FRAME, FRAME))
+    stamps = itertools.count(FRAME, FRAME)
 
     def publish(frames: int) -> None:
         for _ in range(frames):
@@ -34,9 +41,9 @@ def test_skeletons_that_a_frozen_refiner_missed_are_counted(start, observer):
     publish(20)
     observer.wait_for(lambda: len(refined) == 20)
     process.send(signal.SIGSTOP)
-    publish(3 * QUEUE)
+    publish(FROZEN)
     process.send(signal.SIGCONT)
-    observer.wait_for(lambda: len(refined) + lost() == 20 + 3 * QUEUE)
+    observer.wait_for(lambda: len(refined) + lost() == 20 + FROZEN)
     assert lost() > QUEUE
     received = [convert.stamp_from_msg(message.header.stamp) for message in refined]
     assert np.all(np.diff(received) > 0)

@@ -203,6 +203,13 @@ def test_a_lost_keyframe_is_counted(uplift, estimator):
     assert estimator.send().dropped == 2
 
 
+def test_a_refused_keyframe_of_somebody_else_counts_as_no_gap(uplift, estimator):
+    uplift()
+    estimator.send()
+    estimator.keyframes.publish(Keyframe2D(skeleton="coco17", sequence=7))
+    assert estimator.send().dropped == 0
+
+
 def test_rates_are_those_of_the_stamps(uplift, estimator):
     uplift(stride_mode="fixed", stride=10)
     for _ in range(30):

@@ -15,6 +15,8 @@ FRAME = SECOND // 50
 CONFIG = compact()
 TOKEN = FRAME * CONFIG.token_stride
 WINDOW = FRAME * CONFIG.frames
+IN_HAND = 1.0
+"""Seconds that a node may have what it has taken, before it gives it out."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Death:
-    """A process was killed and is back, so that from `begin` to `end` (seconds) things may be lost with it."""
+    """A process was killed at `begin` and its successor was connected at `end`, both seconds."""
 
     begin: float
     end: float
 
     def covers(self, at: float) -> bool:
-        return self.begin <= at <= self.end
+        """Whether what came then may be lost with it: what the node had taken, and what nobody took."""
+        return self.begin - IN_HAND <= at <= self.end
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ def _streams(keyframes: Sequence[Entry], deaths: Sequence[float]) -> list[tuple[
         if streams:
             newest = streams[-1][0][-1]
             gap = keyframe.stamp - newest.stamp
-            killed = any(newest.at < death < keyframe.at for death in deaths)
+            killed = any(newest.at - IN_HAND < death < keyframe.at for death in deaths)
             if not killed and -MAX_DISORDER * SECOND <= gap < WINDOW:
                 streams[-1][0].append(keyframe)
                 continue

@@ -13,8 +13,8 @@ WARM = 40.0
 LONG_ENOUGH = 40.0
 """Seconds after that from which on growth can be told."""
 
-MAX_GROWTH = 16.0
-"""Mebibytes between the first and the last third of what came after."""
+MAX_GROWTH = 24.0
+"""Mebibytes between the first and the last third of what came after; a larger burst than any before takes some."""
 
 MAX_NEW_FILES = 4
 MAX_AGEING = 1.5

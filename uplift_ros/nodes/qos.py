@@ -19,8 +19,8 @@ def camera_info() -> QoSProfile:
 
 
 def poses() -> QoSProfile:
-    """Key-frames and skeletons: none may be lost, and up to a second of them comes at once."""
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
+    """Key-frames and skeletons: none may be lost, also where a starved node has to make up for twenty seconds."""
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 
 
 def static_transforms() -> QoSProfile:
