@@ -14,6 +14,7 @@ from uplift_ros.bags.messages import serialized_header
 from uplift_ros.bags.reader import BagReader
 from uplift_ros.bags.typestore import typestore
 from uplift_ros.bags.writer import BagWriter
+from uplift_ros.models.inference import UpliftInference
 from uplift_ros.online.keyframes import KeyframeSchedule
 from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.stride import AdaptiveStride
@@ -98,7 +99,7 @@ def test_a_bag_gives_what_its_images_give_in_the_pipeline_of_the_nodes_parameter
     uplift, refiner = values["uplift"], values["refiner"]
     pipeline = Pipeline(
         tiny.BrightPerson(),
-        StreamingUplifter(tiny.uplift(), latency=uplift["latency"], output_rate=uplift["output_rate"]),
+        StreamingUplifter(UpliftInference(tiny.uplift()), latency=uplift["latency"], output_rate=uplift["output_rate"]),
         StreamingRefiner(refiner["method"], refiner["delay"], tiny.synsp()),
         AdaptiveStride(
             uplift["stride_slow"],

@@ -19,9 +19,9 @@ from uplift_ros.bags.output import GraphBag
 from uplift_ros.bags.stages import raw_stretches
 from uplift_ros.camera import Camera
 from uplift_ros.estimators import PoseEstimator
-from uplift_ros.models import weights
+from uplift_ros.models import runtime, weights
+from uplift_ros.models.inference import UpliftInference
 from uplift_ros.models.synsp import SynSP
-from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.online import quality
 from uplift_ros.online.control import STRIDE_PARAMETERS, stride_controller
 from uplift_ros.online.keyframes import KeyframeSchedule
@@ -53,7 +53,7 @@ class Networks:
 
     settings: node_settings.Settings
     estimator: PoseEstimator
-    uplift: UpliftUpsample
+    uplift: UpliftInference
     errors: quality.ErrorModel | None
     refine: SynSP | None
 
@@ -73,14 +73,13 @@ class Networks:
             raise ValueError(
                 f"parameter target_frame must be empty: only nodes look up transforms, got {refiner['target_frame']!r}"
             )
-        network = weights.load(str(uplift["model"]), UpliftUpsample, str(uplift["device"]))
+        network = runtime.load(str(uplift["model"]), str(uplift["device"]), str(uplift["precision"]))
         with_network = refiner["method"] == "synsp"
         refine = weights.load(str(refiner["model"]), SynSP, str(refiner["device"])) if with_network else None
         names = ("backend", "model_path", "device", "max_persons", "score_threshold")
         arguments: dict[str, Any] = {name: estimation[name] for name in names}
-        precision = getattr(torch, str(uplift["precision"]))
         errors = quality.load(str(uplift["model"]))
-        return cls(settings, estimators.create(**arguments), network.to(precision), errors, refine)
+        return cls(settings, estimators.create(**arguments), network, errors, refine)
 
     def pipeline(self) -> Pipeline:
         """A fresh one.

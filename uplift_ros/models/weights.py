@@ -11,11 +11,13 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from uplift_ros.models.device import find as find_device
 from uplift_ros.models.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.models.synsp import SynSP, SynSPConfig
 from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
 from uplift_ros.parameters import brief
 from uplift_ros.resources import share_folder
+from uplift_ros.whole import whole
 
 ARCHITECTURES: dict[str, tuple[type, type]] = {
     "uplift": (UpliftConfig, UpliftUpsample),
@@ -55,7 +57,8 @@ def save(model: SynSP | SmoothNet | UpliftUpsample, path: Path, provenance: dict
         "provenance": json.dumps(provenance),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, path, header)
+    with whole(path) as beside:
+        save_file(tensors, beside, header)
 
 
 def read_header(name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
@@ -84,8 +87,10 @@ def load(name: str, expect: type[nn.Module], device: str = "cpu") -> Any:
 
     Raises:
         FileNotFoundError: no such weights.
-        ValueError: not a weights file, another network than expected, or tensors that do not fit its config.
+        ValueError: not a weights file, another network than expected, tensors that do not fit its config, or no such
+            device here.
     """
+    place = find_device(device)
     architecture, config, _ = read_header(name)
     config_class, model_class = ARCHITECTURES.get(architecture, (None, None))
     if config_class is None or model_class is not expect:
@@ -101,7 +106,7 @@ def load(name: str, expect: type[nn.Module], device: str = "cpu") -> Any:
         model.load_state_dict(tensors)
     except (TypeError, ValueError, ArithmeticError, RuntimeError, AssertionError, SafetensorError) as error:
         raise ValueError(f"model: weights {name!r} do not fit their own config ({_reason(error)})") from error
-    return model.to(torch.device(device)).eval().requires_grad_(False)
+    return model.to(place).eval().requires_grad_(False)
 
 
 def _checked(config_class: type, told: Any) -> dict[str, Any]:

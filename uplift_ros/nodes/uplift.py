@@ -1,12 +1,13 @@
 """Key-frames in, 3D skeletons at full rate out; decides how far apart the next key-frames are."""
 
+from functools import partial
+
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import CameraInfo
 
 from uplift_ros.camera import Camera
-from uplift_ros.models import weights
-from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.models import runtime
 from uplift_ros.msg import Keyframe2D, RateState, SkeletonInfo, Skeletons
 from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.depth import DepthImages
@@ -34,16 +35,18 @@ class UpliftNode(base.UpliftNode):
 
     def configure(self) -> None:
         torch.set_num_threads(1)  # the cores are needed by other nodes
-        model = weights.load(self.parameter("model"), UpliftUpsample, self.parameter("device"))
-        self._s_out, self._model_rate = model.config.token_stride, model.config.model_rate
+        name, device, precision = (self.parameter(key) for key in ("model", "device", "precision"))
+        network = runtime.load(name, device, precision)
+        self._s_out, self._model_rate = network.config.token_stride, network.config.model_rate
         self._load = Load()
         self._controller = self._stride_controller({})
         self._uplifter = StreamingUplifter(
-            model.to(getattr(torch, self.parameter("precision"))),
+            network,
             latency=self.parameter("latency"),
             output_rate=self.parameter("output_rate"),
             person_height=self.parameter("person_height"),
-            errors=quality.load(self.parameter("model")),
+            errors=quality.load(name),
+            spare=None if device == "cpu" else partial(runtime.load, name),
         )
         self._depth = self._find_depth()
         self._scale = DepthScale(self.parameter("person_height"))
@@ -141,6 +144,8 @@ class UpliftNode(base.UpliftNode):
         with self.timed():
             uplifted = self._uplifter.push(keyframe, self._camera_of(keyframe))
         self._count_gap(keyframe.sequence)  # those of others that were refused above have numbers of their own
+        if self._uplifter.failure:
+            self.report("device_lost", f"goes on on the CPU, the device failed: {self._uplifter.failure}")
         if uplifted is None:
             self.report("repeated", f"key-frame {keyframe.sequence} is no later than the one before")
             return

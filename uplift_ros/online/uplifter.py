@@ -6,12 +6,14 @@ stride may change at any time. Pose tokens do not depend on the window and are c
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from uplift_ros.camera import CANONICAL_STATURE, Camera, normalise
+from uplift_ros.models.inference import UpliftInference
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.online.quality import ErrorModel
 from uplift_ros.online.timeline import Timeline
@@ -57,12 +59,13 @@ class StreamingUplifter:
     around it, as in the paper. No window ends after the newest sighting of its person, so each has a real pose.
 
     Args:
-        model: network in inference mode.
+        model: network in inference mode, as a plain or, better, as its fast form.
         latency: frames of the model's rate between the newest key-frame and the newest final frame: more context,
             better poses.
         output_rate: frames per second that come out.
         person_height: metres; scales the people, whom a single camera sees only up to scale.
         errors: of the network; without them scores are the detector's, and there is no covariance.
+        spare: gives a network to go on with when the device of this one fails.
 
     Raises:
         ValueError: an argument is outside its range; names it.
@@ -70,12 +73,13 @@ class StreamingUplifter:
 
     def __init__(
         self,
-        model: UpliftUpsample,
+        model: UpliftUpsample | UpliftInference,
         *,
         latency: int = 4,
         output_rate: float = 50.0,
         person_height: float = CANONICAL_STATURE,
         errors: ErrorModel | None = None,
+        spare: Callable[[], UpliftInference] | None = None,
     ) -> None:
         config = model.config
         if not 0 <= latency <= config.frames // 2:
@@ -87,6 +91,9 @@ class StreamingUplifter:
         self.model, self.config, self.latency, self.errors = model, config, latency, errors
         self.frames_per_output = config.model_rate / output_rate
         self.scale = person_height / CANONICAL_STATURE
+        self.spare = spare
+        self.failure = ""
+        """Why the spare network runs, empty where it does not."""
         self.skipped = 0
         """Key-frames that were no news: repeated or late stamps, or two within one token."""
         self.reset()
@@ -128,8 +135,7 @@ class StreamingUplifter:
             final = self.flush()  # the new window does not reach these frames any more
         self._timeline.add(keyframe.stamp)
         self._frame_id = keyframe.frame_id
-        seen = self._see(keyframe, camera, token)
-        self._uplift(seen)
+        seen = self._take(keyframe, camera, token)
         newest = token * self.config.token_stride
         final += self._advance(newest - self.latency)
         live = self._compose(newest, is_final=self.latency == 0)
@@ -154,6 +160,34 @@ class StreamingUplifter:
             self._next_output += 1
         return final
 
+    def _take(self, keyframe: Keyframe, camera: Camera | None, token: int) -> list[Track]:
+        """Store and uplift the people of the key-frame; gives their tracks."""
+        try:
+            seen = self._see(keyframe, camera, token)
+            self._uplift(seen)
+        except RuntimeError as error:
+            if self.spare is None:
+                raise
+            self.failure, self.model, self.spare = str(error).splitlines()[0], self.spare(), None
+            self._renew()
+            return self._take(keyframe, camera, token)
+        return seen
+
+    def _renew(self) -> None:
+        """Compute all pose tokens again: those of the former network are lost with its device."""
+        sightings = [sighting for track in self._tracks.values() for sighting in track.sightings.values()]
+        if sightings:
+            tokens = self._pose_tokens(np.stack([sighting.rays for sighting in sightings]))
+            for sighting, token in zip(sightings, tokens, strict=True):
+                sighting.pose_token = token
+
+    @torch.inference_mode()
+    def _pose_tokens(self, rays: np.ndarray) -> torch.Tensor:
+        """(M, 17, 2) on the plane z = 1 to (M, D)."""
+        parameter = self.model.temporal_position
+        inputs = torch.from_numpy(normalise(rays, self.config.normalisation).inputs)
+        return self.model.pose_tokens(inputs.to(parameter.device, parameter.dtype))
+
     @torch.inference_mode()
     def _see(self, keyframe: Keyframe, camera: Camera | None, token: int) -> list[Track]:
         """Store every person of the key-frame with the pose token; gives their tracks."""
@@ -167,11 +201,8 @@ class StreamingUplifter:
         if not placed.any():
             return []
         seen, rays = [_sound(person) for person in itertools.compress(keyframe.persons, placed)], rays[placed]
-        parameter = self.model.temporal_position
-        inputs = torch.from_numpy(normalise(rays, self.config.normalisation).inputs)
-        inputs = inputs.to(parameter.device, parameter.dtype)
         tracks = []
-        for person, seen_at, pose_token in zip(seen, rays, self.model.pose_tokens(inputs), strict=True):
+        for person, seen_at, pose_token in zip(seen, rays, self._pose_tokens(rays), strict=True):
             track = self._tracks.get(person.id)
             if track is None or token - track.newest >= self.config.tokens:
                 track = self._tracks[person.id] = Track()
@@ -193,13 +224,15 @@ class StreamingUplifter:
                 if end - config.tokens < token <= end:
                     mask[row, token - end - 1] = True
                     cached.append(sighting.pose_token)
-        mask = mask.to(self.model.temporal_position.device)
-        tokens = self.model.temporal(self.model.place(torch.stack(cached), mask), mask)
+        # The mask goes to the device only now: with its places known here, nothing has to wait for the device.
+        placed = self.model.place(torch.stack(cached), mask)
+        tokens = self.model.temporal(placed, mask.to(placed.device))
+        newest = [row for row, (track, end) in enumerate(windows) if end == track.newest]
+        sequence = self.model.sequence(tokens[newest])
         if self._waits_for_centre:
             for (track, end), pose in zip(windows, self._metres(self.model.central(tokens)), strict=True):
                 track.settled[end - self._after_centre] = pose
-        newest = [row for row, (track, end) in enumerate(windows) if end == track.newest]
-        for track, poses in zip(tracks, self._metres(self.model.sequence(tokens[newest])), strict=True):
+        for track, poses in zip(tracks, self._metres(sequence), strict=True):
             track.move(poses, config.model_rate / config.token_stride, config.normalisation)
 
     @property
