@@ -37,6 +37,11 @@ def texts(path: Path) -> list[str]:
     return [message.data for _, _, message in read(path, ["/text"])]
 
 
+def text_data(path: Path) -> list[bytes]:
+    """Serialised messages that are salvaged from a file."""
+    return [found.data for found in salvage(path) if isinstance(found, Salvaged) and found.topic == "/text"]
+
+
 def numbered(count: int) -> list[str]:
     return [f"message {i}" for i in range(count)]
 
@@ -60,6 +65,19 @@ def test_a_file_cut_anywhere_gives_the_messages_before_the_cut(tmp_path):
         counts.append(len(times))
     assert counts == sorted(counts, reverse=True)
     assert set(counts) == set(range(61))  # a chunk that was torn gives what is whole of it
+
+
+def test_a_damaged_file_gives_what_comes_before_the_damage(tmp_path):
+    file = record(tmp_path / "run.mcap", 60)
+    whole, sound = file.read_bytes(), text_data(file)
+    assert len(sound) == 60
+    damaged = tmp_path / "damaged.mcap"
+    random = np.random.default_rng(0)
+    for at in range(9, len(whole), len(whole) // 60):
+        noise = random.integers(0, 256, 40, np.uint8).tobytes()
+        damaged.write_bytes(whole[:at] + noise + whole[at + 40 :])
+        before = sum(at > whole.index(f"message {i}\0".encode()) + 20 for i in range(60))
+        assert text_data(damaged)[:before] == sound[:before]
 
 
 def test_a_bag_that_lost_its_end_is_recovered_too(tmp_path):

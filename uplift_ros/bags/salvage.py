@@ -48,28 +48,38 @@ class Salvaged:
 
 
 def salvage(path: Path) -> Iterator[Announcement | Salvaged]:
-    """Everything up to where an .mcap was cut off, in the order in which it was written.
+    """Everything up to where an .mcap was cut off or is damaged, in the order in which it was written.
 
     Raises:
         BagError: the file is no MCAP file, or its chunks are compressed, which those of `uplift record` are not.
     """
-    types: dict[int, tuple[str, Typestore]] = {}
-    topics: dict[int, str] = {}
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise BagError(f"bag {path} is no MCAP file")
-        for opcode, content in _records(file, path.stat().st_size):
-            (number,) = struct.unpack_from("<H", content)
-            if opcode == SCHEMA and number not in types:
-                name, _encoding, definition = _texts(content[2:], 3)
-                types[number] = name, _typestore(name, definition)
-            elif opcode == CHANNEL and number not in topics:
-                (schema,) = struct.unpack_from("<H", content, 2)
-                topics[number], _encoding = _texts(content[4:], 2)
-                yield Announcement(topics[number], *types[schema], _qos(content))
-            elif opcode == MESSAGE:
-                (log_time,) = struct.unpack_from("<Q", content, 6)
-                yield Salvaged(topics[number], log_time, content[22:])
+        try:
+            yield from _understood(_records(file, path.stat().st_size))
+        except BagError:
+            raise
+        except Exception:  # damaged data makes the parsers of definitions and QoS fail in many ways
+            return
+
+
+def _understood(records: Iterator[tuple[int, bytes]]) -> Iterator[Announcement | Salvaged]:
+    types: dict[int, tuple[str, Typestore]] = {}
+    topics: dict[int, str] = {}
+    for opcode, content in records:
+        (number,) = struct.unpack_from("<H", content)
+        if opcode == SCHEMA and number not in types:
+            name, _encoding, definition = _texts(content[2:], 3)
+            types[number] = name, _typestore(name, definition)
+        elif opcode == CHANNEL and number not in topics:
+            (schema,) = struct.unpack_from("<H", content, 2)
+            topic, _encoding = _texts(content[4:], 2)
+            yield Announcement(topic, *types[schema], _qos(content))
+            topics[number] = topic
+        elif opcode == MESSAGE:
+            (log_time,) = struct.unpack_from("<Q", content, 6)
+            yield Salvaged(topics[number], log_time, content[22:])
 
 
 def _records(stream: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
