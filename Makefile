@@ -9,6 +9,7 @@ SOURCE ?= synthetic
 # Seconds of the demo. A camera would never end by itself; a video file runs to its end.
 DURATION ?= $(shell test -f "$(SOURCE)" || echo 20)
 PYTEST_ARGS ?=
+MINUTES ?= 5
 CASES ?= 1000000
 
 COMPILE = uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header --python-version 3.11
@@ -30,7 +31,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 export ROS_DOMAIN_ID := $(shell echo $$(($$PPID % 101 + 1)))
 export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
 
-.PHONY: help demo test build bench fuzz lint lock clean
+.PHONY: help demo test build soak bench fuzz lint lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -45,6 +46,9 @@ test: $(BUILT) ## All tests
 	_ROS_WHEELS_BOOTSTRAP_COMPLETE=1 \
 	LD_LIBRARY_PATH=$$(echo $(VENV)/lib $(VENV)/lib/python3.*/site-packages/ros_*.libs | tr ' ' ':') \
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+soak: $(BUILT) ## The graph for MINUTES with random people and faults; leaves out/soak.json
+	OMP_NUM_THREADS=1 PYTHONPATH=test $(BIN)/python -m soak --minutes $(MINUTES) --json out/soak.json
 
 build: $(BUILT) ## .venv with everything in it, messages and nodes built
 

@@ -95,9 +95,9 @@ class Ledger:
     def _lost(self, node: str, *names: str) -> int:
         return sum(self.counted.get(node, {}).get(name, 0) for name in names)
 
-    def _died(self, node: str, entries: Sequence[Entry]) -> int:
-        """How many of these came while a node was dead."""
-        deaths = self.deaths.get(node, [])
+    def _died(self, entries: Sequence[Entry], *nodes: str) -> int:
+        """How many of these came while one of the nodes was dead, or its successor not yet known to all."""
+        deaths = [death for node in nodes for death in self.deaths.get(node, [])]
         return sum(any(death.covers(entry.at) for death in deaths) for entry in entries)
 
     def _strangers(self) -> Balance:
@@ -118,14 +118,14 @@ class Ledger:
             whole = range(before.stamp + stride, after.stamp - stride + FRAME // 2, stride)
             filled = [begin for begin in whole if _any_between(stamps, begin, begin + stride - FRAME // 2)]
             missed += [Entry(begin, after.at) for begin in filled]
-        died = self._died("pose_estimator", missed)
+        died = self._died(missed, "pose_estimator")
         counted = min(len(missed) - died, self._lost("pose_estimator", "dropped", "rejected"))
         return Balance("strides with a key-frame", due + len(missed), due, counted, died)
 
     def _answers(self) -> Balance:
         """Every key-frame is answered, or refused in so many words."""
         unanswered = _missing(self.keyframes, self.states)
-        died = self._died("uplift", unanswered)
+        died = self._died(unanswered, "uplift")
         counted = self._lost("uplift", "repeated", "lost key-frames")
         return Balance("key-frames that were uplifted", len(self.keyframes), len(self.states), counted, died)
 
@@ -147,7 +147,7 @@ class Ledger:
     def _refined_frames(self) -> Balance:
         """Every raw frame comes out refined."""
         missing = _missing(self.raw, self.refined)
-        died = self._died("refiner", missing)
+        died = self._died(missing, "refiner", "uplift")
         counted = self._lost("refiner", "lost skeletons")
         return Balance("frames with refined skeletons", len(self.raw), len(self.refined), counted, died)
 

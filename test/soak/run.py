@@ -86,7 +86,7 @@ class Soak:
         """Everything, to the end of the processes."""
         self.wait_until_connected(meanwhile=self.spin)
         self._begin = self._due = time.monotonic()
-        self._stamp = time.time_ns()
+        self._stamp = self._shown = time.time_ns()
         self._next_measurement = self._begin
         for at, fault in schedule(self._rng, self.seconds, FAULT_EVERY):
             self.film(max(CALM, self._begin + at - time.monotonic()))
@@ -154,11 +154,12 @@ class Soak:
     def _send_image(self) -> None:
         spoiling = self.spoiling
         self._wait_for_turn(self._rng.uniform(0.0, spoiling.jitter))
+        self._stamp += FRAME
         if not spoiling.standing:
-            self._stamp += FRAME
+            self._shown = self._stamp
         image = self._people.next_image()[:: spoiling.scale, :: spoiling.scale]
         if not spoiling.silent and self._rng.random() >= spoiling.lost:
-            self._publish(np.ascontiguousarray(image), self._stamp + spoiling.offset, spoiling.encoding)
+            self._publish(np.ascontiguousarray(image), self._shown + spoiling.offset, spoiling.encoding)
         if self.meddling:
             self._meddle()
 
@@ -168,7 +169,7 @@ class Soak:
         time.sleep(max(0.0, self._due + late - time.monotonic()))
         skipped = int((time.monotonic() - self._due) / PERIOD)
         self._due += (1 + skipped) * PERIOD
-        self._stamp += 0 if self.spoiling.standing else skipped * FRAME
+        self._stamp += skipped * FRAME
         if time.monotonic() > self._next_measurement:
             self._next_measurement += MEASURE_EVERY
             self.graph.measure()
