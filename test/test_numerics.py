@@ -141,6 +141,7 @@ UNSOUND = [
     {"score": np.nan},
     {"velocity": np.inf},
     {"scores": np.full(17, 1.1)},
+    {"scores": np.full(17, -1e-300)},
     {"covariance": np.full((17, 6), np.nan)},
     {"joints": np.full((17, 3), np.inf)},
 ]

@@ -102,8 +102,8 @@ class SkeletonFrame:
 def is_sound(person: Person3D) -> bool:
     """Whether all numbers are finite and all scores within [0, 1]."""
     numbers = (person.score, person.velocity, person.joints, person.scores, person.covariance)
-    finite = all(np.isfinite(number).all() for number in numbers)
-    return bool(finite and (np.abs(person.scores - 0.5) <= 0.5).all() and 0 <= person.score <= 1)
+    scores = np.append(person.scores, person.score)
+    return all(np.isfinite(number).all() for number in numbers) and bool(((scores >= 0) & (scores <= 1)).all())
 
 
 def check_form(skeleton: str, persons: Sequence[Person2D] | Sequence[Person3D], points: str, dimensions: int) -> None:
