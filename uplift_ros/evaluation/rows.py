@@ -1,8 +1,9 @@
 """Measurements of `uplift bench`."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -49,9 +50,28 @@ def measure(call: Callable[[], object], seconds: float, device: str) -> np.ndarr
     return np.array(times)
 
 
-def timed(name: str, times: np.ndarray, batch: int, device: str, flops: int = 0) -> Row:
+Side = TypeVar("Side")
+
+
+def interleaved(calls: Mapping[Side, Callable[[], object]], seconds: float) -> dict[Side, np.ndarray]:
+    """Milliseconds of every call, which must wait for its device itself, taken in turns: what disturbs one, disturbs
+    all. About `seconds` for each."""
+    times: dict[Side, list[float]] = {side: [] for side in calls}
+    end = time.perf_counter() + seconds * len(calls)
+    for _ in range(3):
+        for call in calls.values():
+            call()
+    while time.perf_counter() < end or len(times[next(iter(times))]) < 10:
+        for side, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[side].append((time.perf_counter() - start) * 1e3)
+    return {side: np.array(values) for side, values in times.items()}
+
+
+def timed(name: str, times: np.ndarray, batch: int, device: str, flops: int = 0, precision: str = "float32") -> Row:
     p50, p99 = np.percentile(times, (50, 99))
-    return Row(name, device, batch, "float32", float(p50), float(p99), float(batch * 1e3 / p50), flops)
+    return Row(name, device, batch, precision, float(p50), float(p99), float(batch * 1e3 / p50), flops)
 
 
 def compared(row: Row, base: Row) -> Row:
