@@ -96,6 +96,15 @@ def test_joints_without_channels_cannot_multiply_frames(tmp_path):
     refused("frames times joints must be at most 10000000, got 20000 times 1000", load_bvh, path, "take")
 
 
+@pytest.mark.parametrize("place", [1e7, 1e300])
+def test_a_body_beyond_all_bounds_is_refused(tmp_path, place):
+    path = tmp_path / "take.bvh"
+    whole = bvh(frames=3)
+    first, last = whole.rstrip("\n").rsplit("\n", 1)
+    path.write_text(f"{first}\n{place * 100} {last.split(' ', 1)[1]}\n")
+    refused(r"take\.bvh: the body must stay within 1000 m", load_bvh, path, "take")
+
+
 def test_a_channel_may_have_a_long_name(tmp_path):
     path = tmp_path / "take.bvh"
     path.write_text(bvh().replace("Zrotation", "9" * 5000, 1))

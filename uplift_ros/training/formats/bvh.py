@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from uplift_ros.parameters import brief
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.body import HEAD, NOSE, SPINE_FRACTION, TRUNK
-from uplift_ros.training.mocap import CANONICAL_CHAIN, Sequence, chain_length, grounded
+from uplift_ros.training.mocap import CANONICAL_CHAIN, FARTHEST, Sequence, chain_length, grounded
 
 MAX_FILE_BYTES = 1 << 30
 MAX_JOINTS = 1000
@@ -71,7 +71,10 @@ def load_bvh(path: Path, name: str) -> tuple[Sequence, float]:
         size = chain_length(joints).mean()
         if not np.isfinite(size) or size <= 0:
             raise ValueError("the body has no size")
-        return Sequence(name, grounded(joints * (CANONICAL_CHAIN / size))), fps
+        joints = grounded(joints * (CANONICAL_CHAIN / size))
+        if not (np.abs(joints) <= FARTHEST).all():
+            raise ValueError(f"the body must stay within {FARTHEST:.0f} m")
+        return Sequence(name, joints), fps
     except ValueError as error:
         raise ValueError(f"data: {path}: {error}") from error
 
