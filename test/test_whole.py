@@ -31,6 +31,15 @@ def test_a_failure_leaves_the_older_file_and_nothing_else(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_symbolic_link_stays_one(tmp_path: Path):
+    target, link = tmp_path / "target.txt", tmp_path / "link.txt"
+    link.symlink_to(target)
+    with whole(link) as beside:
+        beside.write_text("new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
 def test_json_is_indented_and_ends_its_last_line(tmp_path: Path):
     write_json(tmp_path / "rows.json", [{"mpjpe": 1.5}])
     text = (tmp_path / "rows.json").read_text()

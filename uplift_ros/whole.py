@@ -11,8 +11,9 @@ from typing import Any
 def whole(path: Path) -> Iterator[Path]:
     """Where to write a file: beside its path, which it takes in the end. After a failure there is nothing of it.
 
-    Folders are made. The suffix is that of the path, which tells some writers the format.
+    Folders are made, symbolic links followed. The suffix is that of the path, which tells some writers the format.
     """
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.stem}.partial{path.suffix}")
     try:

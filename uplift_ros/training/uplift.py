@@ -113,7 +113,7 @@ def train(
 
     products = Bfloat16Products(heads) if bfloat16 else contextlib.nullcontext()
     model.train()
-    total = 0.0
+    losses = []
     for step, windows in zip(range(first + 1, steps + 1), sampler, strict=False):
         with products:
             central, sequence = model(windows.inputs, windows.mask)
@@ -125,10 +125,10 @@ def train(
             optimiser.step()
             schedule.step()
         average.update(model)
-        total += loss.item()
+        losses.append(loss.item())
         if step % report_every == 0 or step == steps:
-            log.write(step=step, loss_mm=1000 * total / report_every, rate=muon.param_groups[0]["lr"])
-            total = 0.0
+            log.write(step=step, loss_mm=1000 * sum(losses) / len(losses), rate=muon.param_groups[0]["lr"])
+            losses.clear()
             checkpoint.save(step)
             averaged = UpliftUpsample(config)
             averaged.load_state_dict(average.weights)
