@@ -16,6 +16,7 @@ Without a detector a top-down network takes the whole image for one person's box
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -138,10 +139,10 @@ class SingleStage:
 
     def estimate(self, image: np.ndarray) -> list[Person2D]:
         found = _find(self._network, image, self._score_threshold, self._max_persons)
-        assert found.joints is not None
+        all_joints = cast(np.ndarray, found.joints)  # a network without any is no single stage
         return [
             _person(joints[:, :2], joints[:, 2], float(score))
-            for joints, score in zip(found.joints, found.scores, strict=True)
+            for joints, score in zip(all_joints, found.scores, strict=True)
         ]
 
     def close(self) -> None:

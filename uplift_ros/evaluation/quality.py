@@ -235,9 +235,7 @@ def main(args: argparse.Namespace) -> int:
     if args.fit:
         unrefined = StreamingRefiner("none", 0)
         raw = [judged for judged, _ in stream(model, _clips(args, args.fit, rate), None, unrefined)]
-        errors: ErrorModel | None = fit(raw, rate)
-        assert errors
-        errors.save(quality.path_of(args.model), {"data": args.fit.name, "seed": args.seed, "latency": LATENCY})
+        fit(raw, rate).save(quality.path_of(args.model), {"data": args.fit.name, "seed": args.seed, "latency": LATENCY})
     if args.data:
         errors = quality.load(args.model)
         if errors is None:

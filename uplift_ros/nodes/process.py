@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import IO, cast
 
 LAST_LINES = 12
 PATIENCE = {signal.SIGINT: 6.0, signal.SIGTERM: 3.0, signal.SIGKILL: 3.0}
@@ -65,8 +66,7 @@ class Process:
         return "\n".join(self._lines)
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in cast(IO[str], self._process.stdout):
             self._lines.append(line.rstrip())
             self._on_line(self.name, line.rstrip())
 
