@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-package = ElementTree.parse(ROOT / "package.xml").getroot()  # noqa: S314  # nosec B314 - our own file
+package = ElementTree.parse(ROOT / "package.xml").getroot()  # our own file  # noqa: S314  # nosec B314
 
 
 def shared_files() -> list[tuple[str, list[str]]]:
