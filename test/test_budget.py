@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from uplift_ros.online.budget import KeyframeBudget
-from uplift_ros.online.stride import AdaptiveStride, FixedStride, Reason
+from uplift_ros.online.stride import AdaptiveStride, Decision, FixedStride, Reason
 
 RATE = 50.0
 
@@ -58,6 +58,43 @@ def test_what_was_saved_while_nobody_was_there_lets_slow_motion_count_as_fast_bu
     first, last = (np.count_nonzero((np.array(later) - start) // 500 == part) / 10 for part in (0, 5))
     assert first > 1.5 * 4.0
     assert last == pytest.approx(4.0, rel=0.1)
+
+
+class Told:
+    """A controller that keeps the velocity it was told."""
+
+    velocity = math.nan
+
+    def update(self, frame: int, velocity: float) -> Decision:
+        self.velocity = velocity
+        return Decision(20, Reason.SLOW)
+
+
+def test_the_first_key_frame_is_decided_by_the_velocity_alone():
+    KeyframeBudget(told := Told(), 4.0, RATE).update(7, 0.3)
+    assert told.velocity == 0.3
+
+
+def test_five_seconds_of_key_frames_change_the_velocity_by_a_factor_of_e():
+    budget = KeyframeBudget(told := Told(), 4.0, RATE)
+    for frame in (0, 250 + 13):  # 21 key-frames' time, of which one was used
+        budget.update(frame, 0.3)
+    assert told.velocity == pytest.approx(0.3 * math.exp((263 / 50 * 4.0 - 1) / (5.0 * 4.0)))
+
+
+@pytest.mark.parametrize(("interval", "turns"), [(500, 4), (1, -4)])
+def test_no_more_than_twenty_seconds_of_key_frames_are_saved_or_overdrawn(interval, turns):
+    budget = KeyframeBudget(told := Told(), 0.5, RATE)
+    for frame in range(0, 100 * interval, interval):
+        budget.update(frame, 0.3)
+    assert told.velocity == pytest.approx(0.3 * math.exp(turns))
+
+
+def test_a_key_frame_that_is_told_twice_costs_once():
+    budget = KeyframeBudget(told := Told(), 4.0, RATE)
+    for frame in (0, 100, 100):
+        budget.update(frame, 0.3)
+    assert told.velocity == pytest.approx(0.3 * math.exp((100 / 50 * 4.0 - 1) / (5.0 * 4.0)))
 
 
 def test_counting_anew_keeps_what_was_saved():

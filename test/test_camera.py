@@ -1,11 +1,16 @@
 """The calibrated camera: projection, rays, canonical poses, root placement."""
 
+from collections.abc import Callable
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from uplift_ros.camera import (
+    CAUCHY,
+    RAYLEIGH_MEDIAN,
     SCREEN_FOCAL,
     Camera,
     answer_rotation,
@@ -46,7 +51,7 @@ def test_absent_pixels_stay_absent(camera):
 
 @by_model
 def test_points_behind_the_camera_are_nowhere_in_the_image(camera):
-    assert np.isnan(camera.project(np.array([[0.0, 0.0, -1.0], [0.0, 0.0, 0.0]]))).all()
+    assert np.isnan(camera.project(np.array([[0.0, 0.0, -1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 0.0]]))).all()
 
 
 def test_the_optical_axis_meets_the_principal_point():
@@ -62,6 +67,7 @@ def test_right_is_right_and_down_is_down_in_the_image():
 def test_the_field_of_view_spans_the_image():
     camera = Camera.from_fov(np.pi / 2, 640, 480)
     assert camera.project(np.array([1.0, 0, 1.0]))[0] - camera.cx == pytest.approx(320)
+    assert (camera.cx, camera.cy) == (319.5, 239.5), "pixel centres have whole numbers"
 
 
 def test_camera_info_without_distortion_is_an_ideal_camera():
@@ -69,12 +75,38 @@ def test_camera_info_without_distortion_is_an_ideal_camera():
     assert camera == Camera(500, 510, 320, 240, 640, 480)
 
 
+def is_taken(call: Callable, *arguments) -> bool:
+    try:
+        call(*arguments)
+    except (ValueError, cv2.error):
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("model", "project"), [("plumb_bob", cv2.projectPoints), ("equidistant", cv2.fisheye.projectPoints)]
+)
+@pytest.mark.parametrize("count", range(1, 16))
+def test_a_lens_has_as_many_coefficients_as_opencv_takes(model, project, count):
+    zero = np.zeros(3)
+    possible = is_taken(project, np.ones((1, 1, 3)), zero, zero, np.eye(3), np.zeros(count))
+    assert is_taken(Camera, 500, 500, 320, 240, 640, 480, (0.0,) * count, model) is possible
+
+
+def test_a_camera_of_one_pixel_is_a_camera():
+    assert Camera(0.5, 0.5, 0, 0, 1, 1).project(np.array([1.0, 1.0, 1.0])).tolist() == [0.5, 0.5]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((0, 0, 0, 0, 640, 480), "focal length"),
+        ((0, 500, 320, 240, 640, 480), "focal length"),
+        ((500, -1, 320, 240, 640, 480), "focal length"),
         ((500, 500, np.nan, 240, 640, 480), "finite"),
+        ((500, 500, 320, 240, 640, 480, (0.0, np.inf, 0.0, 0.0)), "finite"),
         ((500, 500, 320, 240, 0, 480), "image size"),
+        ((500, 500, 320, 240, 640, -1), "image size"),
         ((500, 500, 320, 240, 640, 480, (), "magic"), "distortion_model.*magic"),
     ],
 )
@@ -120,6 +152,19 @@ def test_a_pose_of_no_size_is_no_nan():
     assert np.isfinite(canonicalise(np.zeros((17, 2))).inputs).all()
 
 
+def test_noise_of_less_than_a_thousandth_is_not_blown_up_to_a_pose(person):
+    speck = 1e-6 * person[:, :2] - 1e-6 * person[0, :2]
+    inputs = canonicalise(speck).inputs
+    np.testing.assert_allclose(inputs[1:], speck[1:] / 1e-3)
+    np.testing.assert_allclose(inputs[0], [0.0, np.log(1e-3)])
+
+
+def test_a_joint_behind_who_looks_at_the_pelvis_is_no_nan():
+    rays = np.zeros((17, 2))
+    rays[0], rays[5] = (5.0, 0.0), (-5.0, 0.0)
+    assert np.isfinite(canonicalise(rays).inputs).all()
+
+
 @given(st.tuples(st.floats(-2, 2), st.floats(-1, 1), st.floats(1.5, 10)))
 def test_placement_is_the_inverse_of_projection(root):
     joints = np.random.default_rng(1).normal(0, 0.3, (17, 3))
@@ -152,7 +197,37 @@ def test_placement_gives_little_for_missed_and_swapped_joints(person):
 def test_placement_from_too_little_is_nowhere(person):
     rays = np.full((17, 2), np.nan)
     rays[4] = 0.1
-    assert np.isnan(place_root(person, rays, np.ones(17))).all()
+    placed = place_root(person, rays, np.ones(17))
+    assert placed.shape == (3,)
+    assert np.isnan(placed).all()
+
+
+def test_two_joints_are_enough_for_a_place(person):
+    points = person + np.array([0.5, 0.1, 4.0])
+    rays = points[:, :2] / points[:, 2:]
+    rays[2:] = np.nan
+    np.testing.assert_allclose(place_root(person, rays, np.ones(17)), [0.5, 0.1, 4.0], atol=1e-6)
+
+
+def test_one_joint_and_a_worthless_one_are_not_enough(person):
+    points = person + np.array([0.5, 0.1, 4.0])
+    rays = points[:, :2] / points[:, 2:]
+    rays[2:] = np.nan
+    assert np.isnan(place_root(person, rays, np.array([1.0, 0.0, *[1.0] * 15]))).all()
+
+
+def test_placement_loses_a_twentieth_of_its_efficiency_where_no_joint_is_off():
+    residuals = np.linspace(-8, 8, 4001)
+    density = np.exp(-(residuals**2) / 2)
+    density /= density.sum()
+    influence = residuals / (1 + (residuals / CAUCHY) ** 2)
+    slope = np.gradient(influence, residuals)
+    assert (slope @ density) ** 2 / (influence**2 @ density) == pytest.approx(0.95, abs=0.005)
+
+
+def test_half_of_all_residuals_are_shorter_than_the_median():
+    lengths = np.linalg.norm(np.random.default_rng(0).normal(size=(100_000, 2)), axis=-1)
+    assert (lengths < RAYLEIGH_MEDIAN).mean() == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_person_is_never_placed_behind_the_camera(person):
@@ -165,6 +240,7 @@ def test_screen_normalisation_is_the_papers_formula_in_pixels():
     camera = Camera(SCREEN_FOCAL * 500, SCREEN_FOCAL * 500, 500.0, 400.0, 1000, 800)
     points = np.random.default_rng(0).uniform((-1, -1, 3), (1, 1, 6), (4, 17, 3))
     pixels = camera.project(points)
+    assert camera.fx == pytest.approx(1145), "Human3.6M's"
     normalised = normalise(camera.rays(pixels), "screen")
     np.testing.assert_allclose(normalised.inputs, 2 * pixels / 1000 - (1, 800 / 1000), atol=1e-12)
     np.testing.assert_array_equal(normalised.rotation, np.broadcast_to(np.eye(3), (4, 3, 3)))

@@ -11,6 +11,10 @@ def test_a_fixed_stride_ignores_the_velocity():
     assert FixedStride(8, s_out=4).update(0, 9.0) == Decision(8, Reason.FIXED)
 
 
+def test_the_shortest_stride_is_one_frame():
+    assert FixedStride(1, s_out=1).update(0, 0.0) == Decision(1, Reason.FIXED)
+
+
 def adaptive(hold_frames: int = 50, medium: int = 10) -> AdaptiveStride:
     return AdaptiveStride(20, 4, 0.5, hold_frames, medium, s_out=2)
 
@@ -33,6 +37,17 @@ def test_without_a_medium_stride_it_is_the_rule_of_the_paper(velocity, decision)
 @pytest.mark.parametrize(("medium", "strides"), [(10, (4, 10, 20)), (2, (4, 20)), (30, (4, 20))])
 def test_the_strides_to_choose_from_lie_between_fast_and_slow(medium, strides):
     assert adaptive(medium=medium).strides == strides
+
+
+def test_slow_and_fast_may_be_one_stride():
+    assert AdaptiveStride(10, 10, s_out=2).strides == (10,)
+
+
+def test_strides_thresholds_and_hold_are_by_themselves_those_of_the_documents():
+    controller = AdaptiveStride(s_out=1)
+    assert controller.strides == (4, 10, 20)
+    assert [controller.update(0, velocity).stride for velocity in (0.2, 0.21, 0.5, 0.51)] == [20, 10, 10, 4]
+    assert [controller.update(frame, 0.0).reason for frame in (9, 10)] == [HOLD, SLOW]
 
 
 def test_above_the_threshold_the_stride_is_fast_at_once():
@@ -66,6 +81,18 @@ def test_a_fast_frame_starts_the_hold_again():
     controller.update(40, 2.0)
     assert controller.update(89, 0.1).reason is HOLD
     assert controller.update(90, 0.1).reason is SLOW
+
+
+def test_a_frame_that_is_told_twice_is_held_all_the_same():
+    controller = adaptive()
+    controller.update(100, 2.0)
+    assert controller.update(100, 0.1) == Decision(4, HOLD)
+
+
+def test_without_hold_the_stride_grows_at_once():
+    controller = adaptive(hold_frames=0)
+    controller.update(0, 2.0)
+    assert controller.update(4, 0.1) == Decision(20, SLOW)
 
 
 def test_skipped_frames_count_in_the_hold():
@@ -103,12 +130,12 @@ def test_counting_anew_ends_the_hold():
     ],
 )
 def test_the_controller_names_the_parameter_that_is_out_of_range(arguments, name):
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(ValueError, match=f"^{name} must"):
         AdaptiveStride(**({"medium": 8} | arguments), s_out=4)
 
 
 def test_a_fixed_stride_that_is_no_multiple_of_s_out_is_refused():
-    with pytest.raises(ValueError, match=r"stride must be a positive multiple of 4.*got 10"):
+    with pytest.raises(ValueError, match=r"^stride must be a positive multiple of 4.*got 10"):
         FixedStride(10, s_out=4)
 
 
