@@ -1,5 +1,6 @@
 """`uplift recover`: recordings that were cut off, at every place where that can be."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,39 @@ def test_the_recording_can_be_recovered_to_where_it_was_to_go(tmp_path):
     recover(unfinished(tmp_path / "run.mcap"), tmp_path / "run.mcap")
     assert texts(tmp_path / "run.mcap") == numbered(10)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.mcap", "run.mcap.partial-1"]
+
+
+def test_neither_is_the_file_in_it_lost_when_it_is_named_itself(tmp_path):
+    file = record(tmp_path / "run.mcap", 10)
+    recover(file, tmp_path / "run.mcap")
+    assert texts(tmp_path / "run.mcap") == numbered(10)
+    assert (tmp_path / "run.mcap.partial-1" / "run" / file.name).exists()
+
+
+def test_another_recording_in_the_place_of_the_new_bag_is_not_lost(tmp_path):
+    first = record(tmp_path / "first.mcap", 10)
+    second = record(tmp_path / "run.mcap", 20).read_bytes()
+    recover(first, tmp_path / "run.mcap")
+    assert texts(tmp_path / "run.mcap") == numbered(10)
+    assert (tmp_path / "run.mcap.partial-1" / "run" / "run.mcap").read_bytes() == second
+
+
+def test_qos_is_found_beside_other_metadata_of_a_channel(tmp_path):
+    def length(content: bytes) -> bytes:
+        return len(content).to_bytes(4, "little") + content
+
+    metadata = length(b"topic_type_hash") + length(b"RIHS01_0") + length(b"offered_qos_profiles") + length(b"[]")
+    schema = struct.pack("<H", 1) + length(b"std_msgs/msg/String") + length(b"ros2msg") + length(b"string data")
+    channel = struct.pack("<HH", 1, 1) + length(b"/text") + length(b"cdr") + length(metadata)
+    message = struct.pack("<HIQQ", 1, 0, 5, 5) + b"data"
+    file = tmp_path / "run.mcap"
+    records = ((3, schema), (4, channel), (5, message))
+    file.write_bytes(
+        b"\x89MCAP0\r\n" + b"".join(struct.pack("<BQ", opcode, len(each)) + each for opcode, each in records)
+    )
+    announced, salvaged = salvage(file)
+    assert (announced.topic, announced.qos) == ("/text", ())
+    assert salvaged == Salvaged("/text", 5, b"data")
 
 
 def test_the_command_tells_what_was_saved(tmp_path, capsys):

@@ -13,7 +13,8 @@ def recover(source: Path, output: Path) -> dict[str, int]:
     """Copy what is whole of a recording into a new bag.
 
     Args:
-        source: .mcap or .db3, or the folder `*.partial` that `uplift record` left; stays as it is.
+        source: .mcap or .db3, or the folder `*.partial` that `uplift record` left. Its messages stay where they are; it
+            only gets a new name, as any recording does that lies where the output is being made.
         output: of the same storage; a folder, or a single .mcap file, which is not replaced if there is one.
 
     Returns:
@@ -24,9 +25,7 @@ def recover(source: Path, output: Path) -> dict[str, int]:
     """
     if output.exists():
         raise BagError(f"bag {output} exists already")
-    if source.resolve() == unfinished(output).resolve():
-        source = set_aside(source)
-    file = _recording(source)
+    file = _recording(_out_of_the_way(source, unfinished(output)))
     if file.suffix == ".db3":
         return _copy_database(file, output)
     with BagWriter(output) as writer:
@@ -36,6 +35,15 @@ def recover(source: Path, output: Path) -> dict[str, int]:
             else:
                 writer.write_raw(found.topic, found.log_time, found.data)
         return writer.counts
+
+
+def _out_of_the_way(source: Path, workplace: Path) -> Path:
+    """Where the source lies once a recording that was cut off is no longer in the place that a writer empties."""
+    if not workplace.exists():
+        return source
+    source, workplace = source.resolve(), workplace.resolve()
+    aside = set_aside(workplace)
+    return aside / source.relative_to(workplace) if source.is_relative_to(workplace) else source
 
 
 def _copy_database(file: Path, output: Path) -> dict[str, int]:

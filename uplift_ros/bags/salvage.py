@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -108,18 +109,24 @@ def _in_chunk(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _texts(content: bytes, count: int) -> list[str]:
     """The texts at the beginning, each after its length."""
-    texts, begin = [], 0
-    for _ in range(count):
+    return [text.decode() for text in islice(_prefixed(content), count)]
+
+
+def _prefixed(content: bytes) -> Iterator[bytes]:
+    """Byte strings in a row, each after its length."""
+    begin = 0
+    while begin < len(content):
         (length,) = struct.unpack_from("<I", content, begin)
-        texts.append(content[begin + 4 : begin + 4 + length].decode())
         begin += 4 + length
-    return texts
+        yield content[begin - length : begin]
 
 
 def _qos(channel: bytes) -> tuple[Qos, ...]:
-    """What the publishers offered, from the channel's metadata: keys with values, both texts."""
-    metadata = channel[4 + sum(4 + len(text.encode()) for text in _texts(channel[4:], 2)) + 4 :]
-    return tuple(parse_qos(_texts(metadata, 2)[1])) if metadata else ()
+    """What the publishers offered, from the channel's metadata: keys with values, in any order."""
+    _topic, _encoding, metadata = islice(_prefixed(channel[4:]), 3)
+    texts = [text.decode() for text in _prefixed(metadata)]
+    offered = dict(zip(texts[::2], texts[1::2], strict=True)).get("offered_qos_profiles")
+    return tuple(parse_qos(offered)) if offered else ()
 
 
 def _typestore(msgtype: str, definition: str) -> Typestore:
