@@ -15,6 +15,13 @@ def test_one_goes_with_the_cheapest(costs, pair):
     assert best_pairs(np.array(costs)) == [pair]
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (4, 4)])
+def test_as_many_go_together_as_there_can_be(shape):
+    pairs = best_pairs(np.random.default_rng(0).normal(size=shape))
+    assert len(pairs) == min(shape)
+    assert all(isinstance(index, int) for pair in pairs for index in pair)
+
+
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
 def test_nobody_goes_with_nobody(shape):
     assert best_pairs(np.empty(shape)) == []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from uplift_ros.online.filters import OneEuro, SavitzkyGolay
+from uplift_ros.online.filters import OneEuro, PassThrough, SavitzkyGolay
 
 RNG = np.random.default_rng(4)
 
@@ -95,13 +95,51 @@ def test_a_stamp_that_does_not_increase_is_refused(smoother):
         smoother.push(np.zeros(3), 1000)
 
 
+def test_one_euro_is_the_papers_recursion():
+    """Casiez et al., CHI 2012, with its smoothing factor 1 / (1 + tau / T); speeds are against the filtered value."""
+
+    def factor(cutoff: float, period: float) -> float:
+        return 1 / (1 + 1 / (2 * np.pi * cutoff) / period)
+
+    times = np.cumsum(RNG.uniform(0.01, 0.04, 20))
+    values = RNG.normal(size=20)
+    rounded = np.array(stamps(times)) * 1e-9
+    smooth, speed, expected = values[0], 0.0, [values[0]]
+    for value, period in zip(values[1:], np.diff(rounded), strict=True):
+        share = factor(50.0, period)
+        speed = share * (value - smooth) / period + (1 - share) * speed
+        share = factor(2.0 + 0.7 * abs(speed), period)
+        smooth = share * value + (1 - share) * smooth
+        expected.append(smooth)
+    np.testing.assert_allclose(run(OneEuro(), values, times), expected)
+
+
+def test_passing_through_gives_every_value_at_once_and_none_later():
+    value = RNG.normal(size=(17, 3))
+    through = PassThrough()
+    assert through.push(value, 5)[0] is value
+    assert through.flush() == []
+
+
+def test_a_filter_without_beta_is_in_range():
+    assert len(OneEuro(min_cutoff=0.5, beta=0.0, derivative_cutoff=0.5).push(np.zeros(3), 0)) == 1
+
+
+def test_a_window_of_one_frame_and_a_line_of_order_zero_are_in_range():
+    value = RNG.normal(size=3)
+    np.testing.assert_allclose(SavitzkyGolay(0, 1, 0).push(value, 0)[0], value)
+
+
 @pytest.mark.parametrize("wrong", [{"min_cutoff": 0.0}, {"beta": -1.0}, {"derivative_cutoff": 0.0}])
 def test_one_euro_refuses_parameters_out_of_range(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         OneEuro(**wrong)
 
 
-@pytest.mark.parametrize(("delay", "window", "order", "named"), [(15, 15, 2, "delay"), (0, 3, 3, "order")])
+@pytest.mark.parametrize(
+    ("delay", "window", "order", "named"),
+    [(15, 15, 2, "delay"), (-1, 15, 2, "delay"), (0, 3, 3, "order"), (0, 3, -1, "order")],
+)
 def test_savitzky_golay_refuses_parameters_out_of_range(delay, window, order, named):
     with pytest.raises(ValueError, match=f"{named} must be"):
         SavitzkyGolay(delay, window, order)

@@ -73,6 +73,31 @@ def test_an_image_overtaken_by_a_later_one_is_no_key_frame():
     assert keyframes(schedule, stamps) == [0, 11, 20, 30, 40]
 
 
+def restarts(milliseconds: int) -> bool:
+    """Whether frames are counted anew at an image so long after another."""
+    schedule = KeyframeSchedule(1000, 50.0)
+    keyframes(schedule, [START])
+    return schedule.is_due(START + milliseconds * 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "anew"), [(-101, True), (-100, False), (-99, False), (1999, False), (2000, False), (2001, True)]
+)
+def test_frames_are_counted_anew_beyond_a_tenth_of_a_second_back_or_two_seconds_ahead(milliseconds, anew):
+    assert restarts(milliseconds) is anew
+
+
+def test_the_newest_image_is_what_others_are_late_against():
+    schedule = KeyframeSchedule(1000, 50.0)
+    stamps = [START, START + SECOND, START + SECOND - 80_000_000, START + SECOND - 120_000_000]
+    due = []
+    for stamp in stamps:
+        due.append(schedule.is_due(stamp))
+        if due[-1]:
+            schedule.take(stamp)
+    assert due == [True, False, False, True]
+
+
 @pytest.mark.parametrize("restart", [START - 3600 * SECOND, START + SECOND // 2, START + 60 * SECOND])
 def test_after_a_jump_back_or_a_long_pause_frames_are_counted_anew(restart):
     schedule = KeyframeSchedule(20, 50.0)
@@ -112,6 +137,17 @@ def test_setting_the_same_stride_again_changes_nothing():
 def test_the_schedule_names_the_argument_that_is_out_of_range(stride, rate, name):
     with pytest.raises(ValueError, match=name):
         KeyframeSchedule(stride, rate)
+
+
+def test_without_an_image_every_stamp_is_frame_zero_and_the_stride_may_change():
+    schedule = KeyframeSchedule(10, 50.0)
+    assert schedule.frame(START) == 0
+    schedule.stride = 4
+    assert keyframes(schedule, stamps_at(50, 0.2)) == [0, 4, 8]
+
+
+def test_a_rate_below_one_and_a_stride_of_one_are_in_range():
+    assert keyframes(KeyframeSchedule(1, 0.5), [START, START + SECOND, START + 2 * SECOND]) == [0, 1]
 
 
 def test_a_stride_out_of_range_is_refused_while_running_and_the_old_one_stays():

@@ -30,6 +30,11 @@ def test_a_step_back_in_time_starts_anew():
     assert rate(5000, 5500, 0, 100) == pytest.approx(10)
 
 
+def test_an_event_two_seconds_old_still_counts():
+    assert rate(0, 2000) == pytest.approx(0.5)
+    assert rate(0, 1, 2001) == pytest.approx(0.5)
+
+
 def asked_rate(every: int, asked: float, until: int) -> AskedRate:
     """Events every so many milliseconds."""
     rate = AskedRate()
@@ -41,6 +46,30 @@ def asked_rate(every: int, asked: float, until: int) -> AskedRate:
 @pytest.mark.parametrize(("every", "short"), [(100, False), (120, False), (130, True), (400, True)])
 def test_a_rate_below_four_fifths_of_what_was_asked_falls_short(every, short):
     assert asked_rate(every, asked=10.0, until=4000).falls_short is short
+
+
+@pytest.mark.parametrize(("until", "short"), [(1999, False), (2000, True)])
+def test_a_rate_is_judged_from_two_seconds_on(until, short):
+    rate = asked_rate(400, asked=10.0, until=1600)
+    rate.add(until * MILLISECOND, 10.0)
+    assert rate.falls_short is short
+
+
+def test_four_fifths_of_what_was_asked_is_enough():
+    assert not asked_rate(125, asked=10.0, until=4000).falls_short
+
+
+def test_a_stream_begins_at_whatever_time_it_is():
+    rate = AskedRate()
+    rate.add(1_700_000_000_000 * MILLISECOND, 10.0)
+    assert not rate.falls_short
+    assert rate.asked == 10.0
+
+
+def test_events_of_one_stamp_are_no_jump_back():
+    rate = asked_rate(400, asked=10.0, until=4000)
+    rate.add(4000 * MILLISECOND, 10.0)
+    assert rate.falls_short
 
 
 def test_a_rate_is_not_judged_before_two_seconds_nor_right_after_another_one_was_asked():

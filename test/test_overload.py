@@ -48,6 +48,30 @@ def test_a_stride_that_the_controller_wants_as_long_anyway_keeps_its_own_reason(
     assert [machine.decide(90) for _ in range(2)] == 2 * [Decision(20, Reason.SLOW)]
 
 
+@pytest.mark.parametrize(("milliseconds", "stride"), [(75.9, 4), (76.1, 10)])
+def test_ninety_five_percent_of_the_time_is_the_most_that_the_work_may_take(milliseconds, stride):
+    assert Machine().decide(milliseconds).stride == stride
+
+
+@pytest.mark.parametrize(("milliseconds", "stride"), [(59.9, 4), (60.1, 10)])
+def test_a_shorter_stride_comes_back_below_three_quarters_of_its_time(milliseconds, stride):
+    machine = Machine()
+    machine.decide(90)
+    assert machine.decide(milliseconds).stride == stride
+
+
+def test_a_load_that_nobody_measured_sheds_nothing():
+    assert LoadShedding(AdaptiveStride(s_out=2), Load(), STRIDES, 50.0).update(0, 2.0) == Decision(4, Reason.FAST)
+
+
+def test_the_controller_is_told_frame_and_velocity_while_its_stride_is_overruled():
+    machine = Machine()
+    machine.decide(300)
+    machine.velocity = 0.0
+    assert machine.controller.update(5, 0.0).reason is Reason.OVERLOAD
+    assert machine.controller.update(10, 0.0) == Decision(20, Reason.SLOW)
+
+
 @pytest.mark.parametrize("milliseconds", [58, 70, 78, 150, 170, 195, 380])
 def test_a_load_that_varies_by_a_tenth_does_not_make_it_go_up_and_down(milliseconds):
     machine = Machine()

@@ -36,7 +36,7 @@ def test_scores_are_one_without_error_and_fall_with_it():
 
 
 def test_a_score_of_zero_is_no_infinite_error():
-    assert np.isfinite(error_of(np.zeros(17))).all()
+    np.testing.assert_allclose(error_of(np.zeros(17)), 0.1 * np.log(100))
 
 
 def test_speeds_are_those_of_even_motion():
@@ -103,6 +103,26 @@ def test_tension_lowers_scores_and_agreement_raises_them():
     np.testing.assert_array_equal(narrow[0], covariance[0])
 
 
+def test_agreement_takes_seven_percent_off_and_tension_adds_its_triple():
+    covariance = np.ones((17, 6))
+    covariance[0] = 0.5
+    scores, grown = refined(score_of(0.08 * ONES), covariance, 0.01 * ONES)
+    after = 0.93 * 0.08 + 3 * 0.01
+    np.testing.assert_allclose(error_of(scores), after)
+    np.testing.assert_allclose(grown[1:], 0.5 + 0.5 * (after / 0.08) ** 2)
+
+
+def test_no_joint_is_expected_to_be_better_than_five_millimetres(errors, joints):
+    np.testing.assert_allclose(error_of(refined(ONES, np.empty((0, 6)), 0 * ONES)[0]), 0.93 * 0.005)
+    perfect = ErrorModel(np.zeros((17, 4)), 0.5, 1.0, 0.005, 0.03)
+    np.testing.assert_allclose(perfect.expected(joints, 0 * ONES, 0.0), 0.005)
+
+
+def test_poses_of_many_frames_have_seconds_of_their_own(joints):
+    many = features(np.stack([joints, joints]), np.ones((2, 17)), np.array([0.1, 0.2]))
+    np.testing.assert_allclose(many[:, 3, 3], [0.1, 0.2])
+
+
 def test_without_a_covariance_there_is_none_after_refinement():
     assert refined(ONES, np.empty((0, 6)), 0 * ONES)[1].shape == (0, 6)
 
@@ -115,6 +135,32 @@ def test_an_error_model_is_read_as_it_was_written(errors, tmp_path):
     found = quality.load(name)
     np.testing.assert_allclose(found.coefficients, errors.coefficients)
     assert (found.across, found.along, found.place_across, found.place_along) == (0.5, 1.0, 0.005, 0.03)
+
+
+@pytest.mark.parametrize(
+    ("changed", "fits"),
+    [
+        ({"across": 0.0, "along": 1000.0}, True),
+        ({"across": -0.1}, False),
+        ({"place_along": 1000.1}, False),
+        ({"along": float("nan")}, False),
+        ({"coefficients": [[-1000.0] * 4] * 17}, True),
+        ({"coefficients": [[1000.1] * 4] * 17}, False),
+        ({"coefficients": [[0.1] * 4] * 16}, False),
+    ],
+)
+def test_numbers_that_no_measurement_gives_are_refused(errors, tmp_path, changed, fits):
+    weights.save(tiny.uplift(), tmp_path / "own.safetensors", {})
+    path = tmp_path / "own.quality.json"
+    errors.save(path, {"data": "some.npz"})
+    values = json.loads(path.read_text())
+    assert values["provenance"] == {"data": "some.npz"}
+    path.write_text(json.dumps(values | changed))
+    if fits:
+        assert quality.load(str(tmp_path / "own.safetensors")) is not None
+    else:
+        with pytest.raises(ValueError, match="is not an error model"):
+            quality.load(str(tmp_path / "own.safetensors"))
 
 
 @pytest.mark.parametrize("content", ["nothing", "{}", json.dumps({"across": 1, "along": 1})])

@@ -208,6 +208,23 @@ def test_one_missing_frame_is_no_gap(model):
     assert refiner.push(replace(frames[4], stamp=frames[4].stamp + PERIOD)) == []
 
 
+@pytest.mark.parametrize(("gap", "ready"), [(100_000_000, 0), (100_000_001, 5)])
+def test_motion_goes_on_over_a_tenth_of_a_second(gap, ready):
+    refiner = StreamingRefiner("none", 7)
+    frames = frames_of({"p1": motion(5)})
+    refiner.push_many(frames)
+    assert len(refiner.push(replace(frames[0], stamp=frames[-1].stamp + gap))) == ready
+
+
+@pytest.mark.parametrize(("metres", "dropped"), [(10.0, 0), (-10.0, 0), (10.1, 1), (-10.1, 1)])
+def test_nobody_has_joints_more_than_ten_metres_from_the_pelvis(metres, dropped):
+    refiner = StreamingRefiner("none", 0)
+    joints = np.zeros((17, 3))
+    joints[3, 1] = metres
+    refiner.push(frames_of({"p1": joints[None]})[0])
+    assert refiner.dropped == dropped
+
+
 def test_frames_without_people_come_back_too(model):
     frames = frames_of({"p1": [None] * 10})
     refined = refine(StreamingRefiner("synsp", 3, model), frames)

@@ -57,6 +57,12 @@ def test_windows_of_an_empty_sequence_are_refused():
         sliding_windows(np.empty((0, 17, 3)), T)
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_fewer_windows_than_frames_in_one_are_averaged_too(count):
+    windows = RNG.normal(size=(count, T, 3))
+    np.testing.assert_allclose(average_windows(windows), definition(windows), atol=1e-12)
+
+
 def test_precision_of_the_windows_is_kept():
     assert average_windows(np.ones((5, T, 17, 3), np.float32)).dtype == np.float32
 
@@ -77,6 +83,10 @@ def test_streaming_form_equals_the_batch_form_of_windows_cut_to_the_delay(delay)
     average = StreamingAverage(delay)
     streamed = [pose for window in windows for pose in average.push(window)] + average.flush()
     np.testing.assert_allclose(streamed, average_windows(windows[:, T - 1 - delay :])[delay:], atol=1e-12)
+
+
+def test_a_stream_that_ended_before_it_began_has_nothing_left():
+    assert StreamingAverage(3).flush() == []
 
 
 @pytest.mark.parametrize("delay", [0, 3, 7])

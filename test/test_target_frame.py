@@ -57,6 +57,20 @@ def test_a_frame_whose_transform_never_comes_is_given_up_with_the_reason():
     assert target.reason == "extrapolation into the future"
 
 
+def test_a_frame_is_given_up_when_another_is_half_a_second_newer_and_no_sooner():
+    target = TargetFrame("odom", Known(until=-1))
+    half_a_second = 500_000_000 // PERIOD
+    target.move(skeletons(0, half_a_second - 1))
+    assert target.lost == 0
+    target.move(skeletons(half_a_second))
+    assert target.lost == 1
+
+
+def test_nothing_is_lost_waiting_or_wrong_at_first():
+    target = TargetFrame("odom", Known())
+    assert (target.name, target.lost, target.reason, target.is_waiting) == ("odom", 0, "", False)
+
+
 def test_after_a_jump_back_in_time_nothing_old_is_awaited():
     target = TargetFrame("odom", Known(until=50))
     assert target.move(skeletons(1000)) == []

@@ -46,6 +46,11 @@ def test_time_jumps_a_tenth_of_a_second_back_or_a_window_ahead(at, breaks):
     assert timeline(0, 1000).breaks_at(START + at * MILLISECOND) is breaks
 
 
+@pytest.mark.parametrize(("milliseconds", "breaks"), [(900, False), (899.9, True), (2619.9, False)])
+def test_the_limits_of_a_jump_are_exact(milliseconds, breaks):
+    assert timeline(0, 1000).breaks_at(START + round(milliseconds * MILLISECOND)) is breaks
+
+
 def test_nothing_jumps_before_the_first_key_frame():
     assert not timeline().breaks_at(START)
     assert timeline().newest == -1
@@ -55,3 +60,11 @@ def test_frames_after_the_last_key_frame_forgotten_still_have_their_time():
     made = timeline(0, 200, 400, 600)
     made.forget(12)
     assert (made.stamp(25) - START) / MILLISECOND == 500
+
+
+def test_the_newest_key_frame_is_never_forgotten():
+    made = timeline(0, 200, 400)
+    made.forget(1000)
+    assert made.newest == 10
+    assert made.stamp(20) == START + 400 * MILLISECOND
+    assert made.token(START + 600 * MILLISECOND) == 15

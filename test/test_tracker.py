@@ -72,6 +72,43 @@ def test_somebody_unseen_for_longer_than_two_seconds_gets_an_id_never_used_befor
     assert ids(tracker, 2.1, person(100)) == ["p2"]
 
 
+@pytest.mark.parametrize(("seconds", "name"), [(1.69, "p1"), (1.71, "p2")])
+def test_somebody_unseen_is_remembered_for_1_7_seconds(seconds, name):
+    tracker = PersonTracker()
+    ids(tracker, 0.0, person(100))
+    assert ids(tracker, seconds, person(100)) == [name]
+
+
+def follows(sightings: dict[float, float], seconds: float, x: float) -> bool:
+    """Whether somebody seen at such seconds and places is the one then seen at x."""
+    tracker = PersonTracker()
+    for at, place in sightings.items():
+        assert ids(tracker, at, person(place)) == ["p1"]
+    return ids(tracker, seconds, person(x)) == ["p1"]
+
+
+STATURE = 165.0
+REACH = 2.5 * STATURE
+"""Pixels to the farthest place that is still believed, at a tolerance of one stature."""
+
+
+@pytest.mark.parametrize(
+    ("sightings", "seconds", "expected", "tolerance"),
+    [
+        pytest.param({0.0: 0}, 0.4, 0, 0.1 + 0.7 * 0.4, id="velocity not known"),
+        pytest.param({0.0: 0, 0.4: 0}, 0.8, 0, 0.1 + 0.5 * 0.4, id="at rest"),
+        pytest.param({0.0: 0, 0.4: 40}, 1.6, 40 + 100 * (1 - np.exp(-1.2)), 0.1 + 0.5 * 1.2, id="coasting"),
+        pytest.param(
+            {0.0: 0, 0.4: 40, 0.8: 40}, 1.2, 40 + 100 * np.exp(-0.8) * (1 - np.exp(-0.4)), 0.3, id="slowing down"
+        ),
+    ],
+)
+def test_the_place_that_is_believed_grows_with_the_time_unseen(sightings, seconds, expected, tolerance):
+    limit = expected + REACH * tolerance
+    assert follows(sightings, seconds, limit - 0.5)
+    assert not follows(sightings, seconds, limit + 0.5)
+
+
 def test_of_two_people_in_one_place_the_pose_tells_who_is_who():
     tracker = PersonTracker()
     lying = detected(STANDING[:, ::-1] + 240.0)
