@@ -16,7 +16,7 @@ from uplift_ros import estimators
 from uplift_ros import settings as node_settings
 from uplift_ros.bags.footage import BagFootage, Footage, VideoFootage, is_bag
 from uplift_ros.bags.output import GraphBag
-from uplift_ros.bags.stages import raw_stretches
+from uplift_ros.bags.stretches import raw_stretches
 from uplift_ros.camera import Camera
 from uplift_ros.estimators import PoseEstimator
 from uplift_ros.models import runtime, weights
