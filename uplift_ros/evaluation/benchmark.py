@@ -1,7 +1,6 @@
 """`uplift bench`: how fast the parts are on this machine. Compare rows of one run; machines differ and are noisy."""
 
 import argparse
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import chain
@@ -14,6 +13,7 @@ from rich.table import Table
 from uplift_ros.evaluation import growth, networks, offline
 from uplift_ros.evaluation.rows import Row
 from uplift_ros.models import device
+from uplift_ros.whole import write_json
 
 
 def rows(seconds: float, device: str) -> Iterator[Row]:
@@ -52,6 +52,5 @@ def main(args: argparse.Namespace, more: Iterable[Row] = ()) -> int:
         )
     Console().print(table)
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps([asdict(row) for row in measured], indent=1) + "\n")
+        write_json(args.json, [asdict(row) for row in measured])
     return 0
