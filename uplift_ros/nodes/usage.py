@@ -51,9 +51,8 @@ class Usage:
 
 
 def _figures(samples: list[Sample]) -> dict[str, Any]:
-    cpu = sum(
-        max(0.0, after.cpu - before.cpu) for before, after in pairwise(samples)
-    )  # less is of a process started anew
+    # Less than before is of a process that was started anew.
+    cpu = sum(max(0.0, after.cpu - before.cpu) for before, after in pairwise(samples))
     megabytes = [round(sample.memory / 2**20, 1) for sample in samples]
     return {
         "cpu": round(cpu / (samples[-1].time - samples[0].time), 4),
