@@ -44,6 +44,26 @@ def test_a_delay_that_has_become_too_long_shrinks_at_double_pace():
     assert newest - numbers[-1] <= SPARE + 4
 
 
+def test_two_frames_may_be_there_in_every_period():
+    at, _ = played({0: 2} | dict.fromkeys(range(1, 3 * MEMORY), 1), 3 * MEMORY)
+    assert max(np.bincount(at)) == 1
+
+
+def test_of_three_in_every_period_one_is_made_up_for_after_five_seconds():
+    at, _ = played({0: 3} | dict.fromkeys(range(1, 600), 1), 600)
+    assert np.flatnonzero(np.bincount(at) == 2).tolist() == [249]
+
+
+def test_a_flush_forgets_how_many_waited():
+    playout, frame = Playout(), SkeletonFrame(0, "camera", ())
+    playout.push([frame] * 300)
+    for _ in range(MEMORY - 1):
+        playout.take()
+    playout.flush()
+    playout.push([frame] * 10)
+    assert len(playout.take()) == 1
+
+
 def test_what_waits_can_be_had_at_once():
     playout = Playout()
     frames = [SkeletonFrame(stamp, "camera", ()) for stamp in range(5)]

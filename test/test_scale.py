@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uplift_ros.camera import CANONICAL_STATURE, Camera
-from uplift_ros.online.scale import AVERAGED, FRESH, MEMORY, DepthScale
+from uplift_ros.online.scale import AVERAGED, FRESH, MEMORY, SURFACE, DepthScale, size_factor
 from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.sources.figure import figure
 from uplift_ros.sources.motion import PERIOD, pose
@@ -185,3 +185,86 @@ def test_the_told_stature_does_not_matter(told):
     scale = DepthScale(told)
     scale.measure(seen(joints), placed(joints, factor=factor), depth)
     np.testing.assert_allclose(scale.apply(placed(joints, factor=factor)).persons[0].joints, joints, rtol=0.02)
+
+
+def test_sizes_count_as_measured_for_two_seconds_and_are_kept_for_a_minute():
+    joints, depth = scene()
+    scale = DepthScale()
+    scale.measure(seen(joints), placed(joints, factor=0.8), depth)
+    two_seconds = replace(placed(joints, factor=0.8), stamp=START + 2_000_000_000)
+    assert scale.apply(two_seconds).persons[0].scale_source is ScaleSource.DEPTH
+    scale.measure(replace(seen(joints), stamp=START + 60_000_000_000, persons=()), placed(joints), depth)
+    assert scale.apply(two_seconds).persons[0] is not two_seconds.persons[0]
+
+
+def test_a_key_frame_of_the_same_stamp_forgets_nobody():
+    joints, depth = scene()
+    scale = DepthScale()
+    scale.measure(seen(joints), placed(joints, factor=0.8), depth)
+    assert scale.measure(replace(seen(joints), persons=()), placed(joints), depth) == 0
+    np.testing.assert_allclose(scale.apply(placed(joints, factor=0.8)).persons[0].joints, joints, rtol=0.02)
+
+
+def test_who_has_no_place_gets_no_size():
+    joints, depth = scene()
+    scale = DepthScale()
+    scale.measure(seen(joints), placed(joints, factor=0.8), depth)
+    nowhere = placed(joints, scale_source=ScaleSource.NONE)
+    assert scale.apply(nowhere).persons[0] is nowhere.persons[0]
+
+
+DISTANCE = 3.0
+AT = np.stack([20 + 30 * np.arange(17), np.full(17, 50)], -1).astype(float)
+
+
+def factor_of(factors, at=AT, scores=1.0, height: float = CANONICAL_STATURE, hole: int = 0) -> float | None:
+    """Of somebody whose skin is everywhere `DISTANCE` away, beside whose joints depth is so many times as large.
+
+    The first `hole` pixels of every 21 x 21 around a joint are unknown.
+    """
+    joints = np.full((17, 3), DISTANCE)
+    joints[:, 2] += np.nan_to_num(SURFACE) * height / CANONICAL_STATURE
+    depth = np.repeat(DISTANCE * np.broadcast_to(factors, 17), 30)[None].repeat(100, 0)
+    depth = np.pad(depth, ((0, 0), (5, 125)), "edge")
+    for column, row in at[np.isfinite(at).all(-1)].astype(int) if hole else ():
+        patch = depth[row - 10 : row + 11, column - 10 : column + 11]
+        patch.flat[:hole] = np.nan
+    person = Person2D("p1", 1.0, np.zeros(4), at, np.broadcast_to(scores, 17))
+    return size_factor(person, joints, depth, height)
+
+
+def first(count: int, of: float, others: float) -> np.ndarray:
+    return np.where(np.arange(17) < count, of, others)
+
+
+@pytest.mark.parametrize(("sure", "factor"), [(first(5, 0.5, 0.49), 1.1), (first(4, 0.5, 0.49), None)])
+def test_five_joints_that_the_detector_is_half_sure_of_are_enough(sure, factor):
+    assert factor_of(1.1, scores=sure) == (factor and pytest.approx(factor))
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "eighth", "factor"), [(4, 4, 1.09, 1.0), (4, 4, 1.11, None), (4, 4, 0.89, None), (4, 5, 1.0, None)]
+)
+def test_half_of_the_joints_must_agree_within_a_tenth(near, far, eighth, factor):
+    """Of 16 joints, for the nose's skin is not known to be before or behind it."""
+    ones = 15 - near - far
+    factors = [*[0.7] * near, *[1.4] * far, *[1.0] * ones, eighth]
+    factors.insert(9, 5.0)
+    assert factor_of(factors) == (factor and pytest.approx(factor))
+
+
+@pytest.mark.parametrize(("stature", "fits"), [(0.299, False), (0.301, True), (2.49, True), (2.51, False)])
+def test_statures_are_those_of_people(stature, fits):
+    assert (factor_of(stature / 1.5, height=1.5) is not None) is fits
+
+
+@pytest.mark.parametrize(("hole", "measured"), [(220, True), (221, False)])
+def test_depth_counts_where_it_is_known_for_half_of_the_pixels(hole, measured):
+    assert (factor_of(1.1, hole=hole) is not None) is measured
+
+
+@pytest.mark.parametrize(("corner", "factor"), [((639.9, 99.9), 1.1), ((640.0, 50.0), None), ((300.0, 100.0), None)])
+def test_all_of_the_image_counts_and_nothing_beside_it(corner, factor):
+    at = np.full((17, 2), np.nan)
+    at[:5] = (0, 0), (639.9, 0), (0, 99.9), (320, 50), corner
+    assert factor_of(1.1, at) == (factor and pytest.approx(factor))

@@ -151,6 +151,88 @@ def test_a_covariance_that_an_estimate_brings_is_kept():
     assert with_covariance(SkeletonFrame(0, "camera", (person,))).persons[0].covariance is given
 
 
+def test_a_single_camera_knows_depth_worst_and_the_place_by_parts_of_the_distance():
+    joints = np.tile([0.0, 0.0, 5.0], (17, 1))
+    person = Person3D("p1", 1.0, Source.KEYFRAME, ScaleSource.PRIOR, joints, np.ones(17), 0.0)
+    covariance = with_covariance(SkeletonFrame(0, "camera", (person,))).persons[0].covariance
+    across, along = 5 * 0.004, 5 * 0.052
+    np.testing.assert_allclose(covariance[0], [across**2, 0, 0, across**2, 0, along**2], atol=1e-12)
+    across, along = np.hypot(across, 0.031), np.hypot(along, 0.066)
+    np.testing.assert_allclose(covariance[5], [across**2, 0, 0, across**2, 0, along**2], atol=1e-12)
+
+
+def about(x: float, name: str = "p1", camera: int = 0, bend: float = 0.0, **fields) -> Person3D:
+    """Somebody whose place is known to 0.1 m by each camera, with all joints but the pelvis `bend` metres higher."""
+    joints = standing(x, 0.0)
+    joints[1:, 2] += bend
+    covariance = np.tile([0.02, 0, 0, 0.02, 0, 0.02], (17, 1))
+    covariance[0] /= 2
+    given = {"score": 0.5, "source": Source.UPSAMPLED, "scale_source": ScaleSource.PRIOR, "velocity": 0.3} | fields
+    return Person3D(id=name, joints=joints, scores=np.full(17, 0.8), covariance=covariance, **given)
+
+
+def view(*persons: Person3D, stamp: int = 0) -> SkeletonFrame:
+    return SkeletonFrame(stamp, "world", persons)
+
+
+@pytest.mark.parametrize(("apart", "people"), [(0.56, 1), (0.575, 2)])
+def test_beyond_four_standard_deviations_two_cameras_see_two_people(apart, people):
+    assert len(ViewFusion().fuse([view(about(0.0)), view(about(apart))]).persons) == people
+
+
+@pytest.mark.parametrize(("bend", "place"), [(0.13, 0.0), (0.15, 0.1)])
+def test_a_pose_a_tenth_of_a_metre_off_counts_as_a_place_one_standard_deviation_off(bend, place):
+    """The one 0.2 m, 1.4 deviations, away is taken where the one in the very place has too different a pose."""
+    other = view(about(0.2, "x"), about(0.0, "y", bend=bend * 17 / 16))
+    assert places(ViewFusion().fuse([view(about(0.0)), other]))[0, 0] == pytest.approx(place, abs=1e-6)
+
+
+@pytest.mark.parametrize(("costs", "place"), [(3.9, 0.5), (4.1, 0.0)])
+def test_who_were_one_stay_one_up_to_two_standard_deviations(costs, place):
+    fusion, apart = ViewFusion(), np.sqrt(costs * 0.02)
+    fusion.fuse([view(about(0.0)), view(about(0.0, "x"))])
+    together = fusion.fuse([view(about(0.0)), view(about(apart, "x"), about(0.0, "y"))])
+    assert places(together)[0, 0] == pytest.approx(place * apart, abs=1e-6)
+
+
+@pytest.mark.parametrize(("later", "name"), [(5_000_000_000, "p1"), (5_000_000_001, "p2"), (-5_000_000_001, "p2")])
+def test_who_was_who_is_remembered_for_five_seconds(later, name):
+    fusion = ViewFusion()
+    fusion.fuse([view(about(0.0))])
+    fusion.fuse([view(stamp=later)])
+    assert ids(fusion, view(about(0.0), stamp=later)) == [name]
+
+
+def test_reset_forgets_who_was_who_and_uses_no_id_again():
+    fusion = ViewFusion()
+    fusion.fuse([view(about(0.0))])
+    fusion.reset()
+    assert ids(fusion, view(about(0.0))) == ["p2"]
+
+
+def test_scores_are_the_best_and_the_velocity_is_the_mean():
+    other = replace(about(0.0, score=0.9, velocity=0.5), scores=np.full(17, 0.7))
+    (person,) = ViewFusion().fuse([view(about(0.0)), view(other)]).persons
+    assert (person.score, person.velocity) == (0.9, pytest.approx(0.4))
+    np.testing.assert_array_equal(person.scores, 0.8)
+
+
+@pytest.mark.parametrize(("metres", "left_out"), [(0.9e6, 0), (1e6, 1)])
+def test_nobody_is_a_thousand_kilometres_away(metres, left_out):
+    fusion = ViewFusion()
+    fusion.fuse([view(replace(about(0.0), joints=np.full((17, 3), metres)))])
+    assert fusion.left_out == left_out
+    fusion.fuse([view(replace(about(0.0), covariance=about(0.0).covariance * metres * 50))])
+    assert fusion.left_out == 2 * left_out
+
+
+def test_two_cameras_of_one_network_know_no_more_than_one():
+    one = ViewFusion().fuse([view(about(0.0))]).persons[0].covariance
+    two = ViewFusion().fuse([view(about(0.0)), view(about(0.0))]).persons[0].covariance
+    np.testing.assert_allclose(one, about(0.0).covariance, atol=1e-4)
+    np.testing.assert_allclose(two, one, atol=1e-12)
+
+
 def mean_error(views: Sequence[SkeletonFrame], truth: np.ndarray) -> float:
     (person,) = ViewFusion().fuse(views).persons
     return float(np.linalg.norm(person.joints - truth, axis=-1).mean())
