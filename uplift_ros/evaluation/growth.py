@@ -10,7 +10,7 @@ import numpy as np
 
 from uplift_ros.camera import Camera
 from uplift_ros.evaluation.networks import VARIANTS
-from uplift_ros.evaluation.rows import Row, compared, interleaved, timed
+from uplift_ros.evaluation.rows import Row, against_first, interleaved, timed
 from uplift_ros.models.inference import UpliftInference
 from uplift_ros.models.runtime import prepare
 from uplift_ros.models.uplift import UpliftUpsample
@@ -69,9 +69,7 @@ def rows(seconds: float) -> Iterator[Row]:
 
 
 def _side_by_side(streams: dict[str, Stream], seconds: float) -> Iterator[Row]:
-    base = None
-    for name, times in interleaved(streams, seconds).items():
-        stream = streams[name]
-        row = timed(name, times * RATE / stream.stride, stream.people * stream.cameras, "cpu")
-        base = base or row
-        yield compared(row, base) if row is not base else row
+    yield from against_first(
+        timed(name, times * RATE / streams[name].stride, streams[name].people * streams[name].cameras, "cpu")
+        for name, times in interleaved(streams, seconds).items()
+    )

@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 
-from uplift_ros.evaluation.rows import Row, compared, interleaved, measure, timed
+from uplift_ros.evaluation.rows import Row, against_first, interleaved, measure, timed
 from uplift_ros.models.inference import UpliftInference
 from uplift_ros.models.runtime import prepare
 from uplift_ros.models.synsp import SynSP, SynSPConfig
@@ -26,7 +26,11 @@ def rows(seconds: float, device: str) -> Iterator[Row]:
     synsp = SynSP(SynSPConfig()).eval().to(device)
     for batch in (1, 20):
         windows = torch.randn(batch, synsp.config.window, synsp.config.channels, device=device)
-        yield timed("synsp", measure(partial(synsp, windows), seconds, device), batch, device)
+        yield timed("synsp", measure(partial(_refine, synsp, windows), seconds), batch, device)
+
+
+def _refine(model: SynSP, windows: torch.Tensor) -> torch.Tensor:
+    return model(windows).final.cpu()
 
 
 def _uplift_rows(
@@ -56,8 +60,7 @@ def _uplift_rows(
         (f"{name}, tokens known", half): partial(streamed, halved),
     }
     flops = estimate_flops(config, int(mask[0].sum()))
-    base = None
-    for (title, precision), times in interleaved(calls, seconds).items():
-        row = timed(title, times, batch, device, flops, str(precision).removeprefix("torch."))
-        base = base or row
-        yield compared(row, base) if row is not base else row
+    yield from against_first(
+        timed(title, times, batch, device, flops, str(precision).removeprefix("torch."))
+        for (title, precision), times in interleaved(calls, seconds).items()
+    )

@@ -1,12 +1,13 @@
 """Measurements of `uplift bench`."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
-import torch
+
+Side = TypeVar("Side")
 
 
 @dataclass(frozen=True)
@@ -35,27 +36,16 @@ class Row:
     ratio: float = 1.0
 
 
-def measure(call: Callable[[], object], seconds: float, device: str) -> np.ndarray:
-    """Milliseconds of every call within the given time, at least ten, after a warm-up."""
-    for _ in range(3):
-        call()
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 10:
-        start = time.perf_counter()
-        call()
-        if device.startswith("cuda"):
-            torch.cuda.synchronize()
-        times.append((time.perf_counter() - start) * 1e3)
-    return np.array(times)
-
-
-Side = TypeVar("Side")
+def measure(call: Callable[[], object], seconds: float) -> np.ndarray:
+    """Milliseconds of every call, which must wait for its device itself."""
+    return interleaved({"call": call}, seconds)["call"]
 
 
 def interleaved(calls: Mapping[Side, Callable[[], object]], seconds: float) -> dict[Side, np.ndarray]:
-    """Milliseconds of every call, which must wait for its device itself, taken in turns: what disturbs one, disturbs
-    all. About `seconds` for each."""
+    """As `measure`, of several calls taken in turns: what disturbs one, disturbs all.
+
+    About `seconds` for each, at least ten times, after a warm-up.
+    """
     times: dict[Side, list[float]] = {side: [] for side in calls}
     end = time.perf_counter() + seconds * len(calls)
     for _ in range(3):
@@ -76,3 +66,11 @@ def timed(name: str, times: np.ndarray, batch: int, device: str, flops: int = 0,
 
 def compared(row: Row, base: Row) -> Row:
     return replace(row, ratio_to=base.name, ratio=row.per_second / base.per_second)
+
+
+def against_first(rows: Iterable[Row]) -> Iterator[Row]:
+    """The first as it is, the others compared with it."""
+    first = None
+    for row in rows:
+        yield compared(row, first) if first else row
+        first = first or row

@@ -18,17 +18,18 @@ Recorder = Callable[[Stage, Sequence[Tensor]], tuple[Callable[[], object], Tenso
 
 
 def record(stage: Stage, inputs: Sequence[Tensor]) -> tuple[Callable[[], object], Tensor]:
-    """As a CUDA graph."""
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(3):  # libraries choose their kernels and workspaces in the first calls
-            stage(*inputs)
-    torch.cuda.current_stream().wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        output = stage(*inputs)
-    return graph.replay, output
+    """As a CUDA graph, of the device on which the inputs lie: a capture sees only the streams of one."""
+    with torch.cuda.device(inputs[0].device):
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(3):  # libraries choose their kernels and workspaces in the first calls
+                stage(*inputs)
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            output = stage(*inputs)
+        return graph.replay, output
 
 
 class Replayed:

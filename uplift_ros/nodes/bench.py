@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from uplift_ros.evaluation import benchmark
-from uplift_ros.evaluation.benchmark import Row
+from uplift_ros.evaluation.rows import Row, against_first, timed
 from uplift_ros.nodes.environment import node_environment
 
 ROUNDS = 3
@@ -34,26 +34,26 @@ def image_rows(seconds: float) -> Iterator[Row]:
         return
     domain = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 101)}
     environment = node_environment() | domain
-    camera = _start("camera", seconds, environment)
-    plain: list[float] = []
-    skipped: list[float] = []
-    try:
-        for _ in range(ROUNDS):
-            for role, milliseconds in (("plain", plain), ("skipped", skipped)):
-                output, _ = _start(role, seconds, environment).communicate(timeout=TIMEOUT + seconds)
-                milliseconds += json.loads(output)
-    finally:
-        camera.kill()
-        camera.wait()
-    yield _row("image plain", plain)
-    yield _row("image skipped", skipped, ratio_to="image plain", ratio=float(np.median(plain) / np.median(skipped)))
+    milliseconds: dict[str, list[float]] = {"plain": [], "skipped": []}
+    with subprocess.Popen(_command("camera", seconds), env=environment) as camera:  # noqa: S603 (our own module)
+        try:
+            for _ in range(ROUNDS):
+                for role, times in milliseconds.items():
+                    times += _measured(role, seconds, environment)
+        finally:
+            camera.kill()
+    yield from against_first(
+        timed(f"image {role}", np.array(times), 1, "cpu", precision="") for role, times in milliseconds.items()
+    )
 
 
-def _start(role: str, seconds: float, environment: dict[str, str]) -> subprocess.Popen:
-    command = [sys.executable, "-m", "uplift_ros.nodes.image_load", role, str(seconds)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)  # noqa: S603 (our own module)
+def _measured(role: str, seconds: float, environment: dict[str, str]) -> list[float]:
+    done = subprocess.run(  # noqa: S603 (our own module)
+        _command(role, seconds), env=environment, stdout=subprocess.PIPE, timeout=TIMEOUT + seconds, check=True
+    )
+    milliseconds: list[float] = json.loads(done.stdout)
+    return milliseconds
 
 
-def _row(name: str, milliseconds: list[float], **compared) -> Row:
-    p50, p99 = np.percentile(milliseconds, (50, 99))
-    return Row(name, "cpu", 1, "", float(p50), float(p99), float(1e3 / p50), **compared)
+def _command(role: str, seconds: float) -> list[str]:
+    return [sys.executable, "-m", "uplift_ros.nodes.image_load", role, str(seconds)]
