@@ -1,4 +1,4 @@
-"""Tests share a small machine: one thread per process is faster than two that wait for each other."""
+"""Tests share a small machine: one thread per process is faster than two that wait for each other, and none is late."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +7,13 @@ import filming
 import pytest
 import tiny
 import torch
+from hypothesis import settings
 
 from uplift_ros import cli, estimators
 
 torch.set_num_threads(1)
+settings.register_profile("no haste", deadline=None)
+settings.load_profile("no haste")
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ def test_these_are_all_targets(targets):
 def test_hostile_input_is_valid_or_refused_in_one_line(targets, name):
     @settings(
         max_examples=10 if name in SLOW else 60,
-        deadline=None,
         database=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),
