@@ -66,6 +66,13 @@ def test_a_stream_begins_at_whatever_time_it_is():
     assert rate.asked == 10.0
 
 
+def test_a_rate_that_was_only_just_asked_for_is_not_judged():
+    rate = AskedRate()
+    for milliseconds in (0, 500, 1000):
+        rate.add((1_700_000_000_000 + milliseconds) * MILLISECOND, 10.0)
+    assert not rate.falls_short
+
+
 def test_events_of_one_stamp_are_no_jump_back():
     rate = asked_rate(400, asked=10.0, until=4000)
     rate.add(4000 * MILLISECOND, 10.0)
