@@ -40,7 +40,7 @@ CROWD_PROMISE = 8.0
 """Seconds for those after fifty people, who take a core several times longer than the time between two key-frames."""
 
 MAX_GROWTH = 96.0
-"""Mebibytes that a process may have grown by, over all faults so far; what 50 people needed once is kept for the next."""
+"""Mebibytes that a process may have grown by, over all faults so far; what 50 people needed once is kept."""
 
 
 def somebody(name: str = "p1", **changed) -> Person2D:
