@@ -27,7 +27,6 @@ from rclpy.timer import Timer
 
 from uplift_ros.nodes.executor import Direct, DirectExecutor
 from uplift_ros.nodes.health import Health
-from uplift_ros.nodes.memory import keep_freed_memory
 from uplift_ros.parameters import TABLES, Parameter, Value
 
 try:
@@ -349,7 +348,6 @@ def main(node_type: Callable[[], UpliftNode], arguments: list[str] | None = None
     Returns:
         The node's exit code, 0 after a signal, or 1 where it could not start; the reason is one line on stderr.
     """
-    keep_freed_memory()
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         node = node_type()

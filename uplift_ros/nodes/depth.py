@@ -12,6 +12,7 @@ from uplift_ros.bags.messages import stamp_from_msg
 from uplift_ros.images import to_metres
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.base import UpliftNode
+from uplift_ros.nodes.memory import keep_freed_memory
 
 CACHED = 15
 """Depth images kept: half a second, longer than any 2D estimator needs for an image."""
@@ -31,6 +32,7 @@ class DepthImages:
     """
 
     def __init__(self) -> None:
+        keep_freed_memory()
         self._filters: Any = importlib.import_module("message_filters")
 
     def subscribe(self, node: UpliftNode) -> None:

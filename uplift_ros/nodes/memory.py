@@ -1,4 +1,4 @@
-"""Memory that a node frees stays with it."""
+"""Memory that a node frees stays with it: for nodes that handle images, not for those that take only poses."""
 
 import ctypes
 

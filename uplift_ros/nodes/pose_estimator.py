@@ -11,6 +11,7 @@ from uplift_ros.bags.messages import serialized_header
 from uplift_ros.images import to_rgb
 from uplift_ros.msg import Keyframe2D
 from uplift_ros.nodes import base, convert, qos
+from uplift_ros.nodes.memory import keep_freed_memory
 from uplift_ros.online.assignment import best_pairs
 from uplift_ros.online.keyframes import KeyframeSchedule
 from uplift_ros.online.rates import AskedRate
@@ -108,6 +109,7 @@ class PoseEstimatorNode(base.UpliftNode):
 
 
 def main() -> int:
+    keep_freed_memory()
     return base.main(PoseEstimatorNode)
 
 

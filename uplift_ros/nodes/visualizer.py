@@ -17,6 +17,7 @@ from uplift_ros.images import to_rgb
 from uplift_ros.msg import Skeletons
 from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.broadcast import tf_message, transform
+from uplift_ros.nodes.memory import keep_freed_memory
 from uplift_ros.poses import Person3D, SkeletonFrame
 from uplift_ros.skeleton import H36M17
 
@@ -193,6 +194,7 @@ def _colours(array: np.ndarray) -> list[ColorRGBA]:
 
 
 def main() -> int:
+    keep_freed_memory()
     return base.main(VisualizerNode)
 
 
