@@ -2,7 +2,7 @@
 
 import pytest
 
-from uplift_ros.evaluation import growth, networks, rows
+from uplift_ros.evaluation import networks, rows, streams
 from uplift_ros.models.uplift import UpliftConfig
 
 SMALL = UpliftConfig(spatial_width=8, spatial_blocks=1, temporal_width=16, temporal_blocks=1, heads=2)
@@ -12,7 +12,7 @@ SMALL = UpliftConfig(spatial_width=8, spatial_blocks=1, temporal_width=16, tempo
 def small_networks(monkeypatch):
     variants = {"n81": lambda: SMALL}
     monkeypatch.setattr(networks, "VARIANTS", variants)
-    monkeypatch.setattr(growth, "VARIANTS", variants)
+    monkeypatch.setattr(streams, "VARIANTS", variants)
     monkeypatch.setitem(networks.BATCHES, "cpu", (1, 2))
 
 
@@ -37,7 +37,7 @@ def test_every_form_of_the_network_is_compared_with_the_plain_one_of_its_batch_a
 
 
 def test_streams_of_all_people_strides_and_cameras_are_measured():
-    found = {row.name: row.batch for row in growth.rows(0.0)}
+    found = {row.name: row.batch for row in streams.rows(0.0)}
     assert [found[f"n81 stream, {people} people"] for people in (1, 2, 5, 10, 20)] == [1, 2, 5, 10, 20]
     assert found["n81 stream, 4 cameras"] == found["n81 stream, 4 cameras in one forward"] == 4
     assert {f"n81 stream, stride {stride}" for stride in (4, 10, 20)} <= found.keys()

@@ -51,7 +51,7 @@ def numbered(count: int) -> list[str]:
 def test_everything_that_was_flushed_comes_back(tmp_path, bag, storage):
     record(tmp_path / bag, 100, 20, storage)
     output = tmp_path / ("whole.mcap" if bag.endswith(".mcap") else "whole")
-    assert recover(unfinished(tmp_path / bag), output) == {"/image": 100, "/text": 100}
+    assert recover(unfinished(tmp_path / bag), output).counts == {"/image": 100, "/text": 100}
     assert texts(output) == numbered(100)
 
 
@@ -156,6 +156,16 @@ def test_the_command_tells_what_was_saved(tmp_path, capsys):
     record(tmp_path / "run.mcap", 10)
     assert cli.main(["recover", str(tmp_path / "run.mcap.partial"), "-o", str(tmp_path / "whole.mcap")]) == 0
     assert capsys.readouterr().out == "      10  /image\n      10  /text\n"
+
+
+def test_the_command_tells_of_damage(tmp_path, capsys):
+    file = record(tmp_path / "run.mcap", 10)
+    content = file.read_bytes()
+    assert content.count(b"std_msgs/msg/String") >= 1
+    file.write_bytes(content.replace(b"std_msgs/msg/String", b"std_msgs/msg/Str\xffng"))
+    assert cli.main(["recover", str(file), "-o", str(tmp_path / "whole.mcap")]) == 1
+    said = capsys.readouterr().err
+    assert "damaged, nothing after these could be read: UnicodeDecodeError" in said
 
 
 def test_a_recording_without_a_whole_message_is_said_to_be_empty(tmp_path, capsys):

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from uplift_ros.bags.reader import BagError
 from uplift_ros.bags.writer import BagWriter
-from uplift_ros.evaluation.summary import print_table, summarise, write_summary
+from uplift_ros.evaluation.summary import print_table, summarise
 
 KEYS = [
     "source",
@@ -139,10 +139,9 @@ def test_the_graph_may_run_in_a_namespace(tmp_path):
         summarise(tmp_path / "run.mcap")
 
 
-def test_what_is_written_is_json_with_the_same_content(tmp_path):
+def test_a_summary_is_json(tmp_path):
     summary = summarise(write_run(tmp_path / "run.mcap", truth=None))
-    write_summary(summary, tmp_path / "out" / "summary.json")
-    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
 
 
 @pytest.mark.parametrize("truth", [waving, None])

@@ -40,6 +40,13 @@ def test_a_symbolic_link_stays_one(tmp_path: Path):
     assert target.read_text() == "new"
 
 
+def test_what_is_no_number_in_json_is_refused_and_the_older_file_stays(tmp_path: Path):
+    write_json(tmp_path / "rows.json", 1.5)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "rows.json", float("nan"))
+    assert json.loads((tmp_path / "rows.json").read_text()) == 1.5
+
+
 def test_json_is_indented_and_ends_its_last_line(tmp_path: Path):
     write_json(tmp_path / "rows.json", [{"mpjpe": 1.5}])
     text = (tmp_path / "rows.json").read_text()

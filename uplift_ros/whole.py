@@ -24,6 +24,11 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    text = json.dumps(value, indent=1) + "\n"
+    """A file that any reader of JSON takes.
+
+    Raises:
+        ValueError: a number is not finite; there is no such number in JSON.
+    """
+    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
     with whole(path) as beside:
         beside.write_text(text)

@@ -89,7 +89,7 @@ def test_the_next_recording_of_the_name_keeps_what_was_cut_off(record, publisher
     assert second.returncode == 0
     assert f"`uplift recover {aside} -o BAG`" in output
     assert len(list(read(tmp_path / "run.mcap"))) > 0
-    assert recover(aside, tmp_path / "first.mcap")["/text"] > 10
+    assert recover(aside, tmp_path / "first.mcap").counts["/text"] > 10
 
 
 @pytest.mark.parametrize(
@@ -111,5 +111,5 @@ def test_a_full_disk_ends_the_recording_with_a_way_out(record, publisher, observ
     assert "Traceback" not in output
     assert f"bag {tmp_path / bag} cannot be written: " in output
     assert f"`uplift recover {unfinished(tmp_path / bag)} -o BAG`" in output
-    saved = recover(unfinished(tmp_path / bag), tmp_path / f"whole-{bag}")["/text"]
+    saved = recover(unfinished(tmp_path / bag), tmp_path / f"whole-{bag}").counts["/text"]
     assert limit * 0.5 < saved * len(text) < limit

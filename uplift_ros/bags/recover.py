@@ -2,23 +2,34 @@
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from uplift_ros.bags.reader import SUFFIXES, BagError, BagReader
-from uplift_ros.bags.salvage import Announcement, roll_back, salvage
+from uplift_ros.bags.salvage import Announcement, Salvaged, roll_back, salvage
 from uplift_ros.bags.writer import BagWriter, set_aside, unfinished
 
 
-def recover(source: Path, output: Path) -> dict[str, int]:
+@dataclass(frozen=True)
+class Recovered:
+    """What a new bag holds.
+
+    Attributes:
+        counts: messages by topic.
+        damage: why nothing that came later could be read; empty where the recording was only cut off.
+    """
+
+    counts: dict[str, int]
+    damage: str = ""
+
+
+def recover(source: Path, output: Path) -> Recovered:
     """Copy what is whole of a recording into a new bag.
 
     Args:
         source: .mcap or .db3, or the folder `*.partial` that `uplift record` left. Its messages stay where they are; it
             only gets a new name, as any recording does that lies where the output is being made.
         output: of the same storage; a folder, or a single .mcap file, which is not replaced if there is one.
-
-    Returns:
-        Messages by topic.
 
     Raises:
         BagError: nothing can be recovered, or the output cannot be written.
@@ -28,13 +39,16 @@ def recover(source: Path, output: Path) -> dict[str, int]:
     file = _recording(_out_of_the_way(source, unfinished(output)))
     if file.suffix == ".db3":
         return _copy_database(file, output)
+    damage = ""
     with BagWriter(output) as writer:
         for found in salvage(file):
             if isinstance(found, Announcement):
                 writer.add_topic(found.topic, found.msgtype, found.qos, found.definitions)
-            else:
+            elif isinstance(found, Salvaged):
                 writer.write_raw(found.topic, found.log_time, found.data)
-        return writer.counts
+            else:
+                damage = found.reason
+        return Recovered(writer.counts, damage)
 
 
 def _out_of_the_way(source: Path, workplace: Path) -> Path:
@@ -46,14 +60,14 @@ def _out_of_the_way(source: Path, workplace: Path) -> Path:
     return aside / source.relative_to(workplace) if source.is_relative_to(workplace) else source
 
 
-def _copy_database(file: Path, output: Path) -> dict[str, int]:
+def _copy_database(file: Path, output: Path) -> Recovered:
     roll_back(file)
     with BagReader(file) as bag, BagWriter(output, "sqlite3") as writer:
         for topic in bag.topics.values():
             writer.add_topic(topic.name, topic.msgtype, topic.qos, bag.definitions)
         for name, log_time, data in bag.raw():
             writer.write_raw(name, log_time, data)
-        return writer.counts
+        return Recovered(writer.counts)
 
 
 def _recording(source: Path) -> Path:
@@ -72,10 +86,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Recover one recording and say what was in it."""
-    counts = recover(args.recording, args.out)
-    for topic, count in sorted(counts.items()):
+    recovered = recover(args.recording, args.out)
+    for topic, count in sorted(recovered.counts.items()):
         print(f"{count:8d}  {topic}")
-    if not any(counts.values()):
+    if recovered.damage:
+        print(f"{args.recording}: damaged, nothing after these could be read: {recovered.damage}", file=sys.stderr)
+    if not any(recovered.counts.values()):
         print(f"{args.recording}: no message was whole", file=sys.stderr)
         return 1
     return 0

@@ -48,8 +48,17 @@ class Salvaged:
     data: bytes
 
 
-def salvage(path: Path) -> Iterator[Announcement | Salvaged]:
+@dataclass(frozen=True)
+class Damage:
+    """What comes here was written otherwise; nothing after it can be read."""
+
+    reason: str
+
+
+def salvage(path: Path) -> Iterator[Announcement | Salvaged | Damage]:
     """Everything up to where an .mcap was cut off or is damaged, in the order in which it was written.
+
+    A recording that was cut off just ends; one that is damaged ends with a `Damage`.
 
     Raises:
         BagError: the file is no MCAP file, or its chunks are compressed, which those of `uplift record` are not.
@@ -61,8 +70,8 @@ def salvage(path: Path) -> Iterator[Announcement | Salvaged]:
             yield from _understood(_records(file, path.stat().st_size))
         except BagError:
             raise
-        except Exception:  # damaged data makes the parsers of definitions and QoS fail in many ways
-            return
+        except Exception as error:  # damaged data makes the parsers of definitions and QoS fail in many ways
+            yield Damage(f"{type(error).__name__}: {error}")
 
 
 def _understood(records: Iterator[tuple[int, bytes]]) -> Iterator[Announcement | Salvaged]:

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from uplift_ros.evaluation import growth, networks, offline
+from uplift_ros.evaluation import networks, offline, streams
 from uplift_ros.evaluation.rows import Row
 from uplift_ros.models import device
 from uplift_ros.whole import write_json
@@ -19,7 +19,7 @@ from uplift_ros.whole import write_json
 def rows(seconds: float, device: str) -> Iterator[Row]:
     """All measurements, each about `seconds` long."""
     yield from networks.rows(seconds, device)
-    yield from growth.rows(seconds)
+    yield from streams.rows(seconds)
     yield from offline.rows(seconds)
 
 

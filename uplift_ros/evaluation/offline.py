@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -65,20 +65,28 @@ def process_rows() -> Iterator[Row]:
 
     One call is the whole video. The stride of 20 is compared with real time, then with the shortest stride.
     """
-    threads = torch.get_num_threads()  # loading the networks of a graph takes all but one away
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _same_threads():
         clip, frames = _write_clip(Path(folder) / "clip.mp4")
         measured = {}
         for stride, runs in STRIDES.items():
             networks = Networks.load(settings.load(None, settings.of_stride(str(stride))))
-            times = np.array([_process(clip, networks) for _ in range(runs)])
+            with closing(networks.estimator):
+                times = np.array([_process(clip, networks) for _ in range(runs)])
             measured[stride] = timed(f"process, stride {stride}", times, frames, "cpu")
-            networks.estimator.close()
-    torch.set_num_threads(threads)
     for one in measured.values():
         yield replace(one, ratio_to="real time", ratio=one.per_second / DEFAULT_FPS)
     longest, shortest = measured.values()
     yield compared(longest, shortest)
+
+
+@contextmanager
+def _same_threads() -> Iterator[None]:
+    """As many threads afterwards as before: loading the networks of a graph takes all but one away."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _write_clip(path: Path) -> tuple[Path, int]:

@@ -15,7 +15,7 @@ from uplift_ros.bags.reader import BagReader
 from uplift_ros.bags.recording import load
 
 TOPICS = ("keyframes", "skeletons/raw", "skeletons", "rate_state")
-PERCENTILES = (("p50", 50), ("p99", 99))
+PERCENTILES = {"p50": 50, "p99": 99}
 
 
 def stages(bag: str | Path, namespace: str = "/") -> dict[str, dict[str, float]]:
@@ -49,10 +49,12 @@ def stages(bag: str | Path, namespace: str = "/") -> dict[str, dict[str, float]]
     if not rows:
         return {}
     names_of = ("keyframe", "raw", "refined", "overhead")
-    return {
-        name: {label: round(float(np.percentile(column, q)), 2) for label, q in PERCENTILES}
-        for name, column in zip(names_of, np.transpose(rows), strict=True)
-    }
+    return {name: percentiles(column) for name, column in zip(names_of, np.transpose(rows), strict=True)}
+
+
+def percentiles(milliseconds: np.ndarray) -> dict[str, float]:
+    """p50 and p99 of at least one time."""
+    return {name: round(float(np.percentile(milliseconds, q)), 2) for name, q in PERCENTILES.items()}
 
 
 def _between(times: Sequence[int], after: int, until: int) -> Sequence[int]:

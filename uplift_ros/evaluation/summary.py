@@ -1,6 +1,5 @@
 """The result of a recorded run, as out/summary.json and as a table."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,12 @@ from rich.table import Table
 
 from uplift_ros.bags.recording import Recording, load
 from uplift_ros.evaluation import metrics
+from uplift_ros.evaluation.stages import PERCENTILES, percentiles
 from uplift_ros.evaluation.tracks import matched_tracks
 from uplift_ros.online.stride import Reason
 from uplift_ros.poses import SkeletonFrame
-from uplift_ros.whole import whole
 
 NANOSECONDS = 1_000_000_000
-PERCENTILES = (("p50", 50), ("p99", 99))
 
 
 def summarise(bag: str | Path, source: str = "", namespace: str = "/") -> dict[str, Any]:
@@ -51,17 +49,10 @@ def summarise(bag: str | Path, source: str = "", namespace: str = "/") -> dict[s
         "refined": len(recording.skeletons),
         **{name: {"raw": raw[name], "refined": refined[name]} for name in ("mpjpe_mm", "p_mpjpe_mm", "accel_mm")},
         "stride_switches": _stride_switches(recording, min(stamps)),
-        "age_ms": {name: round(float(np.percentile(ages, q)), 2) if ages.size else None for name, q in PERCENTILES},
+        "age_ms": percentiles(ages) if ages.size else dict.fromkeys(PERCENTILES),
         **{name: _median(recording, name) for name in ("estimate_ms", "uplift_ms", "refine_ms")},
         "dropped": int(recording.rates[-1][1].dropped) if recording.rates else None,
     }
-
-
-def write_summary(summary: dict[str, Any], path: str | Path) -> None:
-    """As JSON; folders are made."""
-    text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
-    with whole(Path(path)) as beside:
-        beside.write_text(text)
 
 
 def print_table(summary: dict[str, Any], console: Console | None = None) -> None:

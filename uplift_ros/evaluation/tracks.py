@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from uplift_ros.evaluation import metrics
+from uplift_ros.online.assignment import best_pairs
 from uplift_ros.poses import Person3D, SkeletonFrame
 
 NANOSECONDS = 1_000_000_000
@@ -59,7 +59,7 @@ def match(people: Sequence[Person3D], truth: dict[str, np.ndarray]) -> list[tupl
     true_roots = np.array([joints[0] for joints in truth.values()])
     distances = np.linalg.norm(roots[:, None] - true_roots, axis=-1)
     names = list(truth)
-    return [(people[i], names[j]) for i, j in zip(*linear_sum_assignment(distances), strict=True)]
+    return [(people[i], names[j]) for i, j in best_pairs(distances)]
 
 
 class TrueMotion:

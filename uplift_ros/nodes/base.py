@@ -1,9 +1,6 @@
 """The lifecycle node that all nodes are: parameters from their table, guarded callbacks, counters and diagnostics."""
 
 import contextlib
-import signal
-import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -12,7 +9,7 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
@@ -20,14 +17,14 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rclpy.task import Future
 from rclpy.timer import Timer
 
-from uplift_ros.nodes.executor import Direct, DirectExecutor
+from uplift_ros.nodes.descriptor import descriptor
+from uplift_ros.nodes.executor import Direct
 from uplift_ros.nodes.health import Health
-from uplift_ros.parameters import TABLES, Parameter, Value
+from uplift_ros.parameters import TABLES, Value
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -36,9 +33,6 @@ except ImportError:  # its place up to Humble
 
 EXPECTED_ERRORS = (ValueError, OSError, ImportError, ParameterException)
 """What bad input and bad configuration raise: their message says it all. Anything else is logged with its traceback."""
-
-LAST_MESSAGES = 0.1
-"""Seconds to work off what has arrived before a signal to end."""
 
 SHOWN_PARAMETERS = ("backend", "model", "method", "device", "delay", "latency")
 """Parameters that diagnostics show, of nodes that have them."""
@@ -71,7 +65,7 @@ class UpliftNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.add_on_set_parameters_callback(self._set_parameters)
         for parameter in self._table.values():
-            self.declare_parameter(parameter.name, parameter.default, _descriptor(parameter))
+            self.declare_parameter(parameter.name, parameter.default, descriptor(parameter))
         self.create_timer(1.0, self._diagnose, clock=self._steady_clock)
 
     # Hooks
@@ -308,65 +302,7 @@ class UpliftNode(LifecycleNode):
         self._diagnostics.publish(array)
 
 
-def _descriptor(parameter: Parameter) -> ParameterDescriptor:
-    descriptor = ParameterDescriptor(
-        description=parameter.description,
-        additional_constraints=parameter.allowed,
-        read_only=not parameter.dynamic,
-        # The table checks the type itself: it takes a whole number for a number, which ROS does not.
-        dynamic_typing=True,
-    )
-    if parameter.limited:
-        if isinstance(parameter.default, float):
-            limits = FloatingPointRange(from_value=parameter.minimum, to_value=parameter.maximum)
-            descriptor.floating_point_range = [limits]
-        else:
-            whole = IntegerRange(from_value=int(parameter.minimum), to_value=int(parameter.maximum), step=1)
-            descriptor.integer_range = [whole]
-    return descriptor
-
-
 def _explain(error: Exception) -> str:
     if isinstance(error, EXPECTED_ERRORS):
         return str(error)
     return f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
-
-
-def _work_off(executor: DirectExecutor) -> None:
-    """Take what had arrived when the signal to end came."""
-    deadline = time.monotonic() + LAST_MESSAGES
-    while time.monotonic() < deadline:
-        executor.work(0.01)
-
-
-def main(node_type: Callable[[], UpliftNode], arguments: list[str] | None = None) -> int:
-    """Run a node until it finishes or a signal ends it.
-
-    The executor spins in a thread of its own, so that signals reach Python at once and the node can still publish while
-    it goes down; rclpy's own signal handlers would take the context away first.
-
-    Returns:
-        The node's exit code, 0 after a signal, or 1 where it could not start; the reason is one line on stderr.
-    """
-    try:
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-        node = node_type()
-    except (*EXPECTED_ERRORS, RuntimeError) as error:  # rclpy's own errors are RuntimeErrors
-        print(f"{error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 1
-    for interruption in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(interruption, lambda *_: node.finish())
-    executor = DirectExecutor()
-    executor.add_node(node)
-    if node.parameter("autostart") and not node.start():
-        node.finish(exit_code=1)
-    spinning = threading.Thread(target=executor.spin_until, args=(node.finished,), name="spin")
-    spinning.start()
-    spinning.join()
-    _work_off(executor)
-    node.stop()
-    executor.shutdown()
-    node.destroy_node()
-    rclpy.try_shutdown()
-    return node.exit_code

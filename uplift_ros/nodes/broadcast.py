@@ -6,6 +6,7 @@ from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 from std_msgs.msg import Header
 
 from uplift_ros.frames import RigidTransform
+from uplift_ros.nodes.optional import needed
 
 
 def tf_message(parameter: str) -> type:
@@ -14,10 +15,8 @@ def tf_message(parameter: str) -> type:
     Raises:
         ImportError: it is not installed, as with the wheels of PyPI; names the parameter that asked for it.
     """
-    try:
+    with needed("tf2_msgs", parameter, otherwise="false"):
         return importlib.import_module("tf2_msgs.msg").TFMessage
-    except ImportError as error:
-        raise ImportError(f"parameter {parameter} must be false: tf2_msgs is not installed") from error
 
 
 def transform(header: Header, child: str, frame: RigidTransform) -> TransformStamped:

@@ -11,6 +11,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from uplift_ros.msg import Skeletons
 from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.memory import keep_freed_memory
+from uplift_ros.nodes.spin import spin
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.sources import open_source
 
@@ -121,7 +122,7 @@ def true_skeleton(joints: np.ndarray, stamp: int, frame_id: str) -> SkeletonFram
 
 def main() -> int:
     keep_freed_memory()
-    return base.main(CameraNode)
+    return spin(CameraNode)
 
 
 if __name__ == "__main__":

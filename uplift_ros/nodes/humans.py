@@ -12,6 +12,7 @@ from uplift_ros.humans import region_of_interest, skeleton2d
 from uplift_ros.msg import Keyframe2D, Skeletons
 from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.broadcast import tf_message, transform
+from uplift_ros.nodes.spin import spin
 from uplift_ros.poses import Keyframe
 
 DESCRIPTION = "human_description_"
@@ -125,7 +126,7 @@ class HumansNode(base.UpliftNode):
 
 
 def main() -> int:
-    return base.main(HumansNode)
+    return spin(HumansNode)
 
 
 if __name__ == "__main__":

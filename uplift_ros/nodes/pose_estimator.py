@@ -12,6 +12,7 @@ from uplift_ros.images import to_rgb
 from uplift_ros.msg import Keyframe2D
 from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.memory import keep_freed_memory
+from uplift_ros.nodes.spin import spin
 from uplift_ros.online.assignment import best_pairs
 from uplift_ros.online.keyframes import KeyframeSchedule
 from uplift_ros.online.rates import AskedRate
@@ -110,7 +111,7 @@ class PoseEstimatorNode(base.UpliftNode):
 
 def main() -> int:
     keep_freed_memory()
-    return base.main(PoseEstimatorNode)
+    return spin(PoseEstimatorNode)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from uplift_ros.models.synsp import SynSP
 from uplift_ros.msg import Skeletons
 from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.optional import needed
+from uplift_ros.nodes.spin import spin
 from uplift_ros.nodes.synchroniser import Synchroniser
 from uplift_ros.nodes.transforms import Transforms
 from uplift_ros.online.refiner import StreamingRefiner
@@ -147,7 +148,7 @@ class RefinerNode(base.UpliftNode):
 
 
 def main() -> int:
-    return base.main(RefinerNode)
+    return spin(RefinerNode)
 
 
 if __name__ == "__main__":

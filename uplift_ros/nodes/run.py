@@ -69,10 +69,11 @@ def write_results(console: Console, bag: Path, args: argparse.Namespace, usage: 
     """summary.json, demo.mp4 and a table. To the summary come stages_ms, and nodes with CPU time and memory."""
     from uplift_ros.drawing.video import render
     from uplift_ros.evaluation.stages import stages
-    from uplift_ros.evaluation.summary import print_table, summarise, write_summary
+    from uplift_ros.evaluation.summary import print_table, summarise
+    from uplift_ros.whole import write_json
 
     summary = summarise(bag, args.source) | {"stages_ms": stages(bag), "nodes": usage}
-    write_summary(summary, args.out / "summary.json")
+    write_json(args.out / "summary.json", summary)
     with console.status("rendering the video"):
         render(bag, args.out / "demo.mp4")
     print_table(summary, console)

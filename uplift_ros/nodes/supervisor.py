@@ -77,7 +77,7 @@ class Supervisor:
         try:
             self._start(parameters, params_file, bag)
             with Live(get_renderable=self._table, console=self._console, refresh_per_second=4):
-                self._wait(self._filmed)
+                self._wait(self._filmed, meanwhile=self._sample_usage)
                 self._wait(lambda: self._monitor.idle >= DRAINED)
             self._console.line()
         except Interrupted:
@@ -87,9 +87,11 @@ class Supervisor:
                 raise RunError("\n".join(_obituary(process) for process in unclean))
 
     def _filmed(self) -> bool:
+        return self._processes["camera"].exit_code == 0
+
+    def _sample_usage(self) -> None:
         running = {name: process.pid for name, process in self._processes.items() if process.exit_code is None}
         self.usage.sample(running)
-        return self._processes["camera"].exit_code == 0
 
     def close(self) -> None:
         """Leave nothing behind, however the run ended."""
@@ -157,11 +159,14 @@ class Supervisor:
             self._monitor.connected(node) for node in ("camera", *PROCESSING_NODES)
         )
 
-    def _wait(self, condition: Callable[[], bool], what: str = "") -> None:
+    def _wait(
+        self, condition: Callable[[], bool], what: str = "", meanwhile: Callable[[], None] = lambda: None
+    ) -> None:
         """Wait for a condition, forever or, for `what`, as long as a start may take."""
         deadline = time.monotonic() + START_TIMEOUT
         while not condition():
             self._monitor.spin(POLL)
+            meanwhile()
             if self._interrupted.is_set():
                 raise Interrupted
             for process in list(self._processes.values()):

@@ -13,6 +13,7 @@ from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.depth import DepthImages
 from uplift_ros.nodes.estimator import EstimatorStride, diagnosed
 from uplift_ros.nodes.optional import needed
+from uplift_ros.nodes.spin import spin
 from uplift_ros.online import quality
 from uplift_ros.online.control import STRIDE_PARAMETERS, stride_controller
 from uplift_ros.online.keyframes import MAX_PAUSE
@@ -240,7 +241,7 @@ class UpliftNode(base.UpliftNode):
 
 
 def main() -> int:
-    return base.main(UpliftNode)
+    return spin(UpliftNode)
 
 
 if __name__ == "__main__":

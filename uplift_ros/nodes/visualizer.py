@@ -18,6 +18,7 @@ from uplift_ros.msg import Skeletons
 from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.broadcast import tf_message, transform
 from uplift_ros.nodes.memory import keep_freed_memory
+from uplift_ros.nodes.spin import spin
 from uplift_ros.poses import Person3D, SkeletonFrame
 from uplift_ros.skeleton import H36M17
 
@@ -195,7 +196,7 @@ def _colours(array: np.ndarray) -> list[ColorRGBA]:
 
 def main() -> int:
     keep_freed_memory()
-    return base.main(VisualizerNode)
+    return spin(VisualizerNode)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,56 @@
+"""A node's process: from its start to a signal."""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import rclpy
+from rclpy.signals import SignalHandlerOptions
+
+from uplift_ros.nodes.base import EXPECTED_ERRORS, UpliftNode
+from uplift_ros.nodes.executor import DirectExecutor
+
+LAST_MESSAGES = 0.1
+"""Seconds to work off what has arrived before a signal to end."""
+
+
+def spin(node_type: Callable[[], UpliftNode], arguments: list[str] | None = None) -> int:
+    """Run a node until it finishes or a signal ends it.
+
+    The executor spins in a thread of its own, so that signals reach Python at once and the node can still publish while
+    it goes down; rclpy's own signal handlers would take the context away first.
+
+    Returns:
+        The node's exit code, 0 after a signal, or 1 where it could not start; the reason is one line on stderr.
+    """
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        node = node_type()
+    except (*EXPECTED_ERRORS, RuntimeError) as error:  # rclpy's own errors are RuntimeErrors
+        print(f"{error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
+    for interruption in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interruption, lambda *_: node.finish())
+    executor = DirectExecutor()
+    executor.add_node(node)
+    if node.parameter("autostart") and not node.start():
+        node.finish(exit_code=1)
+    spinning = threading.Thread(target=executor.spin_until, args=(node.finished,), name="spin")
+    spinning.start()
+    spinning.join()
+    _work_off(executor)
+    node.stop()
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return node.exit_code
+
+
+def _work_off(executor: DirectExecutor) -> None:
+    """Take what had arrived when the signal to end came."""
+    deadline = time.monotonic() + LAST_MESSAGES
+    while time.monotonic() < deadline:
+        executor.work(0.01)
