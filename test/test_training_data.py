@@ -77,6 +77,16 @@ def test_windows_have_the_networks_shapes_and_canonical_bodies(sequences, rng):
     np.testing.assert_allclose(chains, CANONICAL_CHAIN, rtol=1e-5)
 
 
+def test_windows_are_drawn_more_often_around_fast_motion(sequences, rng):
+    """Of a person who stands for four seconds and walks for four, most windows are of the walk."""
+    walks = sequences[0].joints
+    stands = np.repeat(walks[:1], len(walks), axis=0)
+    sampler = WindowSampler([Sequence("one", np.concatenate([stands, walks]))], compact(), 1000, rng)
+    centre = compact().centre
+    moving = np.abs(np.diff(sampler._windows()[:, centre - 1 : centre + 2], axis=1)).max((1, 2, 3)) > 1e-3
+    assert 0.57 < moving.mean() < 0.9
+
+
 def test_clean_inputs_are_the_projection_of_the_targets(sequences, rng):
     """Seen from far away, the input is the target's x and y over its size."""
     sampler = WindowSampler(sequences, compact(), 64, rng)

@@ -102,7 +102,7 @@ def n351() -> UpliftConfig:
 
 def compact() -> UpliftConfig:
     """Half the temporal width of `n81`, for small machines: a quarter of its parameters."""
-    return UpliftConfig(temporal_width=192)
+    return UpliftConfig(temporal_width=192, stochastic_depth=0.0)
 
 
 class DropPath(nn.Module):

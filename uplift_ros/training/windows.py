@@ -5,14 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
 from uplift_ros.camera import normalise
+from uplift_ros.evaluation.metrics import velocity
 from uplift_ros.models.uplift import UpliftConfig
 from uplift_ros.skeleton import H36M17
 from uplift_ros.training.mocap import CANONICAL_CHAIN, Sequence, chain_length, class_balanced, joints_at
 from uplift_ros.training.noise import DetectorNoise
 from uplift_ros.training.virtual_camera import NEAREST, in_image, random_views
+
+SLOWEST = 0.2
+"""m/s that count for a frame without motion when frames are drawn by their speed."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class WindowSampler:
         self.drawn = batch // 2 if twins else batch
         self.noise = DetectorNoise()
         self.probability = class_balanced(sequences)
+        self.upto = [np.cumsum(_frame_weights(sequence, config.model_rate)) for sequence in sequences]
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
@@ -87,10 +93,19 @@ class WindowSampler:
         windows = np.empty((self.drawn, config.tokens, len(H36M17), 3))
         chosen = rng.choice(len(self.sequences), self.drawn, p=self.probability)
         for row, (index, speed) in enumerate(zip(chosen, speeds, strict=True)):
-            joints = self.sequences[index].joints
-            at = np.clip(rng.integers(len(joints)) + offsets * speed, 0, len(joints) - 1)
+            joints, upto = self.sequences[index].joints, self.upto[index]
+            frame = np.searchsorted(upto, rng.random() * upto[-1])
+            at = np.clip(frame + offsets * speed, 0, len(joints) - 1)
             windows[row] = joints_at(joints, at)
         return windows
+
+
+def _frame_weights(sequence: Sequence, rate: float) -> np.ndarray:
+    """(T,) how often windows are drawn around each frame: more often around fast motion, which is rare and hard."""
+    if len(sequence.joints) < 2:
+        return np.ones(len(sequence.joints))
+    speed = velocity(sequence.joints, rate)
+    return SLOWEST + uniform_filter1d(np.append(speed, speed[-1]), int(rate / 2), mode="nearest")
 
 
 def with_twins(windows: Batch) -> Batch:
@@ -125,13 +140,15 @@ def _random_body(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
 def random_mask(rng: np.random.Generator, config: UpliftConfig, batch: int) -> np.ndarray:
     """Where 2D poses exist: (B, T) bool.
 
-    Uniform strides with any phase as in the paper; also what a stream adds: a key-frame on the newest token, a change
-    of stride inside the window, and a person who has only just come into view.
+    Uniform strides with any phase as in the paper, long ones, which are harder, more often; also what a stream adds: a
+    key-frame on the newest token, a change of stride inside the window, and a person who has only just come into view.
     """
+    often = np.sqrt(config.input_strides)
+    often /= often.sum()
     tokens = np.arange(config.tokens)
     masks = np.zeros((batch, config.tokens), bool)
     for mask in masks:
-        stride = rng.choice(config.input_strides) // config.token_stride
+        stride = rng.choice(config.input_strides, p=often) // config.token_stride
         newest = config.tokens - 1
         phase = newest % stride if rng.random() < 0.5 else rng.integers(stride)
         mask[:] = tokens % stride == phase

@@ -1,0 +1,51 @@
+"""A wide network that starts with what a narrow one has learned, and computes the same (Net2Net, arXiv 1511.05641).
+
+Every temporal channel of the narrow network stands in the wide one several times. Who reads such a channel shares its
+weight among the copies at random: what is computed stays, and yet no two copies learn the same.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
+
+
+@torch.no_grad()
+def widen(narrow: UpliftUpsample, config: UpliftConfig) -> UpliftUpsample:
+    """The network of `config`, with a multiple of the temporal width of `narrow`, which gives the same poses.
+
+    Raises:
+        ValueError: no multiple, or the two differ in more than temporal width and stochastic depth.
+    """
+    old = narrow.config
+    alike = replace(config, temporal_width=old.temporal_width, stochastic_depth=old.stochastic_depth) == old
+    if not alike or config.temporal_width % old.temporal_width:
+        raise ValueError(f"start: must be {config}, or narrower by a whole factor, got {old}")
+    wide = UpliftUpsample(config)
+    learned = narrow.state_dict()
+    for name, tensor in wide.state_dict().items():
+        tensor.copy_(_widened(name, learned[name], tensor.shape, config.heads))
+    return wide
+
+
+def _widened(name: str, tensor: Tensor, shape: torch.Size, heads: int) -> Tensor:
+    """A parameter brought to `shape`."""
+    for axis, size in enumerate(shape):
+        copies = size // tensor.shape[axis]
+        if copies == 1:
+            continue
+        # A head keeps its channels together, so that copies are made within each.
+        reads = axis == 1 and name.endswith("weight")
+        groups = 3 * heads if "qkv" in name and not reads else heads if "attention.out" in name and reads else 1
+        tensor = tensor.unflatten(axis, (groups, 1, -1)).repeat_interleave(copies, axis + 1)
+        if reads:
+            shares = torch.rand_like(tensor)
+            tensor = tensor * shares / shares.sum(axis + 1, keepdim=True)
+        tensor = tensor.flatten(axis, axis + 2)
+        if "qkv" in name and not reads:
+            # A score sums `copies` times as many products, and is divided by the root of `copies` times as many.
+            queries = tensor.shape[0] // 3
+            tensor = torch.cat([tensor[:queries] / copies**0.5, tensor[queries:]])
+    return tensor
