@@ -1,9 +1,12 @@
 import signal
 
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 
+from uplift_ros.nodes import base
 from uplift_ros.nodes.process import Process
+from uplift_ros.parameters import Value
 
 
 @pytest.fixture
@@ -115,6 +118,25 @@ def test_a_static_parameter_is_not_changed_while_running(refiner, observer):
     assert not result.successful
     assert "read-only parameter: delay" in result.reason
     assert observer.integer_parameter("refiner", "delay") == 3
+
+
+def test_parameters_that_are_set_together_are_judged_together():
+    """Alone, each of them might be refused, or be undone by what the other one was before."""
+    together = []
+
+    class Node(base.UpliftNode):
+        def on_parameters(self, changes: dict[str, Value]) -> None:
+            together.append(changes)
+
+    node = Node("uplift")
+    changes = {"stride_mode": "fixed", "stride": 30}
+    try:
+        result = node.set_parameters_atomically([rclpy.Parameter(name, value=value) for name, value in changes.items()])
+        assert result.successful
+        assert together == [changes]
+        assert {name: node.parameter(name) for name in changes} == changes
+    finally:
+        node.destroy_node()
 
 
 def test_diagnostics_tell_state_and_speed(refiner, observer):

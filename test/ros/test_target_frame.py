@@ -1,6 +1,8 @@
 """The refiner in a frame that stands still, with transforms over /tf."""
 
 import importlib.util
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from recordings import STANDING
 from uplift_ros.msg import Skeletons
 
 from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes.transforms import Transforms
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 
 FRAME = 20_000_000
@@ -75,6 +78,15 @@ def test_skeletons_come_in_the_target_frame_each_moved_at_its_own_stamp(graph, o
         x, y, z = STANDING[0]
         pelvis = message.persons[0].joints[0]
         np.testing.assert_allclose((pelvis.x, pelvis.y, pelvis.z), (number + 3.0 + z, -x, -y), atol=1e-6)
+
+
+@pytest.mark.parametrize("stamp", [0, -1])
+def test_a_stamp_that_tf2_does_not_look_up_is_a_transform_that_is_not_known(monkeypatch, stamp):
+    """Another error would leave the skeletons of this stamp before all others for ever."""
+    monkeypatch.setitem(sys.modules, "tf2_ros", SimpleNamespace(BufferCore=SimpleNamespace))
+    monkeypatch.setitem(sys.modules, "tf2_msgs.msg", SimpleNamespace(TFMessage=None))
+    with pytest.raises(LookupError, match=f"stamp must be above 0 .*, got {stamp}"):
+        Transforms().lookup("odom", "camera", stamp)
 
 
 @needs_tf2

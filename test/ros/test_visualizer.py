@@ -4,6 +4,7 @@ import signal
 import cv2
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from recordings import CAMERA, STANDING
 from sensor_msgs.msg import Image
 from uplift_ros.msg import Skeletons
@@ -66,6 +67,26 @@ def test_who_leaves_is_deleted_once(show):
     show(1, "p1", "p2")
     gone = [(marker.ns, marker.id) for marker in show(2, "p1") if marker.action == Marker.DELETE]
     assert gone == [("p2", 0), ("p2", 1), ("p2", 2), ("p2", 3)]
+    assert all(marker.action == Marker.ADD for marker in show(3, "p1"))
+
+
+def test_skeletons_of_another_form_are_refused_and_the_next_are_shown(show, observer):
+    publishers = [
+        observer.node.create_publisher(Skeletons, name, qos.poses()) for name in ("skeletons", "skeletons/raw")
+    ]
+    diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
+    observer.wait_for(lambda: all(publisher.get_subscription_count() for publisher in publishers))
+    observer.wait_for(lambda: diagnostics and show(1, "p1"))  # the visualizer has found who looks
+    odd = frame(2, "p1")
+    odd.persons[0].joints = odd.persons[0].joints[:3]
+    for publisher in publishers:
+        publisher.publish(odd)
+
+    def refused() -> bool:
+        values = {pair.key: pair.value for status in diagnostics[-1].status for pair in status.values}
+        return values.get("rejected") == "2" and "joints and scores of person 'p1' must be" in values["last_error"]
+
+    observer.wait_for(refused)
     assert all(marker.action == Marker.ADD for marker in show(3, "p1"))
 
 

@@ -23,7 +23,7 @@ from rclpy.timer import Timer
 
 from uplift_ros.nodes.descriptor import descriptor
 from uplift_ros.nodes.executor import Direct
-from uplift_ros.nodes.health import Health
+from uplift_ros.nodes.health import SUBSCRIBERS, Health
 from uplift_ros.parameters import TABLES, Value
 
 try:
@@ -41,8 +41,8 @@ SHOWN_PARAMETERS = ("backend", "model", "method", "device", "delay", "latency")
 class UpliftNode(LifecycleNode):
     """A lifecycle node with a parameter table.
 
-    A node overrides the four hooks `configure`, `activate`, `deactivate` and `cleanup`, and `on_parameter` where it has
-    dynamic parameters. A hook refuses by raising; the message is logged and the transition fails. What `advertise`
+    A node overrides the four hooks `configure`, `activate`, `deactivate` and `cleanup`, and `on_parameters` where it
+    has dynamic parameters. A hook refuses by raising; the message is logged and the transition fails. What `advertise`
     makes lives until cleanup; what `subscribe` and `every` make lives until deactivation.
 
     Args:
@@ -66,7 +66,7 @@ class UpliftNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._set_parameters)
         for parameter in self._table.values():
             self.declare_parameter(parameter.name, parameter.default, descriptor(parameter))
-        self.create_timer(1.0, self._diagnose, clock=self._steady_clock)
+        self.create_timer(1.0, self.guarded(self._diagnose), clock=self._steady_clock)
 
     # Hooks
 
@@ -90,8 +90,8 @@ class UpliftNode(LifecycleNode):
         """What is not as asked at this moment; diagnostics warn of it while the node is active."""
         return []
 
-    def on_parameter(self, name: str, value: Value) -> None:
-        """A dynamic parameter is about to change; raise ValueError to refuse."""
+    def on_parameters(self, changes: dict[str, Value]) -> None:
+        """Dynamic parameters are about to change, those that are set together at once; raise ValueError to refuse."""
 
     # For the hooks and callbacks of a node
 
@@ -278,9 +278,8 @@ class UpliftNode(LifecycleNode):
                 for change in changes
                 if change.name in self._table
             }
-            for name, value in checked.items():
-                if name in self._settings:
-                    self.on_parameter(name, value)
+            if changed := {name: value for name, value in checked.items() if name in self._settings}:
+                self.on_parameters(changed)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._settings |= checked
@@ -288,8 +287,7 @@ class UpliftNode(LifecycleNode):
 
     def _diagnose(self) -> None:
         subscribers = {
-            f"subscribers of {publisher.topic_name}": publisher.get_subscription_count()
-            for publisher in self._advertised
+            f"{SUBSCRIBERS}{publisher.topic_name}": publisher.get_subscription_count() for publisher in self._advertised
         }
         shown = {name: self._settings[name] for name in SHOWN_PARAMETERS if name in self._settings}
         figures = self.figures() if self.is_active else {}

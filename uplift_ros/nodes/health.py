@@ -1,6 +1,7 @@
 """What a node tells about itself in diagnostics: counters, rates, time per frame, and its last problem."""
 
 import contextlib
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +16,15 @@ SILENCE = 2.5
 
 TIMED_BLOCKS = 50
 
+SUBSCRIBERS = "subscribers of "
+"""Before the topic, the key of the number of subscriptions that a publisher has found."""
+
 
 class Health:
-    """Collects during work, gives a DiagnosticStatus once in a while."""
+    """Collects during work, also in other threads, gives a DiagnosticStatus once in a while."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.last_error = ""
         self._counters: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
@@ -32,11 +37,13 @@ class Health:
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to a counter."""
-        self._counters[name] += amount
+        with self._lock:
+            self._counters[name] += amount
 
     def tick(self, name: str) -> None:
         """Count an event whose rate per second is shown."""
-        self._events[name] += 1
+        with self._lock:
+            self._events[name] += 1
 
     def arrived(self, name: str) -> None:
         """An expected input is there, or is expected from now on."""
@@ -61,7 +68,7 @@ class Health:
     def problem(self, kind: str, message: str, error: bool) -> bool:
         """Note a problem; whether it should be logged, which is once in a while for every kind."""
         now = time.monotonic()
-        self._counters[kind] += 1
+        self.count(kind)
         self.last_error = message
         self._level = DiagnosticStatus.ERROR if error else DiagnosticStatus.WARN
         self._problem_at = now
@@ -75,10 +82,12 @@ class Health:
     ) -> DiagnosticStatus:
         """Everything at this moment; rates are since the last call, complaints hold now and make it a warning."""
         now = time.monotonic()
-        rates = {event: f"{count / (now - self._since):.1f}" for event, count in self._events.items()}
-        self._events = Counter(dict.fromkeys(self._events, 0))
+        with self._lock:
+            counters, events = dict(self._counters), dict(self._events)
+            self._events = Counter(dict.fromkeys(events, 0))
+        rates = {event: f"{count / (now - self._since):.1f}" for event, count in events.items()}
         self._since = now
-        missing = [f"no {name} for {now - at:.0f} s" for name, at in self._arrived_at.items() if now - at > SILENCE]
+        missing = [f"no {what} for {now - at:.0f} s" for what, at in self._arrived_at.items() if now - at > SILENCE]
         troubles = [*missing, *complaints]
         level = DiagnosticStatus.WARN if troubles else DiagnosticStatus.OK
         if now - self._problem_at < MEMORY:
@@ -88,7 +97,7 @@ class Health:
             "state": state,
             "processing_ms": f"{self.processing_ms:.2f}",
             **rates,
-            **self._counters,
+            **counters,
             **more,
             "last_error": self.last_error,
         }

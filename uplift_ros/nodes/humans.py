@@ -13,7 +13,7 @@ from uplift_ros.msg import Keyframe2D, Skeletons
 from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.broadcast import tf_message, transform
 from uplift_ros.nodes.spin import spin
-from uplift_ros.poses import Keyframe
+from uplift_ros.poses import Keyframe, check_form
 
 DESCRIPTION = "human_description_"
 """Parameters of this name and the body's id hold a URDF (REP-155, global parameters)."""
@@ -63,6 +63,7 @@ class HumansNode(base.UpliftNode):
 
     def _take_keyframe(self, message: Keyframe2D) -> None:
         keyframe = convert.keyframe_from_msg(message)
+        check_form(keyframe.skeleton, keyframe.persons, "keypoints", 2)
         self.tick("keyframe_hz")
         with self.timed():
             ids = [person.id for person in keyframe.persons]
@@ -101,6 +102,7 @@ class HumansNode(base.UpliftNode):
 
     def _take_skeletons(self, message: Skeletons) -> None:
         frame = convert.skeletons_from_msg(message)
+        check_form(frame.skeleton, frame.persons, "joints", 3)
         self.tick("skeletons_hz")
         header = convert.header(frame.stamp, frame.frame_id)
         transforms = []

@@ -11,9 +11,7 @@ from rclpy.node import Node
 
 from uplift_ros.msg import RateState, Skeletons
 from uplift_ros.nodes import qos
-
-SUBSCRIBERS = "subscribers of "
-"""How diagnostics call the number of subscriptions that a publisher has found."""
+from uplift_ros.nodes.health import SUBSCRIBERS
 
 
 class Monitor:

@@ -49,10 +49,10 @@ class Transforms:
         """From the frame `source` to the frame `target` at a stamp in nanoseconds.
 
         Raises:
-            LookupError: with tf2's reason.
+            LookupError: with tf2's reason, or the stamp is one that tf2 does not look up.
         """
-        if stamp == 0:
-            raise LookupError("stamp is 0, which means latest to tf2")
+        if stamp <= 0:
+            raise LookupError(f"stamp must be above 0 (0 means latest to tf2), got {stamp}")
         if stamp < self._last_stamp - CACHE:  # a recording starts again: tf2 would ignore what it says
             self._buffer.clear()
         self._last_stamp = stamp

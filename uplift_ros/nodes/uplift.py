@@ -92,9 +92,9 @@ class UpliftNode(base.UpliftNode):
     def cleanup(self) -> None:
         del self._uplifter
 
-    def on_parameter(self, name: str, value: Value) -> None:
+    def on_parameters(self, changes: dict[str, Value]) -> None:
         if hasattr(self, "_s_out"):
-            self._controller = self._stride_controller({name: value})
+            self._controller = self._stride_controller(changes)
             self._stride_reached = False
 
     def figures(self) -> dict[str, object]:

@@ -19,7 +19,7 @@ from uplift_ros.nodes import base, convert, qos
 from uplift_ros.nodes.broadcast import tf_message, transform
 from uplift_ros.nodes.memory import keep_freed_memory
 from uplift_ros.nodes.spin import spin
-from uplift_ros.poses import Person3D, SkeletonFrame
+from uplift_ros.poses import Person3D, SkeletonFrame, check_form
 from uplift_ros.skeleton import H36M17
 
 WATCH_PERIOD = 0.5
@@ -89,6 +89,7 @@ class VisualizerNode(base.UpliftNode):
     def _take_skeletons(self, message: Skeletons) -> None:
         self.tick("skeletons_hz")
         frame = convert.skeletons_from_msg(message)
+        check_form(frame.skeleton, frame.persons, "joints", 3)
         with self.timed():
             people = {person.id for person in frame.persons}
             shown = [marker for person in frame.persons for marker in person_markers(person, self._lifetime)]
@@ -103,6 +104,7 @@ class VisualizerNode(base.UpliftNode):
         if not self._markers.get_subscription_count():
             return
         frame = convert.skeletons_from_msg(message)
+        check_form(frame.skeleton, frame.persons, "joints", 3)
         people = {RAW + person.id for person in frame.persons}
         shown = [raw_marker(person, self._lifetime) for person in frame.persons]
         self._publish_markers(frame, shown + _deletions(self._shown_raw - people))
