@@ -6,18 +6,23 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.ndimage import uniform_filter1d
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from uplift_ros.camera import normalise
 from uplift_ros.evaluation.metrics import velocity
 from uplift_ros.models.uplift import UpliftConfig
 from uplift_ros.skeleton import H36M17
-from uplift_ros.training.mocap import CANONICAL_CHAIN, Sequence, chain_length, class_balanced, joints_at
+from uplift_ros.training.mocap import ANKLE_HEIGHT, CANONICAL_CHAIN, Sequence, chain_length, class_balanced, joints_at
 from uplift_ros.training.noise import DetectorNoise
 from uplift_ros.training.virtual_camera import NEAREST, in_image, random_views
 
 SLOWEST = 0.2
 """m/s that count for a frame without motion when frames are drawn by their speed."""
+
+
+FALLEN = 0.08
+"""Share of people who are turned over: captured motion hardly has anybody who lies or stands on the hands."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ class WindowSampler:
         rng, config = self.rng, self.config
         joints = self._windows()
         joints = _random_body(rng, joints)
+        fallen = rng.random(len(joints)) < FALLEN
+        joints[fallen] = turned_over(rng, joints[fallen])
         mirrored = rng.random(len(joints)) < 0.5
         joints[mirrored] = joints[mirrored][:, :, H36M17.flip] * (-1, 1, 1)
         seconds = np.arange(config.tokens) * config.token_stride / config.model_rate
@@ -135,6 +142,17 @@ def _random_body(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
         changed[:, :, child] = changed[:, :, parent] + bone * factors[:, None, child, None]
     size = CANONICAL_CHAIN / chain_length(changed).mean(1)
     return changed * size[:, None, None, None]
+
+
+def turned_over(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
+    """Windows (B, T, 17, 3), turned about a horizontal axis through the pelvis by 30 to 180 degrees, on the ground."""
+    azimuth = rng.uniform(0, 2 * np.pi, len(joints))
+    axis = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros(len(joints))], -1)
+    turn = Rotation.from_rotvec(axis * rng.uniform(np.pi / 6, np.pi, len(joints))[:, None]).as_matrix()
+    pelvis = joints[:, :, :1]
+    turned = pelvis + (joints - pelvis) @ turn[:, None].swapaxes(-1, -2)
+    turned[..., 2] += ANKLE_HEIGHT - turned[..., 2].min((1, 2))[:, None, None]
+    return turned
 
 
 def random_mask(rng: np.random.Generator, config: UpliftConfig, batch: int) -> np.ndarray:
