@@ -95,7 +95,12 @@ def is_taken(call: Callable, *arguments) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("model", "project"), [("plumb_bob", cv2.projectPoints), ("equidistant", cv2.fisheye.projectPoints)]
+    ("model", "project"),
+    [
+        ("plumb_bob", cv2.projectPoints),
+        ("rational_polynomial", cv2.projectPoints),
+        ("equidistant", cv2.fisheye.projectPoints),
+    ],
 )
 @pytest.mark.parametrize("count", range(1, 16))
 def test_a_lens_has_as_many_coefficients_as_opencv_takes(model, project, count):

@@ -125,6 +125,11 @@ def test_who_is_not_placed_is_not_measured():
     assert DepthScale().measure(seen(joints), around_the_origin, depth) == 0
 
 
+def test_who_is_seen_but_not_in_space_is_not_measured():
+    joints, depth = scene()
+    assert DepthScale().measure(seen(joints, name="p2"), placed(joints), depth) == 0
+
+
 def test_one_wrong_measurement_changes_little():
     joints, depth = scene()
     scale = DepthScale()
@@ -142,6 +147,18 @@ def test_another_person_of_the_same_id_is_measured_anew_in_time():
         scale.measure(seen(joints, number), placed(joints, number, 1.0 if number < AVERAGED else 0.8), depth)
     after = scale.apply(placed(joints, 2 * AVERAGED, 0.8)).persons[0].joints
     np.testing.assert_allclose(after, joints, rtol=0.02)
+
+
+def test_a_size_is_the_median_of_thirty_measurements():
+    joints, depth = scene()
+    scale = DepthScale()
+    for number in range(31):
+        scale.measure(seen(joints, number), placed(joints, number, 1.0 if number < 16 else 0.5), depth)
+    once, twice = (DepthScale() for _ in range(2))
+    once.measure(seen(joints), placed(joints), depth)
+    twice.measure(seen(joints), placed(joints, factor=0.5), depth)
+    sizes = [sized.apply(placed(joints)).persons[0].joints[0, 2] for sized in (once, twice, scale)]
+    assert sizes[2] == pytest.approx((sizes[0] + sizes[1]) / 2), "fifteen of each"
 
 
 def test_a_size_that_is_no_longer_measured_is_kept_as_a_prior():
@@ -193,8 +210,12 @@ def test_sizes_count_as_measured_for_two_seconds_and_are_kept_for_a_minute():
     scale.measure(seen(joints), placed(joints, factor=0.8), depth)
     two_seconds = replace(placed(joints, factor=0.8), stamp=START + 2_000_000_000)
     assert scale.apply(two_seconds).persons[0].scale_source is ScaleSource.DEPTH
+    later = replace(two_seconds, stamp=two_seconds.stamp + 1)
+    assert scale.apply(later).persons[0].scale_source is ScaleSource.PRIOR
     scale.measure(replace(seen(joints), stamp=START + 60_000_000_000, persons=()), placed(joints), depth)
     assert scale.apply(two_seconds).persons[0] is not two_seconds.persons[0]
+    scale.measure(replace(seen(joints), stamp=START + 60_000_000_001, persons=()), placed(joints), depth)
+    assert scale.apply(two_seconds).persons[0] is two_seconds.persons[0]
 
 
 def test_a_key_frame_of_the_same_stamp_forgets_nobody():
@@ -217,18 +238,25 @@ DISTANCE = 3.0
 AT = np.stack([20 + 30 * np.arange(17), np.full(17, 50)], -1).astype(float)
 
 
-def factor_of(factors, at=AT, scores=1.0, height: float = CANONICAL_STATURE, hole: int = 0) -> float | None:
-    """Of somebody whose skin is everywhere `DISTANCE` away, beside whose joints depth is so many times as large.
+def factor_of(
+    factors, at=AT, scores=1.0, height: float = CANONICAL_STATURE, hole: int = 0, distance: float = DISTANCE
+) -> float | None:
+    """Of somebody whose skin is everywhere `distance` away, beside whose joints depth is so many times as large.
 
     The first `hole` pixels of every 21 x 21 around a joint are unknown.
     """
-    joints = np.full((17, 3), DISTANCE)
-    joints[:, 2] += np.nan_to_num(SURFACE) * height / CANONICAL_STATURE
-    depth = np.repeat(DISTANCE * np.broadcast_to(factors, 17), 30)[None].repeat(100, 0)
+    depth = np.repeat(distance * np.broadcast_to(factors, 17), 30)[None].repeat(100, 0)
     depth = np.pad(depth, ((0, 0), (5, 125)), "edge")
     for column, row in at[np.isfinite(at).all(-1)].astype(int) if hole else ():
         patch = depth[row - 10 : row + 11, column - 10 : column + 11]
         patch.flat[:hole] = np.nan
+    return measured_on(depth, at, scores, height, distance)
+
+
+def measured_on(depth, at, scores=1.0, height: float = CANONICAL_STATURE, distance: float = DISTANCE) -> float | None:
+    """Of somebody whose skin would everywhere be `distance` away."""
+    joints = np.full((17, 3), distance)
+    joints[:, 2] += np.nan_to_num(SURFACE) * height / CANONICAL_STATURE
     person = Person2D("p1", 1.0, np.zeros(4), at, np.broadcast_to(scores, 17))
     return size_factor(person, joints, depth, height)
 
@@ -245,12 +273,13 @@ def test_five_joints_that_the_detector_is_half_sure_of_are_enough(sure, factor):
 @pytest.mark.parametrize(
     ("near", "far", "eighth", "factor"), [(4, 4, 1.09, 1.0), (4, 4, 1.11, None), (4, 4, 0.89, None), (4, 5, 1.0, None)]
 )
-def test_half_of_the_joints_must_agree_within_a_tenth(near, far, eighth, factor):
+@pytest.mark.parametrize("size", [0.5, 1.0, 1.4])
+def test_half_of_the_joints_must_agree_within_a_tenth(near, far, eighth, factor, size):
     """Of 16 joints, for the nose's skin is not known to be before or behind it."""
     ones = 15 - near - far
     factors = [*[0.7] * near, *[1.4] * far, *[1.0] * ones, eighth]
     factors.insert(9, 5.0)
-    assert factor_of(factors) == (factor and pytest.approx(factor))
+    assert factor_of(size * np.array(factors)) == (factor and pytest.approx(size * factor))
 
 
 @pytest.mark.parametrize(("stature", "fits"), [(0.299, False), (0.301, True), (2.49, True), (2.51, False)])
@@ -268,3 +297,44 @@ def test_all_of_the_image_counts_and_nothing_beside_it(corner, factor):
     at = np.full((17, 2), np.nan)
     at[:5] = (0, 0), (639.9, 0), (0, 99.9), (320, 50), corner
     assert factor_of(1.1, at) == (factor and pytest.approx(factor))
+
+
+@pytest.mark.parametrize("distance", [0.3, 3.0, 30.0])
+@pytest.mark.parametrize("height", [0.5, 2.2])
+def test_skin_is_nearer_than_the_joint_by_a_part_of_the_stature(distance, height):
+    assert factor_of(1.1, height=height, distance=distance) == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize("away", [-0.5, 0.0])
+def test_joints_that_cannot_be_in_front_of_the_camera_do_not_count(away):
+    assert factor_of(1.1, distance=away) is None
+
+
+@pytest.mark.parametrize(
+    ("torso", "filled", "is_person"),
+    [(80, 3, True), (80, 2, False), (8, 1, True), (8, 0, False), (800, 7, True), (800, 6, False)],
+)
+def test_depth_is_the_median_within_a_twentieth_of_the_torso_from_one_pixel_to_ten(torso, filled, is_person):
+    """A person fills a square around each joint: more than half of 9 x 9, 3 x 3 or 21 x 21 pixels, or less."""
+    at = np.full((17, 2), np.nan)
+    at[0], at[8] = (20, 25), (20 + torso, 25)
+    at[1:6] = [(20 + 40 * joint, 75) for joint in range(5)]
+    depth = np.full((100, 900), 1.3 * DISTANCE)
+    for column, row in at[np.isfinite(at).all(-1)].astype(int):
+        depth[row - filled : row + filled + 1, column - filled : column + filled + 1] = DISTANCE
+    assert measured_on(depth, at) == pytest.approx(1.0 if is_person else 1.3)
+
+
+@pytest.mark.parametrize("edge", ["left", "top", "right", "bottom"])
+def test_at_the_edge_depth_is_the_median_of_what_is_inside_the_image(edge):
+    """Of six pixels around each joint the three at the edge are known."""
+    depth = np.full((100, 100), np.nan)
+    places = 10.0 * np.arange(1, 6)
+    at = np.full((17, 2), np.nan)
+    if edge in ("left", "right"):
+        column = 0 if edge == "left" else 99
+        depth[:, column], at[1:6, 0], at[1:6, 1] = DISTANCE, column, places
+    else:
+        row = 0 if edge == "top" else 99
+        depth[row], at[1:6, 0], at[1:6, 1] = DISTANCE, places, row
+    assert measured_on(depth, at) == pytest.approx(1.0)

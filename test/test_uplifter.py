@@ -294,9 +294,122 @@ def test_the_size_of_people_follows_their_stature(model):
         ({"latency": -1}, "latency"),
         ({"latency": 41}, "latency"),
         ({"output_rate": 0.0}, "output_rate"),
-        ({"person_height": 5.0}, "person_height"),
+        ({"output_rate": 1000.1}, "output_rate"),
+        ({"person_height": 0.29}, "person_height"),
+        ({"person_height": 2.51}, "person_height"),
     ],
 )
 def test_arguments_out_of_range_are_refused_by_name(model, options, name):
     with pytest.raises(ValueError, match=name):
         StreamingUplifter(model, **options)
+
+
+@pytest.mark.parametrize("options", [{"output_rate": 1000.0}, {"person_height": 0.3}, {"person_height": 2.5}])
+def test_arguments_at_the_ends_of_their_range_are_taken(model, options):
+    assert all(skeletons.persons for skeletons in run(model, [0, 10], **options))
+
+
+def test_scores_are_the_detectors_and_a_tenth_less_between_key_frames(model):
+    people = [skeletons.persons[0] for skeletons in run(model, [0, 10, 20], latency=0)]
+    for frame, someone in enumerate(people):
+        np.testing.assert_allclose(someone.scores, 0.8 if frame % 10 == 0 else 0.72)
+        assert someone.score == 0.9
+        assert someone.covariance.shape == (0, 6)
+
+
+class Judge:
+    """Stands in for an error model and keeps what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = []
+
+    def judge(self, joints, root, speeds, seconds, detected):
+        self.asked.append((joints, root, speeds, seconds, detected))
+        return 0.5 * detected, np.full((17, 6), len(self.asked))
+
+
+def test_with_an_error_model_scores_and_covariance_are_its_judgement(model):
+    judge, final = Judge(), []
+    uplifter = StreamingUplifter(model, latency=10, errors=judge)
+    for frame in (0, 10, 20):
+        final += uplifter.push(keyframe(frame, replace(person(frame), scores=np.full(17, frame / 20))), CAMERA).final
+        judge.asked = judge.asked[: len(final)]  # not that of the live skeleton
+    assert len(final) == len(judge.asked) == 11
+    for frame, (skeletons, (joints, root, speeds, seconds, detected)) in enumerate(
+        zip(final, judge.asked, strict=True)
+    ):
+        (someone,) = skeletons.persons
+        np.testing.assert_array_equal(someone.joints, joints + np.nan_to_num(root))
+        assert speeds.shape == (17,)
+        assert seconds == pytest.approx(min(frame, 10 - frame) / 50), "to the nearer key-frame"
+        np.testing.assert_allclose(detected, frame / 20)
+        np.testing.assert_array_equal(someone.scores, 0.5 * detected)
+        np.testing.assert_array_equal(someone.covariance, frame + 1)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, -0.5, 1.5])
+def test_scores_that_are_none_are_brought_into_their_range(model, wrong):
+    odd = replace(person(0), score=wrong, scores=np.full(17, wrong))
+    (someone,) = StreamingUplifter(model, latency=0).push(keyframe(0, odd), CAMERA).live.persons
+    expected = 1.0 if wrong > 1 else 0.0
+    assert someone.score == expected
+    np.testing.assert_array_equal(someone.scores, expected)
+
+
+def test_the_velocity_is_the_mean_since_the_key_frame_before_of_the_fastest(model):
+    uplifter = StreamingUplifter(model, latency=0)
+    still = {"p2": 0, "p3": 0}
+    for frame in (0, 10, 20):
+        people = [person(0, "p0", 90), person(frame), *(person(at, name, 150) for name, at in still.items())]
+        output = uplifter.push(keyframe(frame, *people), CAMERA)
+    since = [s for s in output.final if s.persons[1].source is not Source.INTERPOLATED]
+    assert [s.stamp for s in since] == [START + frame * FRAME for frame in range(12, 21, 2)]
+    means = [np.mean([s.persons[index].velocity for s in since]) for index in range(4)]
+    assert means[1] > means[0]
+    assert output.velocity == pytest.approx(max(means))
+    assert uplifter.push(keyframe(30), CAMERA).velocity == 0.0
+
+
+@pytest.mark.parametrize(("latency", "settled"), [(0, True), (4, False)])
+def test_the_live_skeleton_is_the_key_frames_own(model, latency, settled):
+    uplifter = StreamingUplifter(model, latency=latency)
+    for frame in (0, 10):
+        output = uplifter.push(keyframe(frame, person(frame), jitter=3), CAMERA)
+        assert output.frame == frame
+        assert (output.live.stamp, output.live.frame_id) == (START + frame * FRAME + 3, "camera")
+        assert output.live.persons[0].source is Source.KEYFRAME
+        assert output.live.is_final is settled
+        assert all(skeletons.is_final for skeletons in output.final)
+
+
+def test_a_joint_more_than_a_million_pixels_away_is_absent(model):
+    def joints(away: float) -> np.ndarray:
+        far = person(0)
+        far.keypoints[5] = 320, away
+        telescope = Camera(1e5, 1e5, 320, 240, 640, 480)
+        return StreamingUplifter(model).push(keyframe(0, far), telescope).live.persons[0].joints
+
+    np.testing.assert_array_equal(joints(1.01e6), joints(np.nan))
+    assert not np.allclose(joints(0.99e6), joints(np.nan))
+
+
+def test_a_joint_more_than_a_thousand_distances_aside_is_absent(model):
+    def joints(away: float) -> np.ndarray:
+        far = person(0)
+        far.keypoints[5] = 320, away
+        wide_angle = Camera(100, 100, 320, 0, 640, 480)
+        return StreamingUplifter(model).push(keyframe(0, far), wide_angle).live.persons[0].joints
+
+    np.testing.assert_array_equal(joints(1.01e5), joints(np.nan))
+    assert not np.allclose(joints(0.99e5), joints(np.nan))
+
+
+@pytest.mark.parametrize(("gap", "goes_on"), [(80, True), (82, False)])
+def test_who_was_unseen_for_a_window_is_seen_for_the_first_time(model, gap, goes_on):
+    """Somebody else is in view meanwhile, so the stream goes on."""
+    uplifter = StreamingUplifter(model, latency=0)
+    uplifter.push(keyframe(0, person(0), person(0, "p2", 150)), CAMERA)
+    for frame in range(10, 61, 10):
+        uplifter.push(keyframe(frame, person(frame)), CAMERA)
+    output = uplifter.push(keyframe(gap, person(gap), person(gap, "p2", 150)), CAMERA)
+    assert [len(skeletons.persons) for skeletons in output.final] == [2 if goes_on else 1] * (gap - 61) + [2]

@@ -157,7 +157,7 @@ def _depth_at(depth: np.ndarray, pixels: np.ndarray, reach: int) -> np.ndarray:
     found = np.full(len(pixels), np.nan)
     height, width = depth.shape
     for joint, pixel in enumerate(pixels):
-        if not np.isfinite(pixel).all() or not (0 <= pixel[0] < width and 0 <= pixel[1] < height):
+        if not (0 <= pixel[0] < width and 0 <= pixel[1] < height):  # nor where it is no number
             continue
         column, row = pixel.astype(int)
         patch = depth[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
