@@ -15,17 +15,13 @@ from launch.launch_description_sources import (
 )
 
 from uplift_ros.nodes.launching import lifecycle_node
+from uplift_ros.settings import names_in
 
 UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
 
 PER_CAMERA = ("namespace", "rviz", "humans")
 """Arguments of uplift.launch.py that one graph of several cannot leave to the user. No namespace moves the bodies of
 ROS4HRI, and two cameras would give two people the same id."""
-
-
-def names_in(argument: str) -> list[str]:
-    """The items of a list like `front,rear`."""
-    return [name.strip() for name in argument.split(",") if name.strip()]
 
 
 def graph(name: str, arguments: dict[str, str], source: str | None) -> GroupAction:

@@ -89,9 +89,9 @@ def chosen_parameters(arguments: dict[str, str], nodes: Sequence[str]) -> dict[s
     chosen = {node: {"use_sim_time": arguments["use_sim_time"] == "true"} for node in nodes}
     for node, parameters in of_stride(arguments["stride"]).items():
         chosen[node] |= parameters
-    for name, nodes in PARAMETERS.items():
+    for name, owners in PARAMETERS.items():
         if arguments[name]:
-            for node in nodes:
+            for node in owners:
                 chosen[node][name] = yaml.safe_load(arguments[name])
     return chosen
 

@@ -1,9 +1,12 @@
 """`uplift bench`: what its rows say."""
 
+import importlib.util
+
 import pytest
 
 from uplift_ros.evaluation import networks, rows, streams
 from uplift_ros.models.uplift import UpliftConfig
+from uplift_ros.nodes.bench import image_rows
 
 SMALL = UpliftConfig(spatial_width=8, spatial_blocks=1, temporal_width=16, temporal_blocks=1, heads=2)
 
@@ -41,3 +44,8 @@ def test_streams_of_all_people_strides_and_cameras_are_measured():
     assert [found[f"n81 stream, {people} people"] for people in (1, 2, 5, 10, 20)] == [1, 2, 5, 10, 20]
     assert found["n81 stream, 4 cameras"] == found["n81 stream, 4 cameras in one forward"] == 4
     assert {f"n81 stream, stride {stride}" for stride in (4, 10, 20)} <= found.keys()
+
+
+def test_images_are_not_measured_where_our_messages_are_not_built(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None if package == "uplift_ros.msg" else object())
+    assert list(image_rows(1.0)) == []

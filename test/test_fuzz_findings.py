@@ -194,6 +194,28 @@ def test_the_format_of_an_image_may_be_long(tmp_path):
     refused("encoding must be one of", to_rgb, image)
 
 
+@pytest.mark.parametrize("topic", ["/image_raw/compressed", "/camera_info"])
+def test_a_topic_with_a_time_that_is_none_is_named(tmp_path, topic):
+    path = tmp_path / "run.mcap"
+    message = recordings.compressed_image(1, np.zeros((8, 8, 3), np.uint8)) if "image" in topic else None
+    message = message or recordings.camera_info(1)
+    message.header.stamp.nanosec = 10**9
+    with BagWriter(path) as writer:
+        writer.write(topic, 1, message)
+    with pytest.raises(BagError, match=rf"run\.mcap, topic {topic} is not as the graph writes it: stamp.nanosec must"):
+        recording.load(path)
+
+
+def test_a_skeleton_of_another_form_is_named(tmp_path):
+    path = tmp_path / "run.mcap"
+    with BagWriter(path) as writer:
+        writer.write("/skeletons", 1, recordings.skeletons(1, recordings.person(recordings.STANDING[:3])))
+    with pytest.raises(
+        BagError, match=r"run\.mcap, topic /skeletons is not as .* joints and scores of person 'p1' must"
+    ):
+        recording.load(path)
+
+
 def test_a_topic_of_another_type_is_named(tmp_path):
     path = tmp_path / "run.mcap"
     with BagWriter(path) as writer:

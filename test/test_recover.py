@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import recordings
 from mcap.reader import make_reader
+from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
 from rosbags.highlevel import AnyReader
 
 from uplift_ros import cli
 from uplift_ros.bags.reader import BagError, BagReader, read
 from uplift_ros.bags.recover import recover
 from uplift_ros.bags.salvage import Salvaged, salvage
-from uplift_ros.bags.typestore import message_class
+from uplift_ros.bags.typestore import message_class, typestore
 from uplift_ros.bags.writer import BagWriter, unfinished
 
 
@@ -150,6 +152,21 @@ def test_qos_is_found_beside_other_metadata_of_a_channel(tmp_path):
     announced, salvaged = salvage(file)
     assert (announced.topic, announced.qos) == ("/text", ())
     assert salvaged == Salvaged("/text", 5, b"data")
+
+
+def test_a_topic_of_several_channels_becomes_one(tmp_path):
+    """As other recorders write it, with a channel for every publisher."""
+    with (tmp_path / "run.mcap").open("wb") as file:
+        writer = McapWriter(file, compression=CompressionType.NONE)
+        writer.start()
+        schema = writer.register_schema("std_msgs/msg/String", "ros2msg", b"string data")
+        channels = [writer.register_channel("/text", "cdr", schema) for _ in range(2)]
+        for i in range(10):
+            data = bytes(typestore().serialize_cdr(text(f"message {i}"), "std_msgs/msg/String"))
+            writer.add_message(channels[i % 2], i, data, i)
+        writer.finish()
+    assert recover(tmp_path / "run.mcap", tmp_path / "whole.mcap").counts == {"/text": 10}
+    assert texts(tmp_path / "whole.mcap") == numbered(10)
 
 
 def test_the_command_tells_what_was_saved(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,26 @@ def _existing_file(text: str) -> Path:
     if not Path(text).is_file():
         raise argparse.ArgumentTypeError(f"no file {text}")
     return Path(text)
+
+
+def positive(text: str) -> float:
+    """A finite number above 0, as argparse takes types.
+
+    Raises:
+        ArgumentTypeError: the text is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text}")
+    return number
+
+
+def names_in(text: str) -> list[str]:
+    """The items of a list like `front, rear`; none of an empty text."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def load(path: Path | None, wishes: Mapping[str, Mapping[str, Value]]) -> Settings:

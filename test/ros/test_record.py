@@ -127,6 +127,15 @@ def test_a_recording_as_sqlite3_is_played_back(observer, publish, tmp_path):
     assert [text for _, text in played(observer, tmp_path / "bag", messages=1)] == ["hello"]
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "soon"])
+def test_a_recording_of_no_time_is_refused_and_nothing_is_written(tmp_path, seconds):
+    with Process("record", tmp_path / "bag.mcap", "--seconds", seconds) as recorder:
+        code, output = recorder.wait()
+    assert code == 2
+    assert f"argument --seconds: must be a number above 0, got {seconds}" in output
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_recording_of_some_seconds_ends_by_itself(tmp_path):
     with Process("record", tmp_path / "bag.mcap", "--seconds", 0.2) as recorder:
         code, _ = recorder.wait()
@@ -282,7 +291,8 @@ def test_clock_runs_through_the_time_of_the_bag(observer, bag):
     [
         (["--topics", "/other"], "has no /other; it has /number"),
         (["--start-offset", "5"], "--start-offset must be from 0 to 1.0, the bag's length, got 5.0"),
-        (["--rate", "0"], "must be above 0, got 0"),
+        (["--rate", "0"], "argument --rate: must be a number above 0, got 0"),
+        (["--rate", "fast"], "argument --rate: must be a number above 0, got fast"),
     ],
 )
 def test_what_cannot_be_played_is_told_in_a_line(bag, arguments, reason):

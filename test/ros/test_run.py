@@ -101,8 +101,8 @@ def test_a_node_that_dies_ends_the_run_with_its_last_words(params, tmp_path):
     ("arguments", "exit_code", "reason"),
     [
         (["--stride", "0"], 1, "uplift run: stride must be a positive whole number or adaptive, got '0'"),
-        (["--seconds", "-1"], 2, "must be a number of seconds above 0, got -1"),
-        (["--seconds", "soon"], 2, "must be a number of seconds above 0, got soon"),
+        (["--seconds", "-1"], 2, "argument --seconds: must be a number above 0, got -1"),
+        (["--seconds", "soon"], 2, "argument --seconds: must be a number above 0, got soon"),
         (["--params", "no_such.yaml"], 2, "no file no_such.yaml"),
     ],
 )

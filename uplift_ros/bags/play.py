@@ -18,10 +18,10 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosReliability, Q
 from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
-from uplift_ros.bags.messages import import_message
+from uplift_ros.bags.messages import NANOSECONDS, import_message
 from uplift_ros.bags.reader import BagError, BagReader
+from uplift_ros.settings import positive
 
-NANOSECONDS = 1_000_000_000
 CLOCK_PERIOD = 0.01
 """Seconds of real time between two messages on /clock."""
 
@@ -30,6 +30,8 @@ SETTLED = 0.5
 messages are lost, and with the first image of a bag all key-frames would be others."""
 
 LAST_MESSAGES = 1.0
+"""Seconds that subscribers have to acknowledge them."""
+
 DEFAULT_DEPTH = 10
 LONGEST = 2**63 - 1
 """Nanoseconds that rmw takes for "without limit"."""
@@ -85,7 +87,7 @@ class Player(Node):
             self._outputs[topic].publish(data)
 
     def wait_until_received(self) -> None:
-        """Give reliable subscribers LAST_MESSAGES seconds to acknowledge what was published last."""
+        """Until reliable subscribers have acknowledged what was published last, or LAST_MESSAGES have passed."""
         deadline = time.monotonic() + LAST_MESSAGES
         for output in self._outputs.values():
             output.wait_for_all_acked(Duration(seconds=max(0.0, deadline - time.monotonic())))
@@ -119,19 +121,12 @@ def _duration(time_: QosTime) -> Duration:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", help="folder with metadata.yaml, .mcap or .db3")
-    parser.add_argument("--rate", type=_positive, default=1.0, help="times real time, default %(default)s")
+    parser.add_argument("--rate", type=positive, default=1.0, help="times real time, default %(default)s")
     parser.add_argument("--loop", action="store_true", help="start again at the end")
     parser.add_argument("--start-offset", type=float, default=0.0, metavar="S", help="seconds of the bag to skip")
     parser.add_argument("--wait", action="store_true", help="begin when every topic has a subscriber")
     parser.add_argument("--topics", nargs="+", metavar="TOPIC", help="only these")
     parser.add_argument("--clock", action="store_true", help="publish the bag's time on /clock")
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
-    return value
 
 
 def main(args: argparse.Namespace) -> int:

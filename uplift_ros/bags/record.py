@@ -23,9 +23,10 @@ from rclpy.subscription import Subscription
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from tqdm import tqdm
 
-from uplift_ros.bags.messages import import_message
+from uplift_ros.bags.messages import NANOSECONDS, import_message
 from uplift_ros.bags.reader import BagError
 from uplift_ros.bags.writer import STORAGES, BagWriter, set_aside, unfinished
+from uplift_ros.settings import positive
 
 GRAPH_TOPICS = (
     "image_raw/compressed",
@@ -132,7 +133,7 @@ def qos_to_bag(profile: QoSProfile) -> Qos:
 
 
 def _time_to_bag(duration: Duration) -> QosTime:
-    return QosTime(*divmod(duration.nanoseconds, 1_000_000_000))
+    return QosTime(*divmod(duration.nanoseconds, NANOSECONDS))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -141,7 +142,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--topics", nargs="+", default=GRAPH_TOPICS, help="default: %(default)s", metavar="TOPIC")
     which.add_argument("--all", action="store_true", help="every topic")
-    parser.add_argument("--seconds", type=float, help="stop by itself after this time")
+    parser.add_argument("--seconds", type=positive, help="stop by itself after this time")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from uplift_ros.bags.messages import (
 from uplift_ros.bags.reader import BagError, BagReader
 from uplift_ros.camera import Camera
 from uplift_ros.images import to_rgb
-from uplift_ros.poses import Keyframe, SkeletonFrame
+from uplift_ros.poses import Keyframe, SkeletonFrame, check_form
 
 IMAGE_TOPICS = ("image_raw/compressed", "image_raw")
 """Where images are looked for, the cheapest first."""
@@ -63,7 +63,9 @@ def load(path: str | Path, namespace: str = "/") -> Recording:
             raise BagError(f"bag {path} has no topic of the graph in {namespace}, only: {', '.join(bag.topics)}")
         recording = Recording(image_topic=next((_absolute(namespace, t) for t in IMAGE_TOPICS if t in recorded), ""))
         stamped = recording.image_topic or _absolute(namespace, "camera_info")
-        recording.image_stamps = [serialized_header(data)[0] for _, _, data in bag.raw([stamped])]
+        for _, _, data in bag.raw([stamped]):
+            with _explained(f"bag {path}, topic {stamped}"):
+                recording.image_stamps.append(serialized_header(data)[0])
         for topic, log_time, message in bag.messages(names):
             with _explained(f"bag {path}, topic {topic}"):
                 _TAKE[names[topic]](recording, log_time, message)
@@ -96,8 +98,14 @@ def _take_camera_info(recording: Recording, _log_time: int, message: Any) -> Non
         recording.camera = camera_from_msg(message)
 
 
-def _take_skeletons(recording: Recording, log_time: int, message: Any) -> None:
+def _skeletons(message: Any) -> SkeletonFrame:
     frame = skeletons_from_msg(message)
+    check_form(frame.skeleton, frame.persons, "joints", 3)
+    return frame
+
+
+def _take_skeletons(recording: Recording, log_time: int, message: Any) -> None:
+    frame = _skeletons(message)
     recording.skeletons.append(frame)
     recording.ages.append((log_time - frame.stamp) / NANOSECONDS)
 
@@ -105,9 +113,9 @@ def _take_skeletons(recording: Recording, log_time: int, message: Any) -> None:
 _TAKE = {
     "camera_info": _take_camera_info,
     "keyframes": lambda recording, _, message: recording.keyframes.append(keyframe_from_msg(message)),
-    "skeletons/raw": lambda recording, _, message: recording.raw_skeletons.append(skeletons_from_msg(message)),
+    "skeletons/raw": lambda recording, _, message: recording.raw_skeletons.append(_skeletons(message)),
     "skeletons": _take_skeletons,
-    "ground_truth": lambda recording, _, message: recording.ground_truth.append(skeletons_from_msg(message)),
+    "ground_truth": lambda recording, _, message: recording.ground_truth.append(_skeletons(message)),
     "rate_state": lambda recording, _, message: recording.rates.append((stamp_from_msg(message.header.stamp), message)),
 }
 

@@ -43,7 +43,8 @@ def recover(source: Path, output: Path) -> Recovered:
     with BagWriter(output) as writer:
         for found in salvage(file):
             if isinstance(found, Announcement):
-                writer.add_topic(found.topic, found.msgtype, found.qos, found.definitions)
+                if found.topic not in writer.counts:  # other recorders give every publisher a channel
+                    writer.add_topic(found.topic, found.msgtype, found.qos, found.definitions)
             elif isinstance(found, Salvaged):
                 writer.write_raw(found.topic, found.log_time, found.data)
             else:

@@ -47,6 +47,7 @@ def render(bag: str | Path, path: str | Path, fps: float = 50.0, namespace: str 
 
     Raises:
         BagError: the bag cannot be read, or holds neither images nor skeletons.
+        ValueError: an image cannot be decoded.
         OSError: the video cannot be written.
     """
     recording = load(bag, namespace)

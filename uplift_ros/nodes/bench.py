@@ -29,8 +29,8 @@ def main(args: argparse.Namespace) -> int:
 
 def image_rows(seconds: float) -> Iterator[Row]:
     """CPU time of an image of 640x480 that comes at 50 Hz: in a subscriber as rclpy has it, and in `pose_estimator`
-    between key-frames. Nothing where ROS is not installed."""
-    if importlib.util.find_spec("rclpy") is None:
+    between key-frames. Nothing where ROS is not installed, or our messages are not built."""
+    if not all(importlib.util.find_spec(package) for package in ("rclpy", "uplift_ros.msg")):
         return
     domain = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 101)}
     environment = node_environment() | domain

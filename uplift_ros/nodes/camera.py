@@ -15,8 +15,7 @@ from uplift_ros.nodes.spin import spin
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.sources import open_source
 
-NANOSECONDS = 1_000_000_000
-MAX_LAG = NANOSECONDS // 2
+MAX_LAG = convert.NANOSECONDS // 2
 """Nanoseconds behind schedule from which on the source stumbles instead of catching up."""
 
 JPEG_QUALITY = 90
@@ -67,7 +66,7 @@ class CameraNode(base.UpliftNode):
                 self.finish(exit_code)
 
     def _publish_frames(self) -> None:
-        end = self.parameter("duration") * NANOSECONDS or math.inf
+        end = self.parameter("duration") * convert.NANOSECONDS or math.inf
         begin = stamp = None
         for frame in self._source.frames():
             image = frame.image  # made before its time comes
@@ -77,7 +76,7 @@ class CameraNode(base.UpliftNode):
             if lag > MAX_LAG:
                 self.report("stumbled", f"source {self.parameter('source')} cannot keep up: {lag / 1e6:.0f} ms late")
                 begin, stamp = begin + lag, stamp + lag
-            if frame.time >= end or self._stopped.wait(max(0, -lag) / NANOSECONDS):
+            if frame.time >= end or self._stopped.wait(max(0, -lag) / convert.NANOSECONDS):
                 return
             self._publish(image, frame.truth, stamp + frame.time)
 

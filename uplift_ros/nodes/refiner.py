@@ -16,17 +16,13 @@ from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.target_frame import TargetFrame
 from uplift_ros.online.views import ViewFusion, with_covariance
 from uplift_ros.poses import SkeletonFrame, check_form
+from uplift_ros.settings import names_in
 
 QUIET = 0.002
 """Seconds without another frame after which a burst is over. A key-frame brings all frames since the one before; in
 one batch they cost little more than one frame alone."""
 
 MAX_BURST = 100
-
-
-def names_in(text: str) -> list[str]:
-    """The items of a list like `/left/skeletons/raw, /right/skeletons/raw`."""
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 class RefinerNode(base.UpliftNode):

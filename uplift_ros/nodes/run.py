@@ -1,7 +1,6 @@
 """`uplift run`: the command line around the supervisor, and the results of a run."""
 
 import argparse
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", default="synthetic", help="synthetic, number of a webcam, or video file")
     settings.add_arguments(parser)
     parser.add_argument("--record", type=Path, metavar="BAG", help="bag to write; a single file if it ends in .mcap")
-    parser.add_argument("--seconds", type=_positive, metavar="S", help="end after this time of the source")
+    parser.add_argument("--seconds", type=settings.positive, metavar="S", help="end after this time of the source")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for demo.mcap, demo.mp4 and summary.json")
-
-
-def _positive(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text}")
-    return seconds
 
 
 def main(args: argparse.Namespace) -> int:
