@@ -91,10 +91,10 @@ def maker(arrays: Callable[[], dict[str, np.ndarray]]) -> Callable[[Random], byt
         hostile[name] = member(random, plain[name.removesuffix(".npy")], members[name])
         if random.random() < 0.1:
             hostile[random.choice(WORDS).replace("\0", "") + ".npy"] = hostile[name]
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w", random.choice(METHODS)) as archive:
+        file, method = io.BytesIO(), random.choice(METHODS)
+        with zipfile.ZipFile(file, "w") as archive:
             for name, data in hostile.items():
-                archive.writestr(name, data)
+                archive.writestr(zipfile.ZipInfo(name), data, method)  # a name alone would get the time of day
         data = file.getvalue()
         return damaged(random, data) if random.random() < 0.2 else data
 

@@ -6,7 +6,6 @@ Every case follows from the seed, the target's name and the case's number, so th
 
 import argparse
 import faulthandler
-import json
 import multiprocessing
 import os
 import re
@@ -28,6 +27,8 @@ from random import Random
 import torch
 from fuzz import arrays, bvh, images, messages, networks, parameter_files, recordings_on_disk, streams
 from fuzz.target import PromiseError, Target, chosen
+
+from uplift_ros.whole import write_json
 
 MEMORY = 1 << 30
 """Bytes beyond what the process begins with."""
@@ -202,8 +203,7 @@ def main() -> int:
     print(report(results))
     if args.json:
         rows = [vars(result) | {"findings": list(result.findings.values())} for result in results]
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+        write_json(args.json, rows)
     return 1 if any(result.findings for result in results) else 0
 
 

@@ -4,7 +4,6 @@ python -m soak --minutes 60 --json out/soak.json
 """
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from soak import report
 from soak.run import Soak
 
 from uplift_ros.nodes.environment import node_environment
+from uplift_ros.whole import write_json
 
 
 def main() -> int:
@@ -36,8 +36,7 @@ def main() -> int:
         soak.close()
         rclpy.try_shutdown()
     found = report.findings(soak)
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report.as_json(soak, args.seed, found), indent=1))
+    write_json(args.json, report.as_json(soak, args.seed, found))
     table = Table("", "", "kept")
     for finding in found:
         table.add_row(finding.what, finding.figures, "yes" if finding.kept else "[red]no[/red]")

@@ -79,10 +79,12 @@ def freeze(soak: "Soak", node: str) -> Iterator[None]:
 def starve(_soak: "Soak") -> Iterator[None]:
     code = f"import os; os.nice({NICENESS})\nwhile True: pass"
     loops = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(BUSY_LOOPS)]
-    yield
-    for loop in loops:
-        loop.kill()
-        loop.wait()
+    try:
+        yield
+    finally:  # also after Ctrl-C: nobody else would end them
+        for loop in loops:
+            loop.kill()
+            loop.wait()
 
 
 @contextlib.contextmanager

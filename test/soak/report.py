@@ -1,5 +1,6 @@
 """What a soak showed: a table to read, JSON to keep, and whether it is as it should be."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -17,11 +18,11 @@ MAX_GROWTH = 24.0
 """Mebibytes between the first and the last third of what came after; a larger burst than any before takes some."""
 
 MAX_NEW_FILES = 4
-MAX_AGEING = 1.5
+MAX_AGEING, AGE_SLACK = 1.5, 50.0
 """Factor between the median age in the first and the second half of the run, and milliseconds that do not count."""
 
-AGE_SLACK = 50.0
 MAX_RECOVERY = 15.0
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,10 @@ def as_json(soak: Soak, seed: int, found: Sequence[Finding]) -> dict:
         "balances": [asdict(balance) | {"unexplained": balance.unexplained} for balance in soak.ledger.balances()],
         "counted": soak.ledger.counted,
         "age_ms": {f"p{share}": _percentile(soak.ages, share) for share in (50, 99)},
-        "recoveries": [{"fault": name, "seconds": round(seconds, 2)} for name, seconds in soak.recoveries],
+        "recoveries": [
+            {"fault": name, "seconds": round(seconds, 2) if seconds < math.inf else None}
+            for name, seconds in soak.recoveries
+        ],
         "footprints": [
             {"node": life.node, "at": round(at, 1), **asdict(footprint)}
             for life in soak.graph.lives

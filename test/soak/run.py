@@ -44,7 +44,8 @@ class Soak:
     Attributes:
         ledger: everything that came by.
         ages: (seconds, milliseconds) of final skeletons in calm times.
-        recoveries: seconds from the end of each fault to the first refined skeleton of a later image.
+        recoveries: seconds from the end of each fault to the first refined skeleton of a later image; infinite where
+            none came before the next fault.
         spoiling, meddling: what faults ask for.
         bad: skeletons with numbers that are not finite.
     """
@@ -93,6 +94,7 @@ class Soak:
             progress(f"{at:5.0f} s  {fault.name}")
             self._suffer(fault)
         self.film(max(CALM, self._begin + self.seconds - time.monotonic()))
+        self._end_recovery()
         self.spin(SETTLE)
         self.graph.stop(self.spin)
         self.spin(1.0)
@@ -143,13 +145,17 @@ class Soak:
 
     def _suffer(self, fault: Fault) -> None:
         self._restless_until = math.inf
-        if self._recovering:
-            self.recoveries.append((self._recovering[0], math.inf))
-            self._recovering = None
+        self._end_recovery()
         with fault.during(self):
             self.film(fault.seconds)
         self._recovering = fault.name, time.monotonic(), self._stamp
         self._restless_until = time.monotonic() + RECOVERED_AFTER
+
+    def _end_recovery(self) -> None:
+        """What has not recovered by now never did."""
+        if self._recovering:
+            self.recoveries.append((self._recovering[0], math.inf))
+            self._recovering = None
 
     def _send_image(self) -> None:
         spoiling = self.spoiling
