@@ -8,6 +8,7 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import QoSCompatibility, qos_check_compatible
 
 from uplift_ros.msg import RateState, Skeletons
 from uplift_ros.nodes import qos
@@ -48,13 +49,22 @@ class Monitor:
         return self._diagnosed.get(self._full_name(node), {}).get("state", "")
 
     def connected(self, node: str) -> bool:
-        """Whether every publisher of the node has found every subscription that is known here."""
+        """Whether every publisher of the node has found every subscription that is known here and can match it."""
         found = {
             key.removeprefix(SUBSCRIBERS): int(value)
             for key, value in self._diagnosed.get(self._full_name(node), {}).items()
             if key.startswith(SUBSCRIBERS)
         }
-        return bool(found) and all(count >= self._node.count_subscribers(topic) for topic, count in found.items())
+        return bool(found) and all(count >= self._matching(node, topic) for topic, count in found.items())
+
+    def _matching(self, node: str, topic: str) -> int:
+        """Subscriptions to a topic that do not ask for more than the node offers; those would never be found."""
+        offers = [info.qos_profile for info in self._node.get_publishers_info_by_topic(topic) if info.node_name == node]
+        requests = [info.qos_profile for info in self._node.get_subscriptions_info_by_topic(topic)]
+        return sum(
+            all(qos_check_compatible(offer, request)[0] != QoSCompatibility.ERROR for offer in offers)
+            for request in requests
+        )
 
     def publishes(self, topic: str) -> bool:
         """Whether anybody is known to publish the topic."""

@@ -1,0 +1,40 @@
+"""What the monitor of a run waits for."""
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+
+from uplift_ros.nodes import qos
+from uplift_ros.nodes.health import SUBSCRIBERS
+from uplift_ros.nodes.monitor import Monitor
+
+
+@pytest.fixture
+def is_connected(observer):
+    """Whether the monitor takes a node for connected that has found nobody and offers images with best effort."""
+    talker = observer.add_node("talker")
+    images = talker.create_publisher(Image, "images", qos.images())
+    diagnostics = talker.create_publisher(DiagnosticArray, "/diagnostics", 10)
+    found = KeyValue(key=SUBSCRIBERS + images.topic_name, value="0")
+    monitor = Monitor()
+
+    def is_connected() -> bool:
+        diagnostics.publish(DiagnosticArray(status=[DiagnosticStatus(name="/talker", values=[found])]))
+        monitor.spin(0.1)
+        return monitor.subscribes("observer", "images") and monitor.connected("talker")
+
+    yield is_connected
+    monitor.close()
+
+
+def test_a_subscription_that_asks_for_more_than_is_offered_is_not_waited_for(observer, is_connected):
+    """They never meet, as with displays that ask for reliable images: a run must start nevertheless."""
+    observer.node.create_subscription(Image, "images", lambda _: None, QoSProfile(depth=1))
+    observer.wait_for(is_connected)
+
+
+def test_a_subscription_that_was_not_found_yet_is_waited_for(observer, is_connected):
+    observer.node.create_subscription(Image, "images", lambda _: None, qos.images())
+    observer.wait_for(lambda: observer.node.count_subscribers("images"))
+    assert not any(is_connected() for _ in range(10))
