@@ -370,6 +370,15 @@ def test_the_velocity_is_the_mean_since_the_key_frame_before_of_the_fastest(mode
     assert uplifter.push(keyframe(30), CAMERA).velocity == 0.0
 
 
+def test_a_persons_velocity_is_the_mean_way_of_the_joints_per_second(model):
+    uplifter = StreamingUplifter(model, latency=0)
+    uplifter.push(keyframe(0, person(0)), CAMERA)
+    people = [skeletons.persons[0] for skeletons in uplifter.push(keyframe(10, person(10)), CAMERA).final]
+    poses = np.array([someone.joints - someone.joints[0] for someone in people[1::2]])  # frames 2 to 10
+    ways = np.linalg.norm(np.diff(poses, axis=0), axis=-1).mean(-1)
+    np.testing.assert_allclose([someone.velocity for someone in people[3::2]], ways / 0.04)
+
+
 @pytest.mark.parametrize(("latency", "settled"), [(0, True), (4, False)])
 def test_the_live_skeleton_is_the_key_frames_own(model, latency, settled):
     uplifter = StreamingUplifter(model, latency=latency)

@@ -291,12 +291,11 @@ class StreamingUplifter:
         )
 
     def _forget(self, oldest: int) -> None:
-        """Drop what neither a window nor a frame that is still to come reads again."""
-        needed = min(oldest, math.floor(self._pending) - 1)
-        self._timeline.forget(needed)
+        """Drop what neither a window nor a frame that is still to come, which lies after `oldest`, reads again."""
+        self._timeline.forget(oldest)
         for track in self._tracks.values():
             track.forget(oldest)
-        self._tracks = {name: track for name, track in self._tracks.items() if track.newest > needed}
+        self._tracks = {name: track for name, track in self._tracks.items() if track.newest > oldest}
 
 
 def _sound(person: Person2D) -> Person2D:
