@@ -13,6 +13,7 @@ from uplift_ros.sources.motion import pose
 from uplift_ros.training.virtual_camera import look_at_world
 
 CAMERAS = [np.array([0.0, -5.0, 1.5]), np.array([5.0, 0.0, 1.5]), np.array([-3.0, 4.0, 1.5])]
+START = 1_700_000_000_000_000_000
 BODY = (pose(0.0) - pose(0.0)[0]) @ np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]).T  # z up
 
 
@@ -152,7 +153,7 @@ def test_a_covariance_that_an_estimate_brings_is_kept():
 
 
 def test_a_single_camera_knows_depth_worst_and_the_place_by_parts_of_the_distance():
-    joints = np.tile([0.0, 0.0, 5.0], (17, 1))
+    joints = BODY + np.array([0.0, 0.0, 5.0])
     person = Person3D("p1", 1.0, Source.KEYFRAME, ScaleSource.PRIOR, joints, np.ones(17), 0.0)
     covariance = with_covariance(SkeletonFrame(0, "camera", (person,))).persons[0].covariance
     across, along = 5 * 0.004, 5 * 0.052
@@ -195,12 +196,33 @@ def test_who_were_one_stay_one_up_to_two_standard_deviations(costs, place):
     assert places(together)[0, 0] == pytest.approx(place * apart, abs=1e-6)
 
 
+def test_who_were_two_are_not_held_together():
+    fusion, apart = ViewFusion(), np.sqrt(3.9 * 0.02)
+    assert ids(fusion, view(about(0.0)), view(about(3.0, "x"))) == ["p1", "p2"]
+    together = fusion.fuse([view(about(0.0)), view(about(apart, "x"), about(0.0, "y"))])
+    assert places(together)[:, 0] == pytest.approx([0.0, apart], abs=1e-6)
+
+
+def test_strangers_are_not_held_together():
+    fusion, apart = ViewFusion(), np.sqrt(3.9 * 0.02)
+    fusion.fuse([view(about(0.0))])
+    together = fusion.fuse([view(about(0.0), about(apart, "q")), view(about(0.0, "x"))])
+    assert places(together)[:, 0] == pytest.approx([0.0, apart], abs=1e-6)
+    assert len(together.persons) == 2
+
+
+def test_who_were_one_are_two_beyond_four_standard_deviations():
+    fusion = ViewFusion()
+    assert ids(fusion, view(about(0.0)), view(about(0.0, "x"))) == ["p1"]
+    assert ids(fusion, view(about(0.0)), view(about(1.0, "x"))) == ["p1", "p2"]
+
+
 @pytest.mark.parametrize(("later", "name"), [(5_000_000_000, "p1"), (5_000_000_001, "p2"), (-5_000_000_001, "p2")])
 def test_who_was_who_is_remembered_for_five_seconds(later, name):
     fusion = ViewFusion()
-    fusion.fuse([view(about(0.0))])
-    fusion.fuse([view(stamp=later)])
-    assert ids(fusion, view(about(0.0), stamp=later)) == [name]
+    fusion.fuse([view(about(0.0), stamp=START)])
+    fusion.fuse([view(stamp=START + later)])
+    assert ids(fusion, view(about(0.0), stamp=START + later)) == [name]
 
 
 def test_reset_forgets_who_was_who_and_uses_no_id_again():
