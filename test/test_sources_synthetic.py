@@ -11,7 +11,9 @@ from uplift_ros.sources.figure import figure
 from uplift_ros.sources.motion import PERIOD, pose
 from uplift_ros.sources.render import LIGHT, Renderer
 from uplift_ros.sources.room import Room, cast_shadow
+from uplift_ros.sources.solids import draw_parts
 from uplift_ros.sources.synthetic import SyntheticSource, viewpoint_at
+from uplift_ros.sources.viewpoint import Viewpoint
 
 FPS = 50.0
 
@@ -131,3 +133,30 @@ def test_a_detector_finds_the_person_from_all_sides(source: SyntheticSource) -> 
             mirrored = np.linalg.norm(seen[H36M17.flip] - truth, axis=-1) / torso
             assert errors[-1].mean() < mirrored.mean(), f"left and right swapped at {t:.1f} s"
     assert np.median(errors) < 0.08
+
+
+def looking(yaw: float, pitch: float, position: tuple[float, float, float] = (0.0, 0.0, 1.2)) -> Viewpoint:
+    return Viewpoint.looking(Camera.from_fov(1.0, 160, 120), np.array(position), yaw, pitch)
+
+
+@pytest.mark.parametrize(("pitch", "wall", "floor"), [(-0.6, True, False), (1.2, False, True), (0.1, True, True)])
+def test_a_camera_that_looks_up_sees_the_wall_and_one_that_looks_down_the_floor(pitch, wall, floor) -> None:
+    room = Room(160, 120).seen_from(looking(np.pi, pitch)).astype(int)
+    warmth = np.median(room[..., 0] - room[..., 2], axis=1)  # of each row: tiles are warm, paint is not
+    assert (warmth[0] < 0) == wall
+    assert (warmth[-1] > 20) == floor
+
+
+@pytest.mark.parametrize(("x", "yaw"), [(0.0, np.pi), (3.0, 0.0), (9.0, np.pi - 0.8)])
+def test_a_shadow_out_of_sight_changes_nothing(x: float, yaw: float) -> None:
+    """The camera is where the person stands, turns its back, or looks past them."""
+    parts, light = figure(pose(0.0)), LIGHT / np.linalg.norm(LIGHT)
+    image = np.full((120, 160, 3), 200, np.uint8)
+    cast_shadow(image, parts, looking(yaw, -0.1, (x, 0.0, 1.2)), light)
+    assert (image == 200).all()
+
+
+def test_a_person_out_of_sight_is_not_drawn() -> None:
+    image = np.full((120, 160, 3), 200, np.uint8)
+    draw_parts(image, figure(pose(0.0)), looking(0.0, 0.0, (9.0, 0.0, 1.2)), LIGHT / np.linalg.norm(LIGHT))
+    assert (image == 200).all()

@@ -192,3 +192,32 @@ def test_a_camera_that_is_not_there_is_named() -> None:
 def test_a_value_out_of_range_is_named(clip: Path, option: str, value: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         open_source(str(clip), **(OPTIONS | {option: value}))
+
+
+def test_a_looped_video_that_is_gone_ends(clip: Path) -> None:
+    frames = open_source(str(clip), **(OPTIONS | {"loop": True})).frames()
+    first = [next(frames).time for _ in range(7)]
+    clip.unlink()
+    rest = [frame.time for frame in itertools.islice(frames, 20)]
+    np.testing.assert_array_equal(np.diff(first + rest), 50_000_000)
+    assert len(first + rest) == 10, "what was open is shown to its end"
+
+
+def test_a_frame_that_cannot_be_decoded_is_named(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeCapture, "milliseconds", (0, 50))
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    frame = next(open_source(str(clip), **OPTIONS).frames())
+    monkeypatch.setattr(FakeCapture, "retrieve", lambda _: (False, None))
+    with pytest.raises(ValueError, match=r"source: frame 0 of .*clip\.avi' cannot be decoded"):
+        _ = frame.image
+
+
+def test_a_webcam_is_asked_for_the_size_and_rate_that_are_wished_for_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = {}
+    monkeypatch.setattr(FakeCapture, "milliseconds", (0, 0))
+    monkeypatch.setattr(FakeCapture, "set", lambda _, key, value: asked.update({key: value}))
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    open_source("0", fps=30.0, **(OPTIONS | {"width": 1280}))
+    assert asked == {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_FRAME_WIDTH: 1280}

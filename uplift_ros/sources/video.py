@@ -56,7 +56,7 @@ class VideoFile:
         self.camera = Camera.from_fov(horizontal_fov, first.shape[1], first.shape[0])
 
     def frames(self) -> Iterator[SourceFrame]:
-        """All frames from the beginning, each call anew."""
+        """All frames from the beginning, each call anew; in a loop until the file can no longer be read."""
         period = round(1e9 / self.fps)
         begin = 0
         while True:
@@ -66,7 +66,7 @@ class VideoFile:
             for since_first, make in self._grab():
                 last = begin + since_first if self._own_times and begin + since_first > last else last + period
                 yield SourceFrame(last, make)
-            if not self._loop:
+            if not self._loop or last < begin:  # without a frame a loop would never end
                 return
             begin = last + period
 
