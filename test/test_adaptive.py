@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tiny
 import torch
 
 from uplift_ros import cli
@@ -76,3 +77,38 @@ def test_one_command_writes_the_curve(tmp_path, capsys):
     assert all(row["onsets"] == 1 and 0 <= row["onset_rate_fast"] <= row["onset_rate"] <= 1 for row in rows[7:])
     assert (rows[0]["recovered"], rows[6]["recovered"]) == (1.0, 0.0)
     assert len(capsys.readouterr().out.splitlines()) == len(rows)
+
+
+def test_without_fast_motion_only_the_overall_error_is_compared():
+    fixed = [
+        {"rule": "fixed", "keyframe_hz": 12.0, "mpjpe": 40.0, "mpjpe_fast": None},
+        {"rule": "fixed", "keyframe_hz": 2.0, "mpjpe": 60.0, "mpjpe_fast": None},
+    ]
+    ours = {"rule": "paper", "keyframe_hz": 7.0, "mpjpe": 45.0, "mpjpe_fast": None}
+    adaptive.compare([*fixed, ours])
+    assert (ours["recovered"], ours["mpjpe_fast_over_fixed"], ours["mpjpe_over_fixed"]) == (None, None, -5.0)
+
+
+def test_with_one_fixed_stride_there_is_no_added_error_to_recover():
+    only = {"rule": "fixed", "keyframe_hz": 2.5, "mpjpe": 60.0, "mpjpe_fast": 90.0}
+    adaptive.compare([only])
+    assert (only["recovered"], only["mpjpe_fast_over_fixed"]) == (None, 0.0)
+
+
+def test_a_person_who_stands_still_gets_lines_without_fast_motion(tmp_path, capsys):
+    weights.save(tiny.uplift(), tmp_path / "tiny.safetensors", {})
+    still = np.repeat(pose(0.0)[None], 41, axis=0).astype(np.float32)
+    np.savez(tmp_path / "data.npz", fps=50.0, standing=still)
+    arguments = ["--data", str(tmp_path / "data.npz"), "--model", str(tmp_path / "tiny.safetensors")]
+    assert cli.main(["study", "adaptive", *arguments, "--threshold", "--hold", "--budget"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[:2] for line in lines] == [["fixed", f"stride {s}"] for s in (4, 6, 8, 10, 12, 16, 20)]
+    assert not any("mpjpe_fast" in line or "onset" in line for line in lines)
+
+
+def test_a_study_without_a_camera_is_refused(tmp_path, capsys):
+    weights.save(tiny.uplift(), tmp_path / "tiny.safetensors", {})
+    np.savez(tmp_path / "data.npz", fps=50.0, standing=pose(0.0)[None].astype(np.float32))
+    arguments = ["--data", str(tmp_path / "data.npz"), "--model", str(tmp_path / "tiny.safetensors")]
+    assert cli.main(["study", "adaptive", *arguments, "--cameras", "0"]) == 1
+    assert "cameras must be at least 1, got 0" in capsys.readouterr().err

@@ -78,7 +78,8 @@ def test_noise_on_the_truth_is_refined_by_every_method_and_branch(folder):
         (("--stride", "4", "--cameras", "0"), "cameras must be at least 1, got 0"),
         (("--stride", "4", "--mode", "online", "--flip"), "flip and upsample need --mode offline"),
         (("--stride", "4", "--delay", "-1"), "delay must be at least 0"),
-        (("--truth-noise", "0"), "truth-noise must be positive, got 0"),
+        (("--truth-noise", "0"), "truth-noise must be positive and finite, got 0"),
+        (("--truth-noise", "inf"), "truth-noise must be positive and finite, got inf"),
         (("--truth-noise", "0.1", "--stride", "4"), "truth-noise has no uplifter"),
     ],
 )
@@ -86,3 +87,24 @@ def test_options_that_make_no_sense_are_refused(folder, options, message, capsys
     data = ["--data", str(folder / "mocap.npz"), "--model", str(folder / "uplift.safetensors")]
     assert cli.main(["evaluate", *data, *options, *(() if "--delay" not in options else ("--refine", "savgol"))]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_the_adaptive_stride_takes_key_frames_between_those_of_its_shortest_and_longest(folder):
+    short, adaptive, long = evaluate(folder, "--mode", "online", "--stride", "4", "adaptive", "20")
+    assert adaptive["stride"] == "adaptive"
+    assert long["keyframe_hz"] < adaptive["keyframe_hz"] < short["keyframe_hz"]
+
+
+def test_without_a_file_for_the_rows_they_are_printed_and_nothing_is_written(folder, capsys):
+    before = sorted(folder.iterdir())
+    data = ["--data", str(folder / "mocap.npz"), "--model", str(folder / "uplift.safetensors")]
+    assert cli.main(["evaluate", *data, "--stride", "20", "--cameras", "1"]) == 0
+    assert "stride 20  mode offline" in capsys.readouterr().out
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("stride", ["0", "-4", "2.5", "fast"])
+def test_a_stride_that_is_no_number_of_frames_is_refused(folder, stride, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", "--data", str(folder / "mocap.npz"), f"--stride={stride}"])
+    assert f"must be a positive number of frames or adaptive, got {stride!r}" in capsys.readouterr().err

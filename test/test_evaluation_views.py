@@ -1,5 +1,6 @@
 """Several cameras on motion capture: what `uplift study views` measures."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 import tiny
 import torch
 
+from uplift_ros import cli
 from uplift_ros.evaluation import metrics, protocols, views
+from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP, SynSPConfig
 from uplift_ros.sources.motion import pose
 from uplift_ros.training.mocap import Sequence
@@ -58,3 +61,30 @@ def test_there_is_a_row_for_every_number_of_cameras_and_way():
     assert {"mpjpe", "accel", "frames", "stride", "noise"} <= set(rows[0])
     alone = {row["way"]: row["mpjpe"] for row in rows if row["cameras"] == 1 and row["refine"] == "none"}
     assert alone["single"] == pytest.approx(alone["mean"]) == pytest.approx(alone["fused"], rel=1e-6)
+
+
+@pytest.fixture
+def command(tmp_path):
+    """`uplift study views` with tiny networks on two short motions; gives the exit code."""
+    weights.save(tiny.uplift(), tmp_path / "uplift.safetensors", {})
+    weights.save(tiny.synsp(), tmp_path / "synsp.safetensors", {})
+    np.savez(tmp_path / "data.npz", fps=50.0, **{"a/b/c": JOINTS, "a/b/d": JOINTS[::-1]})
+    files = {"data": "data.npz", "model": "uplift.safetensors", "refiner-model": "synsp.safetensors"}
+    options = [part for name, file in files.items() for part in (f"--{name}", str(tmp_path / file))]
+    return lambda *more: cli.main(["study", "views", *options, "--json", str(tmp_path / "rows.json"), *more])
+
+
+def test_one_command_prints_the_rows_and_writes_them(command, tmp_path, capsys):
+    assert command("--cameras", "2", "--every", "2", "--frames", "41") == 0
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert {(row["cameras"], row["frames"]) for row in rows} == {(2, 41)}
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[:3] for line in lines] == [
+        ["cameras 2", f"way {row['way']}", f"refine {row['refine']}"] for row in rows
+    ]
+
+
+@pytest.mark.parametrize("option", ["cameras", "every", "frames"])
+def test_nothing_to_measure_is_refused_by_the_name_of_the_option(command, option, capsys):
+    assert command(f"--{option}", "0") == 1
+    assert f"{option} must be at least 1, got 0" in capsys.readouterr().err

@@ -161,16 +161,22 @@ def compare(rows: Sequence[dict[str, Any]]) -> None:
         keyframes_of_fast: key-frames against those of the shortest fixed stride.
         recovered: share of the error that the longest stride adds to the shortest one's on fast frames, that is saved.
         mpjpe_over_fixed, mpjpe_fast_over_fixed: mm, against fixed strides of the same key-frame rate (linear between).
+
+    What follows from fast frames is None where there are none; `recovered` too where the longest stride adds no error.
     """
     fixed = sorted((row for row in rows if row["rule"] == "fixed"), key=lambda row: row["keyframe_hz"])
     long, short = fixed[0], fixed[-1]
     rates = [row["keyframe_hz"] for row in fixed]
     for row in rows:
         row["keyframes_of_fast"] = row["keyframe_hz"] / short["keyframe_hz"]
-        row["recovered"] = (long["mpjpe_fast"] - row["mpjpe_fast"]) / (long["mpjpe_fast"] - short["mpjpe_fast"])
+        row["recovered"] = None
+        if long["mpjpe_fast"] != short["mpjpe_fast"]:
+            row["recovered"] = (long["mpjpe_fast"] - row["mpjpe_fast"]) / (long["mpjpe_fast"] - short["mpjpe_fast"])
         for key in ("mpjpe", "mpjpe_fast"):
-            beside = np.interp(row["keyframe_hz"], rates, [other[key] for other in fixed])
-            row[f"{key}_over_fixed"] = row[key] - float(beside)
+            row[f"{key}_over_fixed"] = None
+            if row[key] is not None:
+                beside = np.interp(row["keyframe_hz"], rates, [other[key] for other in fixed])
+                row[f"{key}_over_fixed"] = row[key] - float(beside)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,7 @@
 """`uplift evaluate`: accuracy of shipped or own weights on motion capture, beside what they have to beat."""
 
 import argparse
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.cameras < 1:
         raise ValueError(f"cameras must be at least 1, got {args.cameras}")
     if args.truth_noise is not None:
-        if not args.truth_noise > 0:
-            raise ValueError(f"truth-noise must be positive, got {args.truth_noise}")
+        if not 0 < args.truth_noise < math.inf:
+            raise ValueError(f"truth-noise must be positive and finite, got {args.truth_noise}")
         if args.stride or args.mode == "online" or args.noise != "none" or args.flip or args.upsample != ["model"]:
             raise ValueError("truth-noise has no uplifter: stride, mode, noise, flip and upsample do not go with it")
         return

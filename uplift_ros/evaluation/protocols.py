@@ -71,7 +71,12 @@ def film(sequences: Sequence[mocap.Sequence], rate: float, cameras: int, noise: 
 
     Args:
         noise: 'none' or 'detector'.
+
+    Raises:
+        ValueError: there is no camera.
     """
+    if cameras < 1:
+        raise ValueError(f"cameras must be at least 1, got {cameras}")
     for index, sequence in enumerate(sequences):
         rng = np.random.default_rng((seed, index))
         views = surrounding_views(rng, sequence.joints, cameras)

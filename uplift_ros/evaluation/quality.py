@@ -229,6 +229,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    if not args.fit and not args.data:
+        raise ValueError("motion capture is missing: give --fit, --data or both")
+    if args.sequences < 0:
+        raise ValueError(f"sequences must be at least 0, got {args.sequences}")
     model = weights.load(args.model, UpliftUpsample)
     rate = model.config.model_rate
     network = weights.load(args.refiner, SynSP)

@@ -140,6 +140,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    for name, value in (("cameras", min(args.cameras)), ("every", args.every), ("frames", args.frames)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
     model = weights.load(args.model, UpliftUpsample)
     motions = load(args.data, model.config.model_rate, args.body_model)[:: args.every]
     rows = evaluate(
