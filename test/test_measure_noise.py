@@ -1,10 +1,19 @@
 """What is measured of a detector is what was put in."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
+import tiny
 from scipy.signal import lfilter
 
+from uplift_ros import cli, estimators
 from uplift_ros.sources.motion import pose
+from uplift_ros.sources.synthetic import SyntheticSource
+from uplift_ros.sources.video import VideoFile
+from uplift_ros.training import measure_noise
 from uplift_ros.training.measure_noise import FPS, LIMB_ENDS, split_errors, swapped_sides, synthetic_table, video_table
 from uplift_ros.training.noise import DetectorNoise
 
@@ -63,3 +72,41 @@ def test_a_clip_without_truth_gives_jitter_losses_and_misses(rng, walk):
     assert float(lost) == pytest.approx(100 / 17 / int(images), abs=0.01)
     assert (arms, legs) == ("0.0", "0.0")
     assert float(missed) == pytest.approx(0.5, abs=0.1)
+
+
+def video(path: Path, pictures: Iterable[np.ndarray]) -> Path:
+    """An .avi file at FPS of RGB pictures of 640x480."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), FPS, (640, 480))
+    for picture in pictures:
+        writer.write(picture[..., ::-1])
+    writer.release()
+    return path
+
+
+def test_images_of_a_clip_without_a_person_are_unknown(tmp_path):
+    path = video(tmp_path / "clip.avi", (np.full((480, 640, 3), grey, np.uint8) for grey in (100, 0, 200)))
+    clip = VideoFile(path, fps=0.0, loop=False, horizontal_fov=1.0)
+    points, fps = measure_noise.video_take(tiny.BrightPerson(), clip, path.name)
+    assert (points.shape, fps) == ((3, 17, 2), FPS)
+    assert np.isnan(points).all((1, 2)).tolist() == [False, True, False]
+    assert points[2, 0, 0] > points[0, 0, 0], "further right the brighter the image is"
+
+
+def test_one_command_measures_on_the_synthetic_camera_and_on_clips(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("mediapipe", reason="mediapipe is not installed")
+    monkeypatch.setattr(measure_noise, "VIEWPOINTS", measure_noise.VIEWPOINTS[2:3])
+    monkeypatch.setattr(measure_noise, "PERIOD", 2.6)
+    source = SyntheticSource(fps=FPS)
+    path = video(tmp_path / "walk.avi", (source.frame(index).image for index in range(5)))
+    assert cli.main(["study", "detector", "--video", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (mean,) = [line for line in lines if line.startswith("mean error")]
+    assert 0 < float(mean.split()[2]) < 15
+    assert "nobody found in 0.00 % of images" in lines
+    assert lines[-1].startswith("| walk.avi | 25 | 3 |")
+
+
+def test_a_clip_that_is_not_there_is_told_before_anything_is_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(estimators, "create", lambda *_, **__: pytest.fail("minutes of work begin"))
+    assert cli.main(["study", "detector", "--video", str(tmp_path / "nowhere.mp4")]) == 1
+    assert "no video file" in capsys.readouterr().err
