@@ -83,3 +83,28 @@ def test_what_is_no_motion_capture_is_refused(tmp_path):
     (tmp_path / "a.txt").touch()
     with pytest.raises(ValueError, match=r"a\.txt must be \.npz or \.bvh"):
         load(tmp_path / "a.txt", 50.0)
+
+
+def test_a_file_that_holds_no_sequence_is_refused(tmp_path):
+    np.savez(tmp_path / "empty.npz", fps=50)
+    with pytest.raises(ValueError, match=r"empty\.npz holds no sequence"):
+        load(tmp_path / "empty.npz", 50.0)
+
+
+@pytest.mark.parametrize("fps", [0.5, -50.0, 1001.0])
+def test_a_rate_that_no_camera_has_is_refused(tmp_path, fps):
+    np.savez(tmp_path / "take.npz", fps=fps, walk=np.zeros((3, 17, 3)))
+    with pytest.raises(ValueError, match=r"array 'fps': must be 1 to 1000, got"):
+        load(tmp_path / "take.npz", 50.0)
+
+
+def test_a_file_that_vanished_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"data: no file .*gone\.npz"):
+        load_npz(tmp_path / "gone.npz")
+
+
+def test_a_folder_of_takes_keeps_its_file_names_as_names(tmp_path):
+    for name in ("walk/01", "salsa/02"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / f"{name}.bvh").write_text(bvh())
+    assert [sequence.name for sequence in load(tmp_path, 50.0)] == ["salsa/02", "walk/01"]

@@ -113,3 +113,22 @@ def test_a_bvh_file_that_is_cut_off_anywhere_is_refused(tmp_path):
         path.write_text(text[:length])
         with pytest.raises(ValueError, match=r"take\.bvh"):
             load_bvh(path, "take")
+
+
+def test_a_bvh_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"data: no file .*gone\.bvh"):
+        load_bvh(tmp_path / "gone.bvh", "gone")
+
+
+def test_a_bvh_file_too_large_to_be_a_take_is_refused_unread(bvh_file, monkeypatch):
+    path = bvh_file()
+    monkeypatch.setattr("uplift_ros.training.formats.bvh.MAX_FILE_BYTES", 100)
+    with pytest.raises(ValueError, match=rf"take\.bvh has {path.stat().st_size} bytes, allowed are 100"):
+        load_bvh(path, "take")
+
+
+def test_a_brace_that_was_not_opened_is_refused(bvh_file):
+    path = bvh_file()
+    path.write_text(path.read_text().replace("MOTION", "}\nMOTION"))
+    with pytest.raises(ValueError, match=r"take\.bvh: HIERARCHY: a brace is closed that was not opened"):
+        load_bvh(path, "take")

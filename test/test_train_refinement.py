@@ -6,6 +6,7 @@ from itertools import count
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from wandering import SEQUENCES
 
@@ -14,6 +15,7 @@ from uplift_ros.models import weights
 from uplift_ros.models.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.models.synsp import SynSP, SynSPConfig, synsp_loss
 from uplift_ros.online.swaa import average_windows
+from uplift_ros.sources.motion import pose
 from uplift_ros.training import train as command
 from uplift_ros.training.pose_noise import PoseNoise
 from uplift_ros.training.refinement import RATE_AT_END, averages, network, train, validate
@@ -125,3 +127,20 @@ def test_the_command_trains_the_network_that_it_names(name, kind, tmp_path, monk
     assert str(path) in capsys.readouterr().out
     assert weights.load(str(path), kind).config.dropout == 0.1
     assert weights.read_header(str(path))[2]["acceleration_weight"] == 2
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("held_out", [True, False])
+def test_the_command_trains_on_the_uplifter_s_own_output_too(held_out, tmp_path, monkeypatch):
+    monkeypatch.setattr("uplift_ros.training.synsp.SynSPConfig", lambda **changes: SMALL)
+    weights.save(tiny.uplift(), tmp_path / "uplift.safetensors", {})
+    data = str(tmp_path / "mocap.npz")
+    np.savez(data, fps=50.0, **{"x/walk/1": np.stack([pose(frame / 50) for frame in range(61)])})
+    parser = ArgumentParser()
+    command.add_arguments(parser)
+    uplifter = str(tmp_path / "uplift.safetensors")
+    options = ["--minutes", "0.1", "--threads", "1", "--batch", "4", "--uplifter", uplifter, "--bfloat16"]
+    options += ["--validation", data] if held_out else []
+    assert command.main(parser.parse_args(["synsp", "--data", data, "--out", str(tmp_path), *options])) == 0
+    assert weights.read_header(str(tmp_path / "synsp.safetensors"))[2]["uplifter"] == uplifter
+    assert ("uplifter_mpjpe_in" in log_of(tmp_path)[-1]) == held_out
