@@ -281,3 +281,19 @@ def test_a_message_that_is_cut_short_is_rejected(tmp_path):
         writer.write_raw("/text", 1, b"\x00\x01\x00\x00" + struct.pack("<I", 1000) + b"short")
     with pytest.raises(BagError, match="cannot be read"):
         list(read(tmp_path / "bag.mcap"))
+
+
+def test_a_bag_that_cannot_be_written_is_named_with_the_reason(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(BagError, match=r"bag .*run\.mcap cannot be written: .*Not a directory"):
+        BagWriter(tmp_path / "file" / "run.mcap")
+
+
+@pytest.mark.parametrize("storage", sorted(STORAGES))
+def test_a_second_flush_without_a_message_in_between_changes_nothing(tmp_path, storage):
+    with BagWriter(tmp_path / "bag", storage) as writer:
+        writer.write("/text", 1, text("one"))
+        writer.flush()
+        writer.flush()
+        writer.write("/text", 2, text("two"))
+    assert [message.data for _, _, message in read(tmp_path / "bag")] == ["one", "two"]

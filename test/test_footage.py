@@ -125,3 +125,17 @@ def test_images_without_time_are_refused(uplift_process, tmp_path, capsys):
     source = filming.write_bag(tmp_path / "in.mcap", lambda _, image: filming.raw_image(0, image), "/image_raw")
     assert uplift_process(source, "-o", tmp_path / "out.mcap") == 1
     assert "images on /image_raw carry no time: header.stamp is 0" in capsys.readouterr().err
+
+
+def test_several_topics_of_intrinsics_none_beside_the_images_are_listed_to_choose_from(
+    uplift_process, tmp_path, capsys
+):
+    source = tmp_path / "in.mcap"
+    with BagWriter(source) as writer:
+        image = np.full((recordings.CAMERA.height, recordings.CAMERA.width, 3), 100, np.uint8)
+        writer.write("/front/image_raw", recordings.START, filming.raw_image(recordings.START, image))
+        for side in ("left", "right"):
+            writer.write(f"/{side}/camera_info", recordings.START, recordings.camera_info(recordings.START))
+    assert uplift_process(source, "-o", tmp_path / "out.mcap") == 1
+    said = capsys.readouterr().err
+    assert "none of them /front/camera_info, --camera-info-topic chooses: /left/camera_info, /right/camera_info" in said

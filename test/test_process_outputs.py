@@ -1,12 +1,14 @@
 """Where the skeletons of `uplift process` go, and what is there after failures."""
 
 import shutil
+import signal
 
 import filming
 import pytest
 import recordings
 import tiny
 
+from uplift_ros import settings
 from uplift_ros.bags import process
 
 
@@ -72,3 +74,31 @@ def test_an_unexpected_failure_is_reported_with_its_type(uplift_process, clip, t
     monkeypatch.setattr(tiny.BrightPerson, "estimate", lambda *_: [][0])
     assert uplift_process(clip, "-o", tmp_path / "out.mcap") == 1
     assert "clip.avi: IndexError: list index out of range" in capsys.readouterr().err
+
+
+class NoFootage:
+    """A recording without an image."""
+
+    length = 0
+
+    def shots(self):
+        return iter(())
+
+    def close(self):
+        pass
+
+
+def test_a_recording_without_an_image_is_refused_and_leaves_nothing(parameters, estimator, tmp_path):
+    networks = process.Networks.load(settings.load(parameters, {}))
+    with pytest.raises(ValueError, match="there are no images"):
+        process.process(NoFootage(), networks.pipeline(), tmp_path / "out.mcap")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_run_says_so_and_leaves_nothing_at_the_output(
+    uplift_process, clip, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(tiny.BrightPerson, "estimate", lambda *_: signal.raise_signal(signal.SIGINT) or [])
+    assert uplift_process(clip, "-o", tmp_path / "results") == 1
+    assert "uplift process: interrupted" in capsys.readouterr().err
+    assert list((tmp_path / "results").iterdir()) == []

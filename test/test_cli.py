@@ -1,0 +1,25 @@
+"""The command `uplift` itself: what it does about packages that are missing, and about failures."""
+
+import sys
+
+import pytest
+
+from uplift_ros import cli
+
+
+def test_a_subcommand_whose_package_is_missing_names_it_and_the_others_work(monkeypatch, tmp_path, capsys):
+    monkeypatch.delitem(sys.modules, "uplift_ros.bags.record", raising=False)
+    monkeypatch.setitem(sys.modules, "rclpy", None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["record", "--out", str(tmp_path)])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("uplift: rclpy is not installed here: ")
+    assert cli.main(["recover", str(tmp_path), "--out", str(tmp_path / "whole.mcap")]) == 1
+    assert "must be an .mcap, a .db3, or a folder with one of them, got 0" in capsys.readouterr().err
+
+
+def test_an_unknown_subcommand_is_answered_with_those_there_are(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["proces"])
+    assert "invalid choice: 'proces'" in (said := capsys.readouterr().err)
+    assert all(repr(name) in said for name in cli.COMMANDS)
