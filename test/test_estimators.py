@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import cv2
@@ -117,3 +118,19 @@ def test_no_more_people_are_returned_than_asked_for():
 def test_loading_is_quiet_but_lets_errors_through(capfd):
     load().close()
     assert capfd.readouterr().err == ""
+
+
+def test_what_mediapipe_says_of_a_failure_while_it_loads_is_not_held_back(capfd):
+    mediapipe = pytest.importorskip("uplift_ros.estimators.mediapipe", reason="mediapipe is not installed")
+    with mediapipe._quiet_stderr():
+        os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nout of memory\n")
+    assert capfd.readouterr().err == "out of memory\n"
+
+
+def test_a_figure_too_small_to_be_a_person_is_left_out():
+    mediapipe = pytest.importorskip("uplift_ros.estimators.mediapipe", reason="mediapipe is not installed")
+    image = np.zeros((480, 640, 3), np.uint8)
+    landmarks = np.random.default_rng(0).uniform(0.3, 0.7, (33, 3))
+    tiny = landmarks * (0.01, 0.01, 1.0)
+    (person,) = mediapipe._persons([tiny, landmarks], image)
+    assert person.bbox[3] > 100

@@ -25,3 +25,15 @@ def test_process_is_compared_with_real_time_and_with_the_shortest_stride(estimat
     assert rows[0].ratio == pytest.approx(rows[0].per_second / 50)
     assert rows[2].ratio == pytest.approx(rows[0].ratio / rows[1].ratio)
     assert torch.get_num_threads() == threads
+
+
+def test_averaging_is_compared_with_the_loop_before_the_whole_process(estimator, monkeypatch):
+    monkeypatch.setattr(offline, "SWAA_FRAMES", 40)
+    monkeypatch.setattr(offline, "CLIP_SECONDS", 0.5)
+    naive, strided, *process = offline.rows(0.0)
+    assert [(row.name, row.ratio_to, row.batch) for row in (naive, strided)] == [
+        ("swaa naive", "", 40),
+        ("swaa strided", "swaa naive", 40),
+    ]
+    assert strided.ratio == pytest.approx(strided.per_second / naive.per_second)
+    assert len(process) == 3

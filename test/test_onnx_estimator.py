@@ -10,6 +10,7 @@ from uplift_ros.estimators import heads
 
 onnx = pytest.importorskip("onnx", reason="onnx, which makes the test networks, is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+from uplift_ros.estimators import onnx as backend  # noqa: E402
 
 WIDTH, HEIGHT = 48, 64
 OPTIONS = {"device": "cpu", "max_persons": 1, "score_threshold": 0.5}
@@ -172,3 +173,39 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(tmp_path):
     path = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
     with pytest.raises(ValueError, match=r"device must be one.*CPUExecutionProvider"):
         estimators.create("onnx", model_path=path, **OPTIONS | {"device": "cuda"})
+
+
+@pytest.mark.parametrize("size", [("height", "width"), (HEIGHT, "width")])
+def test_a_network_for_pictures_of_any_size_is_refused(tmp_path, size):
+    path = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)), *size)
+    with pytest.raises(ValueError, match=r"model_path: .*pose\.onnx must take pictures \(N, 3, height, width\)"):
+        estimators.create("onnx", model_path=path, **OPTIONS)
+
+
+def test_where_the_detector_finds_nobody_the_pose_network_is_not_asked(tmp_path, monkeypatch):
+    boxes = np.array([[[10.0, 8, 22, 40, 0.2]]])
+    detector = network(tmp_path / "det.onnx", {"dets": boxes, "labels": np.zeros((1, 1))})
+    pose = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
+    estimator = estimators.create("onnx", model_path=f"{detector},{pose}", **OPTIONS)
+    monkeypatch.setattr(estimator._network, "run", lambda _: pytest.fail("nobody is there"))
+    assert estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8)) == []
+
+
+@pytest.mark.parametrize("kind", ["single stage", "top down", "detector and top down"])
+def test_a_closed_estimator_has_let_go_of_its_networks(tmp_path, kind):
+    boxes, joints = people(0.9)
+    paths = {
+        "single stage": lambda: network(tmp_path / "rtmo.onnx", {"dets": boxes, "keypoints": joints}),
+        "top down": lambda: network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30))),
+        "detector": lambda: network(tmp_path / "det.onnx", {"dets": boxes, "labels": np.zeros((1, 1))}),
+    }
+    estimator = estimators.create("onnx", model_path=",".join(paths[part]() for part in kind.split(" and ")), **OPTIONS)
+    estimator.close()
+    with pytest.raises(AttributeError):
+        estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+
+
+def test_an_index_of_a_gpu_goes_to_onnx_runtime(monkeypatch):
+    monkeypatch.setattr(backend.onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    assert backend._providers("cuda:1") == [("CUDAExecutionProvider", {"device_id": 1})]
+    assert backend._providers("cuda") == [("CUDAExecutionProvider", {"device_id": 0})]

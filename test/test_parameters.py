@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -66,3 +70,12 @@ def test_a_whole_number_serves_as_a_number():
 
 def test_a_webcam_number_serves_as_a_source():
     assert Parameter("source", "synthetic", "").check(0) == "0"
+
+
+@pytest.mark.parametrize(
+    ("options", "path"), [((), "config/uplift.yaml"), (("--markdown",), "docs/PARAMETERS.md")], ids=["yaml", "markdown"]
+)
+def test_the_command_that_contributors_are_told_to_run_prints_the_committed_file(options, path):
+    command = [sys.executable, "-m", "uplift_ros.parameters", *options]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed == (Path(__file__).parents[1] / path).read_text()

@@ -129,3 +129,15 @@ def test_an_image_that_repeats_a_key_frame_of_the_same_time_is_harmless():
     camcorder.film(3)
     step = chain.push(START + 2 * FRAME, "camera", CAMERA, lambda: np.zeros((120, 160, 3), np.uint8))
     assert step == Step()
+
+
+def test_a_late_image_right_before_the_next_key_frame_makes_that_one_no_news():
+    chain = pipeline(FixedStride(2, 2))
+    image = np.full((120, 160, 3), 100, np.uint8)
+    _, late, next_one = (
+        chain.push(START + milliseconds * 1_000_000, "camera", CAMERA, lambda: image) for milliseconds in (0, 69, 80)
+    )
+    assert late.decision is not None
+    assert next_one == Step(next_one.keyframe)
+    assert next_one.keyframe.stamp == START + 80_000_000
+    assert chain.uplifter.skipped == 1

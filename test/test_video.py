@@ -107,3 +107,17 @@ def test_nothing_is_left_at_the_path_when_rendering_fails(tmp_path):
 def test_codecs_that_are_missing_say_nothing(tmp_path, capfd):
     rendered(tmp_path, frames=2)
     assert capfd.readouterr().err == ""
+
+
+def test_a_folder_that_takes_no_video_is_told_of(tmp_path):
+    (tmp_path / "file").touch()
+    write_run(tmp_path / "run.mcap", frames=2)
+    with pytest.raises(OSError, match="file"):
+        render(tmp_path / "run.mcap", tmp_path / "file" / "run.mp4")
+
+
+def test_a_kind_of_file_that_opencv_does_not_write_is_named(tmp_path):
+    write_run(tmp_path / "run.mcap", frames=2)
+    with pytest.raises(OSError, match=r"video .*run.*\.odd cannot be written: OpenCV has no codec of"):
+        render(tmp_path / "run.mcap", tmp_path / "run.odd")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.mcap"]
