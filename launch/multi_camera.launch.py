@@ -7,7 +7,7 @@ ros2 launch uplift_ros multi_camera.launch.py cameras:=left,right target_frame:=
 
 from pathlib import Path
 
-from launch import LaunchContext, LaunchDescription
+from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import (
     PythonLaunchDescriptionSource,
@@ -18,6 +18,7 @@ from uplift_ros.nodes.launching import lifecycle_node
 from uplift_ros.settings import names_in
 
 UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
+RECORD = str(Path(__file__).with_name("record.launch.py"))
 
 PER_CAMERA = ("namespace", "rviz", "humans")
 """Arguments of uplift.launch.py that one graph of several cannot leave to the user. No namespace moves the bodies of
@@ -37,17 +38,19 @@ def graph(name: str, arguments: dict[str, str], source: str | None) -> GroupActi
 
 
 def together(cameras: list[str], arguments: dict[str, str]) -> GroupAction:
-    """A refiner that sees through all cameras, and its visualizer, above the namespaces of the cameras."""
+    """A refiner that sees through all cameras, its visualizer and recorder, above the namespaces of the cameras."""
     first, *further = (f"{name}/skeletons/raw" for name in cameras)
     shared = {"use_sim_time": arguments["use_sim_time"] == "true"}
     views = {"target_frame": arguments["target_frame"], "views": ",".join(further)}
     above = arguments | {"namespace": ""}
-    return GroupAction(
-        [
-            lifecycle_node("refiner", above, shared | views, [("skeletons/raw", first)]),
-            lifecycle_node("visualizer", above, shared),
-        ]
-    )
+    actions: list[Action] = [
+        lifecycle_node("refiner", above, shared | views, [("skeletons/raw", first)]),
+        lifecycle_node("visualizer", above, shared),
+    ]
+    if arguments["record"]:
+        bag = {"bag": f"{arguments['record']}_together", "namespace": ""}
+        actions.append(IncludeLaunchDescription(PythonLaunchDescriptionSource(RECORD), launch_arguments=bag.items()))
+    return GroupAction(actions)
 
 
 def graphs(context: LaunchContext) -> list[GroupAction]:

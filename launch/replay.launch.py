@@ -5,26 +5,31 @@ ros2 launch uplift_ros replay.launch.py bag:=walk image:=/camera/image_raw camer
 
 from pathlib import Path
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription, Shutdown
+from launch import LaunchContext, LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    Shutdown,
+)
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
 
 UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
 
 
+def player(context: LaunchContext) -> list[ExecuteProcess]:
+    """Plays only what the camera and the robot said: results in the bag must not mix with the new ones."""
+    told = context.launch_configurations
+    topics = [told["image"], f"{told['image']}/compressed", told["camera_info"], told["depth"]]
+    if told["tf"] == "true":
+        topics += ["/tf", "/tf_static"]
+    play = ["ros2", "bag", "play", told["bag"], "--clock", "--rate", told["rate"], "--delay", told["delay"]]
+    ended = Shutdown(reason="the bag has ended")
+    return [ExecuteProcess(cmd=[*play, "--topics", *topics], name="player", output="screen", on_exit=ended)]
+
+
 def generate_launch_description() -> LaunchDescription:
-    image = LaunchConfiguration("image")
-    play = ["ros2", "bag", "play", LaunchConfiguration("bag"), "--clock"]
-    play += ["--rate", LaunchConfiguration("rate"), "--delay", LaunchConfiguration("delay")]
-    # Only what the camera said: results in the bag must not mix with the new ones.
-    play += [
-        "--topics",
-        image,
-        [image, "/compressed"],
-        LaunchConfiguration("camera_info"),
-        LaunchConfiguration("depth"),
-    ]
     return LaunchDescription(
         [
             DeclareLaunchArgument("bag", description="Bag with images and camera_info."),
@@ -36,12 +41,18 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument("depth", default_value="/depth", description="Topic of depth images in the bag."),
             DeclareLaunchArgument(
+                "tf",
+                default_value="false",
+                choices=["true", "false"],
+                description="Play the bag's transforms, for a target_frame; bodies recorded there are among them.",
+            ),
+            DeclareLaunchArgument(
                 "use_sim_time",
                 default_value="true",
                 choices=["true", "false"],
                 description="Take the time from the bag.",
             ),
             IncludeLaunchDescription(PythonLaunchDescriptionSource(UPLIFT)),
-            ExecuteProcess(cmd=play, name="player", output="screen", on_exit=Shutdown(reason="the bag has ended")),
+            OpaqueFunction(function=player),
         ]
     )

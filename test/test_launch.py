@@ -73,12 +73,12 @@ class Process:
 
 
 @pytest.fixture
-def launch(tmp_path):
-    """Launch a file with arguments like `stride:=10`; processes by name, in namespaces as `front/uplift`."""
+def launched(tmp_path):
+    """Launch a file with arguments like `stride:=10`, and give its processes."""
     report = tmp_path / "report.py"
     report.write_text(REPORT)
 
-    def run(file: str, *arguments: str, environment: dict[str, str] | None = None) -> dict[str, Process]:
+    def run(file: str, *arguments: str, environment: dict[str, str] | None = None) -> list[Process]:
         prefix = f"launch-prefix:={sys.executable} {report}"
         inherited = {name: value for name, value in os.environ.items() if name not in PROFILES}
         result = subprocess.run(
@@ -92,10 +92,19 @@ def launch(tmp_path):
         if result.returncode:
             raise RuntimeError(result.stderr + result.stdout)
         reports = re.findall(r"REPORT (\{.*\})", result.stdout)
-        processes = [Process(**json.loads(report)) for report in reports]
+        return [Process(**json.loads(report)) for report in reports]
+
+    return run
+
+
+@pytest.fixture
+def launch(launched):
+    """As `launched`, by name; in namespaces as `front/uplift`."""
+
+    def run(file: str, *arguments: str, environment: dict[str, str] | None = None) -> dict[str, Process]:
         return {
             f"{process.rules.get('__ns', '').strip('/')}/{process.executable}".strip("/"): process
-            for process in processes
+            for process in launched(file, *arguments, environment=environment)
         }
 
     return run
@@ -266,6 +275,26 @@ def test_uplift_records_its_own_namespace(launch):
     command = processes["ros2"].command
     assert command[command.index("--output") + 1] == "walk"
     assert "/front/" in command[command.index("--regex") + 1]
+
+
+def test_uplift_records_the_calibration_under_its_own_name(launch):
+    command = launch("uplift.launch.py", "record:=walk", "camera_info:=/cam/camera_info")["ros2"].command
+    assert re.search(command[command.index("--regex") + 1], "/cam/camera_info")
+
+
+def test_what_all_cameras_see_is_recorded_beside_what_each_sees(launched):
+    processes = launched("multi_camera.launch.py", "cameras:=front,rear", "target_frame:=map", "record:=walk")
+    commands = [process.command for process in processes if process.executable == "ros2"]
+    bags = {command[command.index("--output") + 1]: command[command.index("--regex") + 1] for command in commands}
+    assert set(bags) == {"walk_front", "walk_rear", "walk_together"}
+    assert re.search(bags["walk_together"], "/skeletons")
+    assert re.search(bags["walk_rear"], "/rear/skeletons")
+
+
+def test_a_replay_plays_transforms_on_request(launch):
+    for tf in ("true", "false"):
+        command = launch("replay.launch.py", "bag:=walk", f"tf:={tf}")["ros2"].command
+        assert ("/tf_static" in command) == (tf == "true")
 
 
 def test_a_replay_plays_only_the_camera_and_runs_on_its_time(launch):
