@@ -28,6 +28,10 @@ def unexplained(ledger: Ledger) -> list[int]:
     return [balance.unexplained for balance in ledger.balances()]
 
 
+def strange(ledger: Ledger) -> list[int]:
+    return [balance.strange for balance in ledger.balances()]
+
+
 def test_books_balance_where_nothing_is_lost(ledger):
     assert unexplained(ledger) == [0, 0, 0, 0, 0]
 
@@ -46,7 +50,25 @@ def test_no_key_frame_is_due_while_the_camera_is_silent(ledger):
 
 def test_a_key_frame_that_no_image_had_is_told(ledger):
     del ledger.images[STRIDE]
-    assert unexplained(ledger) == [0, 1, 0, 0, 0]
+    assert unexplained(ledger) == [0, 0, 0, 0, 0]
+    assert strange(ledger) == [0, 1, 0, 0, 0]
+
+
+def test_what_comes_of_nothing_is_told(ledger):
+    del ledger.keyframes[20], ledger.raw[200:203]
+    assert strange(ledger) == [0, 0, 1, 0, 3]
+    assert [balance.is_kept for balance in ledger.balances()] == [False, True, False, False, False]
+
+
+def test_what_a_killed_process_told_the_next_node_alone_is_explained(ledger):
+    del ledger.keyframes[20]
+    ledger.deaths = {"pose_estimator": [Death(4.1, 4.2)]}
+    assert strange(ledger) == [0, 0, 0, 0, 0]
+
+
+def test_what_is_lost_early_does_not_hide_what_comes_later(ledger):
+    del ledger.raw[50], ledger.refined[400:402]
+    assert unexplained(ledger) == [0, 0, 0, 1, 2]
 
 
 def test_a_key_frame_without_an_answer_is_missed_unless_it_was_counted(ledger):
@@ -65,8 +87,8 @@ def test_what_a_killed_uplifter_had_in_hand_is_explained(ledger):
     ledger.deaths = {"uplift": [Death(4.0, 6.7)]}
     for kept in (ledger.states, ledger.raw, ledger.refined):
         kept[:] = [entry for entry in kept if entry.stamp <= 190 * FRAME or entry.stamp >= 340 * FRAME]
-    del ledger.raw[185:191], ledger.refined[185:191]  # of the last ones before
-    assert unexplained(ledger) == [0, 0, 0, 0, 0]
+    del ledger.raw[181:191], ledger.refined[185:191]  # of the last ones before, some told to the refiner alone
+    assert all(balance.is_kept for balance in ledger.balances())
 
 
 def test_refined_frames_are_missed_unless_the_refiner_counted_them_or_died(ledger):

@@ -4,6 +4,7 @@ Everything is in the order in which it came. Nothing here needs ROS.
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -53,9 +54,11 @@ class Balance:
     Attributes:
         what: in words.
         expected: how many should have come.
-        came: how many did.
+        came: how many of them did.
         counted: how many a node says it lost or refused.
         died: how many were lost with a process that was killed.
+        strange: how many came of nothing. What a process said before it was killed is none of them: it may have
+            reached the next node, and not the ledger.
     """
 
     what: str
@@ -63,10 +66,15 @@ class Balance:
     came: int
     counted: int = 0
     died: int = 0
+    strange: int = 0
 
     @property
     def unexplained(self) -> int:
         return self.expected - self.came - self.counted - self.died
+
+    @property
+    def is_kept(self) -> bool:
+        return self.unexplained == self.strange == 0
 
 
 @dataclass
@@ -102,9 +110,13 @@ class Ledger:
 
     def _strangers(self) -> Balance:
         """Every key-frame has the stamp of an image."""
-        stamps = {image.stamp for image in self.images}
-        own = [keyframe for keyframe in self.keyframes if keyframe.stamp in stamps]
-        return Balance("key-frames with the stamp of an image", len(self.keyframes), len(own))
+        strange = len(_without(self.keyframes, self.images))
+        return Balance(
+            "key-frames with the stamp of an image",
+            len(self.keyframes) - strange,
+            len(self.keyframes) - strange,
+            strange=strange,
+        )
 
     def _due_images(self) -> Balance:
         """A whole stride without a key-frame, although there were images, is one that the estimator had to drop."""
@@ -124,32 +136,50 @@ class Ledger:
 
     def _answers(self) -> Balance:
         """Every key-frame is answered, or refused in so many words."""
-        unanswered = _missing(self.keyframes, self.states)
-        died = self._died(unanswered, "uplift")
         counted = self._lost("uplift", "repeated", "lost key-frames")
-        return Balance("key-frames that were uplifted", len(self.keyframes), len(self.states), counted, died)
-
-    def _raw_frames(self) -> Balance:
-        """From the first to the last key-frame of a stream, a skeleton for every frame."""
-        deaths = [death.begin for death in self.deaths.get("uplift", [])]
-        streams = _streams(self.states, deaths)
-        expected = sum(_frames(stream) for stream, _ in streams)
-        died = sum(max(0, _frames(stream) - self._came_of(stream)) for stream, killed in streams if killed)
-        return Balance("frames with raw skeletons", expected, len(self.raw), died=died)
-
-    def _came_of(self, stream: Sequence[Entry]) -> int:
-        """Raw skeletons of a stream; another one with the same stamps came at another time."""
-        return sum(
-            stream[0].stamp <= frame.stamp <= stream[-1].stamp and stream[0].at - 1 < frame.at < stream[-1].at + 5
-            for frame in self.raw
+        return self._each(
+            "key-frames that were uplifted", self.keyframes, self.states, "pose_estimator", "uplift", counted
         )
 
     def _refined_frames(self) -> Balance:
         """Every raw frame comes out refined."""
-        missing = _missing(self.raw, self.refined)
-        died = self._died(missing, "refiner", "uplift")
         counted = self._lost("refiner", "lost skeletons")
-        return Balance("frames with refined skeletons", len(self.raw), len(self.refined), counted, died)
+        return self._each("frames with refined skeletons", self.raw, self.refined, "uplift", "refiner", counted)
+
+    def _each(
+        self, what: str, given: Sequence[Entry], came: Sequence[Entry], giver: str, taker: str, counted: int
+    ) -> Balance:
+        """Of each that `giver` gives, `taker` makes one."""
+        missing, strange = _without(given, came), _without(came, given)
+        died = self._died(missing, giver, taker)
+        return Balance(
+            what, len(given), len(given) - len(missing), counted, died, len(strange) - self._died(strange, giver, taker)
+        )
+
+    def _raw_frames(self) -> Balance:
+        """From the first to the last key-frame of a stream, a skeleton for every frame."""
+        deaths = [death.begin for death in self.deaths.get("uplift", [])]
+        expected = came = died = 0
+        left = list(self.raw)
+        for stream, killed in _streams(self.states, deaths):
+            of_stream = {}
+            others = []
+            for frame in left:
+                if _is_of(stream, frame) and frame.stamp not in of_stream:
+                    of_stream[frame.stamp] = frame
+                else:
+                    others.append(frame)
+            left = others
+            expected += _frames(stream)
+            came += len(of_stream)
+            died += _frames(stream) - len(of_stream) if killed else 0
+        strange = len(left) - self._died(left, "uplift")
+        return Balance("frames with raw skeletons", expected, came, died=died, strange=strange)
+
+
+def _is_of(stream: Sequence[Entry], frame: Entry) -> bool:
+    """Whether a raw skeleton is of a stream; another one with the same stamps came at another time."""
+    return stream[0].stamp <= frame.stamp <= stream[-1].stamp and stream[0].at - 1 < frame.at < stream[-1].at + 5
 
 
 def _frames(stream: Sequence[Entry]) -> int:
@@ -162,17 +192,15 @@ def _any_between(stamps: Sequence[int], begin: int, end: int) -> bool:
     return at < len(stamps) and stamps[at] < end
 
 
-def _missing(entries: Sequence[Entry], came: Sequence[Entry]) -> list[Entry]:
-    """Those entries of which nothing came; what came is in their order."""
-    stamps = iter([*(entry.stamp for entry in came), None])
-    following = next(stamps)
-    missing = []
+def _without(entries: Sequence[Entry], others: Sequence[Entry]) -> list[Entry]:
+    """Those entries whose stamp none of the others has; each of these stands for one."""
+    left = Counter(other.stamp for other in others)
+    without = []
     for entry in entries:
-        if entry.stamp == following:
-            following = next(stamps)
-        else:
-            missing.append(entry)
-    return missing
+        left[entry.stamp] -= 1
+        if left[entry.stamp] < 0:
+            without.append(entry)
+    return without
 
 
 def _streams(keyframes: Sequence[Entry], deaths: Sequence[float]) -> list[tuple[list[Entry], bool]]:

@@ -40,8 +40,8 @@ def findings(soak: Soak) -> list[Finding]:
         Finding(
             balance.what,
             f"{balance.came} of {balance.expected}, counted {balance.counted}, died {balance.died}, "
-            f"unexplained {balance.unexplained}",
-            balance.unexplained == 0,
+            f"unexplained {balance.unexplained}, strange {balance.strange}",
+            balance.is_kept,
         )
         for balance in soak.ledger.balances()
     ]
