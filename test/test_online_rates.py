@@ -21,6 +21,10 @@ def test_only_the_last_two_seconds_count():
     assert rate(*slow, *fast) == pytest.approx(100)
 
 
+def test_events_of_one_stamp_count_as_many():
+    assert rate(0, 0, 20) == pytest.approx(100)
+
+
 @pytest.mark.parametrize("stamps", [(), (5,), (5, 5)])
 def test_there_is_no_rate_without_time_between_events(stamps):
     assert rate(*stamps) == 0
@@ -43,9 +47,9 @@ def asked_rate(every: int, asked: float, until: int) -> AskedRate:
     return rate
 
 
-@pytest.mark.parametrize(("every", "short"), [(100, False), (120, False), (130, True), (400, True)])
+@pytest.mark.parametrize(("every", "short"), [(100, False), (120, False), (130, True), (400, True), (1500, True)])
 def test_a_rate_below_four_fifths_of_what_was_asked_falls_short(every, short):
-    assert asked_rate(every, asked=10.0, until=4000).falls_short is short
+    assert asked_rate(every, asked=10.0, until=4500).falls_short is short
 
 
 @pytest.mark.parametrize(("until", "short"), [(1999, False), (2000, True)])
@@ -59,11 +63,13 @@ def test_four_fifths_of_what_was_asked_is_enough():
     assert not asked_rate(125, asked=10.0, until=4000).falls_short
 
 
-def test_a_stream_begins_at_whatever_time_it_is():
+@pytest.mark.parametrize("asked", [1.0, 10.0])
+def test_a_stream_begins_at_whatever_time_it_is(asked):
     rate = AskedRate()
-    rate.add(1_700_000_000_000 * MILLISECOND, 10.0)
-    assert not rate.falls_short
-    assert rate.asked == 10.0
+    for milliseconds in (0, 1900):
+        rate.add((1_700_000_000_000 + milliseconds) * MILLISECOND, asked)
+        assert not rate.falls_short
+        assert rate.asked == asked
 
 
 def test_a_rate_that_was_only_just_asked_for_is_not_judged():

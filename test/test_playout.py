@@ -71,3 +71,9 @@ def test_what_waits_can_be_had_at_once():
     assert playout.take() == frames[:1]
     assert playout.flush() == frames[1:]
     assert playout.take() == []
+
+
+def test_what_was_made_up_for_counts_as_no_longer_waiting():
+    """Of four in every period one is made up for after five seconds, and one right after it."""
+    at, _ = played({0: 4} | dict.fromkeys(range(1, 600), 1), 600)
+    assert np.flatnonzero(np.bincount(at) == 2).tolist() == [MEMORY - 1, MEMORY]

@@ -120,7 +120,14 @@ def test_no_joint_is_expected_to_be_better_than_five_millimetres(errors, joints)
 
 def test_poses_of_many_frames_have_seconds_of_their_own(joints):
     many = features(np.stack([joints, joints]), np.ones((2, 17)), np.array([0.1, 0.2]))
+    assert many.shape == (2, 17, 4)
     np.testing.assert_allclose(many[:, 3, 3], [0.1, 0.2])
+
+
+def test_the_expected_errors_of_many_frames_are_those_of_each(errors, joints):
+    poses, speeds, seconds = np.stack([joints, 2 * joints]), np.stack([ONES, 3 * ONES]), (0.1, 0.2)
+    each = [errors.expected(*frame) for frame in zip(poses, speeds, seconds, strict=True)]
+    np.testing.assert_allclose(errors.expected(poses, speeds, np.array(seconds)), each)
 
 
 def test_without_a_covariance_there_is_none_after_refinement():
@@ -147,6 +154,7 @@ def test_an_error_model_is_read_as_it_was_written(errors, tmp_path):
         ({"coefficients": [[-1000.0] * 4] * 17}, True),
         ({"coefficients": [[1000.1] * 4] * 17}, False),
         ({"coefficients": [[0.1] * 4] * 16}, False),
+        ({"coefficients": [*[[0.1] * 4] * 16, [0.1, 0.1, 0.1, 1000.1]]}, False),
     ],
 )
 def test_numbers_that_no_measurement_gives_are_refused(errors, tmp_path, changed, fits):

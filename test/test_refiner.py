@@ -178,9 +178,10 @@ def test_who_comes_back_is_begun_anew(model):
     [
         lambda frame: replace(frame, stamp=frame.stamp + 6 * PERIOD),
         lambda frame: replace(frame, stamp=frame.stamp - 30 * PERIOD),
+        lambda frame: replace(frame, stamp=frame.stamp - PERIOD),
         lambda frame: replace(frame, frame_id="other_camera"),
     ],
-    ids=["a gap of more than 0.1 s", "stamps that go back", "another frame_id"],
+    ids=["a gap of more than 0.1 s", "stamps that go back", "a stamp that comes twice", "another frame_id"],
 )
 @pytest.mark.parametrize("method", METHODS)
 def test_motion_is_not_continued_across(model, method, change):
@@ -279,12 +280,14 @@ def test_scores_and_covariance_follow_the_tension_of_the_branches(model):
     relative = torch.from_numpy(poses - poses[:, :1]).float()
     with torch.inference_mode():
         tension = model(relative[:1].expand(8, 17, 3).flatten(1)[None]).tension[0, -1].numpy()
+    before = np.ones((17, 6))
+    before[0] = 0.5  # the pelvis's place, which all share
     frames = [
-        replace(frame, persons=tuple(replace(person, covariance=np.ones((17, 6))) for person in frame.persons))
+        replace(frame, persons=tuple(replace(person, covariance=before) for person in frame.persons))
         for frame in frames_of({"p1": poses})
     ]
     (person,) = refine(StreamingRefiner("synsp", 0, model), frames)[0].persons
-    scores, covariance = quality.refined(np.full(17, 0.8), np.ones((17, 6)), tension)
+    scores, covariance = quality.refined(np.full(17, 0.8), before, tension)
     np.testing.assert_allclose(person.scores, scores, rtol=1e-4)
     np.testing.assert_allclose(person.covariance, covariance, rtol=1e-3)
 

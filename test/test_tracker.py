@@ -185,3 +185,52 @@ def test_people_in_a_crowd_keep_their_ids_from_key_frame_to_key_frame(crowds, st
     print(f"stride {stride}: {links}")
     assert links.true > 100
     assert links.share >= share
+
+
+def displaced(by: float) -> Person2D:
+    """In the pose of person(300), so many statures beside it."""
+    return person(300 + by * STATURE)
+
+
+def bent(by: float, joints: slice = slice(None)) -> Person2D:
+    """In the place of person(300), joints by so many statures to the left and right in turns."""
+    other = person(300)
+    other.keypoints[joints] += np.resize([[by * STATURE, 0.0], [-by * STATURE, 0.0]], other.keypoints[joints].shape)
+    other.keypoints[16] = person(300).keypoints[16]  # so that the median of all is the place
+    return other
+
+
+@pytest.mark.parametrize(("seconds", "place", "pose"), [(0.1, 0.17, 0.157), (0.4, 0.38, 0.247), (1.6, 1.22, 0.299)])
+def test_a_pose_that_is_as_unlikely_as_a_place_counts_as_much(seconds, place, pose):
+    """At deviations of both that grow with the time unseen, the place's evenly and the pose's ever more slowly."""
+    changed = bent(1.5 * pose * np.sqrt(17 / 16))
+    for deviations, name in ((1.45, "p1"), (1.55, "p2")):
+        tracker = PersonTracker()
+        ids(tracker, 0.0, person(300))
+        assert ids(tracker, seconds, displaced(deviations * place), changed)[0] == name
+
+
+def test_a_joint_that_the_detector_got_wrong_counts_as_three_deviations():
+    wrong = bent(20.0, slice(5, 6))
+    for deviations, name in ((0.70, "p1"), (0.76, "p2")):  # 3 / sqrt(17) = 0.73
+        tracker = PersonTracker()
+        ids(tracker, 0.0, person(300))
+        assert ids(tracker, 0.4, displaced(deviations * 0.38), wrong)[0] == name
+
+
+@pytest.mark.parametrize(("deviations", "name"), [(2.31, "p2"), (2.41, "p1")])
+def test_who_was_seen_just_now_is_likelier_than_who_was_here_long_ago(deviations, name):
+    """The place is known to 0.25 after 0.3 s, to 1.01 after 1.3 s: sqrt(4 log(1.01 / 0.25)) = 2.36 deviations."""
+    tracker = PersonTracker()
+    near = displaced(deviations * 0.25)
+    assert ids(tracker, 0.0, person(300), near) == ["p1", "p2"]
+    assert ids(tracker, 1.0, near) == ["p2"]
+    assert ids(tracker, 1.3, person(300)) == [name]
+
+
+def test_a_joint_of_which_one_coordinate_is_unknown_is_left_out():
+    tracker = PersonTracker()
+    half = person(300)
+    half.keypoints[:8, 0] = np.nan
+    ids(tracker, 0.0, half)
+    assert ids(tracker, 0.4, person(310)) == ["p1"]
