@@ -86,6 +86,11 @@ def test_camera_info_without_distortion_is_an_ideal_camera():
     assert camera == Camera(500, 510, 320, 240, 640, 480)
 
 
+def test_one_coefficient_is_distortion():
+    camera = Camera.from_matrix([500, 0, 320, 0, 510, 240, 0, 0, 1], [0.1, 0.0, 0.0, 0.0], 640, 480)
+    assert camera == Camera(500, 510, 320, 240, 640, 480, (0.1, 0.0, 0.0, 0.0))
+
+
 def is_taken(call: Callable, *arguments) -> bool:
     try:
         call(*arguments)
@@ -119,10 +124,12 @@ def test_a_camera_of_one_pixel_is_a_camera():
         ((0, 0, 0, 0, 640, 480), "focal length"),
         ((0, 500, 320, 240, 640, 480), "focal length"),
         ((500, -1, 320, 240, 640, 480), "focal length"),
+        ((500, 0, 320, 240, 640, 480), "focal length"),
         ((500, 500, np.nan, 240, 640, 480), "finite"),
         ((500, 500, 320, 240, 640, 480, (0.0, np.inf, 0.0, 0.0)), "finite"),
         ((500, 500, 320, 240, 0, 480), "image size"),
         ((500, 500, 320, 240, 640, -1), "image size"),
+        ((500, 500, 320, 240, 640, 0), "image size"),
         ((500, 500, 320, 240, 640, 480, (), "magic"), "distortion_model.*magic"),
     ],
 )
@@ -190,12 +197,19 @@ def test_placement_is_the_inverse_of_projection(root):
     np.testing.assert_allclose(placed, root, atol=1e-6)
 
 
+def test_somebody_at_arms_length_has_a_place(person):
+    joints = 0.2 * (person - person[0])
+    points = joints + np.array([0.1, 0.1, 0.5])
+    np.testing.assert_allclose(place_root(joints, points[:, :2] / points[:, 2:], np.ones(17)), [0.1, 0.1, 0.5])
+
+
 def test_placement_does_without_absent_and_worthless_joints(person):
     joints = person - person[0]
     points = joints + np.array([0.5, 0.1, 4.0])
     rays = points[:, :2] / points[:, 2:]
     weights = np.ones(17)
     rays[3] = np.nan
+    rays[4, 1] = np.nan
     rays[5] += 10.0
     weights[5] = 0.0
     np.testing.assert_allclose(place_root(joints, rays, weights), [0.5, 0.1, 4.0], atol=1e-9)
@@ -208,6 +222,16 @@ def test_placement_gives_little_for_missed_and_swapped_joints(person):
     rays[3] += 0.2  # 0.8 m off
     rays[[12, 13, 15, 16]] = rays[[15, 16, 12, 13]]
     np.testing.assert_allclose(place_root(joints, rays, np.ones(17)), [0.5, 0.1, 4.0], atol=0.1)
+
+
+@pytest.mark.parametrize(("off", "share"), [(0.008, 0.9), (0.08, 0.08)])
+def test_a_joint_that_is_off_by_millimetres_counts_and_one_off_by_more_hardly(person, off, share):
+    """Of what it would move the person by if it counted like the 16 others, which fit."""
+    joints = person - person[0]
+    points = joints + np.array([0.0, 0.0, 4.0])
+    points[0, 0] += off
+    placed = place_root(joints, points[:, :2] / points[:, 2:], np.ones(17))
+    assert placed[0] == pytest.approx(share * off / 17, rel=0.1)
 
 
 def test_placement_from_too_little_is_nowhere(person):
@@ -268,6 +292,16 @@ def test_canonical_normalisation_answers_in_the_frame_that_looks_at_the_pelvis()
     np.testing.assert_array_equal(normalise(rays, "canonical").rotation, rotation)
     pelvis = np.concatenate([rays[:, 0], np.ones((4, 1))], -1)
     np.testing.assert_allclose((rotation @ pelvis[..., None])[:, :2, 0], 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("normalisation", ["canonical", "screen"])
+def test_many_poses_at_once_are_normalised_each_for_itself(normalisation):
+    rays = np.random.default_rng(0).normal(size=(2, 3, 17, 2))
+    together = normalise(rays, normalisation)
+    for index in np.ndindex(2, 3):
+        alone = normalise(rays[index], normalisation)
+        np.testing.assert_allclose(together.inputs[index], alone.inputs)
+        np.testing.assert_allclose(together.rotation[index], alone.rotation, atol=1e-15)
 
 
 @pytest.mark.parametrize("normalisation", ["canonical", "screen"])

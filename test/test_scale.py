@@ -239,7 +239,13 @@ AT = np.stack([20 + 30 * np.arange(17), np.full(17, 50)], -1).astype(float)
 
 
 def factor_of(
-    factors, at=AT, scores=1.0, height: float = CANONICAL_STATURE, hole: int = 0, distance: float = DISTANCE
+    factors,
+    at=AT,
+    scores=1.0,
+    height: float = CANONICAL_STATURE,
+    hole: int = 0,
+    unknown=np.nan,
+    distance: float = DISTANCE,
 ) -> float | None:
     """Of somebody whose skin is everywhere `distance` away, beside whose joints depth is so many times as large.
 
@@ -249,7 +255,7 @@ def factor_of(
     depth = np.pad(depth, ((0, 0), (5, 125)), "edge")
     for column, row in at[np.isfinite(at).all(-1)].astype(int) if hole else ():
         patch = depth[row - 10 : row + 11, column - 10 : column + 11]
-        patch.flat[:hole] = np.nan
+        patch.flat[:hole] = unknown
     return measured_on(depth, at, scores, height, distance)
 
 
@@ -287,9 +293,10 @@ def test_statures_are_those_of_people(stature, fits):
     assert (factor_of(stature / 1.5, height=1.5) is not None) is fits
 
 
+@pytest.mark.parametrize("unknown", [np.nan, np.inf, 0.0, -1.0])
 @pytest.mark.parametrize(("hole", "measured"), [(220, True), (221, False)])
-def test_depth_counts_where_it_is_known_for_half_of_the_pixels(hole, measured):
-    assert (factor_of(1.1, hole=hole) is not None) is measured
+def test_depth_counts_where_it_is_known_for_half_of_the_pixels(hole, measured, unknown):
+    assert factor_of(1.1, hole=hole, unknown=unknown) == (pytest.approx(1.1) if measured else None)
 
 
 @pytest.mark.parametrize(("corner", "factor"), [((639.9, 99.9), 1.1), ((640.0, 50.0), None), ((300.0, 100.0), None)])
