@@ -95,8 +95,16 @@ def test_a_recording_without_an_image_is_refused_and_leaves_nothing(parameters, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C does what it does in a process of one's own, whoever else has taken the signal in this one."""
+    taken = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, taken)
+
+
 def test_an_interrupted_run_says_so_and_leaves_nothing_at_the_output(
-    uplift_process, clip, tmp_path, capsys, monkeypatch
+    uplift_process, clip, tmp_path, capsys, monkeypatch, interruptible
 ):
     monkeypatch.setattr(tiny.BrightPerson, "estimate", lambda *_: signal.raise_signal(signal.SIGINT) or [])
     assert uplift_process(clip, "-o", tmp_path / "results") == 1
