@@ -299,6 +299,16 @@ def test_depth_counts_where_it_is_known_for_half_of_the_pixels(hole, measured, u
     assert factor_of(1.1, hole=hole, unknown=unknown) == (pytest.approx(1.1) if measured else None)
 
 
+@pytest.mark.parametrize("unknown", [np.nan, np.inf, 0.0, -1.0])
+def test_unknown_depth_does_not_shift_the_median(unknown):
+    depth, at = np.full((3, 15), np.nan), np.full((17, 2), np.nan)
+    for joint in range(5):
+        around = [unknown] * 4 + [DISTANCE * factor for factor in (1.0, 1.0, 1.1, 1.2, 1.2)]
+        depth[:, 3 * joint : 3 * joint + 3] = np.reshape(around, (3, 3))
+        at[joint] = 3 * joint + 1, 1
+    assert measured_on(depth, at) == pytest.approx(1.1)
+
+
 @pytest.mark.parametrize(("corner", "factor"), [((639.9, 99.9), 1.1), ((640.0, 50.0), None), ((300.0, 100.0), None)])
 def test_all_of_the_image_counts_and_nothing_beside_it(corner, factor):
     at = np.full((17, 2), np.nan)
