@@ -96,3 +96,11 @@ def test_a_jump_back_in_time_is_no_shortage():
     rate = asked_rate(100, asked=10.0, until=4000)
     rate.add(0, 10.0)
     assert (rate.falls_short, rate.reached) == (False, 0.0)
+
+
+def test_events_seconds_apart_have_a_rate_and_fall_short():
+    rate = AskedRate()
+    for second in (0, 3, 6, 9):
+        rate.add(second * 1_000_000_000, 10.0)
+    assert rate.reached == pytest.approx(1 / 3)
+    assert rate.falls_short

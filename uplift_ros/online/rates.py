@@ -4,8 +4,7 @@ from collections import deque
 
 NANOSECONDS = 1_000_000_000
 PERIOD = 2 * NANOSECONDS
-"""Rates are means over this time."""
-
+"""Rates are means over this time, or over the last two events where these are farther apart."""
 
 ENOUGH = 0.8
 """Share of the asked rate from which on it counts as reached: images come at a rate of their own."""
@@ -22,7 +21,7 @@ class StampRate:
         if self._stamps and stamp < self._stamps[-1]:
             self._stamps.clear()
         self._stamps.append(stamp)
-        while stamp - self._stamps[0] > PERIOD:
+        while len(self._stamps) > 2 and stamp - self._stamps[0] > PERIOD:
             self._stamps.popleft()
 
     @property
