@@ -236,6 +236,20 @@ def test_a_topic_with_another_version_of_our_message_is_left_out_and_told(tmp_pa
     assert "/skeleton_info is not played: the bag has another version of uplift_ros/msg/SkeletonInfo" in output
 
 
+def test_a_loop_of_nothing_that_can_be_played_ends(tmp_path):
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(get_types_from_msg("string name", "unheard_of/msg/Word"))
+    with Writer(tmp_path / "foreign", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection("/word", "unheard_of/msg/Word", typestore=store)
+        for second in (0, 1):
+            message = store.types["unheard_of/msg/Word"]("word")
+            writer.write(connection, second * 10**9, store.serialize_cdr(message, "unheard_of/msg/Word"))
+    with Process("play", tmp_path / "foreign", "--loop") as player:
+        code, output = player.wait()
+    assert code == 0
+    assert "/word is not played" in output
+
+
 def test_only_the_topics_asked_for_are_played(observer, tmp_path):
     with BagWriter(tmp_path / "two.mcap") as writer:
         for topic in ("/number", "/other"):
@@ -291,6 +305,10 @@ def test_clock_runs_through_the_time_of_the_bag(observer, bag):
     [
         (["--topics", "/other"], "has no /other; it has /number"),
         (["--start-offset", "5"], "--start-offset must be from 0 to 1.0, the bag's length, got 5.0"),
+        (
+            ["--start-offset", "1", "--loop"],
+            "--loop needs something to repeat, got a bag of 1.0 s from --start-offset 1.0 on",
+        ),
         (["--rate", "0"], "argument --rate: must be a number above 0, got 0"),
         (["--rate", "fast"], "argument --rate: must be a number above 0, got fast"),
     ],

@@ -66,6 +66,11 @@ class Player(Node):
         return import_message(msgtype)
 
     @property
+    def plays(self) -> bool:
+        """There is a topic that can be played."""
+        return bool(self._outputs)
+
+    @property
     def heard(self) -> bool:
         """Every topic has a subscriber."""
         return all(output.get_subscription_count() > 0 for output in self._outputs.values())
@@ -153,6 +158,10 @@ def _check(bag: BagReader, args: argparse.Namespace) -> None:
         raise BagError(f"bag {args.bag} has no {', '.join(sorted(missing))}; it has {', '.join(sorted(bag.topics))}")
     if not 0 <= args.start_offset <= length:
         raise BagError(f"--start-offset must be from 0 to {length:.1f}, the bag's length, got {args.start_offset}")
+    if args.loop and args.start_offset == length:
+        raise BagError(
+            f"--loop needs something to repeat, got a bag of {length:.1f} s from --start-offset {args.start_offset} on"
+        )
 
 
 def _play(bag: BagReader, args: argparse.Namespace, stop: threading.Event) -> None:
@@ -169,7 +178,7 @@ def _play(bag: BagReader, args: argparse.Namespace, stop: threading.Event) -> No
             for now in player.play(start, args.rate, stop):
                 bar.update((now - start) / NANOSECONDS - bar.n)
             bar.update(length - bar.n if not stop.is_set() else 0)
-        if not args.loop:
+        if not args.loop or not player.plays:
             break
     player.wait_until_received()
     player.destroy_node()

@@ -34,6 +34,8 @@ def recover(source: Path, output: Path) -> Recovered:
     Raises:
         BagError: nothing can be recovered, or the output cannot be written.
     """
+    if not source.exists():
+        raise BagError(f"recording {source} does not exist")
     if output.exists():
         raise BagError(f"bag {output} exists already")
     file = _recording(_out_of_the_way(source, unfinished(output)))
