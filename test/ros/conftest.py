@@ -14,6 +14,7 @@ import torch
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
@@ -47,6 +48,7 @@ class Observer:
         self.nodes: list[Node] = []
         self.executor = SingleThreadedExecutor()
         self.node = self.add_node("observer")
+        self._clients: dict[str, Client] = {}
 
     def add_node(self, name: str) -> Node:
         """Another node, for a test that plays a part of the graph."""
@@ -83,18 +85,19 @@ class Observer:
         monitor.close()
 
     def call(self, service_type: type, name: str, request):
-        client = self.node.create_client(service_type, name)
-        self.wait_for(client.service_is_ready)
-        self._settle()
+        known = self._clients.get(name)
+        client = known or self._clients.setdefault(name, self.node.create_client(service_type, name))
+        if not (known and known.service_is_ready()):
+            self.wait_for(client.service_is_ready)
+            self._settle()
         answer = client.call_async(request)
         self.executor.spin_until_future_complete(answer, timeout_sec=TIMEOUT)
-        self.node.destroy_client(client)
         assert answer.done(), f"no answer from {name}"
         return answer.result()
 
     def _settle(self) -> None:
         """Let the service find the reader of its answers; this cannot be seen from here, and an answer may get lost."""
-        deadline = time.monotonic() + 0.2
+        deadline = time.monotonic() + 0.5
         while (left := deadline - time.monotonic()) > 0:
             self.executor.spin_once(timeout_sec=left)
 
