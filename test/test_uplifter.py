@@ -391,26 +391,21 @@ def test_the_live_skeleton_is_the_key_frames_own(model, latency, settled):
         assert all(skeletons.is_final for skeletons in output.final)
 
 
-def test_a_joint_more_than_a_million_pixels_away_is_absent(model):
+@pytest.mark.parametrize(
+    ("camera", "farthest"),
+    [
+        pytest.param(Camera(1e5, 1e5, 320, 240, 640, 480), 1e6, id="a million pixels"),
+        pytest.param(Camera(100, 100, 320, 0, 640, 480), 1e5, id="a thousand distances aside"),
+    ],
+)
+def test_a_joint_too_far_away_is_absent(model, camera, farthest):
     def joints(away: float) -> np.ndarray:
         far = person(0)
         far.keypoints[5] = 320, away
-        telescope = Camera(1e5, 1e5, 320, 240, 640, 480)
-        return StreamingUplifter(model).push(keyframe(0, far), telescope).live.persons[0].joints
+        return StreamingUplifter(model).push(keyframe(0, far), camera).live.persons[0].joints
 
-    np.testing.assert_array_equal(joints(1.01e6), joints(np.nan))
-    assert not np.allclose(joints(0.99e6), joints(np.nan))
-
-
-def test_a_joint_more_than_a_thousand_distances_aside_is_absent(model):
-    def joints(away: float) -> np.ndarray:
-        far = person(0)
-        far.keypoints[5] = 320, away
-        wide_angle = Camera(100, 100, 320, 0, 640, 480)
-        return StreamingUplifter(model).push(keyframe(0, far), wide_angle).live.persons[0].joints
-
-    np.testing.assert_array_equal(joints(1.01e5), joints(np.nan))
-    assert not np.allclose(joints(0.99e5), joints(np.nan))
+    np.testing.assert_array_equal(joints(1.01 * farthest), joints(np.nan))
+    assert not np.allclose(joints(0.99 * farthest), joints(np.nan))
 
 
 @pytest.mark.parametrize(("gap", "goes_on"), [(80, True), (82, False)])
