@@ -6,7 +6,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 
 from uplift_ros.nodes import base
 from uplift_ros.nodes.process import Process
-from uplift_ros.parameters import Value
+from uplift_ros.parameters import TABLES, Value
 
 
 @pytest.fixture
@@ -120,15 +120,19 @@ def test_a_static_parameter_is_not_changed_while_running(refiner, observer):
     assert observer.integer_parameter("refiner", "delay") == 3
 
 
-def test_parameters_that_are_set_together_are_judged_together():
-    """Alone, each of them might be refused, or be undone by what the other one was before."""
+def test_parameters_that_are_set_together_are_judged_together(monkeypatch):
+    """Alone, each of them might be refused, or be undone by what the other one was before.
+
+    The node has a name of its own: services of a lifecycle node outlive it, and would answer for other tests' nodes.
+    """
+    monkeypatch.setitem(TABLES, "judge", TABLES["uplift"])
     together = []
 
     class Node(base.UpliftNode):
         def on_parameters(self, changes: dict[str, Value]) -> None:
             together.append(changes)
 
-    node = Node("uplift")
+    node = Node("judge")
     changes = {"stride_mode": "fixed", "stride": 30}
     try:
         result = node.set_parameters_atomically([rclpy.Parameter(name, value=value) for name, value in changes.items()])
