@@ -11,17 +11,20 @@ from torch import Tensor
 
 from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
 
+UNSHAPED = ("input_strides", "normalisation", "deferred", "stochastic_depth")
+"""Fields of a config that shape no weights: a training may go on with others."""
+
 
 @torch.no_grad()
 def widen(narrow: UpliftUpsample, config: UpliftConfig) -> UpliftUpsample:
     """The network of `config`, with a multiple of the temporal width of `narrow`, which gives the same poses.
 
     Raises:
-        ValueError: no multiple, or the two differ in more than temporal width and stochastic depth.
+        ValueError: no multiple, or the two differ in more than temporal width and UNSHAPED.
     """
     old = narrow.config
-    alike = replace(config, temporal_width=old.temporal_width, stochastic_depth=old.stochastic_depth) == old
-    if not alike or config.temporal_width % old.temporal_width:
+    ours = {name: getattr(old, name) for name in ("temporal_width", *UNSHAPED)}
+    if replace(config, **ours) != old or config.temporal_width % old.temporal_width:
         raise ValueError(f"start: must be {config}, or narrower by a whole factor, got {old}")
     wide = UpliftUpsample(config)
     learned = narrow.state_dict()
