@@ -54,17 +54,19 @@ def test_validation_tells_errors_before_and_after_the_network(small):
     assert validate(small, {}) == {}
 
 
-def test_averages_in_training_are_those_of_the_refiner():
+@pytest.mark.parametrize("delay", [0, 3, 7])
+def test_averages_in_training_are_those_of_the_refiner(delay):
     windows = torch.randn(2 * 15, 8, 51)
-    averaged = averages(windows, clips=2)
-    assert averaged.shape == (2, 8, 51)
+    averaged = averages(windows, clips=2, delay=delay)
+    assert averaged.shape == (2, 15 - delay, 51)
     for clip, of_clip in zip(averaged.numpy(), windows.numpy().reshape(2, 15, 8, 51), strict=True):
-        np.testing.assert_allclose(clip, average_windows(of_clip)[7:-7], atol=1e-6)
+        last_slots = average_windows(of_clip[:, 7 - delay :])
+        np.testing.assert_allclose(clip, last_slots[delay:15], atol=1e-6)
 
 
 def test_averages_of_the_network_s_output_keep_its_names(small):
     output = small(torch.randn(2 * 9, 8, 51))
-    torch.testing.assert_close(averages(output, 2).final, averages(output.final, 2))
+    torch.testing.assert_close(averages(output, 2, 7).final, averages(output.final, 2, 7))
 
 
 @pytest.mark.usefixtures("clock")

@@ -69,18 +69,18 @@ def network(
     return model
 
 
-def averages(output: Output, clips: int) -> Output:
-    """Full sliding-window averages (SWAA) of all windows (clips * W, T, C) of clips of W + T - 1 frames.
+def averages(output: Output, clips: int, delay: int) -> Output:
+    """Sliding-window averages (SWAA) of all windows (clips * W, T, C) of clips of W + T - 1 frames.
 
     Returns:
-        (clips, W - T + 1, C): frames that T windows cover, from frame T - 1 of each clip on.
+        (clips, W - delay, C): from frame T - 1 of each clip on, the mean of the windows that end at a frame and up to
+        `delay` frames after it.
     """
     if isinstance(output, SynSPOutput):
-        return SynSPOutput(*(averages(part, clips) for part in output))
+        return SynSPOutput(*(averages(part, clips, delay) for part in output))
     windows = output.unflatten(0, (clips, -1))  # (clips, W, T, C)
-    count, length = windows.shape[1:3]
-    slots = [windows[:, length - 1 - slot : count - slot, slot] for slot in range(length)]
-    return torch.stack(slots).mean(0)
+    frames = windows.shape[1] - delay
+    return torch.stack([windows[:, after : after + frames, -1 - after] for after in range(delay + 1)]).mean(0)
 
 
 class Stopwatch:
@@ -127,8 +127,8 @@ def train(
         minutes: time to train, resumed runs together; the learning rate falls exponentially over it.
         pairs: an estimator's own outputs with the truth, to train on too (`ClipSampler`).
         validation: held-out pairs whose errors go into the log.
-        averaged: share of the loss that the full averages of windows bear; the rest is the windows' own. What is best
-            for single windows is too little smoothing where they are averaged.
+        averaged: share of the loss that averages of windows bear, at a delay that each step draws; the rest is the
+            windows' own. What is best for single windows is too little smoothing where they are averaged.
         batch: windows in a step.
         bfloat16: multiply matrices in bfloat16 (`Bfloat16Products`).
         report_every: steps between log rows, checkpoints and written weights.
@@ -163,7 +163,9 @@ def train(
             output = model(_windows(noisy, length))
         loss = (1 - averaged) * loss_of(output, _windows(true, length))
         if averaged:
-            loss = loss + averaged * loss_of(averages(output, len(true)), true[:, length - 1 : 1 - length])
+            delay = int(rng.integers(length))
+            seen = true[:, length - 1 : true.shape[1] - delay]
+            loss = loss + averaged * loss_of(averages(output, len(true), delay), seen)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -6,23 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.ndimage import uniform_filter1d
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from uplift_ros.camera import normalise
 from uplift_ros.evaluation.metrics import velocity
 from uplift_ros.models.uplift import UpliftConfig
 from uplift_ros.skeleton import H36M17
-from uplift_ros.training.mocap import ANKLE_HEIGHT, CANONICAL_CHAIN, Sequence, chain_length, class_balanced, joints_at
+from uplift_ros.training import people
+from uplift_ros.training.mocap import Sequence, class_balanced, joints_at
 from uplift_ros.training.noise import DetectorNoise
 from uplift_ros.training.virtual_camera import NEAREST, in_image, random_views
 
 SLOWEST = 0.2
 """m/s that count for a frame without motion when frames are drawn by their speed."""
-
-
-FALLEN = 0.08
-"""Share of people who are turned over: captured motion hardly has anybody who lies or stands on the hands."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +65,7 @@ class WindowSampler:
 
     def draw(self) -> Batch:
         rng, config = self.rng, self.config
-        joints = self._windows()
-        joints = _random_body(rng, joints)
-        fallen = rng.random(len(joints)) < FALLEN
-        joints[fallen] = turned_over(rng, joints[fallen])
-        mirrored = rng.random(len(joints)) < 0.5
-        joints[mirrored] = joints[mirrored][:, :, H36M17.flip] * (-1, 1, 1)
+        joints = people.varied(rng, self._windows())
         seconds = np.arange(config.tokens) * config.token_stride / config.model_rate
         views, half_width = random_views(rng, joints, seconds)
         seen = views.apply(joints)
@@ -125,34 +116,6 @@ def with_twins(windows: Batch) -> Batch:
         windows.mask.repeat_interleave(2, 0),
         torch.stack([windows.targets, targets], 1).flatten(0, 1),
     )
-
-
-def _random_body(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
-    """Other proportions for the one body that most captures were retargeted to, at canonical size.
-
-    The overall size is no variable: a single camera cannot see it, a stature prior scales the output.
-    """
-    batch = len(joints)
-    factors = np.exp(rng.normal(0, 0.05, (batch, len(H36M17))))
-    factors[:, H36M17.flip] = factors = (factors + factors[:, H36M17.flip]) / 2
-    factors[rng.random(batch) < 0.3] = 1.0
-    changed = joints.copy()
-    for parent, child in H36M17.bones:
-        bone = joints[:, :, child] - joints[:, :, parent]
-        changed[:, :, child] = changed[:, :, parent] + bone * factors[:, None, child, None]
-    size = CANONICAL_CHAIN / chain_length(changed).mean(1)
-    return changed * size[:, None, None, None]
-
-
-def turned_over(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
-    """Windows (B, T, 17, 3), turned about a horizontal axis through the pelvis by 30 to 180 degrees, on the ground."""
-    azimuth = rng.uniform(0, 2 * np.pi, len(joints))
-    axis = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros(len(joints))], -1)
-    turn = Rotation.from_rotvec(axis * rng.uniform(np.pi / 6, np.pi, len(joints))[:, None]).as_matrix()
-    pelvis = joints[:, :, :1]
-    turned = pelvis + (joints - pelvis) @ turn[:, None].swapaxes(-1, -2)
-    turned[..., 2] += ANKLE_HEIGHT - turned[..., 2].min((1, 2))[:, None, None]
-    return turned
 
 
 def random_mask(rng: np.random.Generator, config: UpliftConfig, batch: int) -> np.ndarray:
