@@ -9,7 +9,7 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-from uplift_ros.nodes.launching import lifecycle_node
+from uplift_ros.nodes.graph.launching import lifecycle_node
 
 UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
 

@@ -14,7 +14,7 @@ from launch.launch_description_sources import (
     get_launch_description_from_python_launch_file,
 )
 
-from uplift_ros.nodes.launching import lifecycle_node
+from uplift_ros.nodes.graph.launching import lifecycle_node
 from uplift_ros.settings import names_in
 
 UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))

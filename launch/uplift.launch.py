@@ -12,8 +12,8 @@ from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Opaq
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
-from uplift_ros.nodes.environment import node_environment
-from uplift_ros.nodes.launching import enclave_arguments, lifecycle_node
+from uplift_ros.nodes.graph.environment import node_environment
+from uplift_ros.nodes.graph.launching import enclave_arguments, lifecycle_node
 from uplift_ros.parameters import TABLES
 from uplift_ros.resources import share_folder
 from uplift_ros.settings import of_stride

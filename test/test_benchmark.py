@@ -6,7 +6,7 @@ import pytest
 
 from uplift_ros.evaluation import networks, rows, streams
 from uplift_ros.models.uplift import UpliftConfig
-from uplift_ros.nodes.bench import image_rows
+from uplift_ros.nodes.graph.bench import image_rows
 
 SMALL = UpliftConfig(spatial_width=8, spatial_blocks=1, temporal_width=16, temporal_blocks=1, heads=2)
 

@@ -6,7 +6,7 @@ import pytest
 
 IMAGES = """
 import resource
-from uplift_ros.nodes.memory import keep_freed_memory
+from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 {keep}
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(100):

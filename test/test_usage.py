@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from uplift_ros.nodes import usage
-from uplift_ros.nodes.usage import Usage
+from uplift_ros.nodes.graph import usage
+from uplift_ros.nodes.graph.usage import Usage
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads /proc")
 

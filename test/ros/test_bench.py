@@ -2,7 +2,7 @@
 
 import pytest
 
-from uplift_ros.nodes.bench import image_rows
+from uplift_ros.nodes.graph.bench import image_rows
 
 
 def test_a_skipped_image_costs_less_than_in_a_plain_subscriber():

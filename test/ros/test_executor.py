@@ -12,7 +12,7 @@ from rclpy.task import Future
 from std_msgs.msg import Header
 
 from uplift_ros.nodes import qos
-from uplift_ros.nodes.executor import Direct, DirectExecutor
+from uplift_ros.nodes.lifecycle.executor import Direct, DirectExecutor
 
 TIMEOUT = 20.0
 

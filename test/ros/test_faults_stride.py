@@ -3,7 +3,7 @@
 import pytest
 from rclpy.task import Future
 
-from uplift_ros.nodes import estimator
+from uplift_ros.nodes.links import estimator
 
 
 class Silence:

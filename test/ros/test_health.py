@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from uplift_ros.nodes.health import Health
+from uplift_ros.nodes.lifecycle.health import Health
 
 
 @pytest.fixture

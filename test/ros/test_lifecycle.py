@@ -4,8 +4,8 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 
-from uplift_ros.nodes import base
-from uplift_ros.nodes.process import Process
+from uplift_ros.nodes.graph.process import Process
+from uplift_ros.nodes.lifecycle import base
 from uplift_ros.parameters import TABLES, Value
 
 

@@ -6,8 +6,8 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from uplift_ros.nodes import qos
-from uplift_ros.nodes.health import SUBSCRIBERS
-from uplift_ros.nodes.monitor import Monitor
+from uplift_ros.nodes.graph.monitor import Monitor
+from uplift_ros.nodes.lifecycle.health import SUBSCRIBERS
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from recordings import STANDING
 from uplift_ros.msg import Skeletons
 
 from uplift_ros.nodes import convert, qos
-from uplift_ros.nodes.transforms import Transforms
+from uplift_ros.nodes.links.transforms import Transforms
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 
 FRAME = 20_000_000

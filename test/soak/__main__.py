@@ -16,7 +16,7 @@ from rich.table import Table
 from soak import report
 from soak.run import Soak
 
-from uplift_ros.nodes.environment import node_environment
+from uplift_ros.nodes.graph.environment import node_environment
 from uplift_ros.whole import write_json
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from diagnostic_msgs.msg import DiagnosticStatus
 from footprint import GIVE_BACK, Footprint
 
-from uplift_ros.nodes.process import Process
+from uplift_ros.nodes.graph.process import Process
 from uplift_ros.resources import node_script
 
 NODES = ("pose_estimator", "uplift", "refiner", "visualizer")

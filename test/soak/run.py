@@ -19,7 +19,7 @@ from uplift_ros.msg import Keyframe2D, RateState, Skeletons
 
 from uplift_ros.camera import Camera
 from uplift_ros.nodes import convert, qos
-from uplift_ros.nodes.monitor import Monitor
+from uplift_ros.nodes.graph.monitor import Monitor
 from uplift_ros.poses import SkeletonFrame
 from uplift_ros.sources.synthetic import HORIZONTAL_FOV
 

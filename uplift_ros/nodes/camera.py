@@ -9,9 +9,10 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from uplift_ros.msg import Skeletons
-from uplift_ros.nodes import base, convert, qos
-from uplift_ros.nodes.memory import keep_freed_memory
-from uplift_ros.nodes.spin import spin
+from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes.lifecycle import base
+from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
+from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.sources import open_source
 

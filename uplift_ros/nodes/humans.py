@@ -10,9 +10,10 @@ from sensor_msgs.msg import JointState
 from uplift_ros.human_model import HumanPose
 from uplift_ros.humans import region_of_interest, skeleton2d
 from uplift_ros.msg import Keyframe2D, Skeletons
-from uplift_ros.nodes import base, convert, qos
-from uplift_ros.nodes.broadcast import tf_message, transform
-from uplift_ros.nodes.spin import spin
+from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes.lifecycle import base
+from uplift_ros.nodes.lifecycle.spin import spin
+from uplift_ros.nodes.links.broadcast import tf_message, transform
 from uplift_ros.poses import Keyframe, check_form
 
 DESCRIPTION = "human_description_"

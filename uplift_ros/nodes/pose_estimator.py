@@ -10,9 +10,10 @@ from uplift_ros import estimators
 from uplift_ros.bags.messages import serialized_header
 from uplift_ros.images import to_rgb
 from uplift_ros.msg import Keyframe2D
-from uplift_ros.nodes import base, convert, qos
-from uplift_ros.nodes.memory import keep_freed_memory
-from uplift_ros.nodes.spin import spin
+from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes.lifecycle import base
+from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
+from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.online.assignment import best_pairs
 from uplift_ros.online.keyframes import KeyframeSchedule
 from uplift_ros.online.rates import AskedRate

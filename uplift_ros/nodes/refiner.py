@@ -7,11 +7,12 @@ import torch
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.msg import Skeletons
-from uplift_ros.nodes import base, convert, qos
-from uplift_ros.nodes.optional import needed
-from uplift_ros.nodes.spin import spin
-from uplift_ros.nodes.synchroniser import Synchroniser
-from uplift_ros.nodes.transforms import Transforms
+from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes.lifecycle import base
+from uplift_ros.nodes.lifecycle.spin import spin
+from uplift_ros.nodes.links.optional import needed
+from uplift_ros.nodes.links.synchroniser import Synchroniser
+from uplift_ros.nodes.links.transforms import Transforms
 from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.target_frame import TargetFrame
 from uplift_ros.online.views import ViewFusion, with_covariance

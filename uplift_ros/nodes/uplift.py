@@ -9,11 +9,12 @@ from sensor_msgs.msg import CameraInfo
 from uplift_ros.camera import Camera
 from uplift_ros.models import runtime
 from uplift_ros.msg import Keyframe2D, RateState, SkeletonInfo, Skeletons
-from uplift_ros.nodes import base, convert, qos
-from uplift_ros.nodes.depth import DepthImages
-from uplift_ros.nodes.estimator import EstimatorStride, diagnosed
-from uplift_ros.nodes.optional import needed
-from uplift_ros.nodes.spin import spin
+from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes.lifecycle import base
+from uplift_ros.nodes.lifecycle.spin import spin
+from uplift_ros.nodes.links.depth import DepthImages
+from uplift_ros.nodes.links.estimator import EstimatorStride, diagnosed
+from uplift_ros.nodes.links.optional import needed
 from uplift_ros.online import quality
 from uplift_ros.online.control import STRIDE_PARAMETERS, stride_controller
 from uplift_ros.online.keyframes import MAX_PAUSE

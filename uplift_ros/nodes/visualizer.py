@@ -15,10 +15,11 @@ from uplift_ros.drawing.waiting import WaitingImages
 from uplift_ros.frames import RigidTransform, body_frame
 from uplift_ros.images import to_rgb
 from uplift_ros.msg import Skeletons
-from uplift_ros.nodes import base, convert, qos
-from uplift_ros.nodes.broadcast import tf_message, transform
-from uplift_ros.nodes.memory import keep_freed_memory
-from uplift_ros.nodes.spin import spin
+from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes.lifecycle import base
+from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
+from uplift_ros.nodes.lifecycle.spin import spin
+from uplift_ros.nodes.links.broadcast import tf_message, transform
 from uplift_ros.poses import Person3D, SkeletonFrame, check_form
 from uplift_ros.skeleton import H36M17
 

@@ -21,9 +21,9 @@ from rclpy.subscription import Subscription
 from rclpy.task import Future
 from rclpy.timer import Timer
 
-from uplift_ros.nodes.descriptor import descriptor
-from uplift_ros.nodes.executor import Direct
-from uplift_ros.nodes.health import SUBSCRIBERS, Health
+from uplift_ros.nodes.lifecycle.descriptor import descriptor
+from uplift_ros.nodes.lifecycle.executor import Direct
+from uplift_ros.nodes.lifecycle.health import SUBSCRIBERS, Health
 from uplift_ros.parameters import TABLES, Value
 
 try:

@@ -10,8 +10,8 @@ from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
 from uplift_ros import settings
-from uplift_ros.nodes.environment import node_environment
-from uplift_ros.nodes.supervisor import RunError, Supervisor
+from uplift_ros.nodes.graph.environment import node_environment
+from uplift_ros.nodes.graph.supervisor import RunError, Supervisor
 from uplift_ros.sources import open_source
 
 

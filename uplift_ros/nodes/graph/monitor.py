@@ -12,7 +12,7 @@ from rclpy.qos import QoSCompatibility, qos_check_compatible
 
 from uplift_ros.msg import RateState, Skeletons
 from uplift_ros.nodes import qos
-from uplift_ros.nodes.health import SUBSCRIBERS
+from uplift_ros.nodes.lifecycle.health import SUBSCRIBERS
 
 
 class Monitor:

@@ -9,7 +9,7 @@ from rclpy.client import Client
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 
-from uplift_ros.nodes.base import UpliftNode
+from uplift_ros.nodes.lifecycle.base import UpliftNode
 
 PATIENCE = 1.0
 """Seconds to wait for an answer before asking anew: the estimator was restarted, or too many asked it at once. Not

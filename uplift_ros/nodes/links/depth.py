@@ -10,8 +10,8 @@ from sensor_msgs.msg import Image
 
 from uplift_ros.images import to_metres
 from uplift_ros.nodes import convert, qos
-from uplift_ros.nodes.base import UpliftNode
-from uplift_ros.nodes.memory import keep_freed_memory
+from uplift_ros.nodes.lifecycle.base import UpliftNode
+from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 
 CACHED = 15
 """Depth images kept: half a second, longer than any 2D estimator needs for an image."""

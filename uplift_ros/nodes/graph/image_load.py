@@ -1,4 +1,4 @@
-"""What images cost their subscriber, each kind a process of its own: `python -m uplift_ros.nodes.image_load plain 2`.
+"""What images cost their subscriber, each kind a process: `python -m uplift_ros.nodes.graph.image_load plain 2`.
 
 `camera` publishes until it is killed. The others print, as JSON, the CPU milliseconds of an image in each half second:
 `plain` is a subscriber as rclpy has it, `skipped` the node pose_estimator between key-frames.
@@ -15,8 +15,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from uplift_ros.nodes import convert, qos
-from uplift_ros.nodes.executor import DirectExecutor
-from uplift_ros.nodes.memory import keep_freed_memory
+from uplift_ros.nodes.lifecycle.executor import DirectExecutor
+from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.pose_estimator import PoseEstimatorNode
 
 WIDTH, HEIGHT, RATE = 640, 480, 50.0

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
-from uplift_ros.nodes.base import EXPECTED_ERRORS, UpliftNode
-from uplift_ros.nodes.executor import DirectExecutor
+from uplift_ros.nodes.lifecycle.base import EXPECTED_ERRORS, UpliftNode
+from uplift_ros.nodes.lifecycle.executor import DirectExecutor
 
 LAST_MESSAGES = 0.1
 """Seconds to work off what has arrived before a signal to end."""

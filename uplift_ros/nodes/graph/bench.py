@@ -12,7 +12,7 @@ import numpy as np
 
 from uplift_ros.evaluation import benchmark
 from uplift_ros.evaluation.rows import Row, against_first, timed
-from uplift_ros.nodes.environment import node_environment
+from uplift_ros.nodes.graph.environment import node_environment
 
 ROUNDS = 3
 """Of one subscriber after the other, so that what else the machine does falls on both."""
@@ -56,4 +56,4 @@ def _measured(role: str, seconds: float, environment: dict[str, str]) -> list[fl
 
 
 def _command(role: str, seconds: float) -> list[str]:
-    return [sys.executable, "-m", "uplift_ros.nodes.image_load", role, str(seconds)]
+    return [sys.executable, "-m", "uplift_ros.nodes.graph.image_load", role, str(seconds)]

@@ -1,0 +1,1 @@
+"""The graph as a whole: started, watched, stopped and measured."""
