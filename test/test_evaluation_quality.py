@@ -1,6 +1,7 @@
 """`uplift study quality`: whether scores and covariance are as the errors that they stand for."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,6 +42,12 @@ def test_scores_that_follow_from_the_errors_order_them_perfectly(judged):
     assert figures["within_joints"] == pytest.approx(1.0)
     for tenth in figures["reliability"]:
         assert tenth["expected"] == pytest.approx(tenth["found"], rel=0.01)
+
+
+def test_scores_that_are_all_equal_order_nothing(judged):
+    figures = check([replace(judged, scores=np.full_like(judged.scores, 0.5))])
+    assert figures["spearman"] is None
+    assert figures["within_joints"] is None
 
 
 def test_a_covariance_as_large_as_the_errors_has_a_mean_squared_distance_of_one(judged):

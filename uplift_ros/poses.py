@@ -8,6 +8,9 @@ import numpy as np
 
 from uplift_ros.skeleton import H36M17
 
+NANOSECONDS = 1_000_000_000
+"""In a second. All stamps are integers of nanoseconds."""
+
 
 class Source(IntEnum):
     """How a 3D frame came about."""
@@ -66,6 +69,14 @@ class Keyframe:
     persons: tuple[Person2D, ...]
     skeleton: str = H36M17.name
 
+    def check_form(self) -> None:
+        """Refuse people whom the networks cannot take.
+
+        Raises:
+            ValueError: another skeleton than h36m17, arrays of another shape, or two people of one id.
+        """
+        _check_form(self.skeleton, self.persons, "keypoints", 2)
+
 
 @dataclass(frozen=True)
 class Person3D:
@@ -98,6 +109,14 @@ class SkeletonFrame:
     is_final: bool = True
     skeleton: str = H36M17.name
 
+    def check_form(self) -> None:
+        """Refuse people whom the networks cannot take.
+
+        Raises:
+            ValueError: another skeleton than h36m17, arrays of another shape, or two people of one id.
+        """
+        _check_form(self.skeleton, self.persons, "joints", 3)
+
 
 def is_sound(person: Person3D) -> bool:
     """Whether all numbers are finite and all scores within [0, 1]."""
@@ -106,17 +125,8 @@ def is_sound(person: Person3D) -> bool:
     return all(np.isfinite(number).all() for number in numbers) and bool(((scores >= 0) & (scores <= 1)).all())
 
 
-def check_form(skeleton: str, persons: Sequence[Person2D] | Sequence[Person3D], points: str, dimensions: int) -> None:
-    """Refuse people whom the networks cannot take.
-
-    Args:
-        skeleton: of all of them.
-        points: the field that holds their joints, 'keypoints' or 'joints'.
-        dimensions: of a joint.
-
-    Raises:
-        ValueError: another skeleton than h36m17, arrays of another shape, or two people of one id.
-    """
+def _check_form(skeleton: str, persons: Sequence[Person2D] | Sequence[Person3D], points: str, dimensions: int) -> None:
+    """`points` is the field that holds the joints, each of so many dimensions."""
     if skeleton != H36M17.name:
         raise ValueError(f"skeleton must be {H36M17.name}, got {skeleton!r}")
     expected = (len(H36M17), dimensions), (len(H36M17),)

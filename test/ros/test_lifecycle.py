@@ -1,4 +1,5 @@
 import signal
+from io import StringIO
 
 import pytest
 import rclpy
@@ -139,6 +140,27 @@ def test_parameters_that_are_set_together_are_judged_together(monkeypatch):
         assert result.successful
         assert together == [changes]
         assert {name: node.parameter(name) for name in changes} == changes
+    finally:
+        node.destroy_node()
+
+
+@pytest.mark.parametrize("configures", [True, False])
+def test_what_a_node_opened_is_closed_at_cleanup_or_where_it_cannot_configure(monkeypatch, configures):
+    monkeypatch.setitem(TABLES, "opener", TABLES["uplift"])
+    resource = StringIO()
+
+    class Node(base.UpliftNode):
+        def configure(self) -> None:
+            self.opened(resource)
+            if not configures:
+                raise ValueError("something else is missing")
+
+    node = Node("opener")
+    try:
+        node.trigger_configure()
+        assert resource.closed == (not configures)
+        node.stop()
+        assert resource.closed
     finally:
         node.destroy_node()
 

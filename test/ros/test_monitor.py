@@ -2,6 +2,8 @@
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from lifecycle_msgs.msg import Transition
+from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
@@ -38,3 +40,27 @@ def test_a_subscription_that_was_not_found_yet_is_waited_for(observer, is_connec
     observer.node.create_subscription(Image, "images", lambda _: None, qos.images())
     observer.wait_for(lambda: observer.node.count_subscribers("images"))
     assert not any(is_connected() for _ in range(10))
+
+
+@pytest.fixture
+def monitor(observer):
+    monitor = Monitor()
+    yield monitor
+    monitor.close()
+
+
+def test_a_node_is_asked_for_a_change_of_state_as_soon_as_it_is_there(observer, monitor):
+    with monitor.change_state("late", Transition.TRANSITION_CONFIGURE) as change:
+        monitor.spin(0.1)
+        assert change.succeeded is None  # whoever waits can do something else
+        late = LifecycleNode("late")
+        observer.executor.add_node(late)
+
+        def answered() -> bool:
+            monitor.spin(0.05)
+            return change.succeeded is not None
+
+        observer.wait_for(answered)
+        assert change.succeeded
+    observer.executor.remove_node(late)
+    late.destroy_node()

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 
 from uplift_ros.camera import Camera
-from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import NANOSECONDS, Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.skeleton import Skeleton
-
-NANOSECONDS = 1_000_000_000
 
 
 class MessageFactory:

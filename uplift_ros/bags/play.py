@@ -18,8 +18,9 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosReliability, Q
 from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
-from uplift_ros.bags.messages import NANOSECONDS, import_message
+from uplift_ros.bags.messages import import_message
 from uplift_ros.bags.reader import BagError, BagReader
+from uplift_ros.poses import NANOSECONDS
 from uplift_ros.settings import positive
 
 CLOCK_PERIOD = 0.01

@@ -28,7 +28,7 @@ from uplift_ros.online.keyframes import KeyframeSchedule
 from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.uplifter import StreamingUplifter
 from uplift_ros.pipeline import Pipeline
-from uplift_ros.poses import Keyframe
+from uplift_ros.poses import NANOSECONDS, Keyframe
 
 OF_NODES = (
     ("camera", "loop"),
@@ -156,7 +156,7 @@ def process(footage: Footage, pipeline: Pipeline, output: Path) -> Outcome:
         if first is None or last is None:
             raise ValueError("there are no images")
         bag.write_step(pipeline.flush())
-    outcome.seconds = (last.stamp - first.stamp) / 1e9
+    outcome.seconds = (last.stamp - first.stamp) / NANOSECONDS
     outcome.duration = time.monotonic() - started
     return outcome
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from uplift_ros.bags.messages import (
-    NANOSECONDS,
     camera_from_msg,
     is_calibrated,
     keyframe_from_msg,
@@ -20,7 +19,7 @@ from uplift_ros.bags.messages import (
 from uplift_ros.bags.reader import BagError, BagReader
 from uplift_ros.camera import Camera
 from uplift_ros.images import to_rgb
-from uplift_ros.poses import Keyframe, SkeletonFrame, check_form
+from uplift_ros.poses import NANOSECONDS, Keyframe, SkeletonFrame
 
 IMAGE_TOPICS = ("image_raw/compressed", "image_raw")
 """Where images are looked for, the cheapest first."""
@@ -100,7 +99,7 @@ def _take_camera_info(recording: Recording, _log_time: int, message: Any) -> Non
 
 def _skeletons(message: Any) -> SkeletonFrame:
     frame = skeletons_from_msg(message)
-    check_form(frame.skeleton, frame.persons, "joints", 3)
+    frame.check_form()
     return frame
 
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from uplift_ros.bags.ahead import ahead
 from uplift_ros.bags.reader import BagError
-from uplift_ros.bags.recording import NANOSECONDS, Recording, images, load
+from uplift_ros.bags.recording import Recording, images, load
 from uplift_ros.drawing.chart import StripChart
 from uplift_ros.drawing.skeletons import OUTLINE, dot, draw_keypoints, draw_pose, text
 from uplift_ros.drawing.view3d import SkeletonView
 from uplift_ros.evaluation.tracks import TrueMotion, match
-from uplift_ros.poses import SkeletonFrame
+from uplift_ros.poses import NANOSECONDS, SkeletonFrame
 from uplift_ros.whole import whole
 
 CODECS = ("avc1", "mp4v")
@@ -57,7 +57,7 @@ def render(bag: str | Path, path: str | Path, fps: float = 50.0, namespace: str 
         for stamp, image in _at_rate(frames, scene.first, scene.last, fps):
             frame = scene.draw(stamp, image)
             if writer is None:
-                writer = _open(beside, fps, frame.shape[1], frame.shape[0])
+                writer = _open(beside, fps, frame.shape[1], frame.shape[0], str(path))
             writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         if writer is None:
             raise BagError(f"bag {bag} holds nothing to draw")
@@ -190,14 +190,15 @@ def _at_rate(
             yield (shown[0] if fresh else now), shown[1]
 
 
-def _open(path: Path, fps: float, width: int, height: int) -> cv2.VideoWriter:
+def _open(path: Path, fps: float, width: int, height: int, name: str) -> cv2.VideoWriter:
+    """`name` is for the user, who knows nothing of `path`."""
     for codec in CODECS:
         with _quiet():
             writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (width, height))
         if writer.isOpened():
             return writer
     raise OSError(
-        f"video {path} cannot be written: OpenCV has no codec of {', '.join(CODECS)}, or the folder is closed"
+        f"video {name} cannot be written: OpenCV has no codec of {', '.join(CODECS)}, or the folder is closed"
     )
 
 

@@ -14,7 +14,7 @@ from uplift_ros.online.keyframes import KeyframeSchedule
 from uplift_ros.online.stride import StrideController
 from uplift_ros.online.track import interpolate
 from uplift_ros.online.uplifter import StreamingUplifter
-from uplift_ros.poses import Keyframe, Person2D, SkeletonFrame
+from uplift_ros.poses import NANOSECONDS, Keyframe, Person2D, SkeletonFrame
 from uplift_ros.skeleton import H36M17
 from uplift_ros.training import mocap
 from uplift_ros.training.noise import DetectorNoise
@@ -139,7 +139,7 @@ def online(model: UpliftUpsample, clip: Clip, controller: StrideController, stri
         stride: until the controller's first decision.
     """
     outputs, taken = stream(StreamingUplifter(model, latency=latency), clip, controller, stride)
-    frames = np.array([round(output.stamp * model.config.model_rate / 1e9) for output in outputs])
+    frames = np.array([round(output.stamp * model.config.model_rate / NANOSECONDS) for output in outputs])
     poses = np.stack([output.persons[0].joints for output in outputs])
     return Estimate(clip, poses, frames, np.isin(frames, taken))
 
@@ -153,7 +153,7 @@ def stream(
     outputs: list[SkeletonFrame] = []
     taken = []
     for frame, plane in enumerate(clip.plane):
-        stamp = round(frame / rate * 1e9)
+        stamp = round(frame / rate * NANOSECONDS)
         if not schedule.is_due(stamp):
             continue
         schedule.take(stamp)

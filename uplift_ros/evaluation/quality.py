@@ -29,7 +29,7 @@ from uplift_ros.online.quality import ErrorModel
 from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.stride import FixedStride
 from uplift_ros.online.uplifter import StreamingUplifter
-from uplift_ros.poses import SkeletonFrame, Source
+from uplift_ros.poses import NANOSECONDS, SkeletonFrame, Source
 from uplift_ros.training.formats import load
 from uplift_ros.whole import write_json
 
@@ -85,7 +85,7 @@ def stream(
 
 
 def _judged(frames: list[SkeletonFrame], clip: protocols.Clip, taken: list[int], rate: float) -> Judged:
-    at = np.array([round(frame.stamp * rate / 1e9) for frame in frames])
+    at = np.array([round(frame.stamp * rate / NANOSECONDS) for frame in frames])
     people = [frame.persons[0] for frame in frames]
     return Judged(
         np.stack([person.joints for person in people]),
@@ -124,7 +124,7 @@ def check(streams: Sequence[Judged]) -> dict[str, Any]:
 
     Keys:
         spearman: rank correlation of 1 - score and error, over all joints and frames; within_joints: the mean of the
-            joints' own.
+            joints' own; None where all are equal.
         by_source: mean score and mean error in metres of key-frames and of frames between them.
         reliability: tenths of all joints by score: mean score, the error in metres that it means, the error found.
         mahalanobis: mean squared distance / 3, which is 1 where covariance is right, root-relative, of the pelvis's
@@ -140,11 +140,13 @@ def check(streams: Sequence[Judged]) -> dict[str, Any]:
         "placed": _mahalanobis(place, covariance),
     }
     order = np.array_split(np.argsort(scores.ravel()), BINS)
+    of_joints = [_rank_correlation(1 - s, e) for s, e in zip(scores.T, errors.T, strict=True)]
+    within = [correlation for correlation in of_joints if correlation is not None]
     return {
         "joints": errors.size,
         "mean_error": float(errors.mean()),
         "spearman": _rank_correlation(1 - scores, errors),
-        "within_joints": float(np.mean([_rank_correlation(1 - s, e) for s, e in zip(scores.T, errors.T, strict=True)])),
+        "within_joints": float(np.mean(within)) if within else None,
         "by_source": {
             Source(source).name: [float(scores[sources == source].mean()), float(errors[sources == source].mean())]
             for source in np.unique(sources)
@@ -210,7 +212,10 @@ def _mahalanobis(differences: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     return (differences * np.linalg.solve(symmetric(covariance), differences[..., None])[..., 0]).sum(-1)
 
 
-def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+    """None where one of them is constant."""
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return None
     return float(spearmanr(a.ravel(), b.ravel()).statistic)
 
 

@@ -15,6 +15,7 @@ from uplift_ros.models.synsp import ACCELERATION_ROLES, SynSP
 from uplift_ros.online.filters import OneEuro, PassThrough, SavitzkyGolay, Smoother
 from uplift_ros.online.refiner import MAX_DELAY
 from uplift_ros.online.swaa import average_windows, pad_front, sliding_windows
+from uplift_ros.poses import NANOSECONDS
 
 METHODS = ("none", "one_euro", "savgol", "gaussian", "smoothnet", "synsp")
 BRANCHES = tuple(ACCELERATION_ROLES)
@@ -74,7 +75,7 @@ class Refiner:
         if self.method == "gaussian":
             return gaussian_filter1d(poses, GAUSSIAN_SIGMA, axis=0, radius=self.delay), None
         smoother = self._smoother()
-        stamps = np.round(np.arange(len(poses)) / RATE * 1e9).astype(int).tolist()
+        stamps = np.round(np.arange(len(poses)) / RATE * NANOSECONDS).astype(int).tolist()
         smoothed = [value for pose, stamp in zip(poses, stamps, strict=True) for value in smoother.push(pose, stamp)]
         return np.stack(smoothed + smoother.flush()), None
 

@@ -15,7 +15,7 @@ from uplift_ros.models.inference import UpliftInference
 from uplift_ros.models.runtime import prepare
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.online.uplifter import StreamingUplifter
-from uplift_ros.poses import Keyframe, Person2D
+from uplift_ros.poses import NANOSECONDS, Keyframe, Person2D
 
 RATE = 50
 """Frames per second of the video."""
@@ -43,7 +43,7 @@ class Stream:
             self()
 
     def __call__(self) -> None:
-        stamp = self._sequence * self.stride * 1_000_000_000 // RATE
+        stamp = self._sequence * self.stride * NANOSECONDS // RATE
         for uplifter in self._uplifters:
             uplifter.push(Keyframe(stamp, "camera", 640, 480, self._sequence, self.stride, self._persons), CAMERA)
         self._sequence += 1

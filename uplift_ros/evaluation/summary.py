@@ -13,9 +13,7 @@ from uplift_ros.evaluation import metrics
 from uplift_ros.evaluation.stages import PERCENTILES, percentiles
 from uplift_ros.evaluation.tracks import matched_tracks
 from uplift_ros.online.stride import Reason
-from uplift_ros.poses import SkeletonFrame
-
-NANOSECONDS = 1_000_000_000
+from uplift_ros.poses import NANOSECONDS, SkeletonFrame
 
 
 def summarise(bag: str | Path, source: str = "", namespace: str = "/") -> dict[str, Any]:

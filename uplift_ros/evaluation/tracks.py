@@ -7,9 +7,8 @@ import numpy as np
 
 from uplift_ros.evaluation import metrics
 from uplift_ros.online.assignment import best_pairs
-from uplift_ros.poses import Person3D, SkeletonFrame
+from uplift_ros.poses import NANOSECONDS, Person3D, SkeletonFrame
 
-NANOSECONDS = 1_000_000_000
 FRAME_PERIOD = 0.02
 """Seconds: accelerations are given per frame^2 at 50 Hz, whatever the recorded rate."""
 

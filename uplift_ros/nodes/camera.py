@@ -13,10 +13,10 @@ from uplift_ros.nodes import convert, qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.lifecycle.spin import spin
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import NANOSECONDS, Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.sources import open_source
 
-MAX_LAG = convert.NANOSECONDS // 2
+MAX_LAG = NANOSECONDS // 2
 """Nanoseconds behind schedule from which on the source stumbles instead of catching up."""
 
 JPEG_QUALITY = 90
@@ -30,7 +30,7 @@ class CameraNode(base.UpliftNode):
         self._stopped = threading.Event()
 
     def configure(self) -> None:
-        self._source = open_source(
+        source = open_source(
             self.parameter("source"),
             fps=self.parameter("fps"),
             loop=self.parameter("loop"),
@@ -38,6 +38,7 @@ class CameraNode(base.UpliftNode):
             height=self.parameter("height"),
             horizontal_fov=self.parameter("horizontal_fov"),
         )
+        self._source = self.opened(source)
         self._images = self.advertise(Image, "image_raw", qos.images())
         self._compressed = self.advertise(CompressedImage, "image_raw/compressed", qos.compressed_images())
         self._infos = self.advertise(CameraInfo, "camera_info", qos.poses())
@@ -53,9 +54,6 @@ class CameraNode(base.UpliftNode):
         self._stopped.set()
         self._filming.join()
 
-    def cleanup(self) -> None:
-        self._source.close()
-
     def _film(self) -> None:
         """Publish every frame at its time; the end of the source, or a failure, ends the process."""
         exit_code = 1
@@ -67,7 +65,7 @@ class CameraNode(base.UpliftNode):
                 self.finish(exit_code)
 
     def _publish_frames(self) -> None:
-        end = self.parameter("duration") * convert.NANOSECONDS or math.inf
+        end = self.parameter("duration") * NANOSECONDS or math.inf
         begin = stamp = None
         for frame in self._source.frames():
             image = frame.image  # made before its time comes
@@ -77,7 +75,7 @@ class CameraNode(base.UpliftNode):
             if lag > MAX_LAG:
                 self.report("stumbled", f"source {self.parameter('source')} cannot keep up: {lag / 1e6:.0f} ms late")
                 begin, stamp = begin + lag, stamp + lag
-            if frame.time >= end or self._stopped.wait(max(0, -lag) / convert.NANOSECONDS):
+            if frame.time >= end or self._stopped.wait(max(0, -lag) / NANOSECONDS):
                 return
             self._publish(image, frame.truth, stamp + frame.time)
 

@@ -1,7 +1,6 @@
 """Between rclpy's messages and the plain data of `poses` and `camera`."""
 
 from uplift_ros.bags.messages import (
-    NANOSECONDS,
     MessageFactory,
     camera_from_msg,
     import_message,
@@ -11,7 +10,6 @@ from uplift_ros.bags.messages import (
 )
 
 __all__ = [
-    "NANOSECONDS",
     "camera_from_msg",
     "camera_to_msg",
     "header",

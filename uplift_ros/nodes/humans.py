@@ -14,7 +14,7 @@ from uplift_ros.nodes import convert, qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.nodes.links.broadcast import tf_message, transform
-from uplift_ros.poses import Keyframe, check_form
+from uplift_ros.poses import Keyframe
 
 DESCRIPTION = "human_description_"
 """Parameters of this name and the body's id hold a URDF (REP-155, global parameters)."""
@@ -64,7 +64,7 @@ class HumansNode(base.UpliftNode):
 
     def _take_keyframe(self, message: Keyframe2D) -> None:
         keyframe = convert.keyframe_from_msg(message)
-        check_form(keyframe.skeleton, keyframe.persons, "keypoints", 2)
+        keyframe.check_form()
         self.tick("keyframe_hz")
         with self.timed():
             ids = [person.id for person in keyframe.persons]
@@ -103,7 +103,7 @@ class HumansNode(base.UpliftNode):
 
     def _take_skeletons(self, message: Skeletons) -> None:
         frame = convert.skeletons_from_msg(message)
-        check_form(frame.skeleton, frame.persons, "joints", 3)
+        frame.check_form()
         self.tick("skeletons_hz")
         header = convert.header(frame.stamp, frame.frame_id)
         transforms = []

@@ -29,13 +29,14 @@ class PoseEstimatorNode(base.UpliftNode):
         super().__init__("pose_estimator")
 
     def configure(self) -> None:
-        self._estimator = estimators.create(
+        estimator = estimators.create(
             self.parameter("backend"),
             model_path=self.parameter("model_path"),
             device=self.parameter("device"),
             max_persons=self.parameter("max_persons"),
             score_threshold=self.parameter("score_threshold"),
         )
+        self._estimator = self.opened(estimator)
         # What is loaded when the first persons are seen would come late for the first key-frames.
         self._estimator.estimate(SyntheticSource().frame(0).image)
         if self.parameter("max_persons") > 1:
@@ -59,9 +60,6 @@ class PoseEstimatorNode(base.UpliftNode):
 
     def deactivate(self) -> None:
         self._worker.shutdown()
-
-    def cleanup(self) -> None:
-        self._estimator.close()
 
     def figures(self) -> dict[str, object]:
         return {

@@ -16,7 +16,7 @@ from uplift_ros.nodes.links.transforms import Transforms
 from uplift_ros.online.refiner import StreamingRefiner
 from uplift_ros.online.target_frame import TargetFrame
 from uplift_ros.online.views import ViewFusion, with_covariance
-from uplift_ros.poses import SkeletonFrame, check_form
+from uplift_ros.poses import SkeletonFrame
 from uplift_ros.settings import names_in
 
 QUIET = 0.002
@@ -91,7 +91,7 @@ class RefinerNode(base.UpliftNode):
 
     def _take(self, view: int, message: Skeletons) -> None:
         frame = convert.skeletons_from_msg(message)
-        check_form(frame.skeleton, frame.persons, "joints", 3)  # here, where it costs no other frame of the burst
+        frame.check_form()  # here, where it costs no other frame of the burst
         self._bursts[view].append(frame)
         if len(self._bursts[view]) < MAX_BURST:
             self._quiet.reset()

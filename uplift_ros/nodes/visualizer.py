@@ -20,7 +20,7 @@ from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.nodes.links.broadcast import tf_message, transform
-from uplift_ros.poses import Person3D, SkeletonFrame, check_form
+from uplift_ros.poses import NANOSECONDS, Person3D, SkeletonFrame
 from uplift_ros.skeleton import H36M17
 
 WATCH_PERIOD = 0.5
@@ -44,7 +44,7 @@ class VisualizerNode(base.UpliftNode):
     def configure(self) -> None:
         self._tf_message = tf_message("publish_tf") if self.parameter("publish_tf") else None
         seconds, fraction = divmod(self.parameter("marker_lifetime"), 1.0)
-        self._lifetime = Duration(sec=int(seconds), nanosec=int(fraction * convert.NANOSECONDS))
+        self._lifetime = Duration(sec=int(seconds), nanosec=int(fraction * NANOSECONDS))
         self._markers = self.advertise(MarkerArray, "markers", qos.poses())
         self._overlay = self.advertise(Image, "overlay", qos.images())
         if self._tf_message:
@@ -90,7 +90,7 @@ class VisualizerNode(base.UpliftNode):
     def _take_skeletons(self, message: Skeletons) -> None:
         self.tick("skeletons_hz")
         frame = convert.skeletons_from_msg(message)
-        check_form(frame.skeleton, frame.persons, "joints", 3)
+        frame.check_form()
         with self.timed():
             if self._markers.get_subscription_count():  # they take half a millisecond a person
                 self._show_markers(frame)
@@ -109,7 +109,7 @@ class VisualizerNode(base.UpliftNode):
         if not self._markers.get_subscription_count():
             return
         frame = convert.skeletons_from_msg(message)
-        check_form(frame.skeleton, frame.persons, "joints", 3)
+        frame.check_form()
         people = {RAW + person.id for person in frame.persons}
         shown = [raw_marker(person, self._lifetime) for person in frame.persons]
         self._publish_markers(frame, shown + _deletions(self._shown_raw - people))

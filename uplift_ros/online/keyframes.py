@@ -3,13 +3,13 @@
 Times are image stamps in nanoseconds; frames are counted at the model's rate, whatever the camera delivers.
 """
 
+from uplift_ros.poses import NANOSECONDS
+
 MAX_PAUSE = 2.0
 """Seconds without an image after which frames are counted anew."""
 
 MAX_DISORDER = 0.1
 """Seconds by which images may overtake each other; a longer way back is a jump in time (a bag that starts again)."""
-
-NANOSECONDS = 1_000_000_000
 
 
 class KeyframeSchedule:

@@ -2,7 +2,8 @@
 
 from collections import deque
 
-NANOSECONDS = 1_000_000_000
+from uplift_ros.poses import NANOSECONDS
+
 PERIOD = 2 * NANOSECONDS
 """Rates are means over this time, or over the last two events where these are farther apart."""
 

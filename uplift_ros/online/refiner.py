@@ -11,7 +11,7 @@ from uplift_ros.models.synsp import SynSP
 from uplift_ros.online import quality
 from uplift_ros.online.filters import OneEuro, PassThrough, SavitzkyGolay, Smoother
 from uplift_ros.online.swaa import StreamingAverage, average_windows, sliding_windows
-from uplift_ros.poses import Person3D, SkeletonFrame, check_form, is_sound
+from uplift_ros.poses import Person3D, SkeletonFrame, is_sound
 from uplift_ros.skeleton import H36M17
 
 METHODS = ("synsp", "one_euro", "savgol", "none")
@@ -132,7 +132,7 @@ class StreamingRefiner:
             ValueError: another skeleton, arrays of another shape, or two persons of one id. No frame was taken.
         """
         for frame in frames:
-            check_form(frame.skeleton, frame.persons, "joints", 3)
+            frame.check_form()
         steps = [self._follow(frame) for frame in frames]
         estimates = iter(self._estimate([poses for step in steps for poses in step.inputs]))
         return [refined for step in steps for refined in self._advance(step, estimates)]

@@ -4,8 +4,7 @@ from bisect import bisect_left
 
 from uplift_ros.models.uplift import UpliftConfig
 from uplift_ros.online.keyframes import MAX_DISORDER
-
-NANOSECONDS = 1_000_000_000
+from uplift_ros.poses import NANOSECONDS
 
 
 class Timeline:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from uplift_ros.online.assignment import best_pairs
-from uplift_ros.poses import Person2D
+from uplift_ros.poses import NANOSECONDS, Person2D
 from uplift_ros.similarity import person_size
 
 MEMORY = 1.7
@@ -37,7 +37,6 @@ MAX_JOINT_DEVIATION = 3.0
 VELOCITY_SECONDS, COAST_SECONDS = 0.5, 1.0
 """Time constants of the velocity's running mean, and of its fading while the person is not seen."""
 
-NANOSECONDS = 1_000_000_000
 
 IMPOSSIBLE = 1e6
 """Cost of a pair that is never made."""

@@ -18,7 +18,7 @@ from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.online.quality import ErrorModel
 from uplift_ros.online.timeline import Timeline
 from uplift_ros.online.track import Motion, Sighting, Track
-from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source, check_form
+from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
 
 UNKNOWN_CAMERA_FOV = math.radians(60)
 """Horizontal field of view that is assumed where there are no intrinsics; the pose is hardly sensitive to it."""
@@ -120,7 +120,7 @@ class StreamingUplifter:
         Raises:
             ValueError: another skeleton, keypoints or scores of another shape, or two people of one id.
         """
-        check_form(keyframe.skeleton, keyframe.persons, "keypoints", 2)
+        keyframe.check_form()
         final: list[SkeletonFrame] = []
         another_camera = self._timeline.newest >= 0 and keyframe.frame_id != self._frame_id
         if another_camera or self._timeline.breaks_at(keyframe.stamp):

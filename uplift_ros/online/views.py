@@ -12,7 +12,7 @@ import numpy as np
 
 from uplift_ros.frames import COLUMNS, ROWS, about_line, symmetric
 from uplift_ros.online.assignment import best_pairs
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, check_form, is_sound
+from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, is_sound
 
 ACROSS, ALONG = 0.031, 0.066
 """Metres, standard deviations of joints against the pelvis across and along the line of sight (measured on mocap_val
@@ -165,7 +165,7 @@ class ViewFusion:
             ValueError: the coordinate frames differ; another skeleton, other shapes, or two people of one id.
         """
         for frame in views:
-            check_form(frame.skeleton, frame.persons, "joints", 3)
+            frame.check_form()
         frames = {frame.frame_id for frame in views}
         if len(frames) != 1:
             raise ValueError(f"frame_id of all views must be one, got {', '.join(sorted(frames))}")

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from uplift_ros.camera import Camera
+from uplift_ros.poses import NANOSECONDS
 from uplift_ros.sources import SourceFrame
 from uplift_ros.sources.motion import pose
 from uplift_ros.sources.render import Renderer
@@ -61,7 +62,7 @@ class SyntheticSource:
         viewpoint = viewpoint_at(self.camera, t if self._moving else 0.0)
         joints = pose(t)
         render = partial(self._renderer.render, joints, viewpoint)
-        return SourceFrame(round(t * 1e9), render, viewpoint.to_optical(joints))
+        return SourceFrame(round(t * NANOSECONDS), render, viewpoint.to_optical(joints))
 
     def close(self) -> None:
         """Nothing is held open."""

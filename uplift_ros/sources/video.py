@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from uplift_ros.camera import Camera
+from uplift_ros.poses import NANOSECONDS
 from uplift_ros.sources import SourceFrame
 
 FALLBACK_FPS = 25.0
@@ -57,7 +58,7 @@ class VideoFile:
 
     def frames(self) -> Iterator[SourceFrame]:
         """All frames from the beginning, each call anew; in a loop until the file can no longer be read."""
-        period = round(1e9 / self.fps)
+        period = round(NANOSECONDS / self.fps)
         begin = 0
         while True:
             self._capture.release()

@@ -1,6 +1,8 @@
 """Watches a running graph from outside: lifecycle states, who has found whom, rates, and whether skeletons flow."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
@@ -9,10 +11,28 @@ from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
+from rclpy.task import Future
 
 from uplift_ros.msg import RateState, Skeletons
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.health import SUBSCRIBERS
+
+
+class StateChange:
+    """A lifecycle transition that a node was asked for."""
+
+    def __init__(self, client: Client, transition: int) -> None:
+        self._client = client
+        self._request = ChangeState.Request(transition=Transition(id=transition))
+        self._answer: Future | None = None
+
+    @property
+    def succeeded(self) -> bool | None:
+        """None until the node has answered. It is asked as soon as it is found."""
+        if self._answer is None and self._client.service_is_ready():
+            self._answer = self._client.call_async(self._request)
+        response = self._answer.result() if self._answer and self._answer.done() else None
+        return response.success if response else None
 
 
 class Monitor:
@@ -75,16 +95,12 @@ class Monitor:
         infos = self._node.get_subscriptions_info_by_topic(self._node.resolve_topic_name(topic))
         return any(info.node_name == node for info in infos)
 
-    def change_state(self, node: str, transition: int) -> bool | None:
-        """Ask for a lifecycle transition, `Transition.TRANSITION_...`: whether it succeeded, None without an answer."""
+    @contextlib.contextmanager
+    def change_state(self, node: str, transition: int) -> Iterator["StateChange"]:
+        """Ask for a lifecycle transition, `Transition.TRANSITION_...`, which goes on as the monitor spins."""
         client: Client = self._node.create_client(ChangeState, f"{node}/change_state")
         try:
-            if not client.wait_for_service(timeout_sec=5.0):
-                return None
-            answer = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
-            self._executor.spin_until_future_complete(answer, timeout_sec=15.0)
-            response = answer.result() if answer.done() else None
-            return response.success if response else None
+            yield StateChange(client, transition)
         finally:
             self._node.destroy_client(client)
 

@@ -122,10 +122,10 @@ class Supervisor:
             self._spawn(node, arguments, ["-p", "autostart:=false"] if node == "camera" else [])
         with self._console.status("starting the nodes"):
             self._wait(lambda: self._monitor.state("camera") == "unconfigured", "the camera to start")
-            self._change_camera(Transition.TRANSITION_CONFIGURE)
+            self._change_camera(Transition.TRANSITION_CONFIGURE, "inactive")
             self._wait(self._all_active, "all nodes to become active")
             self._wait(lambda: self._all_connected(bag is not None), "all nodes to find each other")
-            self._change_camera(Transition.TRANSITION_ACTIVATE)
+            self._change_camera(Transition.TRANSITION_ACTIVATE, "active")
 
     def _spawn(self, name: str, command: list[str], at_first: Sequence[str] = ()) -> None:
         """Start a process; `at_first` are arguments that it does not have when it is started again."""
@@ -143,10 +143,15 @@ class Supervisor:
         if any(level in line for level in LOGGED_LEVELS):
             self._console.print(f"{process}: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
-    def _change_camera(self, transition: int) -> None:
-        succeeded = self._monitor.change_state("camera", transition)
-        if not succeeded:
-            raise RunError(_obituary(self._processes["camera"]))
+    def _change_camera(self, transition: int, state: str) -> None:
+        """An answer can get lost between processes that have just met; the camera's diagnostics come all the time."""
+        with self._monitor.change_state("camera", transition) as change:
+            self._wait(
+                lambda: change.succeeded is not None or self._monitor.state("camera") == state,
+                f"the camera to become {state}",
+            )
+            if change.succeeded is False:
+                raise RunError(_obituary(self._processes["camera"]))
 
     def _all_active(self) -> bool:
         return all(self._monitor.state(node) == "active" for node in PROCESSING_NODES)

@@ -5,7 +5,7 @@ import time
 import traceback
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -38,12 +38,19 @@ SHOWN_PARAMETERS = ("backend", "model", "method", "device", "delay", "latency")
 """Parameters that diagnostics show, of nodes that have them."""
 
 
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Opened = TypeVar("Opened", bound=Closable)
+
+
 class UpliftNode(LifecycleNode):
     """A lifecycle node with a parameter table.
 
     A node overrides the four hooks `configure`, `activate`, `deactivate` and `cleanup`, and `on_parameters` where it
     has dynamic parameters. A hook refuses by raising; the message is logged and the transition fails. What `advertise`
-    makes lives until cleanup; what `subscribe` and `every` make lives until deactivation.
+    makes and what `opened` is given lives until cleanup; what `subscribe` and `every` make lives until deactivation.
 
     Args:
         name: key of the node's table in `parameters.TABLES`, and its default ROS name.
@@ -56,6 +63,7 @@ class UpliftNode(LifecycleNode):
         self._table = {parameter.name: parameter for parameter in TABLES[name]}
         self._settings: dict[str, Value] = {}
         self._advertised: list[Publisher] = []
+        self._opened = contextlib.ExitStack()
         self._direct = Direct()
         self._subscribed: list[Subscription] = []
         self._repeated: list[Timer] = []
@@ -104,6 +112,10 @@ class UpliftNode(LifecycleNode):
         publisher: Publisher = self.create_publisher(message_type, topic, qos, qos_overriding_options=options)
         self._advertised.append(publisher)
         return publisher
+
+    def opened(self, resource: Opened) -> Opened:
+        """Have a resource closed at cleanup, or at once where `configure` fails after it."""
+        return self._opened.enter_context(contextlib.closing(resource))
 
     def subscribe(
         self,
@@ -195,7 +207,7 @@ class UpliftNode(LifecycleNode):
     def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
         done = self._transition(self.configure, "inactive")
         if done is not TransitionCallbackReturn.SUCCESS:
-            self._destroy_advertised()
+            self._destroy_outputs()
         return done
 
     def on_activate(self, _state: LifecycleState) -> TransitionCallbackReturn:
@@ -210,7 +222,7 @@ class UpliftNode(LifecycleNode):
 
     def on_cleanup(self, _state: LifecycleState) -> TransitionCallbackReturn:
         done = self._transition(self.cleanup, "unconfigured")
-        self._destroy_advertised()
+        self._destroy_outputs()
         return done
 
     def on_shutdown(self, _state: LifecycleState) -> TransitionCallbackReturn:
@@ -231,7 +243,7 @@ class UpliftNode(LifecycleNode):
             self._wait_until_sent()
         if self._state == "inactive":
             self._transition(self.cleanup, "unconfigured")
-            self._destroy_advertised()
+            self._destroy_outputs()
 
     def _transition(self, hook: Callable[[], None], state: str) -> TransitionCallbackReturn:
         try:
@@ -255,7 +267,8 @@ class UpliftNode(LifecycleNode):
         while self._repeated:
             self.destroy_timer(self._repeated.pop())
 
-    def _destroy_advertised(self) -> None:
+    def _destroy_outputs(self) -> None:
+        self.guarded(self._opened.close)()
         while self._advertised:
             self.destroy_publisher(self._advertised.pop())
 

@@ -18,7 +18,8 @@ from rclpy.subscription import Subscription
 from rclpy.task import Future
 from rclpy.timer import Timer
 
-NANOSECONDS = 1_000_000_000
+from uplift_ros.poses import NANOSECONDS
+
 FOREVER = -1
 KINDS = ("subscription", "guard_condition", "timer", "client", "service")
 """Of entities, in the order in which a wait set is told how many there are."""
