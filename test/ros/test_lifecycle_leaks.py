@@ -9,9 +9,9 @@ ROUND = ("configure", "activate", "deactivate", "cleanup")
 ROUNDS, WARM = 10, 3
 """The first rounds load libraries and fill caches."""
 
-MAX_GROWTH = dict.fromkeys(("camera", "uplift", "refiner", "visualizer", "humans"), 8.0) | {"pose_estimator": 24.0}
-"""Mebibytes of resident memory over the seven rounds after the warm ones. Measured: below 1, and 12 with MediaPipe,
-whose growth ends after about twenty rounds (25); a network left behind in each would be 60 to 70."""
+MAX_GROWTH = dict.fromkeys(("camera", "uplift", "refiner", "visualizer", "humans"), 8.0) | {"pose_estimator": 40.0}
+"""Mebibytes of resident memory over the seven rounds after the warm ones. Measured: below 1, and 12 to 26 with
+MediaPipe, whose growth ends after about twenty rounds; a network left behind in each would be 60 to 70."""
 
 MAX_SHUTDOWN = 2.0
 """Seconds for an active node to shut down on a busy machine."""
@@ -49,7 +49,7 @@ def test_ten_rounds_through_the_lifecycle_leave_nothing_behind(node, observer):
         footprints.append(Footprint.of(process.pid))
     assert observer.state(name) == "unconfigured"
     warm, last = footprints[WARM - 1], footprints[-1]
-    assert last.threads <= warm.threads, footprints
+    observer.wait_for(lambda: Footprint.of(process.pid).threads <= warm.threads)  # one may be on its last instructions
     assert last.files <= warm.files, footprints
     assert last.mebibytes - warm.mebibytes < MAX_GROWTH[name], footprints
 
