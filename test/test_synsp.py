@@ -190,6 +190,24 @@ def test_with_inverse_dct_training_starts_as_a_filter():
         assert (refined - expected).unflatten(-1, (17, 3)).norm(dim=-1).mean() < 0.01
 
 
+def test_a_network_that_is_told_the_delay_starts_as_one_that_is_not():
+    plain, told = SynSP().eval(), SynSP(SynSPConfig(told_delay=True)).eval()
+    told.load_state_dict(told.state_dict() | plain.state_dict())
+    poses = windows(2, 8, 51)
+    torch.testing.assert_close(told(poses, 3), plain(poses))
+    torch.testing.assert_close(plain(poses, 3), plain(poses))
+
+
+def test_what_a_network_learns_for_one_delay_changes_no_other():
+    told, poses = SynSP(SynSPConfig(told_delay=True)).eval(), windows(2, 8, 51)
+    before = {delay: told(poses, delay).final for delay in range(8)}
+    with torch.no_grad():
+        told.delays[3] += torch.randn(8, 128)
+    changed = [delay for delay in range(8) if not torch.equal(told(poses, delay).final, before[delay])]
+    assert changed == [3]
+    torch.testing.assert_close(told(poses).final, before[7])  # full averages unless it is said
+
+
 @pytest.mark.parametrize("shape", [(8, 51), (1, 7, 51), (1, 8, 50), (1, 1, 1, 8, 51)])
 def test_input_of_another_shape_is_refused(network, shape):
     with pytest.raises(ValueError, match=r"poses must be \(B, 8, 51\)"):

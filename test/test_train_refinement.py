@@ -2,6 +2,7 @@
 
 import csv
 from argparse import ArgumentParser
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -97,12 +98,27 @@ def test_no_time_is_refused(small, tmp_path):
         train(small, synsp_loss, SEQUENCES, tmp_path, "synsp", minutes=0)
 
 
+@pytest.mark.usefixtures("clock")
+def test_a_network_that_is_told_learns_for_every_delay(tmp_path):
+    model = SynSP(replace(SMALL, told_delay=True))
+    train(model, synsp_loss, SEQUENCES, tmp_path, "synsp", minutes=2, averaged=0.8, batch=15)
+    assert (model.delays.detach().abs().amax((1, 2)) > 1e-4).all()
+
+
+def test_delays_are_not_learned_without_averages(tmp_path):
+    model = SynSP(replace(SMALL, told_delay=True))
+    with pytest.raises(ValueError, match="averaged must be above 0 for a network that is told the delay, got 0"):
+        train(model, synsp_loss, SEQUENCES, tmp_path, "synsp", minutes=1)
+
+
 def test_training_starts_from_weights_with_another_dropout(small, tmp_path):
     weights.save(small, tmp_path / "start.safetensors", {})
     started = network(SynSP, SynSPConfig(), str(tmp_path / "start.safetensors"), dropout=0.0)
     assert started.config.dropout == 0
     assert started.config.inverse_dct
     torch.testing.assert_close(started.state_dict(), small.state_dict())
+    told = network(SynSP, SynSPConfig(), str(tmp_path / "start.safetensors"), told_delay=True)
+    assert set(told.state_dict()) - set(small.state_dict()) == {"delays"}
     with pytest.raises(ValueError, match=r"window must be 8, as .* has, got 16"):
         network(SynSP, SynSPConfig(window=16), str(tmp_path / "start.safetensors"))
 

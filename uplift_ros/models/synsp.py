@@ -50,6 +50,8 @@ class SynSPConfig:
         query_positions: decoder queries are told their position too, not the encoders' input alone.
         inverse_dct: heads predict frequencies, as their tokens are, each output with a learned gain per frequency, and
             an inverse transform makes frames of them. The network then starts as a low-pass filter.
+        told_delay: the network is told after which delay its windows are averaged, so that one set of weights serves
+            all: the ends of windows, which short delays rest on, should then be smoothed less.
     """
 
     joints: int = 17
@@ -66,6 +68,7 @@ class SynSPConfig:
     untied_branches: bool = False
     query_positions: bool = False
     inverse_dct: bool = False
+    told_delay: bool = False
 
     def __post_init__(self) -> None:
         for name in ("joints", "coordinates", "window", "width", "ffn", "layers", "heads", "head_width"):
@@ -188,6 +191,8 @@ class SynSP(nn.Module):
         for parameter in self.parameters():
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
+        if config.told_delay:
+            self.delays = nn.Parameter(torch.zeros(config.window, config.window, width))  # (delay, T, D)
         if config.inverse_dct:
             self.frequency_gains = nn.ParameterDict({name: torch.ones(config.window) for name in ACCELERATION_ROLES})
             self._start_as_filter()
@@ -213,11 +218,13 @@ class SynSP(nn.Module):
         for layer in (self.base_decoder[-1], *self.branch_layers, self.refine_decoder[-1]):
             nn.init.constant_(layer.ffn.norm.weight, START_GAIN)
 
-    def forward(self, poses: Tensor) -> SynSPOutput:
+    def forward(self, poses: Tensor, delay: int | None = None) -> SynSPOutput:
         """Refine windows of poses.
 
         Args:
             poses: (B, T, C), or (B, P, T, C) with P views of the same moments, each in its own camera frame.
+            delay: frames, below T, after which the windows will be averaged; T - 1 by default. Without effect unless
+                the network is told.
 
         Raises:
             ValueError: another number of dimensions, frames or channels.
@@ -233,8 +240,9 @@ class SynSP(nn.Module):
 
         # Embedding of frequencies: every token is one DCT coefficient of the whole window.
         tokens = self.embed(self.dct @ views)  # (B, P, T, D)
-        located = tokens + self.positions
-        query = (located if c.query_positions else tokens).flatten(0, 1)  # (BP, T, D)
+        told = self.delays[c.window - 1 if delay is None else delay] if c.told_delay else tokens.new_zeros(())
+        located = tokens + self.positions + told
+        query = (tokens + self.positions if c.query_positions else tokens).flatten(0, 1)  # (BP, T, D)
 
         # Each view for itself, and all views together; every view reads its own copy of the latter.
         local = self.encode(self.local_encoder, located.flatten(0, 1))  # (BP, T, D)
@@ -243,7 +251,7 @@ class SynSP(nn.Module):
 
         # Base stage: the fourth layer is applied once more for each branch, which differ in training by dropout.
         memory = torch.cat([local, attach(shared, self.similarity(views))], 1)  # (BP, T + PT, D)
-        base = decode(self.base_decoder, query, memory)
+        base = decode(self.base_decoder, query + told, memory)
         last = self.base_decoder[-1]
         for_position, for_acceleration = self.branch_layers or (last, last)
         z_position = query + for_position(base, memory)  # (BP, T, D)
@@ -263,7 +271,7 @@ class SynSP(nn.Module):
 
         # Refinement stage.
         memory = torch.cat([z_acceleration, attach(shared, self.similarity(agreed) + quality)], 1)
-        refined = query + decode(self.refine_decoder, query, memory)
+        refined = query + decode(self.refine_decoder, query + told, memory)
         final = self.to_frames(self.final_head(refined), "final").unflatten(0, (batch, count))
 
         tension = tension.unflatten(-1, (c.joints, c.coordinates)).norm(dim=-1)  # (B, P, T, J)

@@ -52,9 +52,11 @@ def validate(model: SynSP | SmoothNet, sets: Mapping[str, Sequence[Pair]]) -> di
 
 
 def network(
-    kind: type[SynSP] | type[SmoothNet], config: SynSPConfig | SmoothNetConfig, start: str | None, **changes: float
+    kind: type[SynSP] | type[SmoothNet], config: SynSPConfig | SmoothNetConfig, start: str | None, **changes: Any
 ) -> Any:
     """A new network, or the one of the weights `start` with its own config, after `changes` to it.
+
+    What the changes add to the network starts as in a new one.
 
     Raises:
         ValueError: weights of another kind, or of another window than `config` has.
@@ -65,7 +67,7 @@ def network(
     if trained.config.window != config.window:
         raise ValueError(f"window must be {trained.config.window}, as {start!r} has, got {config.window}")
     model = kind(replace(trained.config, **changes))
-    model.load_state_dict(trained.state_dict())
+    model.load_state_dict(model.state_dict() | trained.state_dict())
     return model
 
 
@@ -127,18 +129,23 @@ def train(
         minutes: time to train, resumed runs together; the learning rate falls exponentially over it.
         pairs: an estimator's own outputs with the truth, to train on too (`ClipSampler`).
         validation: held-out pairs whose errors go into the log.
-        averaged: share of the loss that averages of windows bear, at a delay that each step draws; the rest is the
-            windows' own. What is best for single windows is too little smoothing where they are averaged.
+        averaged: share of the loss that averages of windows bear: full ones, or, of a network that is told, at a delay
+            that each step draws. The rest is the windows' own. What is best for single windows is too little smoothing
+            where they are averaged.
         batch: windows in a step.
         bfloat16: multiply matrices in bfloat16 (`Bfloat16Products`).
         report_every: steps between log rows, checkpoints and written weights.
         provenance: more of it, for the header of the weights.
 
     Raises:
-        ValueError: minutes not positive, or an estimate that does not fit its truth.
+        ValueError: minutes not positive, a network that is told of a delay without averages to learn it from, or an
+            estimate that does not fit its truth.
     """
     if minutes <= 0:
         raise ValueError(f"minutes must be positive, got {minutes}")
+    told = isinstance(model, SynSP) and model.config.told_delay
+    if told and not averaged:
+        raise ValueError("averaged must be above 0 for a network that is told the delay, got 0")
     out.mkdir(parents=True, exist_ok=True)
     shadow = type(model)(model.config)  # type: ignore[arg-type]
     optimiser = torch.optim.Adam(model.parameters(), learning_rate, amsgrad=True)
@@ -150,7 +157,7 @@ def train(
     length = model.config.window
     per_clip = 2 * length - 1 if averaged else 1
     sampler = ClipSampler(sequences, length + per_clip - 1, max(batch // per_clip, 1), rng, pairs)
-    told = {"batch": batch, "rate": learning_rate, "seed": seed, **(provenance or {})}
+    header = {"batch": batch, "rate": learning_rate, "seed": seed, **(provenance or {})}
 
     products = Bfloat16Products() if bfloat16 else contextlib.nullcontext()
     model.train()
@@ -159,11 +166,11 @@ def train(
         rate = learning_rate * RATE_AT_END ** min(watch.minutes / minutes, 1.0)
         for group in optimiser.param_groups:
             group["lr"] = rate
+        delay = int(rng.integers(length)) if told else length - 1
         with products:
-            output = model(_windows(noisy, length))
+            output = model(_windows(noisy, length), *([delay] if told else []))
         loss = (1 - averaged) * loss_of(output, _windows(true, length))
         if averaged:
-            delay = int(rng.integers(length))
             seen = true[:, length - 1 : true.shape[1] - delay]
             loss = loss + averaged * loss_of(averages(output, len(true), delay), seen)
         optimiser.zero_grad()
@@ -178,7 +185,7 @@ def train(
             log.write(step=step, loss=float(np.mean(losses)), rate=rate, **validate(shadow, validation or {}))
             losses.clear()
             checkpoint.save(step)
-            weights.save(shadow, out / f"{name}.safetensors", {**told, "steps": step})
+            weights.save(shadow, out / f"{name}.safetensors", {**header, "steps": step})
         if finished:
             return
 
