@@ -30,6 +30,9 @@ from uplift_ros.training.uplifter_pairs import uplifter_pairs
 RATE_AT_END = 0.95**70
 """Of the learning rate at the start: 70 epochs of decay 0.95 (SynSP, CVPR 2024)."""
 
+SHORT_DELAYS = 0.5
+"""Share of the steps at any delay of those that a network is told; the others are at the full average."""
+
 Output = TypeVar("Output", SynSPOutput, Tensor)
 
 Loss = Callable[[Any, Tensor], Tensor]
@@ -129,9 +132,9 @@ def train(
         minutes: time to train, resumed runs together; the learning rate falls exponentially over it.
         pairs: an estimator's own outputs with the truth, to train on too (`ClipSampler`).
         validation: held-out pairs whose errors go into the log.
-        averaged: share of the loss that averages of windows bear: full ones, or, of a network that is told, at a delay
-            that each step draws. The rest is the windows' own. What is best for single windows is too little smoothing
-            where they are averaged.
+        averaged: share of the loss that averages of windows bear, full ones, and, of a network that is told, those at a
+            delay that the step draws. The rest is the windows' own. What is best for single windows is too little
+            smoothing where they are averaged.
         batch: windows in a step.
         bfloat16: multiply matrices in bfloat16 (`Bfloat16Products`).
         report_every: steps between log rows, checkpoints and written weights.
@@ -166,7 +169,7 @@ def train(
         rate = learning_rate * RATE_AT_END ** min(watch.minutes / minutes, 1.0)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        delay = int(rng.integers(length)) if told else length - 1
+        delay = int(rng.integers(length)) if told and rng.random() < SHORT_DELAYS else length - 1
         with products:
             output = model(_windows(noisy, length), *([delay] if told else []))
         loss = (1 - averaged) * loss_of(output, _windows(true, length))
