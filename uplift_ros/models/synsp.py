@@ -50,8 +50,8 @@ class SynSPConfig:
         query_positions: decoder queries are told their position too, not the encoders' input alone.
         inverse_dct: heads predict frequencies, as their tokens are, each output with a learned gain per frequency, and
             an inverse transform makes frames of them. The network then starts as a low-pass filter.
-        told_delay: the network is told after which delay its windows are averaged, so that one set of weights serves
-            all: the ends of windows, which short delays rest on, should then be smoothed less.
+        told_delay: the network is told after which delay its windows are averaged, by an embedding and gains for each,
+            so that one set of weights serves all: short delays rest on the ends of the windows alone.
     """
 
     joints: int = 17
@@ -194,7 +194,8 @@ class SynSP(nn.Module):
         if config.told_delay:
             self.delays = nn.Parameter(torch.zeros(config.window, config.window, width))  # (delay, T, D)
         if config.inverse_dct:
-            self.frequency_gains = nn.ParameterDict({name: torch.ones(config.window) for name in ACCELERATION_ROLES})
+            shape = (config.window, config.window) if config.told_delay else (config.window,)  # (delay, frequency)
+            self.frequency_gains = nn.ParameterDict({name: torch.ones(shape) for name in ACCELERATION_ROLES})
             self._start_as_filter()
 
     @torch.no_grad()
@@ -240,7 +241,8 @@ class SynSP(nn.Module):
 
         # Embedding of frequencies: every token is one DCT coefficient of the whole window.
         tokens = self.embed(self.dct @ views)  # (B, P, T, D)
-        told = self.delays[c.window - 1 if delay is None else delay] if c.told_delay else tokens.new_zeros(())
+        delay = c.window - 1 if delay is None else delay
+        told = self.delays[delay] if c.told_delay else tokens.new_zeros(())
         located = tokens + self.positions + told
         query = (tokens + self.positions if c.query_positions else tokens).flatten(0, 1)  # (BP, T, D)
 
@@ -256,12 +258,11 @@ class SynSP(nn.Module):
         for_position, for_acceleration = self.branch_layers or (last, last)
         z_position = query + for_position(base, memory)  # (BP, T, D)
         z_acceleration = query + for_acceleration(base, memory)
-        position = self.to_frames(self.position_head(z_position), "position").unflatten(
-            0, (batch, count)
-        )  # (B, P, T, C)
-        acceleration = self.to_frames(self.acceleration_head(z_acceleration), "acceleration").unflatten(
-            0, (batch, count)
+        both = (
+            self.to_frames(self.position_head(z_position), "position", delay),
+            self.to_frames(self.acceleration_head(z_acceleration), "acceleration", delay),
         )
+        position, acceleration = (frames.unflatten(0, (batch, count)) for frames in both)  # (B, P, T, C)
 
         # Pose quality encoding: where the branches agree, as a cue on the view's own tokens. No gradient passes.
         agreed = ((position + acceleration) / 2).detach()
@@ -272,7 +273,7 @@ class SynSP(nn.Module):
         # Refinement stage.
         memory = torch.cat([z_acceleration, attach(shared, self.similarity(agreed) + quality)], 1)
         refined = query + decode(self.refine_decoder, query + told, memory)
-        final = self.to_frames(self.final_head(refined), "final").unflatten(0, (batch, count))
+        final = self.to_frames(self.final_head(refined), "final", delay).unflatten(0, (batch, count))
 
         tension = tension.unflatten(-1, (c.joints, c.coordinates)).norm(dim=-1)  # (B, P, T, J)
         output = SynSPOutput(position, acceleration, final, tension)
@@ -284,11 +285,12 @@ class SynSP(nn.Module):
             x = layer(x, x)
         return x
 
-    def to_frames(self, values: Tensor, output: str) -> Tensor:
+    def to_frames(self, values: Tensor, output: str, delay: int) -> Tensor:
         """(..., T, C) of a head; the published network reads its per-frequency tokens as frames."""
         if not self.config.inverse_dct:
             return values
-        return self.idct @ (self.frequency_gains[output][:, None] * values)
+        gains = self.frequency_gains[output]
+        return self.idct @ ((gains[delay] if self.config.told_delay else gains)[:, None] * values)
 
     def similarity(self, poses: Tensor) -> Tensor:
         """Cue of how alike the views are at each frame: (B, P, T, C) to (B, target view, other view, T), own view 1."""

@@ -35,8 +35,8 @@ SHORT_DELAYS = 0.5
 
 Output = TypeVar("Output", SynSPOutput, Tensor)
 
-Loss = Callable[[Any, Tensor], Tensor]
-"""Of a network's output and the true poses (B, T, C)."""
+Loss = Callable[[Any, Tensor, float], Tensor]
+"""Of a network's output and the true poses (B, T, C), with the weight of acceleration against position."""
 
 
 def validate(model: SynSP | SmoothNet, sets: Mapping[str, Sequence[Pair]]) -> dict[str, float]:
@@ -59,7 +59,7 @@ def network(
 ) -> Any:
     """A new network, or the one of the weights `start` with its own config, after `changes` to it.
 
-    What the changes add to the network starts as in a new one.
+    What the changes add to the network starts as in a new one; what it then has for every delay, as for the one.
 
     Raises:
         ValueError: weights of another kind, or of another window than `config` has.
@@ -70,7 +70,8 @@ def network(
     if trained.config.window != config.window:
         raise ValueError(f"window must be {trained.config.window}, as {start!r} has, got {config.window}")
     model = kind(replace(trained.config, **changes))
-    model.load_state_dict(model.state_dict() | trained.state_dict())
+    new, known = model.state_dict(), trained.state_dict()
+    model.load_state_dict(new | {name: value.expand_as(new[name]) for name, value in known.items()})
     return model
 
 
@@ -115,6 +116,7 @@ def train(
     minutes: float,
     pairs: Sequence[Pair] = (),
     validation: Mapping[str, Sequence[Pair]] | None = None,
+    acceleration_weight: float = 1.0,
     averaged: float = 0.0,
     batch: int = 64,
     learning_rate: float = 1e-3,
@@ -132,6 +134,7 @@ def train(
         minutes: time to train, resumed runs together; the learning rate falls exponentially over it.
         pairs: an estimator's own outputs with the truth, to train on too (`ClipSampler`).
         validation: held-out pairs whose errors go into the log.
+        acceleration_weight: of the loss, against position.
         averaged: share of the loss that averages of windows bear, full ones, and, of a network that is told, those at a
             delay that the step draws. The rest is the windows' own. What is best for single windows is too little
             smoothing where they are averaged.
@@ -160,7 +163,14 @@ def train(
     length = model.config.window
     per_clip = 2 * length - 1 if averaged else 1
     sampler = ClipSampler(sequences, length + per_clip - 1, max(batch // per_clip, 1), rng, pairs)
-    header = {"batch": batch, "rate": learning_rate, "seed": seed, **(provenance or {})}
+    header = {
+        "batch": batch,
+        "rate": learning_rate,
+        "seed": seed,
+        "acceleration_weight": acceleration_weight,
+        "averaged": averaged,
+        **(provenance or {}),
+    }
 
     products = Bfloat16Products() if bfloat16 else contextlib.nullcontext()
     model.train()
@@ -172,10 +182,12 @@ def train(
         delay = int(rng.integers(length)) if told and rng.random() < SHORT_DELAYS else length - 1
         with products:
             output = model(_windows(noisy, length), *([delay] if told else []))
-        loss = (1 - averaged) * loss_of(output, _windows(true, length))
+        loss = (1 - averaged) * loss_of(output, _windows(true, length), acceleration_weight)
         if averaged:
             seen = true[:, length - 1 : true.shape[1] - delay]
-            loss = loss + averaged * loss_of(averages(output, len(true), delay), seen)
+            # Few frames ahead smoothness is bought with lag, which whoever asks for a short delay does not want.
+            smoothness = acceleration_weight * ((delay + 1) / length) ** 2
+            loss = loss + averaged * loss_of(averages(output, len(true), delay), seen, smoothness)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -245,6 +257,7 @@ def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Loss) -> in
         minutes=args.minutes,
         pairs=pairs,
         validation=validation,
+        acceleration_weight=args.acceleration_weight,
         averaged=args.averaged,
         batch=args.batch,
         learning_rate=args.learning_rate,
@@ -254,8 +267,6 @@ def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Loss) -> in
             "data": args.data.name,
             "start": args.start,
             "uplifter": args.uplifter,
-            "acceleration_weight": args.acceleration_weight,
-            "averaged": args.averaged,
             "minutes": args.minutes,
         },
     )

@@ -16,7 +16,7 @@ def main(args: argparse.Namespace) -> int:
     torch.manual_seed(args.seed)
     changes = {} if args.dropout is None else {"dropout": args.dropout}
     model = refinement.network(SmoothNet, SmoothNetConfig(window=args.window), args.start, **changes)
-    return refinement.run(args, model, lambda output, true: smoothnet_loss(output, true, args.acceleration_weight))
+    return refinement.run(args, model, smoothnet_loss)
 
 
 def smoothnet_loss(predicted: Tensor, true: Tensor, acceleration_weight: float = 1.0) -> Tensor:

@@ -30,4 +30,4 @@ def main(args: argparse.Namespace) -> int:
         changes |= {"dropout": args.dropout, "attention_dropout": args.dropout / 2}
     config = SynSPConfig(window=args.window, inverse_dct=args.inverse_dct)
     model = refinement.network(SynSP, config, args.start, **changes)
-    return refinement.run(args, model, lambda output, true: synsp_loss(output, true, args.acceleration_weight))
+    return refinement.run(args, model, synsp_loss)
