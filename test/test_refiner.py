@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from uplift_ros.models.synsp import SynSP, SynSPConfig
 from uplift_ros.online import quality
@@ -15,15 +14,13 @@ from uplift_ros.online.swaa import average_windows, pad_front, sliding_windows
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 
 PERIOD = 20_000_000
-SMALL = SynSPConfig(width=16, ffn=16, layers=1, heads=2, head_width=8, told_delay=True)
+SMALL = SynSPConfig(width=16, ffn=16, layers=1, heads=2, head_width=8)
 
 
 @pytest.fixture(scope="module")
 def model() -> SynSP:
     torch.manual_seed(5)
-    model = SynSP(SMALL).eval()
-    nn.init.normal_(model.delays)
-    return model
+    return SynSP(SMALL).eval()
 
 
 def motion(count: int, seed: int = 6) -> np.ndarray:
@@ -95,8 +92,7 @@ def test_synsp_gives_the_sliding_window_average_of_the_network(model, delay):
     relative = poses - poses[:, :1]
     windows = sliding_windows(pad_front(relative, 7), 8)
     with torch.inference_mode():
-        output = model(torch.from_numpy(windows.copy()).flatten(2).float(), delay)
-        network = output.final.unflatten(-1, (17, 3)).numpy()
+        network = model(torch.from_numpy(windows.copy()).flatten(2).float()).final.unflatten(-1, (17, 3)).numpy()
     expected = average_windows(network[:, 7 - delay :])[delay:]
     refined = joints_of(refine(StreamingRefiner("synsp", delay, model), frames_of({"p1": poses})))
     np.testing.assert_allclose(refined - refined[:, :1], expected - expected[:, :1], atol=1e-5)
@@ -283,7 +279,7 @@ def test_scores_and_covariance_follow_the_tension_of_the_branches(model):
     poses = np.tile(motion(1), (3, 1, 1))
     relative = torch.from_numpy(poses - poses[:, :1]).float()
     with torch.inference_mode():
-        tension = model(relative[:1].expand(8, 17, 3).flatten(1)[None], 0).tension[0, -1].numpy()
+        tension = model(relative[:1].expand(8, 17, 3).flatten(1)[None]).tension[0, -1].numpy()
     before = np.ones((17, 6))
     before[0] = 0.5  # the pelvis's place, which all share
     frames = [

@@ -179,35 +179,15 @@ def test_inverse_dct_turns_the_heads_frequencies_into_frames():
     torch.testing.assert_close(dct_matrix(8) @ inverse(poses).position, plain(poses).position, atol=2e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("told_delay", [False, True])
-def test_with_inverse_dct_training_starts_as_a_filter(told_delay):
+def test_with_inverse_dct_training_starts_as_a_filter():
     """The precise branch gives the input back, the smooth one and the result what a low-pass filter makes of it."""
     torch.manual_seed(7)
     poses = windows(16, 8, 51)
-    output = SynSP(SynSPConfig(inverse_dct=True, told_delay=told_delay)).eval()(poses, 3)
+    output = SynSP(SynSPConfig(inverse_dct=True)).eval()(poses)
     gain = 1 / (1 + (torch.arange(8) / CUTOFF) ** 4)
     smooth = torch.linalg.inv(dct_matrix(8)) @ (gain[:, None] * (dct_matrix(8) @ poses))
     for refined, expected in ((output.position, poses), (output.acceleration, smooth), (output.final, smooth)):
         assert (refined - expected).unflatten(-1, (17, 3)).norm(dim=-1).mean() < 0.01
-
-
-def test_a_network_that_is_told_the_delay_starts_as_one_that_is_not():
-    plain, told = SynSP().eval(), SynSP(SynSPConfig(told_delay=True)).eval()
-    told.load_state_dict(told.state_dict() | plain.state_dict())
-    poses = windows(2, 8, 51)
-    torch.testing.assert_close(told(poses, 3), plain(poses))
-    torch.testing.assert_close(plain(poses, 3), plain(poses))
-
-
-def test_what_a_network_learns_for_one_delay_changes_no_other():
-    told, poses = SynSP(SynSPConfig(told_delay=True, inverse_dct=True)).eval(), windows(2, 8, 51)
-    before = {delay: told(poses, delay).final for delay in range(8)}
-    with torch.no_grad():
-        told.delays[3] += torch.randn(8, 128)
-        told.frequency_gains["final"][5] *= 0.9
-    changed = [delay for delay in range(8) if not torch.equal(told(poses, delay).final, before[delay])]
-    assert changed == [3, 5]
-    torch.testing.assert_close(told(poses).final, before[7])  # full averages unless it is said
 
 
 @pytest.mark.parametrize("shape", [(8, 51), (1, 7, 51), (1, 8, 50), (1, 1, 1, 8, 51)])

@@ -2,7 +2,6 @@
 
 import csv
 from argparse import ArgumentParser
-from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -93,22 +92,24 @@ def test_training_reduces_the_loss(small, tmp_path):
     assert losses[-2] < 0.9 * losses[0]
 
 
+@pytest.mark.usefixtures("clock")
+def test_an_uplifter_s_output_is_learned_with_a_weight_of_its_own_and_for_every_delay(small, tmp_path):
+    """What is put on is averaged over all 8 windows of a frame, an uplifter's output over the 1 to 8 of a stream."""
+    weighed: set[tuple[float, int]] = set()
+
+    def loss_of(output, true, weight):
+        weighed.add((weight, true.shape[1]))
+        return synsp_loss(output, true, weight)
+
+    options = {"pairs": HELD_OUT["noise"], "acceleration_weight": 8.0, "paired_weight": 2.0, "averaged": 0.9}
+    train(small, loss_of, SEQUENCES, tmp_path, "synsp", minutes=2, batch=30, **options)
+    assert {frames for weight, frames in weighed if weight == 8} == {8}
+    assert {frames for weight, frames in weighed if weight == 2} == set(range(8, 16))
+
+
 def test_no_time_is_refused(small, tmp_path):
     with pytest.raises(ValueError, match="minutes must be positive, got 0"):
         train(small, synsp_loss, SEQUENCES, tmp_path, "synsp", minutes=0)
-
-
-@pytest.mark.usefixtures("clock")
-def test_a_network_that_is_told_learns_for_every_delay(tmp_path):
-    model = SynSP(replace(SMALL, told_delay=True))
-    train(model, synsp_loss, SEQUENCES, tmp_path, "synsp", minutes=2, averaged=0.8, batch=15)
-    assert (model.delays.detach().abs().amax((1, 2)) > 1e-4).all()
-
-
-def test_delays_are_not_learned_without_averages(tmp_path):
-    model = SynSP(replace(SMALL, told_delay=True))
-    with pytest.raises(ValueError, match="averaged must be above 0 for a network that is told the delay, got 0"):
-        train(model, synsp_loss, SEQUENCES, tmp_path, "synsp", minutes=1)
 
 
 def test_training_starts_from_weights_with_another_dropout(small, tmp_path):
@@ -117,9 +118,6 @@ def test_training_starts_from_weights_with_another_dropout(small, tmp_path):
     assert started.config.dropout == 0
     assert started.config.inverse_dct
     torch.testing.assert_close(started.state_dict(), small.state_dict())
-    told = network(SynSP, SynSPConfig(), str(tmp_path / "start.safetensors"), told_delay=True)
-    poses = torch.randn(1, 8, 51)
-    torch.testing.assert_close(told.eval()(poses, 3), small.eval()(poses))
     with pytest.raises(ValueError, match=r"window must be 8, as .* has, got 16"):
         network(SynSP, SynSPConfig(window=16), str(tmp_path / "start.safetensors"))
 

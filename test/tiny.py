@@ -31,12 +31,8 @@ def uplift() -> UpliftUpsample:
 
 
 def synsp() -> SynSP:
-    """It answers differently for every delay, as trained ones do."""
     torch.manual_seed(1)
-    config = SynSPConfig(width=16, ffn=16, layers=1, heads=1, head_width=16, told_delay=True)
-    model = SynSP(config).eval().requires_grad_(False)
-    model.delays.normal_()
-    return model
+    return SynSP(SynSPConfig(width=16, ffn=16, layers=1, heads=1, head_width=16)).eval().requires_grad_(False)
 
 
 def write_parameters(folder: Path, **uplift_parameters: object) -> Path:

@@ -99,6 +99,6 @@ class Refiner:
         inputs = torch.from_numpy(windows.astype(np.float32)).flatten(2)
         if isinstance(network, SmoothNet):
             return network(inputs).unflatten(-1, windows.shape[2:]).double().numpy()
-        output = network(inputs, self.delay)
+        output = network(inputs)
         joints = getattr(output, self.branch).unflatten(-1, windows.shape[2:])
         return torch.cat([joints, output.tension.unsqueeze(-1)], -1).double().numpy()

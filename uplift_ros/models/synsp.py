@@ -50,8 +50,6 @@ class SynSPConfig:
         query_positions: decoder queries are told their position too, not the encoders' input alone.
         inverse_dct: heads predict frequencies, as their tokens are, each output with a learned gain per frequency, and
             an inverse transform makes frames of them. The network then starts as a low-pass filter.
-        told_delay: the network is told after which delay its windows are averaged, by an embedding and gains for each,
-            so that one set of weights serves all: short delays rest on the ends of the windows alone.
     """
 
     joints: int = 17
@@ -68,7 +66,6 @@ class SynSPConfig:
     untied_branches: bool = False
     query_positions: bool = False
     inverse_dct: bool = False
-    told_delay: bool = False
 
     def __post_init__(self) -> None:
         for name in ("joints", "coordinates", "window", "width", "ffn", "layers", "heads", "head_width"):
@@ -191,11 +188,8 @@ class SynSP(nn.Module):
         for parameter in self.parameters():
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
-        if config.told_delay:
-            self.delays = nn.Parameter(torch.zeros(config.window, config.window, width))  # (delay, T, D)
         if config.inverse_dct:
-            shape = (config.window, config.window) if config.told_delay else (config.window,)  # (delay, frequency)
-            self.frequency_gains = nn.ParameterDict({name: torch.ones(shape) for name in ACCELERATION_ROLES})
+            self.frequency_gains = nn.ParameterDict({name: torch.ones(config.window) for name in ACCELERATION_ROLES})
             self._start_as_filter()
 
     @torch.no_grad()
@@ -219,13 +213,11 @@ class SynSP(nn.Module):
         for layer in (self.base_decoder[-1], *self.branch_layers, self.refine_decoder[-1]):
             nn.init.constant_(layer.ffn.norm.weight, START_GAIN)
 
-    def forward(self, poses: Tensor, delay: int | None = None) -> SynSPOutput:
+    def forward(self, poses: Tensor) -> SynSPOutput:
         """Refine windows of poses.
 
         Args:
             poses: (B, T, C), or (B, P, T, C) with P views of the same moments, each in its own camera frame.
-            delay: frames, below T, after which the windows will be averaged; T - 1 by default. Without effect unless
-                the network is told.
 
         Raises:
             ValueError: another number of dimensions, frames or channels.
@@ -241,10 +233,8 @@ class SynSP(nn.Module):
 
         # Embedding of frequencies: every token is one DCT coefficient of the whole window.
         tokens = self.embed(self.dct @ views)  # (B, P, T, D)
-        delay = c.window - 1 if delay is None else delay
-        told = self.delays[delay] if c.told_delay else tokens.new_zeros(())
-        located = tokens + self.positions + told
-        query = (tokens + self.positions if c.query_positions else tokens).flatten(0, 1)  # (BP, T, D)
+        located = tokens + self.positions
+        query = (located if c.query_positions else tokens).flatten(0, 1)  # (BP, T, D)
 
         # Each view for itself, and all views together; every view reads its own copy of the latter.
         local = self.encode(self.local_encoder, located.flatten(0, 1))  # (BP, T, D)
@@ -253,16 +243,17 @@ class SynSP(nn.Module):
 
         # Base stage: the fourth layer is applied once more for each branch, which differ in training by dropout.
         memory = torch.cat([local, attach(shared, self.similarity(views))], 1)  # (BP, T + PT, D)
-        base = decode(self.base_decoder, query + told, memory)
+        base = decode(self.base_decoder, query, memory)
         last = self.base_decoder[-1]
         for_position, for_acceleration = self.branch_layers or (last, last)
         z_position = query + for_position(base, memory)  # (BP, T, D)
         z_acceleration = query + for_acceleration(base, memory)
-        both = (
-            self.to_frames(self.position_head(z_position), "position", delay),
-            self.to_frames(self.acceleration_head(z_acceleration), "acceleration", delay),
+        position = self.to_frames(self.position_head(z_position), "position").unflatten(
+            0, (batch, count)
+        )  # (B, P, T, C)
+        acceleration = self.to_frames(self.acceleration_head(z_acceleration), "acceleration").unflatten(
+            0, (batch, count)
         )
-        position, acceleration = (frames.unflatten(0, (batch, count)) for frames in both)  # (B, P, T, C)
 
         # Pose quality encoding: where the branches agree, as a cue on the view's own tokens. No gradient passes.
         agreed = ((position + acceleration) / 2).detach()
@@ -272,8 +263,8 @@ class SynSP(nn.Module):
 
         # Refinement stage.
         memory = torch.cat([z_acceleration, attach(shared, self.similarity(agreed) + quality)], 1)
-        refined = query + decode(self.refine_decoder, query + told, memory)
-        final = self.to_frames(self.final_head(refined), "final", delay).unflatten(0, (batch, count))
+        refined = query + decode(self.refine_decoder, query, memory)
+        final = self.to_frames(self.final_head(refined), "final").unflatten(0, (batch, count))
 
         tension = tension.unflatten(-1, (c.joints, c.coordinates)).norm(dim=-1)  # (B, P, T, J)
         output = SynSPOutput(position, acceleration, final, tension)
@@ -285,12 +276,11 @@ class SynSP(nn.Module):
             x = layer(x, x)
         return x
 
-    def to_frames(self, values: Tensor, output: str, delay: int) -> Tensor:
+    def to_frames(self, values: Tensor, output: str) -> Tensor:
         """(..., T, C) of a head; the published network reads its per-frequency tokens as frames."""
         if not self.config.inverse_dct:
             return values
-        gains = self.frequency_gains[output]
-        return self.idct @ ((gains[delay] if self.config.told_delay else gains)[:, None] * values)
+        return self.idct @ (self.frequency_gains[output][:, None] * values)
 
     def similarity(self, poses: Tensor) -> Tensor:
         """Cue of how alike the views are at each frame: (B, P, T, C) to (B, target view, other view, T), own view 1."""

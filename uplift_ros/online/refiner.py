@@ -181,7 +181,7 @@ class StreamingRefiner:
         if self.model is None:
             poses = windows[:, -1]
             return np.concatenate([poses, np.zeros_like(poses[..., :1])], -1)
-        estimates = _predict(self.model, windows @ self._upright.T, self.delay)
+        estimates = _predict(self.model, windows @ self._upright.T)
         estimates[..., :3] = estimates[..., :3] @ self._upright
         return estimates
 
@@ -233,10 +233,10 @@ def refine_sequence(model: SynSP, poses: np.ndarray) -> np.ndarray:
     return refined - refined[:, :1]
 
 
-def _predict(model: SynSP, windows: np.ndarray, delay: int | None = None) -> np.ndarray:
+def _predict(model: SynSP, windows: np.ndarray) -> np.ndarray:
     """Root-relative windows (K, T, 17, 3) to refined joints and their tension, (K, T, 17, 4) metres."""
     with torch.inference_mode():
-        output = model(torch.tensor(windows).flatten(2).to(model.dct), delay)
+        output = model(torch.tensor(windows).flatten(2).to(model.dct))
         joints = output.final.unflatten(-1, windows.shape[2:])
         return torch.cat([joints, output.tension.unsqueeze(-1)], -1).cpu().double().numpy()
 

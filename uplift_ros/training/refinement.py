@@ -30,9 +30,6 @@ from uplift_ros.training.uplifter_pairs import uplifter_pairs
 RATE_AT_END = 0.95**70
 """Of the learning rate at the start: 70 epochs of decay 0.95 (SynSP, CVPR 2024)."""
 
-SHORT_DELAYS = 0.5
-"""Share of the steps at any delay of those that a network is told; the others are at the full average."""
-
 Output = TypeVar("Output", SynSPOutput, Tensor)
 
 Loss = Callable[[Any, Tensor, float], Tensor]
@@ -55,11 +52,9 @@ def validate(model: SynSP | SmoothNet, sets: Mapping[str, Sequence[Pair]]) -> di
 
 
 def network(
-    kind: type[SynSP] | type[SmoothNet], config: SynSPConfig | SmoothNetConfig, start: str | None, **changes: Any
+    kind: type[SynSP] | type[SmoothNet], config: SynSPConfig | SmoothNetConfig, start: str | None, **changes: float
 ) -> Any:
     """A new network, or the one of the weights `start` with its own config, after `changes` to it.
-
-    What the changes add to the network starts as in a new one; what it then has for every delay, as for the one.
 
     Raises:
         ValueError: weights of another kind, or of another window than `config` has.
@@ -70,8 +65,7 @@ def network(
     if trained.config.window != config.window:
         raise ValueError(f"window must be {trained.config.window}, as {start!r} has, got {config.window}")
     model = kind(replace(trained.config, **changes))
-    new, known = model.state_dict(), trained.state_dict()
-    model.load_state_dict(new | {name: value.expand_as(new[name]) for name, value in known.items()})
+    model.load_state_dict(trained.state_dict())
     return model
 
 
@@ -117,6 +111,7 @@ def train(
     pairs: Sequence[Pair] = (),
     validation: Mapping[str, Sequence[Pair]] | None = None,
     acceleration_weight: float = 1.0,
+    paired_weight: float = 1.0,
     averaged: float = 0.0,
     batch: int = 64,
     learning_rate: float = 1e-3,
@@ -134,24 +129,21 @@ def train(
         minutes: time to train, resumed runs together; the learning rate falls exponentially over it.
         pairs: an estimator's own outputs with the truth, to train on too (`ClipSampler`).
         validation: held-out pairs whose errors go into the log.
-        acceleration_weight: of the loss, against position.
-        averaged: share of the loss that averages of windows bear, full ones, and, of a network that is told, those at a
-            delay that the step draws. The rest is the windows' own. What is best for single windows is too little
-            smoothing where they are averaged.
+        acceleration_weight: of acceleration against position, in the loss on errors that are put on.
+        paired_weight: the same on `pairs`. An uplifter's output is smooth; what else is smoothed off is motion.
+        averaged: share of the loss that averages of windows bear, the full ones on errors that are put on, those at a
+            random delay on `pairs`, as streams are. The rest is the windows' own: what is best for single windows is
+            too little smoothing where they are averaged.
         batch: windows in a step.
         bfloat16: multiply matrices in bfloat16 (`Bfloat16Products`).
         report_every: steps between log rows, checkpoints and written weights.
         provenance: more of it, for the header of the weights.
 
     Raises:
-        ValueError: minutes not positive, a network that is told of a delay without averages to learn it from, or an
-            estimate that does not fit its truth.
+        ValueError: minutes not positive, or an estimate that does not fit its truth.
     """
     if minutes <= 0:
         raise ValueError(f"minutes must be positive, got {minutes}")
-    told = isinstance(model, SynSP) and model.config.told_delay
-    if told and not averaged:
-        raise ValueError("averaged must be above 0 for a network that is told the delay, got 0")
     out.mkdir(parents=True, exist_ok=True)
     shadow = type(model)(model.config)  # type: ignore[arg-type]
     optimiser = torch.optim.Adam(model.parameters(), learning_rate, amsgrad=True)
@@ -168,6 +160,7 @@ def train(
         "rate": learning_rate,
         "seed": seed,
         "acceleration_weight": acceleration_weight,
+        "paired_weight": paired_weight,
         "averaged": averaged,
         **(provenance or {}),
     }
@@ -179,15 +172,18 @@ def train(
         rate = learning_rate * RATE_AT_END ** min(watch.minutes / minutes, 1.0)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        delay = int(rng.integers(length)) if told and rng.random() < SHORT_DELAYS else length - 1
         with products:
-            output = model(_windows(noisy, length), *([delay] if told else []))
-        loss = (1 - averaged) * loss_of(output, _windows(true, length), acceleration_weight)
-        if averaged:
-            seen = true[:, length - 1 : true.shape[1] - delay]
-            # Few frames ahead smoothness is bought with lag, which whoever asks for a short delay does not want.
-            smoothness = acceleration_weight * ((delay + 1) / length) ** 2
-            loss = loss + averaged * loss_of(averages(output, len(true), delay), seen, smoothness)
+            output = model(_windows(noisy, length))
+        put_on = len(true) - sampler.paired
+        parts = [(slice(put_on), acceleration_weight, length - 1)]
+        if sampler.paired:
+            parts.append((slice(put_on, None), paired_weight, int(rng.integers(length))))
+        loss = torch.stack(
+            [
+                len(true[clips]) * _loss(loss_of, _clips(output, clips, per_clip), true[clips], weight, averaged, delay)
+                for clips, weight, delay in parts
+            ]
+        ).sum() / len(true)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -203,6 +199,23 @@ def train(
             weights.save(shadow, out / f"{name}.safetensors", {**header, "steps": step})
         if finished:
             return
+
+
+def _loss(loss_of: Loss, output: Any, true: Tensor, weight: float, averaged: float, delay: int) -> Tensor:
+    """Of all windows of true clips (B, L, C), and of their averages at a delay."""
+    length = (output.final if isinstance(output, SynSPOutput) else output).shape[1]
+    loss = (1 - averaged) * loss_of(output, _windows(true, length), weight)
+    if averaged:
+        seen = true[:, length - 1 : true.shape[1] - delay]
+        loss = loss + averaged * loss_of(averages(output, len(true), delay), seen, weight)
+    return loss
+
+
+def _clips(output: Output, clips: slice, per_clip: int) -> Output:
+    """Of the output for all windows, `per_clip` of each clip, that of some clips."""
+    if isinstance(output, SynSPOutput):
+        return SynSPOutput(*(_clips(part, clips, per_clip) for part in output))
+    return output.unflatten(0, (-1, per_clip))[clips].flatten(0, 1)
 
 
 def _windows(clips: Tensor, length: int) -> Tensor:
@@ -222,6 +235,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--acceleration-weight", type=float, default=1.0, help="of the loss, against position")
+    parser.add_argument("--paired-weight", type=float, default=1.0, help="the same on the output of --uplifter")
     parser.add_argument("--averaged", type=float, default=0.0, help="share of the loss on averages of windows, 0 to 1")
     parser.add_argument("--dropout", type=float, help="the published one otherwise")
     parser.add_argument("--bfloat16", action="store_true", help="faster on processors with bfloat16 instructions")
@@ -258,6 +272,7 @@ def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Loss) -> in
         pairs=pairs,
         validation=validation,
         acceleration_weight=args.acceleration_weight,
+        paired_weight=args.paired_weight,
         averaged=args.averaged,
         batch=args.batch,
         learning_rate=args.learning_rate,

@@ -31,6 +31,9 @@ class ClipSampler:
         rng: source of all randomness.
         pairs: an estimator's own outputs with the truth; if there are any of L frames, half of each batch is of them.
 
+    Attributes:
+        paired: clips of the pairs in each batch, its last ones.
+
     Raises:
         ValueError: an estimate that does not fit its truth.
     """
@@ -48,6 +51,7 @@ class ClipSampler:
                 raise ValueError(f"pairs must be two arrays (T, 17, 3), got {estimated.shape} and {true.shape}")
         self.sequences, self.frames, self.batch, self.rng = sequences, frames, batch, rng
         self.pairs = pairs = [pair for pair in pairs if len(pair[0]) >= frames]
+        self.paired = batch // 2 if pairs else 0
         self.noise = PoseNoise()
         self.probability = mocap.class_balanced(list(sequences))
         self.pair_probability = np.array([len(truth) for _, truth in pairs], float)
@@ -58,10 +62,9 @@ class ClipSampler:
             yield self.draw()
 
     def draw(self) -> tuple[Tensor, Tensor]:
-        from_pairs = self.batch // 2 if self.pairs else 0
-        noisy, true = self._disturbed(self.batch - from_pairs)
-        if from_pairs:
-            estimated, known = self._paired(from_pairs)
+        noisy, true = self._disturbed(self.batch - self.paired)
+        if self.paired:
+            estimated, known = self._paired(self.paired)
             noisy, true = np.concatenate([noisy, estimated]), np.concatenate([true, known])
         size = self.rng.uniform(0.85, 1.15, (len(true), 1, 1, 1))
         return _tensor(noisy * size), _tensor(true * size)

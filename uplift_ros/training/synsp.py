@@ -1,7 +1,6 @@
 """Training of the SynSP refinement network on motion capture with errors put on, and on an uplifter's own output."""
 
 import argparse
-from typing import Any
 
 import torch
 
@@ -16,18 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="heads predict frequencies; starts from the identity: far fewer steps",
     )
-    parser.add_argument(
-        "--told-delay",
-        action="store_true",
-        help="weights for every delay of a stream, which the network is told; needs --averaged",
-    )
 
 
 def main(args: argparse.Namespace) -> int:
     torch.manual_seed(args.seed)
-    changes: dict[str, Any] = {"told_delay": True} if args.told_delay else {}
-    if args.dropout is not None:
-        changes |= {"dropout": args.dropout, "attention_dropout": args.dropout / 2}
+    changes = {} if args.dropout is None else {"dropout": args.dropout, "attention_dropout": args.dropout / 2}
     config = SynSPConfig(window=args.window, inverse_dct=args.inverse_dct)
     model = refinement.network(SynSP, config, args.start, **changes)
     return refinement.run(args, model, synsp_loss)
