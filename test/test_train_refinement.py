@@ -18,8 +18,9 @@ from uplift_ros.online.swaa import average_windows
 from uplift_ros.sources.motion import pose
 from uplift_ros.training import train as command
 from uplift_ros.training.pose_noise import PoseNoise
-from uplift_ros.training.refinement import RATE_AT_END, averages, network, train, validate
+from uplift_ros.training.refinement import RATE_AT_END, network, train, validate
 from uplift_ros.training.refinement_data import noise_pairs
+from uplift_ros.training.refinement_loss import Objective, averages
 from uplift_ros.training.smoothnet import smoothnet_loss
 
 SMALL = SynSPConfig(width=16, ffn=16, layers=1, heads=2, head_width=8, inverse_dct=True)
@@ -72,13 +73,14 @@ def test_averages_of_the_network_s_output_keep_its_names(small):
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("averaged", [0.0, 0.8])
 def test_training_leaves_weights_that_load_a_log_and_a_checkpoint_to_go_on_from(small, averaged, tmp_path):
-    arguments = {"validation": HELD_OUT, "averaged": averaged, "batch": 30, "report_every": 5}
-    train(small, synsp_loss, SEQUENCES, tmp_path, "synsp", minutes=0.5, **arguments)
+    objective = Objective(synsp_loss, averaged=averaged)
+    arguments = {"validation": HELD_OUT, "batch": 30, "report_every": 5}
+    train(small, objective, SEQUENCES, tmp_path, "synsp", minutes=0.5, **arguments)
     loaded = weights.load(str(tmp_path / "synsp.safetensors"), SynSP)
     last = log_of(tmp_path)[-1]
     assert validate(loaded, HELD_OUT)["noise_mpjpe_out"] == pytest.approx(float(last["noise_mpjpe_out"]), rel=1e-4)
 
-    train(small, synsp_loss, SEQUENCES, tmp_path, "synsp", minutes=0.5, **arguments)  # one step to see the time is up
+    train(small, objective, SEQUENCES, tmp_path, "synsp", minutes=0.5, **arguments)  # one step to see the time is up
     rows = log_of(tmp_path)
     assert int(rows[-1]["step"]) == int(last["step"]) + 1
     assert float(rows[-1]["rate"]) == pytest.approx(1e-3 * RATE_AT_END)
@@ -86,7 +88,7 @@ def test_training_leaves_weights_that_load_a_log_and_a_checkpoint_to_go_on_from(
 
 @pytest.mark.usefixtures("clock")
 def test_training_reduces_the_loss(small, tmp_path):
-    train(small, synsp_loss, SEQUENCES, tmp_path, "synsp", minutes=4, batch=16, report_every=20)
+    train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", minutes=4, batch=16, report_every=20)
     losses = [float(row["loss"]) for row in log_of(tmp_path)]
     assert len(losses) > 4
     assert losses[-2] < 0.9 * losses[0]
@@ -101,15 +103,15 @@ def test_an_uplifter_s_output_is_learned_with_a_weight_of_its_own_and_for_every_
         weighed.add((weight, true.shape[1]))
         return synsp_loss(output, true, weight)
 
-    options = {"pairs": HELD_OUT["noise"], "acceleration_weight": 8.0, "paired_weight": 2.0, "averaged": 0.9}
-    train(small, loss_of, SEQUENCES, tmp_path, "synsp", minutes=2, batch=30, **options)
+    objective = Objective(loss_of, acceleration_weight=8.0, paired_weight=2.0, averaged=0.9)
+    train(small, objective, SEQUENCES, tmp_path, "synsp", minutes=2, batch=30, pairs=HELD_OUT["noise"])
     assert {frames for weight, frames in weighed if weight == 8} == {8}
     assert {frames for weight, frames in weighed if weight == 2} == set(range(8, 16))
 
 
 def test_no_time_is_refused(small, tmp_path):
     with pytest.raises(ValueError, match="minutes must be positive, got 0"):
-        train(small, synsp_loss, SEQUENCES, tmp_path, "synsp", minutes=0)
+        train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", minutes=0)
 
 
 def test_training_starts_from_weights_with_another_dropout(small, tmp_path):

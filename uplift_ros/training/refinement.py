@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from uplift_ros.evaluation.metrics import accel, mpjpe
 from uplift_ros.evaluation.refinement import RATE, Refiner
 from uplift_ros.models import weights
 from uplift_ros.models.smoothnet import SmoothNet, SmoothNetConfig
-from uplift_ros.models.synsp import SynSP, SynSPConfig, SynSPOutput
+from uplift_ros.models.synsp import SynSP, SynSPConfig
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.training import mocap
 from uplift_ros.training.formats import add_data_arguments, load
@@ -25,15 +25,11 @@ from uplift_ros.training.loop import Checkpoint, ExponentialAverage, TrainingLog
 from uplift_ros.training.pose_noise import PoseNoise
 from uplift_ros.training.precision import Bfloat16Products
 from uplift_ros.training.refinement_data import VALIDATION_FRAMES, ClipSampler, Pair, noise_pairs
+from uplift_ros.training.refinement_loss import Objective, windows
 from uplift_ros.training.uplifter_pairs import uplifter_pairs
 
 RATE_AT_END = 0.95**70
 """Of the learning rate at the start: 70 epochs of decay 0.95 (SynSP, CVPR 2024)."""
-
-Output = TypeVar("Output", SynSPOutput, Tensor)
-
-Loss = Callable[[Any, Tensor, float], Tensor]
-"""Of a network's output and the true poses (B, T, C), with the weight of acceleration against position."""
 
 
 def validate(model: SynSP | SmoothNet, sets: Mapping[str, Sequence[Pair]]) -> dict[str, float]:
@@ -69,20 +65,6 @@ def network(
     return model
 
 
-def averages(output: Output, clips: int, delay: int) -> Output:
-    """Sliding-window averages (SWAA) of all windows (clips * W, T, C) of clips of W + T - 1 frames.
-
-    Returns:
-        (clips, W - delay, C): from frame T - 1 of each clip on, the mean of the windows that end at a frame and up to
-        `delay` frames after it.
-    """
-    if isinstance(output, SynSPOutput):
-        return SynSPOutput(*(averages(part, clips, delay) for part in output))
-    windows = output.unflatten(0, (clips, -1))  # (clips, W, T, C)
-    frames = windows.shape[1] - delay
-    return torch.stack([windows[:, after : after + frames, -1 - after] for after in range(delay + 1)]).mean(0)
-
-
 class Stopwatch:
     """Minutes spent in training, resumed runs together."""
 
@@ -102,7 +84,7 @@ class Stopwatch:
 
 def train(
     model: SynSP | SmoothNet,
-    loss_of: Loss,
+    objective: Objective,
     sequences: Sequence[mocap.Sequence],
     out: Path,
     name: str,
@@ -110,9 +92,6 @@ def train(
     minutes: float,
     pairs: Sequence[Pair] = (),
     validation: Mapping[str, Sequence[Pair]] | None = None,
-    acceleration_weight: float = 1.0,
-    paired_weight: float = 1.0,
-    averaged: float = 0.0,
     batch: int = 64,
     learning_rate: float = 1e-3,
     seed: int = 4321,
@@ -123,17 +102,12 @@ def train(
     """Train `model`, or go on with what lies in `out`, and leave `out`/`name`.safetensors with the averaged weights.
 
     Args:
-        loss_of: of its output.
+        objective: what for.
         sequences: motion capture at 50 Hz.
         out: folder for checkpoint, log and weights.
         minutes: time to train, resumed runs together; the learning rate falls exponentially over it.
         pairs: an estimator's own outputs with the truth, to train on too (`ClipSampler`).
         validation: held-out pairs whose errors go into the log.
-        acceleration_weight: of acceleration against position, in the loss on errors that are put on.
-        paired_weight: the same on `pairs`. An uplifter's output is smooth; what else is smoothed off is motion.
-        averaged: share of the loss that averages of windows bear, the full ones on errors that are put on, those at a
-            random delay on `pairs`, as streams are. The rest is the windows' own: what is best for single windows is
-            too little smoothing where they are averaged.
         batch: windows in a step.
         bfloat16: multiply matrices in bfloat16 (`Bfloat16Products`).
         report_every: steps between log rows, checkpoints and written weights.
@@ -153,15 +127,15 @@ def train(
     first = checkpoint.restore()
     rng = np.random.default_rng((seed, first))
     length = model.config.window
-    per_clip = 2 * length - 1 if averaged else 1
+    per_clip = objective.windows_of_a_clip(length)
     sampler = ClipSampler(sequences, length + per_clip - 1, max(batch // per_clip, 1), rng, pairs)
     header = {
         "batch": batch,
         "rate": learning_rate,
         "seed": seed,
-        "acceleration_weight": acceleration_weight,
-        "paired_weight": paired_weight,
-        "averaged": averaged,
+        "acceleration_weight": objective.acceleration_weight,
+        "paired_weight": objective.paired_weight,
+        "averaged": objective.averaged,
         **(provenance or {}),
     }
 
@@ -173,17 +147,8 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = rate
         with products:
-            output = model(_windows(noisy, length))
-        put_on = len(true) - sampler.paired
-        parts = [(slice(put_on), acceleration_weight, length - 1)]
-        if sampler.paired:
-            parts.append((slice(put_on, None), paired_weight, int(rng.integers(length))))
-        loss = torch.stack(
-            [
-                len(true[clips]) * _loss(loss_of, _clips(output, clips, per_clip), true[clips], weight, averaged, delay)
-                for clips, weight, delay in parts
-            ]
-        ).sum() / len(true)
+            output = model(windows(noisy, length))
+        loss = objective(output, true, length, sampler.paired, rng)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -199,28 +164,6 @@ def train(
             weights.save(shadow, out / f"{name}.safetensors", {**header, "steps": step})
         if finished:
             return
-
-
-def _loss(loss_of: Loss, output: Any, true: Tensor, weight: float, averaged: float, delay: int) -> Tensor:
-    """Of all windows of true clips (B, L, C), and of their averages at a delay."""
-    length = (output.final if isinstance(output, SynSPOutput) else output).shape[1]
-    loss = (1 - averaged) * loss_of(output, _windows(true, length), weight)
-    if averaged:
-        seen = true[:, length - 1 : true.shape[1] - delay]
-        loss = loss + averaged * loss_of(averages(output, len(true), delay), seen, weight)
-    return loss
-
-
-def _clips(output: Output, clips: slice, per_clip: int) -> Output:
-    """Of the output for all windows, `per_clip` of each clip, that of some clips."""
-    if isinstance(output, SynSPOutput):
-        return SynSPOutput(*(_clips(part, clips, per_clip) for part in output))
-    return output.unflatten(0, (-1, per_clip))[clips].flatten(0, 1)
-
-
-def _windows(clips: Tensor, length: int) -> Tensor:
-    """All windows of `length` frames, (B * W, T, C), of clips (B, L, C)."""
-    return clips.unfold(1, length, 1).flatten(0, 1).transpose(1, 2)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -243,7 +186,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=2)
 
 
-def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Loss) -> int:
+def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable[[Any, Tensor, float], Tensor]) -> int:
     """Train as the options say."""
     name = args.network
     training = load(args.data, RATE, args.body_model)
@@ -264,16 +207,13 @@ def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Loss) -> in
     torch.set_num_threads(args.threads)
     train(
         model,
-        loss_of,
+        Objective(loss_of, args.acceleration_weight, args.paired_weight, args.averaged),
         training,
         args.out,
         name,
         minutes=args.minutes,
         pairs=pairs,
         validation=validation,
-        acceleration_weight=args.acceleration_weight,
-        paired_weight=args.paired_weight,
-        averaged=args.averaged,
         batch=args.batch,
         learning_rate=args.learning_rate,
         seed=args.seed,

@@ -1,0 +1,88 @@
+"""What refinement networks are trained for: single windows, and their averages as streams and papers make them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uplift_ros.models.synsp import SynSPOutput
+
+Output = TypeVar("Output", SynSPOutput, Tensor)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss of a step.
+
+    Args:
+        loss_of: a network's output, the true poses (B, T, C), and the weight of acceleration against position.
+        acceleration_weight: on errors that are put on.
+        paired_weight: on an uplifter's own output. It is smooth; what else is smoothed off is motion.
+        averaged: share of the averages of windows, full ones on errors that are put on, those at a random delay on an
+            uplifter's output, as streams are. The rest is the windows' own: what is best for single windows is too
+            little smoothing where they are averaged.
+    """
+
+    loss_of: Callable[[Any, Tensor, float], Tensor]
+    acceleration_weight: float = 1.0
+    paired_weight: float = 1.0
+    averaged: float = 0.0
+
+    def windows_of_a_clip(self, length: int) -> int:
+        """So many that as many frames as a window has are covered by all the windows that they can be."""
+        return 2 * length - 1 if self.averaged else 1
+
+    def __call__(self, output: Any, true: Tensor, length: int, paired: int, rng: np.random.Generator) -> Tensor:
+        """Mean over clips.
+
+        Args:
+            output: for `windows(true, length)`.
+            true: (B, L, C).
+            paired: clips at the end that are an uplifter's output.
+            rng: draws the delay.
+        """
+        put_on = len(true) - paired
+        parts = [(slice(put_on), self.acceleration_weight, length - 1)]
+        if paired:
+            parts.append((slice(put_on, None), self.paired_weight, int(rng.integers(length))))
+        losses = [
+            len(true[clips]) * self._of(_of_clips(output, clips, len(true)), true[clips], length, weight, delay)
+            for clips, weight, delay in parts
+        ]
+        return torch.stack(losses).sum() / len(true)
+
+    def _of(self, output: Any, true: Tensor, length: int, weight: float, delay: int) -> Tensor:
+        loss = (1 - self.averaged) * self.loss_of(output, windows(true, length), weight)
+        if self.averaged:
+            seen = true[:, length - 1 : true.shape[1] - delay]
+            loss = loss + self.averaged * self.loss_of(averages(output, len(true), delay), seen, weight)
+        return loss
+
+
+def windows(clips: Tensor, length: int) -> Tensor:
+    """All windows of `length` frames, (B * W, T, C), of clips (B, L, C)."""
+    return clips.unfold(1, length, 1).flatten(0, 1).transpose(1, 2)
+
+
+def averages(output: Output, clips: int, delay: int) -> Output:
+    """Sliding-window averages (SWAA) of all windows (clips * W, T, C) of clips of W + T - 1 frames.
+
+    Returns:
+        (clips, W - delay, C): from frame T - 1 of each clip on, the mean of the windows that end at a frame and up to
+        `delay` frames after it.
+    """
+    if isinstance(output, SynSPOutput):
+        return SynSPOutput(*(averages(part, clips, delay) for part in output))
+    of_clips = output.unflatten(0, (clips, -1))  # (clips, W, T, C)
+    frames = of_clips.shape[1] - delay
+    return torch.stack([of_clips[:, after : after + frames, -1 - after] for after in range(delay + 1)]).mean(0)
+
+
+def _of_clips(output: Output, chosen: slice, clips: int) -> Output:
+    """The part of the output for all windows of all clips that is of the chosen clips."""
+    if isinstance(output, SynSPOutput):
+        return SynSPOutput(*(_of_clips(part, chosen, clips) for part in output))
+    return output.unflatten(0, (clips, -1))[chosen].flatten(0, 1)
