@@ -30,10 +30,17 @@ def record(observer, publisher):
     """Start the recorder, and wait until it listens."""
     started: list[subprocess.Popen] = []
 
+    def listening() -> set[bytes]:
+        """Who listens, once the publisher has found them all."""
+        infos = observer.node.get_subscriptions_info_by_topic("/text")
+        found_all = publisher.get_subscription_count() >= len(infos)
+        return {bytes(info.endpoint_gid) for info in infos} if found_all else set()
+
     def start(bag: Path, *options: str) -> subprocess.Popen:
+        killed = listening()  # recorders that were killed seem to listen for some more seconds
         command = [sys.executable, "-m", "uplift_ros.bags.record", str(bag), *options, "--topics", "/text"]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
-        observer.wait_for(lambda: publisher.get_subscription_count() > 0)
+        observer.wait_for(lambda: listening() - killed)
         return started[-1]
 
     yield start
