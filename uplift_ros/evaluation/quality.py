@@ -1,10 +1,9 @@
 """Whether scores order errors, and covariance is as large as the errors found.
 
-    --fit VALIDATION.npz    measures the network's errors anew and writes the error model beside its weights
-    --data TEST.npz         checks scores and covariance of what comes out, raw and refined
-
-Sequences go through a noisy detector and the streaming classes at each of the network's strides. Detectors' own scores
-are not simulated: all are 1. The pelvis, the origin of root-relative errors, does not count among them.
+With --fit the network's errors are measured anew, and the error model is written beside its weights. With --data scores
+and covariance of what comes out, raw and refined, are checked. Sequences go through a noisy detector and the streaming
+classes at each of the network's strides. Detectors' own scores are not simulated: all are 1. The pelvis, the origin of
+root-relative errors, does not count among them.
 """
 
 import argparse
