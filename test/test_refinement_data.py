@@ -39,9 +39,11 @@ def test_half_of_the_batch_is_of_pairs_if_there_are_any():
 
 
 def test_pairs_shorter_than_a_clip_are_left_out():
-    short = (motion(7), motion(7))
-    assert sampler([short]).pairs == []
-    assert sampler([short]).draw()[0].shape == (16, 8, 51)
+    short, long = (motion(7), motion(7)), (motion(9), motion(9))
+    assert sampler([short, long]).pairs == [long]
+    assert sampler([short, long]).draw()[0].shape == (16, 8, 51)
+    with pytest.raises(ValueError, match="pairs must have at least 8 frames, the longest has 7"):
+        sampler([short])
 
 
 def test_pairs_that_do_not_fit_are_refused():

@@ -2,6 +2,7 @@
 
 import csv
 from argparse import ArgumentParser
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -20,7 +21,7 @@ from uplift_ros.training import train as command
 from uplift_ros.training.pose_noise import PoseNoise
 from uplift_ros.training.refinement import RATE_AT_END, network, train, validate
 from uplift_ros.training.refinement_data import noise_pairs
-from uplift_ros.training.refinement_loss import Objective, averages
+from uplift_ros.training.refinement_loss import Objective, averages, windows
 from uplift_ros.training.smoothnet import smoothnet_loss
 
 SMALL = SynSPConfig(width=16, ffn=16, layers=1, heads=2, head_width=8, inverse_dct=True)
@@ -109,9 +110,52 @@ def test_an_uplifter_s_output_is_learned_with_a_weight_of_its_own_and_for_every_
     assert {frames for weight, frames in weighed if weight == 2} == set(range(8, 16))
 
 
-def test_no_time_is_refused(small, tmp_path):
+def test_an_objective_weighs_clips_of_both_kinds_and_windows_against_their_averages():
+    """Two clips with errors of 1 put on, one of an uplifter with an error of 3."""
+
+    def loss_of(output, true, weight):
+        return weight * (output - true).abs().mean() + (10 if true.shape[0] % 15 else 0)  # averages cost 10 more
+
+    objective = Objective(loss_of, acceleration_weight=8.0, paired_weight=2.0, averaged=0.75)
+    true = torch.zeros(3, 22, 51)
+    seen = true + torch.tensor([1.0, 1.0, 3.0])[:, None, None]
+    loss = objective(windows(seen, 8), true, 8, 1, np.random.default_rng(0))
+    assert loss.item() == pytest.approx((2 * 8 * 1 + 2 * 3) / 3 + 0.75 * 10)
+
+
+def test_what_no_training_can_make_sense_of_is_refused(small, tmp_path):
+    with pytest.raises(ValueError, match="averaged must be between 0 and 1, got 9"):
+        Objective(synsp_loss, averaged=9)
     with pytest.raises(ValueError, match="minutes must be positive, got 0"):
         train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", minutes=0)
+    pairs = HELD_OUT["noise"]
+    with pytest.raises(ValueError, match="batch must be at least 30 windows where there are pairs, got 29"):
+        train(
+            small, Objective(synsp_loss, averaged=0.9), SEQUENCES, tmp_path, "synsp", minutes=1, batch=29, pairs=pairs
+        )
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_checkpoint_of_another_training_is_refused(small, tmp_path):
+    arguments = {"minutes": 0.1, "batch": 4}
+    train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", **arguments)
+    with pytest.raises(
+        ValueError, match=r"synsp\.pt is the checkpoint of another training: seed is 4321 there, 5 here"
+    ):
+        train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", seed=5, **arguments)
+    other = SynSP(replace(SMALL, inverse_dct=False))
+    with pytest.raises(ValueError, match="inverse_dct is True there, False here"):
+        train(other, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", **arguments)
+    (tmp_path / "synsp.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"synsp\.pt is no checkpoint of this package"):
+        train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", **arguments)
+
+
+@pytest.mark.usefixtures("clock")
+def test_windows_shorter_than_the_longest_delay_can_be_trained(tmp_path):
+    network = SynSP(replace(SMALL, window=4))
+    train(network, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", minutes=0.1, batch=4, validation=HELD_OUT)
+    assert float(log_of(tmp_path)[-1]["noise_mpjpe_out"]) > 0
 
 
 def test_training_starts_from_weights_with_another_dropout(small, tmp_path):
@@ -159,7 +203,9 @@ def test_the_command_trains_on_the_uplifter_s_own_output_too(held_out, tmp_path,
     command.add_arguments(parser)
     uplifter = str(tmp_path / "uplift.safetensors")
     options = ["--minutes", "0.1", "--threads", "1", "--batch", "4", "--uplifter", uplifter, "--bfloat16"]
+    options += ["--paired-weight", "3"]
     options += ["--validation", data] if held_out else []
     assert command.main(parser.parse_args(["synsp", "--data", data, "--out", str(tmp_path), *options])) == 0
-    assert weights.read_header(str(tmp_path / "synsp.safetensors"))[2]["uplifter"] == uplifter
+    header = weights.read_header(str(tmp_path / "synsp.safetensors"))[2]
+    assert (header["uplifter"], header["paired_weight"], header["acceleration_weight"]) == (uplifter, 3, 1)
     assert ("uplifter_mpjpe_in" in log_of(tmp_path)[-1]) == held_out

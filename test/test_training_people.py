@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.motion import pose
 from uplift_ros.training.mocap import ANKLE_HEIGHT, CANONICAL_CHAIN, chain_length
-from uplift_ros.training.people import combined, random_body, turned_over, varied
+from uplift_ros.training.people import COMBINED, combined, random_body, turned_over, varied
 
 LEGS, UPPER_BODY = slice(0, 7), slice(7, 17)
 
@@ -65,6 +66,28 @@ def test_who_lies_on_the_side_is_not_combined(many):
     lying = turned(many, "x", 90)
     np.testing.assert_array_equal(combined(lying, many), lying)
     np.testing.assert_array_equal(combined(many, lying), many)
+
+
+def test_who_stands_on_the_hands_is_not_combined(many):
+    """Level as the hips are."""
+    handstand = turned(many, "x", 180)
+    np.testing.assert_array_equal(combined(handstand, many), handstand)
+    np.testing.assert_array_equal(combined(many, handstand), many)
+
+
+def test_one_in_five_has_the_upper_body_of_another(many, rng, monkeypatch):
+    """Without the other changes, whose legs stay and whose arms do not shows who."""
+    monkeypatch.setattr("uplift_ros.training.people.random_body", lambda rng, joints: joints)
+    monkeypatch.setattr("uplift_ros.training.people.FALLEN", 0.0)
+    people = np.concatenate([varied(rng, many) for _ in range(20)])
+    captured = distances(np.concatenate([many] * 20))
+    shapes = [distances(people), distances(people[:, :, H36M17.flip])]
+    legs, arms = (
+        np.min([np.abs(shape - captured)[..., part, part].max((1, 2, 3)) for shape in shapes], axis=0) < 1e-6
+        for part in (LEGS, UPPER_BODY)
+    )
+    assert legs.all()
+    assert (~arms).mean() == pytest.approx(COMBINED, abs=0.05)
 
 
 def test_bodies_vary_in_their_proportions_alike_on_both_sides(many, rng):

@@ -129,7 +129,7 @@ def test_parameters_that_are_set_together_are_judged_together(monkeypatch):
     monkeypatch.setitem(TABLES, "judge", TABLES["uplift"])
     together = []
 
-    class Node(base.UpliftNode):
+    class Node(base.ManagedNode):
         def on_parameters(self, changes: dict[str, Value]) -> None:
             together.append(changes)
 
@@ -149,7 +149,7 @@ def test_what_a_node_opened_is_closed_at_cleanup_or_where_it_cannot_configure(mo
     monkeypatch.setitem(TABLES, "opener", TABLES["uplift"])
     resource = StringIO()
 
-    class Node(base.UpliftNode):
+    class Node(base.ManagedNode):
         def configure(self) -> None:
             self.opened(resource)
             if not configures:

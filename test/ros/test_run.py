@@ -69,15 +69,15 @@ def test_a_run_leaves_its_summary_and_video(recorded):
     assert "key-frames" in finished.stdout
 
 
-def test_ctrl_c_ends_a_run_cleanly_at_any_moment(params, observer):
-    process = subprocess.Popen(
-        [sys.executable, str(UPLIFT), "run", "--params", str(params)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+def test_ctrl_c_ends_a_run_cleanly_before_anything_came_of_it(params, observer, tmp_path):
+    command = [sys.executable, str(UPLIFT), "run", "--params", str(params), "--out", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     observer.wait_for(lambda: running_nodes().keys() == NODES)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, output
     assert running_nodes() == {}
+    assert not (tmp_path / "summary.json").exists()
 
 
 def test_a_source_that_is_not_there_is_told_in_words(params):

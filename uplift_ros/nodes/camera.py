@@ -22,7 +22,7 @@ MAX_LAG = NANOSECONDS // 2
 JPEG_QUALITY = 90
 
 
-class CameraNode(base.UpliftNode):
+class CameraNode(base.ManagedNode):
     """A thread films, so that rendering or decoding the next image never delays the executor, and the other way."""
 
     def __init__(self) -> None:

@@ -32,7 +32,7 @@ class Body:
         return self.skeleton2d, self.roi, self.joint_states
 
 
-class HumansNode(base.UpliftNode):
+class HumansNode(base.ManagedNode):
     """Key-frames tell who is there and where in the image, refined skeletons how they stand.
 
     A body's topics and URDF live as long as the newest key-frame or the newest skeletons, which come later, have it.

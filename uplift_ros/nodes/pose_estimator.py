@@ -22,7 +22,7 @@ from uplift_ros.poses import Keyframe
 from uplift_ros.sources.synthetic import SyntheticSource
 
 
-class PoseEstimatorNode(base.UpliftNode):
+class PoseEstimatorNode(base.ManagedNode):
     """One worker thread estimates, so that the executor sees every image in time and stays free for parameters."""
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ one batch they cost little more than one frame alone."""
 MAX_BURST = 100
 
 
-class RefinerNode(base.UpliftNode):
+class RefinerNode(base.ManagedNode):
     """A shell around StreamingRefiner that gathers the frames of a burst, and before it ViewFusion where there are
     several views."""
 

@@ -29,7 +29,7 @@ from uplift_ros.poses import Keyframe, SkeletonFrame
 from uplift_ros.skeleton import H36M17
 
 
-class UpliftNode(base.UpliftNode):
+class UpliftNode(base.ManagedNode):
     """A shell around StreamingUplifter and the stride controllers."""
 
     def __init__(self) -> None:

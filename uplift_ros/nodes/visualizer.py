@@ -35,7 +35,7 @@ BONES, JOINTS, LABEL, BAR = range(4)
 RAW = "raw/"
 
 
-class VisualizerNode(base.UpliftNode):
+class VisualizerNode(base.ManagedNode):
     """Shows what `skeletons` brings, and `skeletons/raw` faintly."""
 
     def __init__(self) -> None:

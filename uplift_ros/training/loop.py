@@ -1,12 +1,16 @@
 """What every training shares: averaged weights, checkpoints, and a log to look at."""
 
 import csv
+import pickle
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from uplift_ros.parameters import brief
 
 
 class ExponentialAverage:
@@ -32,21 +36,41 @@ class ExponentialAverage:
 
 
 class Checkpoint:
-    """All that a training needs to go on, in one file that is replaced as a whole."""
+    """All that a training needs to go on, in one file that is replaced as a whole.
 
-    def __init__(self, path: Path, **parts: Any) -> None:
-        self.path, self.parts = path, parts
+    Args:
+        training: what tells it from others; another one's checkpoint is refused.
+        parts: have `state_dict` and `load_state_dict`.
+    """
+
+    def __init__(self, path: Path, training: Mapping[str, Any], **parts: Any) -> None:
+        self.path, self.training, self.parts = path, dict(training), parts
 
     def save(self, step: int) -> None:
         beside = self.path.with_suffix(".tmp")
-        torch.save({"step": step, **{name: part.state_dict() for name, part in self.parts.items()}}, beside)
+        parts = {name: part.state_dict() for name, part in self.parts.items()}
+        torch.save({"training": self.training, "step": step, **parts}, beside)
         beside.replace(self.path)
 
     def restore(self) -> int:
-        """Load the parts and return the step that was reached, 0 without a checkpoint."""
+        """Load the parts and return the step that was reached, 0 without a checkpoint.
+
+        Raises:
+            ValueError: the file is no checkpoint, or another training's.
+        """
         if not self.path.exists():
             return 0
-        state = torch.load(self.path, weights_only=True)
+        try:
+            state = torch.load(self.path, weights_only=True)
+            training = state["training"]
+        except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError) as error:
+            raise ValueError(f"out: {self.path} is no checkpoint of this package") from error
+        for name, ours in self.training.items():
+            if (theirs := training.get(name)) != ours:
+                reason = f"{name} is {brief(theirs)} there, {brief(ours)} here"
+                raise ValueError(
+                    f"out: {self.path} is the checkpoint of another training: {reason}; take another folder"
+                )
         for name, part in self.parts.items():
             part.load_state_dict(state[name])
         return state["step"]

@@ -34,23 +34,24 @@ def varied(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
 def combined(legs: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """Pelvis and legs of windows (B, T, 17, 3) with the upper bodies of others, turned so that their pelvises agree.
 
-    They are turned about the vertical, frame by frame. Where a pelvis lies on its side, `legs` stays as it is.
+    They are turned about the vertical, frame by frame. Where one of them lies or hangs, `legs` stays as it is.
     """
-    (facing, legs_upright), (other_facing, other_upright) = _facing(legs), _facing(upper)
+    (facing, legs_stand), (other_facing, other_stands) = _facing(legs), _facing(upper)
     angle = facing - other_facing
     cosine, sine = np.cos(angle)[..., None], np.sin(angle)[..., None]
     x, y, z = np.moveaxis(upper[:, :, UPPER_BODY] - upper[:, :, :1], -1, 0)
     together = legs.copy()
     together[:, :, UPPER_BODY] = legs[:, :, :1] + np.stack([cosine * x - sine * y, sine * x + cosine * y, z], -1)
-    possible = legs_upright & other_upright
+    possible = legs_stand & other_stands
     return np.where(possible[:, None, None, None], together, legs)
 
 
 def _facing(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Angle (B, T) of the line through the hips about the vertical, and (B,) whether it is never steep."""
+    """Angle (B, T) of the line through the hips about the vertical; (B,) true where it is never steep, the trunk up."""
     across = joints[:, :, H36M17.index("left_hip")] - joints[:, :, H36M17.index("right_hip")]
     steepness = np.abs(across[..., 2]) / np.linalg.norm(across, axis=-1)
-    return np.arctan2(across[..., 1], across[..., 0]), (steepness < STEEPEST).all(1)
+    above = joints[:, :, H36M17.index("thorax"), 2] > joints[:, :, 0, 2]
+    return np.arctan2(across[..., 1], across[..., 0]), ((steepness < STEEPEST) & above).all(1)
 
 
 def random_body(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
@@ -60,7 +61,7 @@ def random_body(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
     """
     batch = len(joints)
     factors = np.exp(rng.normal(0, 0.05, (batch, len(H36M17))))
-    factors[:, H36M17.flip] = factors = (factors + factors[:, H36M17.flip]) / 2
+    factors = (factors + factors[:, H36M17.flip]) / 2
     factors[rng.random(batch) < 0.3] = 1.0
     changed = joints.copy()
     for parent, child in H36M17.bones:

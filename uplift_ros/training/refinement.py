@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,6 +19,8 @@ from uplift_ros.models import weights
 from uplift_ros.models.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.models.synsp import SynSP, SynSPConfig
 from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.online.refiner import MAX_DELAY
+from uplift_ros.settings import positive
 from uplift_ros.training import mocap
 from uplift_ros.training.formats import add_data_arguments, load
 from uplift_ros.training.loop import Checkpoint, ExponentialAverage, TrainingLog
@@ -34,7 +36,8 @@ RATE_AT_END = 0.95**70
 
 def validate(model: SynSP | SmoothNet, sets: Mapping[str, Sequence[Pair]]) -> dict[str, float]:
     """Mean MPJPE (mm) and acceleration error (mm/frame^2) before and after the network, for each set of pairs."""
-    refiner = Refiner("synsp" if isinstance(model, SynSP) else "smoothnet", model)
+    delay = min(MAX_DELAY, model.config.window - 1)
+    refiner = Refiner("synsp" if isinstance(model, SynSP) else "smoothnet", model, delay=delay)
     row: dict[str, float] = {}
     for name, pairs in sets.items():
         errors = []
@@ -108,28 +111,26 @@ def train(
         minutes: time to train, resumed runs together; the learning rate falls exponentially over it.
         pairs: an estimator's own outputs with the truth, to train on too (`ClipSampler`).
         validation: held-out pairs whose errors go into the log.
-        batch: windows in a step.
+        batch: windows in a step, or somewhat fewer: all windows of a clip are together in one.
         bfloat16: multiply matrices in bfloat16 (`Bfloat16Products`).
         report_every: steps between log rows, checkpoints and written weights.
         provenance: more of it, for the header of the weights.
 
     Raises:
-        ValueError: minutes not positive, or an estimate that does not fit its truth.
+        ValueError: minutes not positive, a batch too small to share, pairs that `ClipSampler` refuses, or a checkpoint
+            of another training in `out`.
     """
+    length = model.config.window
+    per_clip = objective.windows_of_a_clip(length)
     if minutes <= 0:
         raise ValueError(f"minutes must be positive, got {minutes}")
+    if pairs and batch < 2 * per_clip:
+        raise ValueError(f"batch must be at least {2 * per_clip} windows where there are pairs, got {batch}")
     out.mkdir(parents=True, exist_ok=True)
     shadow = type(model)(model.config)  # type: ignore[arg-type]
     optimiser = torch.optim.Adam(model.parameters(), learning_rate, amsgrad=True)
     average, watch = ExponentialAverage(model, 0.999), Stopwatch()
-    checkpoint = Checkpoint(out / f"{name}.pt", model=model, optimiser=optimiser, average=average, watch=watch)
-    log = TrainingLog(out / f"{name}.csv")
-    first = checkpoint.restore()
-    rng = np.random.default_rng((seed, first))
-    length = model.config.window
-    per_clip = objective.windows_of_a_clip(length)
-    sampler = ClipSampler(sequences, length + per_clip - 1, max(batch // per_clip, 1), rng, pairs)
-    header = {
+    training = {
         "batch": batch,
         "rate": learning_rate,
         "seed": seed,
@@ -138,6 +139,18 @@ def train(
         "averaged": objective.averaged,
         **(provenance or {}),
     }
+    checkpoint = Checkpoint(
+        out / f"{name}.pt",
+        asdict(model.config) | training,
+        model=model,
+        optimiser=optimiser,
+        average=average,
+        watch=watch,
+    )
+    log = TrainingLog(out / f"{name}.csv")
+    first = checkpoint.restore()
+    rng = np.random.default_rng((seed, first))
+    sampler = ClipSampler(sequences, length + per_clip - 1, max(batch // per_clip, 1), rng, pairs)
 
     products = Bfloat16Products() if bfloat16 else contextlib.nullcontext()
     model.train()
@@ -161,7 +174,7 @@ def train(
             log.write(step=step, loss=float(np.mean(losses)), rate=rate, **validate(shadow, validation or {}))
             losses.clear()
             checkpoint.save(step)
-            weights.save(shadow, out / f"{name}.safetensors", {**header, "steps": step})
+            weights.save(shadow, out / f"{name}.safetensors", training | {"steps": step, "minutes": minutes})
         if finished:
             return
 
@@ -174,10 +187,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for checkpoint, log and weights")
     parser.add_argument("--start", help="weights to start from, by name or file")
     parser.add_argument("--window", type=int, default=8, help="frames that are refined together")
-    parser.add_argument("--minutes", type=float, default=60.0, help="time to train, resumed runs together")
+    parser.add_argument("--minutes", type=positive, default=60.0, help="time to train, resumed runs together")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--acceleration-weight", type=float, default=1.0, help="of the loss, against position")
+    parser.add_argument("--acceleration-weight", type=float, default=1.0, help="in the loss, of errors that are put on")
     parser.add_argument("--paired-weight", type=float, default=1.0, help="the same on the output of --uplifter")
     parser.add_argument("--averaged", type=float, default=0.0, help="share of the loss on averages of windows, 0 to 1")
     parser.add_argument("--dropout", type=float, help="the published one otherwise")
@@ -189,6 +202,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable[[Any, Tensor, float], Tensor]) -> int:
     """Train as the options say."""
     name = args.network
+    objective = Objective(loss_of, args.acceleration_weight, args.paired_weight, args.averaged)
     training = load(args.data, RATE, args.body_model)
     held_out = [
         mocap.Sequence(sequence.name, sequence.joints[:VALIDATION_FRAMES])
@@ -197,17 +211,17 @@ def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable[[A
     validation: dict[str, list[Pair]] = {}
     pairs: list[Pair] = []
     if held_out:
-        validation["noise"] = noise_pairs(held_out, PoseNoise(interpolated=0.0, jittered=1.0))
+        validation["noise"] = _measurable(noise_pairs(held_out, PoseNoise(interpolated=0.0, jittered=1.0)))
     if args.uplifter:
         torch.set_num_threads(1)  # streaming is one small forward after the other
         uplifter = weights.load(args.uplifter, UpliftUpsample)
         if held_out:
-            validation["uplifter"] = uplifter_pairs(uplifter, held_out, args.seed)
+            validation["uplifter"] = _measurable(uplifter_pairs(uplifter, held_out, args.seed))
         pairs = uplifter_pairs(uplifter, training, args.seed + 1)
     torch.set_num_threads(args.threads)
     train(
         model,
-        Objective(loss_of, args.acceleration_weight, args.paired_weight, args.averaged),
+        objective,
         training,
         args.out,
         name,
@@ -218,12 +232,15 @@ def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable[[A
         learning_rate=args.learning_rate,
         seed=args.seed,
         bfloat16=args.bfloat16,
-        provenance={
-            "data": args.data.name,
-            "start": args.start,
-            "uplifter": args.uplifter,
-            "minutes": args.minutes,
-        },
+        provenance={"data": args.data.name, "start": args.start, "uplifter": args.uplifter},
     )
     print(json.dumps({"weights": str(args.out / f"{name}.safetensors")}))
     return 0
+
+
+def _measurable(pairs: Sequence[Pair]) -> list[Pair]:
+    """Those that have an acceleration."""
+    measurable = [pair for pair in pairs if len(pair[1]) >= 3]
+    if not measurable:
+        raise ValueError("validation must have a take of at least half a second")
+    return measurable

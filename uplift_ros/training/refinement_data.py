@@ -29,13 +29,13 @@ class ClipSampler:
         frames: L.
         batch: B.
         rng: source of all randomness.
-        pairs: an estimator's own outputs with the truth; if there are any of L frames, half of each batch is of them.
+        pairs: an estimator's own outputs with the truth; if there are any, half of each batch is of those of L frames.
 
     Attributes:
         paired: clips of the pairs in each batch, its last ones.
 
     Raises:
-        ValueError: an estimate that does not fit its truth.
+        ValueError: an estimate that does not fit its truth, or no pair of L frames.
     """
 
     def __init__(
@@ -50,11 +50,14 @@ class ClipSampler:
             if estimated.shape != true.shape or true.shape[1:] != (len(H36M17), 3):
                 raise ValueError(f"pairs must be two arrays (T, 17, 3), got {estimated.shape} and {true.shape}")
         self.sequences, self.frames, self.batch, self.rng = sequences, frames, batch, rng
-        self.pairs = pairs = [pair for pair in pairs if len(pair[0]) >= frames]
+        self.pairs = [pair for pair in pairs if len(pair[0]) >= frames]
         self.paired = batch // 2 if pairs else 0
+        if pairs and not self.pairs:
+            longest = max(len(true) for _, true in pairs)
+            raise ValueError(f"pairs must have at least {frames} frames, the longest has {longest}")
         self.noise = PoseNoise()
         self.probability = mocap.class_balanced(list(sequences))
-        self.pair_probability = np.array([len(truth) for _, truth in pairs], float)
+        self.pair_probability = np.array([len(truth) for _, truth in self.pairs], float)
         self.pair_probability /= max(self.pair_probability.sum(), 1.0)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

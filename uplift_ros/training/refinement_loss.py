@@ -24,12 +24,19 @@ class Objective:
         averaged: share of the averages of windows, full ones on errors that are put on, those at a random delay on an
             uplifter's output, as streams are. The rest is the windows' own: what is best for single windows is too
             little smoothing where they are averaged.
+
+    Raises:
+        ValueError: averaged out of range.
     """
 
     loss_of: Callable[[Any, Tensor, float], Tensor]
     acceleration_weight: float = 1.0
     paired_weight: float = 1.0
     averaged: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.averaged <= 1:
+            raise ValueError(f"averaged must be between 0 and 1, got {self.averaged}")
 
     def windows_of_a_clip(self, length: int) -> int:
         """So many that as many frames as a window has are covered by all the windows that they can be."""
@@ -39,8 +46,8 @@ class Objective:
         """Mean over clips.
 
         Args:
-            output: for `windows(true, length)`.
-            true: (B, L, C).
+            output: for all `windows` of `length` frames of the clips that the network saw.
+            true: (B, L, C), of the same clips.
             paired: clips at the end that are an uplifter's output.
             rng: draws the delay.
         """

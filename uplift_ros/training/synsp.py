@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inverse-dct",
         action="store_true",
-        help="heads predict frequencies; starts from the identity: far fewer steps",
+        help="heads predict frequencies; starts as a low-pass filter: far fewer steps",
     )
 
 

@@ -5,7 +5,7 @@ import contextlib
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,17 @@ def train(
 
     schedules = [torch.optim.lr_scheduler.LambdaLR(optimiser, factor) for optimiser in optimisers]
     average = ExponentialAverage(model, 0.999)
+    training = {
+        "data": data.name,
+        "batch": batch,
+        "rate": learning_rate,
+        "seed": seed,
+        "start": start,
+        "twins": twins,
+    }
     checkpoint = Checkpoint(
         out / f"{variant}.pt",
+        asdict(config) | training,
         model=model,
         muon=muon,
         adam=adam,
@@ -137,16 +146,7 @@ def train(
             checkpoint.save(step)
             averaged = UpliftUpsample(config)
             averaged.load_state_dict(average.weights)
-            provenance = {
-                "data": data.name,
-                "steps": step,
-                "batch": batch,
-                "rate": learning_rate,
-                "seed": seed,
-                "start": start,
-                "twins": twins,
-            }
-            weights.save(averaged, out / f"{variant}.safetensors", provenance)
+            weights.save(averaged, out / f"{variant}.safetensors", training | {"steps": step})
     return model.eval()
 
 

@@ -44,6 +44,8 @@ class Monitor:
         self._executor.add_node(self._node)
         self._diagnosed: dict[str, dict[str, str]] = {}
         self.rate_state: RateState | None = None
+        self.skeletons = 0
+        """Messages of them so far."""
         self._last_skeletons = time.monotonic()
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, qos.poses())
         self._node.create_subscription(RateState, "rate_state", self._take_rate_state, qos.poses())
@@ -96,7 +98,7 @@ class Monitor:
         return any(info.node_name == node for info in infos)
 
     @contextlib.contextmanager
-    def change_state(self, node: str, transition: int) -> Iterator["StateChange"]:
+    def change_state(self, node: str, transition: int) -> Iterator[StateChange]:
         """Ask for a lifecycle transition, `Transition.TRANSITION_...`, which goes on as the monitor spins."""
         client: Client = self._node.create_client(ChangeState, f"{node}/change_state")
         try:
@@ -115,4 +117,5 @@ class Monitor:
         self.rate_state = message
 
     def _take_skeletons(self, _message: bytes) -> None:
+        self.skeletons += 1
         self._last_skeletons = time.monotonic()

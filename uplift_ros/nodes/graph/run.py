@@ -36,14 +36,14 @@ def main(args: argparse.Namespace) -> int:
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     supervisor = Supervisor(console)
     try:
-        supervisor.run(parameters, args.params, bag)
+        anything = supervisor.run(parameters, args.params, bag)
     except RunError as error:
         console.print(f"uplift run: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
     finally:
         supervisor.close()
         rclpy.try_shutdown()
-    if args.out and bag:
+    if args.out and bag and anything:
         write_results(console, bag, args, supervisor.usage.figures())
     return 0
 

@@ -68,8 +68,11 @@ class Supervisor:
             for interruption in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         }
 
-    def run(self, parameters: dict[str, dict[str, Value]], params_file: Path | None, bag: Path | None) -> None:
+    def run(self, parameters: dict[str, dict[str, Value]], params_file: Path | None, bag: Path | None) -> bool:
         """One run from start to end.
+
+        Returns:
+            Whether there is anything to show: not if it was interrupted before the first skeletons.
 
         Raises:
             RunError: a node could not start, or died soon after; or the recorder died.
@@ -82,9 +85,10 @@ class Supervisor:
             self._console.line()
         except Interrupted:
             self._stop()
-        else:
-            if unclean := self._stop():
-                raise RunError("\n".join(_obituary(process) for process in unclean))
+            return self._monitor.skeletons > 0
+        if unclean := self._stop():
+            raise RunError("\n".join(_obituary(process) for process in unclean))
+        return True
 
     def _filmed(self) -> bool:
         return self._processes["camera"].exit_code == 0

@@ -45,8 +45,8 @@ class Closable(Protocol):
 Opened = TypeVar("Opened", bound=Closable)
 
 
-class UpliftNode(LifecycleNode):
-    """A lifecycle node with a parameter table.
+class ManagedNode(LifecycleNode):
+    """A managed node, as ROS calls those with a lifecycle, with a parameter table.
 
     A node overrides the four hooks `configure`, `activate`, `deactivate` and `cleanup`, and `on_parameters` where it
     has dynamic parameters. A hook refuses by raising; the message is logged and the transition fails. What `advertise`

@@ -9,14 +9,14 @@ from collections.abc import Callable
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
-from uplift_ros.nodes.lifecycle.base import EXPECTED_ERRORS, UpliftNode
+from uplift_ros.nodes.lifecycle.base import EXPECTED_ERRORS, ManagedNode
 from uplift_ros.nodes.lifecycle.executor import DirectExecutor
 
 LAST_MESSAGES = 0.1
 """Seconds to work off what has arrived before a signal to end."""
 
 
-def spin(node_type: Callable[[], UpliftNode], arguments: list[str] | None = None) -> int:
+def spin(node_type: Callable[[], ManagedNode], arguments: list[str] | None = None) -> int:
     """Run a node until it finishes or a signal ends it.
 
     The executor spins in a thread of its own, so that signals reach Python at once and the node can still publish while

@@ -10,7 +10,7 @@ from sensor_msgs.msg import Image
 
 from uplift_ros.images import to_metres
 from uplift_ros.nodes import convert, qos
-from uplift_ros.nodes.lifecycle.base import UpliftNode
+from uplift_ros.nodes.lifecycle.base import ManagedNode
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 
 CACHED = 15
@@ -34,7 +34,7 @@ class DepthImages:
         keep_freed_memory()
         self._filters: Any = importlib.import_module("message_filters")
 
-    def subscribe(self, node: UpliftNode) -> None:
+    def subscribe(self, node: ManagedNode) -> None:
         """Listen to the topic `depth` from now on, until the node is deactivated."""
         arriving = self._filters.SimpleFilter()
         self._cache = self._filters.Cache(arriving, CACHED)

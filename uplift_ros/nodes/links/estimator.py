@@ -9,7 +9,7 @@ from rclpy.client import Client
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 
-from uplift_ros.nodes.lifecycle.base import UpliftNode
+from uplift_ros.nodes.lifecycle.base import ManagedNode
 
 PATIENCE = 1.0
 """Seconds to wait for an answer before asking anew: the estimator was restarted, or too many asked it at once. Not
@@ -24,7 +24,7 @@ class EstimatorStride:
         estimator: name of the estimator's node, relative to the namespace of `node`.
     """
 
-    def __init__(self, node: UpliftNode, estimator: str) -> None:
+    def __init__(self, node: ManagedNode, estimator: str) -> None:
         self._node = node
         self._client: Client = node.create_client(SetParameters, f"{estimator}/set_parameters")
         self._answer: Future | None = None

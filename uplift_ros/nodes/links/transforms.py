@@ -9,7 +9,7 @@ from rclpy.time import Time
 
 from uplift_ros.frames import RigidTransform
 from uplift_ros.nodes import qos
-from uplift_ros.nodes.lifecycle.base import UpliftNode
+from uplift_ros.nodes.lifecycle.base import ManagedNode
 
 CACHE = 10_000_000_000
 """Nanoseconds that tf2 remembers; what it gets later than that it ignores."""
@@ -28,7 +28,7 @@ class Transforms:
         self._buffer: Any = self._tf2.BufferCore()
         self._last_stamp = 0
 
-    def subscribe(self, node: UpliftNode, on_news: Callable[[], None]) -> None:
+    def subscribe(self, node: ManagedNode, on_news: Callable[[], None]) -> None:
         """Listen from now on, until the node is deactivated; calls back after every message."""
         self._buffer.clear()
 

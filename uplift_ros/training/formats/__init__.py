@@ -11,7 +11,10 @@ from uplift_ros.training.mocap import Sequence, load_npz, resample
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """What `load` wants to know."""
     parser.add_argument(
-        "--data", type=Path, required=True, help="motion capture: .npz, .bvh, AMASS, or a folder of them"
+        "--data",
+        type=Path,
+        required=True,
+        help="motion capture: .npz, .bvh or AMASS, or a folder of .bvh or AMASS files",
     )
     parser.add_argument("--body-model", type=Path, help="npz file of the SMPL+H body model, for AMASS data")
 
