@@ -60,6 +60,7 @@ def estimator(start, observer, random_weights):
     estimator = SlowEstimator(observer)
     observer.wait_for(lambda: estimator.keyframes.get_subscription_count())
     observer.wait_for(lambda: estimator.diagnostics.get_subscription_count())
+    observer.wait_for_connection("uplift", ("observer", "rate_state"))
     return estimator
 
 
