@@ -1,5 +1,7 @@
 """The SynSP network against the facts of its publication."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.fft
@@ -200,3 +202,17 @@ def test_input_of_another_shape_is_refused(network, shape):
 def test_config_out_of_range_names_the_field(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SynSPConfig(**wrong)
+
+
+@torch.no_grad()
+def test_with_inverse_dct_gains_follow_the_spectrum_of_the_window():
+    """A gain that grows with the root of the least frequency's loudness."""
+    network = SynSP(SynSPConfig(inverse_dct=True)).eval()
+    values, spectrum = torch.randn(2, 8, 51), torch.zeros(2, 8)
+    before = network.to_frames(values, "final", spectrum)
+    network.spectrum_gains["final"].weight[:, 0] = 0.5
+    spectrum[1, 0] = math.log(4.0)
+    after = network.to_frames(values, "final", spectrum)
+    torch.testing.assert_close(after[0], before[0])
+    torch.testing.assert_close(after[1], 2 * before[1])
+    torch.testing.assert_close(network.to_frames(values, "position", spectrum), network.idct @ values)

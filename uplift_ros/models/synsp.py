@@ -30,6 +30,9 @@ CUTOFF = 1.5
 """DCT coefficient at which the gain of the smooth outputs starts at 1/2, in windows of 8 frames; with the averaging of
 windows this is as smooth as a quadratic fit over 15 frames."""
 
+SILENCE = 1e-4
+"""Metres; the least that a frequency counts as, since nothing has no logarithm."""
+
 ACCELERATION_ROLES = {"position": 0.0, "acceleration": 1.0, "final": 0.5}
 """How much of the acceleration loss each output bears (SynSP, CVPR 2024, loss of the two branches and the result)."""
 
@@ -48,8 +51,9 @@ class SynSPConfig:
         similarity_temperature: square metres at which the similarity cue falls to 1/e.
         untied_branches: the branches get a last layer each instead of repeating the fourth one.
         query_positions: decoder queries are told their position too, not the encoders' input alone.
-        inverse_dct: heads predict frequencies, as their tokens are, each output with a learned gain per frequency, and
-            an inverse transform makes frames of them. The network then starts as a low-pass filter.
+        inverse_dct: heads predict frequencies, as their tokens are, each output with a learned gain per frequency
+            that follows the window's spectrum, and an inverse transform makes frames of them. The network then starts
+            as a low-pass filter.
     """
 
     joints: int = 17
@@ -189,7 +193,9 @@ class SynSP(nn.Module):
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
         if config.inverse_dct:
-            self.frequency_gains = nn.ParameterDict({name: torch.ones(config.window) for name in ACCELERATION_ROLES})
+            window = config.window
+            self.frequency_gains = nn.ParameterDict({name: torch.ones(window) for name in ACCELERATION_ROLES})
+            self.spectrum_gains = nn.ModuleDict({name: nn.Linear(window, window) for name in ACCELERATION_ROLES})
             self._start_as_filter()
 
     @torch.no_grad()
@@ -203,6 +209,8 @@ class SynSP(nn.Module):
         for name, role in ACCELERATION_ROLES.items():
             if role:
                 self.frequency_gains[name] /= 1 + (torch.arange(self.config.window) / cutoff) ** 4
+        for parameter in self.spectrum_gains.parameters():
+            nn.init.zeros_(parameter)
         heads = (self.position_head, self.acceleration_head, self.final_head)
         for pair in (self.embed, *heads):
             for linear in (pair.first, pair.second):
@@ -232,7 +240,9 @@ class SynSP(nn.Module):
         batch, count = views.shape[:2]
 
         # Embedding of frequencies: every token is one DCT coefficient of the whole window.
-        tokens = self.embed(self.dct @ views)  # (B, P, T, D)
+        frequencies = self.dct @ views
+        tokens = self.embed(frequencies)  # (B, P, T, D)
+        spectrum = (frequencies.abs().mean(-1) + SILENCE).log().flatten(0, 1)  # (BP, T)
         located = tokens + self.positions
         query = (located if c.query_positions else tokens).flatten(0, 1)  # (BP, T, D)
 
@@ -248,12 +258,9 @@ class SynSP(nn.Module):
         for_position, for_acceleration = self.branch_layers or (last, last)
         z_position = query + for_position(base, memory)  # (BP, T, D)
         z_acceleration = query + for_acceleration(base, memory)
-        position = self.to_frames(self.position_head(z_position), "position").unflatten(
-            0, (batch, count)
-        )  # (B, P, T, C)
-        acceleration = self.to_frames(self.acceleration_head(z_acceleration), "acceleration").unflatten(
-            0, (batch, count)
-        )
+        position = self.to_frames(self.position_head(z_position), "position", spectrum)
+        acceleration = self.to_frames(self.acceleration_head(z_acceleration), "acceleration", spectrum)
+        position, acceleration = (x.unflatten(0, (batch, count)) for x in (position, acceleration))  # (B, P, T, C)
 
         # Pose quality encoding: where the branches agree, as a cue on the view's own tokens. No gradient passes.
         agreed = ((position + acceleration) / 2).detach()
@@ -264,7 +271,7 @@ class SynSP(nn.Module):
         # Refinement stage.
         memory = torch.cat([z_acceleration, attach(shared, self.similarity(agreed) + quality)], 1)
         refined = query + decode(self.refine_decoder, query, memory)
-        final = self.to_frames(self.final_head(refined), "final").unflatten(0, (batch, count))
+        final = self.to_frames(self.final_head(refined), "final", spectrum).unflatten(0, (batch, count))
 
         tension = tension.unflatten(-1, (c.joints, c.coordinates)).norm(dim=-1)  # (B, P, T, J)
         output = SynSPOutput(position, acceleration, final, tension)
@@ -276,11 +283,16 @@ class SynSP(nn.Module):
             x = layer(x, x)
         return x
 
-    def to_frames(self, values: Tensor, output: str) -> Tensor:
-        """(..., T, C) of a head; the published network reads its per-frequency tokens as frames."""
+    def to_frames(self, values: Tensor, output: str, spectrum: Tensor) -> Tensor:
+        """(BP, T, C) of a head; the published network reads its per-frequency tokens as frames.
+
+        Gains follow the logarithms `spectrum` (BP, T) of the window's own frequencies: white noise needs much
+        smoothing, and what is smooth already keeps its motion.
+        """
         if not self.config.inverse_dct:
             return values
-        return self.idct @ (self.frequency_gains[output][:, None] * values)
+        gains = self.frequency_gains[output] * self.spectrum_gains[output](spectrum).exp()
+        return self.idct @ (gains[..., None] * values)
 
     def similarity(self, poses: Tensor) -> Tensor:
         """Cue of how alike the views are at each frame: (B, P, T, C) to (B, target view, other view, T), own view 1."""
