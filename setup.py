@@ -13,7 +13,7 @@ package = ElementTree.parse(ROOT / "package.xml").getroot()  # our own file  # n
 
 
 def shared_files() -> list[tuple[str, list[str]]]:
-    """The files below share/uplift_ros, folder by folder, where `uplift_ros.resources` looks for them."""
+    """The files below share/uplift_ros, folder by folder, where `uplift_ros.paths` looks for them."""
     folders: dict[str, list[str]] = {}
     for top in ("config", "launch", "msg", "weights"):
         for path in sorted((ROOT / top).rglob("*")):

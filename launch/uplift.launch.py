@@ -15,7 +15,7 @@ from launch_ros.actions import Node
 from uplift_ros.nodes.graph.environment import node_environment
 from uplift_ros.nodes.graph.launching import enclave_arguments, lifecycle_node
 from uplift_ros.parameters import TABLES
-from uplift_ros.resources import share_folder
+from uplift_ros.paths import share_folder
 from uplift_ros.settings import of_stride
 
 NODES = ("pose_estimator", "uplift", "refiner", "visualizer")

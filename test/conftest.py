@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import filming
 import pytest
-import tiny
 import torch
 from hypothesis import settings
+from support import filming, tiny
 
 from uplift_ros import cli, estimators
 

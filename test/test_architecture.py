@@ -3,11 +3,11 @@
 import ast
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
+from support.places import ROOT
 
-PACKAGE = Path(__file__).parents[1] / "uplift_ros"
+PACKAGE = ROOT / "uplift_ros"
 MODULES = {
     ".".join(("uplift_ros", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
@@ -16,23 +16,22 @@ MODULES = {
 LAYERS = (
     {
         "camera",
-        "frames",
-        "skeleton",
-        "poses",
-        "humans",
+        "files",
         "human_model",
-        "similarity",
-        "images",
+        "metrics",
         "parameters",
+        "paths",
+        "poses",
         "settings",
-        "resources",
-        "whole",
+        "similarity",
+        "skeleton",
+        "transforms",
     },
     {"models"},
-    {"online", "estimators", "sources"},
+    {"streaming", "estimators", "sources", "messages"},
     {"pipeline"},
-    {"bags", "evaluation", "training", "drawing"},
-    {"nodes", "cli"},
+    {"bags", "offline", "drawing"},
+    {"nodes", "cli", "lab"},
 )
 """Rooms, the lowest first. A room imports from its own layer and those below."""
 

@@ -5,14 +5,13 @@ import importlib
 import itertools
 import re
 import shlex
-from pathlib import Path
 
 import pytest
+from support.places import ROOT
 
 from uplift_ros import cli
 from uplift_ros.parameters import TABLES, to_markdown, yaml_value
 
-ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 WITH_ROS = ("run", "record", "play")
 LAUNCH = r"(\w+\.launch\.py(?: \w+:=[^\s`']+)*)"

@@ -4,12 +4,12 @@ from xml.etree import ElementTree as Xml
 
 import numpy as np
 import pytest
-from recordings import STANDING
 from scipy.spatial.transform import Rotation
+from support.recordings import STANDING
 
-from uplift_ros.frames import RigidTransform
 from uplift_ros.human_model import JOINTS, HumanPose
 from uplift_ros.skeleton import H36M17
+from uplift_ros.transforms import RigidTransform
 
 LINKS = {
     "torso": "thorax",

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support.places import ROOT
 
 pytest.importorskip("launch_ros", reason="launch_ros is not installed")
 
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
-FOLDER = Path(__file__).parents[1] / "launch"
+FOLDER = ROOT / "launch"
 FILES = sorted(path.name for path in FOLDER.glob("*.launch.py"))
 GRAPH = {"pose_estimator", "uplift", "refiner", "visualizer"}
 PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")

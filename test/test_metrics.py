@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from uplift_ros.evaluation import metrics
+from uplift_ros import metrics
 
 seeds = st.integers(0, 2**32 - 1)
 

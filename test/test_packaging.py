@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from support.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(\[[a-z]+\])?==([^\s#\\]+)", re.MULTILINE)
 
 
@@ -138,7 +138,7 @@ def test_the_wheel_brings_code_command_and_shared_files(tmp_path):
         names = wheel.namelist()
         entry_points = wheel.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
     assert "uplift = uplift_ros.cli:main" in entry_points
-    for package in ("models", "online", "estimators", "evaluation", "training", "bags", "sources"):
+    for package in ("models", "streaming", "estimators", "messages", "offline", "bags", "sources", "lab/training"):
         assert f"uplift_ros/{package}/__init__.py" in names
     for file in ("config/uplift.yaml", "config/fastdds.xml", "launch/uplift.launch.py", "msg/Skeletons.msg"):
         assert any(name.endswith(f"/data/share/uplift_ros/{file}") for name in names), file

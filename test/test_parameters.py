@@ -1,12 +1,12 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
+from support.places import ROOT
 
 from uplift_ros.parameters import TABLES, Parameter, to_yaml
-from uplift_ros.resources import share_folder
+from uplift_ros.paths import share_folder
 
 EVERY = [(node, parameter) for node, table in TABLES.items() for parameter in table]
 
@@ -78,4 +78,4 @@ def test_a_webcam_number_serves_as_a_source():
 def test_the_command_that_contributors_are_told_to_run_prints_the_committed_file(options, path):
     command = [sys.executable, "-m", "uplift_ros.parameters", *options]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert printed == (Path(__file__).parents[1] / path).read_text()
+    assert printed == (ROOT / path).read_text()

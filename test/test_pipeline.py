@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
-import tiny
+from support import tiny
 
 from uplift_ros.camera import Camera
-from uplift_ros.online.keyframes import KeyframeSchedule
-from uplift_ros.online.refiner import StreamingRefiner
-from uplift_ros.online.stride import AdaptiveStride, FixedStride, Reason
-from uplift_ros.online.uplifter import StreamingUplifter
 from uplift_ros.pipeline import Pipeline, Step
 from uplift_ros.poses import ScaleSource
+from uplift_ros.streaming.keyframes import KeyframeSchedule
+from uplift_ros.streaming.refiner import StreamingRefiner
+from uplift_ros.streaming.stride import AdaptiveStride, FixedStride, Reason
+from uplift_ros.streaming.uplifter import StreamingUplifter
 
 FRAME = 20_000_000
 START = 5_000_000_000

@@ -5,7 +5,7 @@ import pytest
 
 from uplift_ros import settings
 from uplift_ros.parameters import TABLES
-from uplift_ros.resources import share_folder
+from uplift_ros.paths import share_folder
 
 
 @pytest.fixture

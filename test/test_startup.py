@@ -25,7 +25,7 @@ LOADED = "import sys, uplift_ros.{module}; print(*(name for name in {heavy} if n
 
 @pytest.mark.parametrize("node", NEEDED)
 def test_a_node_imports_only_the_heavy_packages_that_it_needs(node):
-    code = LOADED.format(module=f"nodes.{node}", heavy=HEAVY)
+    code = LOADED.format(module=f"nodes.{node}_node", heavy=HEAVY)
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(finished.stdout.split()) == NEEDED[node]
 

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "run": ("uplift_ros.nodes.graph.run", "camera to skeletons, each node its own process, without launch_ros"),
-    "process": ("uplift_ros.bags.process", "videos and bags to skeletons, without ROS, as fast as it goes"),
+    "process": ("uplift_ros.offline.process", "videos and bags to skeletons, without ROS, as fast as it goes"),
     "record": ("uplift_ros.bags.record", "topics into a bag, without rosbag2"),
     "recover": ("uplift_ros.bags.recover", "a whole bag of a recording that was cut off"),
     "play": ("uplift_ros.bags.play", "a bag onto topics, without rosbag2"),
-    "train": ("uplift_ros.training.train", "the networks on motion capture"),
-    "evaluate": ("uplift_ros.evaluation.evaluate", "accuracy on motion capture"),
-    "study": ("uplift_ros.evaluation.study", "adaptive stride, quality cues, several views, detectors: measured"),
-    "bench": ("uplift_ros.nodes.graph.bench", "speed of the parts"),
-    "plot": ("uplift_ros.evaluation.plots.command", "pictures of attention, accuracy and training"),
+    "train": ("uplift_ros.lab.training.train_command", "the networks on motion capture"),
+    "evaluate": ("uplift_ros.lab.evaluation.evaluate", "accuracy on motion capture"),
+    "study": ("uplift_ros.lab.studies.study", "adaptive stride, quality cues, several views, detectors: measured"),
+    "bench": ("uplift_ros.lab.bench.bench", "speed of the parts"),
+    "plot": ("uplift_ros.lab.plots.plot", "pictures of attention, accuracy and training"),
 }
 
 

@@ -16,8 +16,8 @@ from xml.etree import ElementTree as Xml
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from uplift_ros.frames import RigidTransform, body_frame
 from uplift_ros.skeleton import H36M17
+from uplift_ros.transforms import RigidTransform, body_frame
 
 STRAIGHT = 0.1
 """Radians of flexion below which elbow and knee do not tell how the limb is twisted."""

@@ -14,12 +14,12 @@ import numpy as np
 
 from uplift_ros.camera import Camera
 from uplift_ros.estimators import PoseEstimator
-from uplift_ros.online.keyframes import KeyframeSchedule
-from uplift_ros.online.refiner import StreamingRefiner
-from uplift_ros.online.stride import Decision, StrideController
-from uplift_ros.online.tracker import PersonTracker
-from uplift_ros.online.uplifter import StreamingUplifter
 from uplift_ros.poses import Keyframe, SkeletonFrame
+from uplift_ros.streaming.keyframes import KeyframeSchedule
+from uplift_ros.streaming.refiner import StreamingRefiner
+from uplift_ros.streaming.stride import Decision, StrideController
+from uplift_ros.streaming.tracker import PersonTracker
+from uplift_ros.streaming.uplifter import StreamingUplifter
 
 
 @dataclass(frozen=True)

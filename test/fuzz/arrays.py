@@ -11,9 +11,9 @@ import numpy as np
 from fuzz.mutation import WORDS, damaged, number
 from fuzz.target import Target, file_target, promise
 
-from uplift_ros.training.formats import load
-from uplift_ros.training.formats.amass import BodyModel, load_amass
-from uplift_ros.training.mocap import load_npz
+from uplift_ros.lab.data.formats import load
+from uplift_ros.lab.data.formats.amass import BodyModel, load_amass
+from uplift_ros.lab.data.mocap import load_npz
 
 HEADERS = (
     "", "(", "(" * 9000, "[" * 9000, "{'descr': '<f4'}", "{'descr': '|O', 'fortran_order': False, 'shape': (2,)}",

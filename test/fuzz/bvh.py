@@ -4,11 +4,11 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from bvh_takes import MIXAMO, MOTIONBUILDER, bvh
 from fuzz.mutation import damaged, retold
 from fuzz.target import Target, file_target, promise
+from support.bvh_takes import MIXAMO, MOTIONBUILDER, bvh
 
-from uplift_ros.training.formats.bvh import load_bvh
+from uplift_ros.lab.data.formats.bvh import load_bvh
 
 WHOLE = [bvh(names, frames, 100.0).encode() for names, frames in ((MOTIONBUILDER, 1), (MIXAMO, 2))]
 WORDS = (

@@ -10,7 +10,7 @@ import numpy as np
 from fuzz.mutation import WORDS, blob, damaged, number
 from fuzz.target import Target, promise
 
-from uplift_ros.images import DEEP, DEPTH_ENCODINGS, TO_RGB, to_metres, to_rgb
+from uplift_ros.messages.images import DEEP, DEPTH_ENCODINGS, TO_RGB, to_metres, to_rgb
 
 ENCODINGS = (*TO_RGB, *DEEP, *DEPTH_ENCODINGS, "mono16", "8UC5", "RGB8", *WORDS[:12])
 PICTURES = [

@@ -10,18 +10,18 @@ import numpy as np
 from fuzz.mutation import WORDS, blob, damaged, number, real
 from fuzz.target import Target, promise
 
-from uplift_ros.bags import messages
-from uplift_ros.bags.typestore import message_class, typestore
+from uplift_ros.messages import conversion
+from uplift_ros.messages.typestore import message_class, typestore
 
-FACTORY = messages.MessageFactory(message_class)
+FACTORY = conversion.MessageFactory(message_class)
 
 
 def targets(_: Path) -> list[Target]:
     return [
-        Target("keyframe", keyframe, returned(messages.keyframe_from_msg, FACTORY.keyframe), 50),
-        Target("skeletons", skeletons, returned(messages.skeletons_from_msg, FACTORY.skeletons), 30),
+        Target("keyframe", keyframe, returned(conversion.keyframe_from_msg, FACTORY.keyframe), 50),
+        Target("skeletons", skeletons, returned(conversion.skeletons_from_msg, FACTORY.skeletons), 30),
         Target("camera_info", camera_info, calibrated, 80),
-        Target("header", header_bytes, messages.serialized_header, 162.2),
+        Target("header", header_bytes, conversion.serialized_header, 162.2),
     ]
 
 
@@ -116,7 +116,7 @@ def returned(to_data: Callable[[Any], Any], to_message: Callable[[Any], Any]) ->
 
 
 def calibrated(message: Any) -> None:
-    camera = messages.camera_from_msg(message)
+    camera = conversion.camera_from_msg(message)
     points = np.random.default_rng(0).normal((0, 0, 3), 0.5, (17, 3))
     pixels = camera.project(points)
     promise(pixels.shape == (17, 2), f"pixels {pixels.shape}")

@@ -8,16 +8,16 @@ from random import Random
 from typing import Any
 
 import numpy as np
-import tiny
 import torch
 from fuzz.mutation import WORDS, changed, damaged
 from fuzz.target import Target, file_target, naming, promise
+from support import tiny
 
+from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.models import weights
-from uplift_ros.models.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.models.synsp import SynSP, SynSPConfig
 from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
-from uplift_ros.online import quality
+from uplift_ros.streaming import uncertainty
 
 CONFIGS: tuple[tuple[str, type, Any], ...] = (
     ("uplift", UpliftUpsample, UpliftConfig(spatial_width=8, spatial_blocks=1, temporal_width=16, temporal_blocks=1)),
@@ -49,7 +49,7 @@ def targets(folder: Path) -> list[Target]:
         promise(all(torch.isfinite(tensor).all() for tensor in model.state_dict().values()), "weights not finite")
 
     def judged(path: Path) -> None:
-        model = quality.load(str(folder / "judged.safetensors"))
+        model = uncertainty.load(str(folder / "judged.safetensors"))
         promise(model is not None, f"no error model in {path}")
         assert model is not None
         joints = np.random.default_rng(0).normal(0, 0.3, (17, 3))

@@ -8,15 +8,15 @@ from random import Random
 
 import cv2
 import numpy as np
-import recordings
 from fuzz.mutation import blob, damaged
 from fuzz.target import Target, file_target, naming, promise
+from support import recordings
 
 from uplift_ros.bags import recording
-from uplift_ros.bags.footage import BagFootage
 from uplift_ros.bags.reader import BagReader
-from uplift_ros.bags.typestore import message_class, typestore
 from uplift_ros.bags.writer import BagWriter
+from uplift_ros.messages.typestore import message_class, typestore
+from uplift_ros.offline.image_sequence import BagFootage
 from uplift_ros.sources.video import VideoFile
 
 FRAMES = 2

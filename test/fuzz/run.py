@@ -28,7 +28,7 @@ import torch
 from fuzz import arrays, bvh, images, messages, networks, parameter_files, recordings_on_disk, streams
 from fuzz.target import PromiseError, Target, chosen
 
-from uplift_ros.whole import write_json
+from uplift_ros.files import write_json
 
 MEMORY = 1 << 30
 """Bytes beyond what the process begins with."""

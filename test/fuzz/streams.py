@@ -10,19 +10,19 @@ from random import Random
 from typing import Any
 
 import numpy as np
-import tiny
 from fuzz.mutation import real
 from fuzz.target import PromiseError, Target, promise
+from support import tiny
 
 from uplift_ros.camera import Camera
-from uplift_ros.frames import RigidTransform, moved
-from uplift_ros.online.quality import ErrorModel
-from uplift_ros.online.refiner import METHODS, StreamingRefiner
-from uplift_ros.online.scale import DepthScale
-from uplift_ros.online.tracker import PersonTracker
-from uplift_ros.online.uplifter import StreamingUplifter
-from uplift_ros.online.views import ViewFusion, with_covariance
 from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.streaming.depth_scale import DepthScale
+from uplift_ros.streaming.refiner import METHODS, StreamingRefiner
+from uplift_ros.streaming.tracker import PersonTracker
+from uplift_ros.streaming.uncertainty import ErrorModel
+from uplift_ros.streaming.uplifter import StreamingUplifter
+from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance
+from uplift_ros.transforms import RigidTransform, moved
 
 UPLIFT, SYNSP = tiny.uplift(), tiny.synsp()
 ERRORS = ErrorModel(np.full((17, 4), 0.02), 0.5, 1.0, 0.005, 0.03)

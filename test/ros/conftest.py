@@ -22,11 +22,11 @@ from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP, SynSPConfig
 from uplift_ros.models.uplift import UpliftUpsample, compact
 from uplift_ros.nodes import qos
+from uplift_ros.nodes.graph.child_process import Process, stop
 from uplift_ros.nodes.graph.environment import node_environment
 from uplift_ros.nodes.graph.monitor import Monitor
-from uplift_ros.nodes.graph.process import Process, stop
 from uplift_ros.parameters import yaml_value
-from uplift_ros.resources import node_script
+from uplift_ros.paths import node_script
 
 TIMEOUT = 30.0
 

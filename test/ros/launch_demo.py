@@ -6,7 +6,6 @@ It needs launch_testing, which no package on PyPI brings, so pytest runs it thro
 import time
 import unittest
 from itertools import pairwise
-from pathlib import Path
 
 import launch_testing
 import rclpy
@@ -15,12 +14,13 @@ from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes
+from support.places import ROOT
 from uplift_ros.msg import Skeletons
 
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.convert import stamp_from_msg
 
-DEMO = str(Path(__file__).parents[2] / "launch" / "demo.launch.py")
+DEMO = str(ROOT / "launch" / "demo.launch.py")
 SKELETONS = 50
 TIMEOUT = 90.0
 """Seconds; networks are loaded from a cold disk meanwhile."""

@@ -5,7 +5,7 @@ from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from uplift_ros.msg import Skeletons
 
-from uplift_ros.images import to_rgb
+from uplift_ros.messages.images import to_rgb
 from uplift_ros.nodes import convert, qos
 
 SMALL = {"width": 320, "height": 240}

@@ -11,8 +11,8 @@ from uplift_ros.msg import Keyframe2D, Person3D, Skeletons
 from uplift_ros.camera import Camera
 from uplift_ros.nodes import convert, qos
 from uplift_ros.poses import Keyframe, Person2D
-from uplift_ros.sources.motion import pose
-from uplift_ros.sources.synthetic import viewpoint_at
+from uplift_ros.sources.synthetic.motion import pose
+from uplift_ros.sources.synthetic.synthetic_source import viewpoint_at
 
 CAMERA = Camera.from_fov(0.96, 320, 240)
 START, STEP = 1_000_000_000_000, 200_000_000

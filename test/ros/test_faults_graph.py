@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from footprint import Footprint
-from running import running_nodes
+from support.footprint import Footprint
+from support.running import running_nodes
 from uplift_ros.msg import SkeletonInfo, Skeletons
 from visualization_msgs.msg import MarkerArray
 
 from uplift_ros.nodes import convert, qos
 from uplift_ros.parameters import TABLES
-from uplift_ros.resources import command_script
+from uplift_ros.paths import command_script
 
 pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from footprint import GIVE_BACK, Footprint
 from sensor_msgs.msg import Image
+from support.footprint import GIVE_BACK, Footprint
 from uplift_ros.msg import Keyframe2D
 
 from uplift_ros.nodes import convert, qos
-from uplift_ros.sources.synthetic import SyntheticSource
+from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 
 pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
 

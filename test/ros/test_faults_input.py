@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rclpy
-from footprint import GIVE_BACK, Footprint
 from rcl_interfaces.srv import SetParameters
-from recordings import STANDING as UPRIGHT
 from sensor_msgs.msg import CameraInfo
+from support.footprint import GIVE_BACK, Footprint
+from support.recordings import STANDING as UPRIGHT
 from uplift_ros.msg import Keyframe2D, Person3D, RateState, Skeletons
 
 from uplift_ros.camera import Camera

@@ -6,8 +6,8 @@ from xml.etree import ElementTree as Xml
 import numpy as np
 import pytest
 from rcl_interfaces.srv import GetParameters
-from recordings import STANDING
 from sensor_msgs.msg import JointState
+from support.recordings import STANDING
 from uplift_ros.msg import Keyframe2D, Skeletons
 
 from uplift_ros.human_model import HumanPose

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support.places import ROOT
 from uplift_ros.msg import Keyframe2D, Skeletons
 
 pytest.importorskip("launch_ros", reason="launch_ros is not installed")
 
-FOLDER = Path(__file__).parents[2] / "launch"
+FOLDER = ROOT / "launch"
 LAUNCH_TEST = Path(__file__).with_name("launch_demo.py")
 NODES = ("camera", "pose_estimator", "uplift", "refiner", "visualizer")
 STRIDE = 8

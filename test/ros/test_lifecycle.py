@@ -5,7 +5,7 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 
-from uplift_ros.nodes.graph.process import Process
+from uplift_ros.nodes.graph.child_process import Process
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.parameters import TABLES, Value
 

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from footprint import GIVE_BACK, Footprint
+from support.footprint import GIVE_BACK, Footprint
 
 ROUND = ("configure", "activate", "deactivate", "cleanup")
 ROUNDS, WARM = 10, 3

@@ -11,7 +11,7 @@ from uplift_ros.msg import Keyframe2D
 
 from uplift_ros.nodes import convert, qos
 from uplift_ros.skeleton import H36M17
-from uplift_ros.sources.synthetic import SyntheticSource
+from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 
 pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
 

@@ -20,8 +20,8 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
 from uplift_ros.bags.reader import BagReader, read
-from uplift_ros.bags.typestore import message_class
 from uplift_ros.bags.writer import BagWriter
+from uplift_ros.messages.typestore import message_class
 
 RELIABLE = QoSProfile(depth=10)
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import recordings
+from support import recordings
 
 pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
 
 from uplift_ros.msg import Keyframe2D, Skeletons
 
 from uplift_ros import cli
-from uplift_ros.bags.messages import MessageFactory, skeletons_from_msg, stamp_from_msg
 from uplift_ros.bags.reader import read
-from uplift_ros.bags.typestore import message_class
 from uplift_ros.bags.writer import BagWriter
+from uplift_ros.messages.conversion import MessageFactory, skeletons_from_msg, stamp_from_msg
+from uplift_ros.messages.typestore import message_class
 from uplift_ros.poses import SkeletonFrame
-from uplift_ros.sources.synthetic import SyntheticSource
+from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 
 FPS = 25
 IMAGES = 60

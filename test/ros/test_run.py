@@ -8,13 +8,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from running import running_nodes
+from support.running import running_nodes
 
 pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
 
 from uplift_ros.bags.reader import BagReader
 from uplift_ros.parameters import TABLES
-from uplift_ros.resources import command_script
+from uplift_ros.paths import command_script
 
 UPLIFT = command_script()
 NODES = TABLES.keys() - {"humans"}

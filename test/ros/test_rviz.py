@@ -5,7 +5,7 @@ import yaml
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
 from uplift_ros.parameters import CAMERA
-from uplift_ros.resources import share_folder
+from uplift_ros.paths import share_folder
 
 TYPES = {
     "rviz_default_plugins/MarkerArray": "visualization_msgs/msg/MarkerArray",

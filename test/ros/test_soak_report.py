@@ -10,7 +10,7 @@ from soak import report
 from soak.faults import starve
 from soak.ledger import Ledger
 
-from uplift_ros.whole import write_json
+from uplift_ros.files import write_json
 
 
 def test_a_fault_after_which_nothing_came_is_written_as_one_and_breaks_the_promise(tmp_path):

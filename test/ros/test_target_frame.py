@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
-from recordings import STANDING
+from support.recordings import STANDING
 from uplift_ros.msg import Skeletons
 
 from uplift_ros.nodes import convert, qos

@@ -5,13 +5,13 @@ import importlib.util
 import numpy as np
 import pytest
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
-from recordings import STANDING
+from support.recordings import STANDING
 from uplift_ros.msg import Skeletons
 
-from uplift_ros.frames import RigidTransform
+from uplift_ros.lab.data.virtual_camera import look_at_world
 from uplift_ros.nodes import convert, qos
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
-from uplift_ros.training.virtual_camera import look_at_world
+from uplift_ros.transforms import RigidTransform
 
 FRAME = 20_000_000
 START = 1_000_000_000_000

@@ -5,13 +5,13 @@ import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from recordings import CAMERA, STANDING
 from sensor_msgs.msg import Image
+from support.recordings import CAMERA, STANDING
 from uplift_ros.msg import Skeletons
 from visualization_msgs.msg import Marker, MarkerArray
 
 from uplift_ros.nodes import convert, qos
-from uplift_ros.nodes.visualizer import transforms
+from uplift_ros.nodes.visualizer_node import transforms
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.skeleton import H36M17
 

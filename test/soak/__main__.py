@@ -16,8 +16,8 @@ from rich.table import Table
 from soak import report
 from soak.run import Soak
 
+from uplift_ros.files import write_json
 from uplift_ros.nodes.graph.environment import node_environment
-from uplift_ros.whole import write_json
 
 
 def main() -> int:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from footprint import GIVE_BACK, Footprint
+from support.footprint import GIVE_BACK, Footprint
 
-from uplift_ros.nodes.graph.process import Process
-from uplift_ros.resources import node_script
+from uplift_ros.nodes.graph.child_process import Process
+from uplift_ros.paths import node_script
 
 NODES = ("pose_estimator", "uplift", "refiner", "visualizer")
 """In the order of the data."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from uplift_ros.models.uplift import compact
-from uplift_ros.online.keyframes import MAX_DISORDER
+from uplift_ros.streaming.keyframes import MAX_DISORDER
 
 SECOND = 1_000_000_000
 FRAME = SECOND // 50

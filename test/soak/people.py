@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from uplift_ros.sources.synthetic import SyntheticSource
+from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 
 CLIPS, CLIP_FRAMES = 6, 40
 SCHEDULE = 60.0

@@ -21,7 +21,7 @@ from uplift_ros.camera import Camera
 from uplift_ros.nodes import convert, qos
 from uplift_ros.nodes.graph.monitor import Monitor
 from uplift_ros.poses import SkeletonFrame
-from uplift_ros.sources.synthetic import HORIZONTAL_FOV
+from uplift_ros.sources.synthetic.synthetic_source import HORIZONTAL_FOV
 
 PERIOD = FRAME / SECOND
 CHAIN = ("pose_estimator", "uplift", "refiner")

@@ -18,8 +18,8 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosReliability, Q
 from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
-from uplift_ros.bags.messages import import_message
 from uplift_ros.bags.reader import BagError, BagReader
+from uplift_ros.messages.conversion import import_message
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.settings import positive
 

@@ -10,7 +10,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, Qos
 from rosbags.typesys.store import Typestore
 
-from uplift_ros.bags.typestore import typestore
+from uplift_ros.messages.typestore import typestore
 
 SUFFIXES = (".mcap", ".db3")
 

@@ -23,9 +23,9 @@ from rclpy.subscription import Subscription
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from tqdm import tqdm
 
-from uplift_ros.bags.messages import import_message
 from uplift_ros.bags.reader import BagError
 from uplift_ros.bags.writer import STORAGES, BagWriter, set_aside, unfinished
+from uplift_ros.messages.conversion import import_message
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.settings import positive
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from uplift_ros.bags.messages import (
+from uplift_ros.bags.reader import BagError, BagReader
+from uplift_ros.camera import Camera
+from uplift_ros.messages.conversion import (
     camera_from_msg,
     is_calibrated,
     keyframe_from_msg,
@@ -16,9 +18,7 @@ from uplift_ros.bags.messages import (
     skeletons_from_msg,
     stamp_from_msg,
 )
-from uplift_ros.bags.reader import BagError, BagReader
-from uplift_ros.camera import Camera
-from uplift_ros.images import to_rgb
+from uplift_ros.messages.images import to_rgb
 from uplift_ros.poses import NANOSECONDS, Keyframe, SkeletonFrame
 
 IMAGE_TOPICS = ("image_raw/compressed", "image_raw")

@@ -15,7 +15,7 @@ from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 from rosbags.typesys.store import Typestore
 
 from uplift_ros.bags.reader import BagError
-from uplift_ros.bags.typestore import typestore
+from uplift_ros.messages.typestore import typestore
 
 METADATA_VERSION: Final = 8
 """Version 9 writes QoS policies as words, which rosbag2 before Jazzy does not know; every rosbag2 reads the numbers."""

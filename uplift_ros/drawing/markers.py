@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from uplift_ros.drawing.skeletons import joint_alphas, joint_colours
-from uplift_ros.frames import body_frame
 from uplift_ros.skeleton import H36M17
+from uplift_ros.transforms import body_frame
 
 BONE_WIDTH = 0.03
 JOINT_DIAMETER = 0.06

@@ -11,19 +11,18 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from uplift_ros.files import whole
 from uplift_ros.models.device import find as find_device
-from uplift_ros.models.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.models.synsp import SynSP, SynSPConfig
 from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
 from uplift_ros.parameters import brief
-from uplift_ros.resources import share_folder
-from uplift_ros.whole import whole
+from uplift_ros.paths import share_folder
 
-ARCHITECTURES: dict[str, tuple[type, type]] = {
+ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
     "uplift": (UpliftConfig, UpliftUpsample),
     "synsp": (SynSPConfig, SynSP),
-    "smoothnet": (SmoothNetConfig, SmoothNet),
 }
+"""Config and network of each name in a header; a network for research adds its own when it is imported."""
 
 
 LARGEST, LONGEST = 2048, 16
@@ -48,8 +47,8 @@ def find(name: str) -> Path:
     raise FileNotFoundError(f"model: no weights {name!r}; shipped are {available()}, or give a .safetensors file")
 
 
-def save(model: SynSP | SmoothNet | UpliftUpsample, path: Path, provenance: dict[str, Any]) -> None:
-    """Write weights, config and where they come from (data, seed, command, results)."""
+def save(model: Any, path: Path, provenance: dict[str, Any]) -> None:
+    """Write the weights of a network of ARCHITECTURES, its config and where they come from (data, seed, command)."""
     architecture = next(name for name, (_, cls) in ARCHITECTURES.items() if isinstance(model, cls))
     header = {
         "architecture": architecture,

@@ -1,6 +1,6 @@
 """Between rclpy's messages and the plain data of `poses` and `camera`."""
 
-from uplift_ros.bags.messages import (
+from uplift_ros.messages.conversion import (
     MessageFactory,
     camera_from_msg,
     import_message,

@@ -64,7 +64,11 @@ def open_source(
         ValueError: an unknown source, a video or camera that cannot be read, or a value out of range.
     """
     # Imported here because each of them needs SourceFrame from this module.
-    from uplift_ros.sources.synthetic import DEFAULT_FPS, DEFAULT_SIZE, SyntheticSource
+    from uplift_ros.sources.synthetic.synthetic_source import (
+        DEFAULT_FPS,
+        DEFAULT_SIZE,
+        SyntheticSource,
+    )
     from uplift_ros.sources.video import VideoFile, Webcam
 
     if not (math.isfinite(fps) and fps >= 0):

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from uplift_ros.resources import share_folder
+from uplift_ros.paths import share_folder
 
 FAST_DDS_2 = ("humble", "iron", "jazzy")
 """Distributions whose Fast DDS knows only the old name of the profile variable; newer ones warn about it."""

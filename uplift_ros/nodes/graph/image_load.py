@@ -17,7 +17,7 @@ from sensor_msgs.msg import Image
 from uplift_ros.nodes import convert, qos
 from uplift_ros.nodes.lifecycle.executor import DirectExecutor
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
-from uplift_ros.nodes.pose_estimator import PoseEstimatorNode
+from uplift_ros.nodes.pose_estimator_node import PoseEstimatorNode
 
 WIDTH, HEIGHT, RATE = 640, 480, 50.0
 CHUNK = 0.5

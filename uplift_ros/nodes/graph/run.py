@@ -56,10 +56,10 @@ def node_parameters(args: argparse.Namespace) -> settings.Settings:
 
 def write_results(console: Console, bag: Path, args: argparse.Namespace, usage: dict[str, dict[str, Any]]) -> None:
     """summary.json, demo.mp4 and a table. To the summary come stages_ms, and nodes with CPU time and memory."""
-    from uplift_ros.drawing.video import render
-    from uplift_ros.evaluation.stages import stages
-    from uplift_ros.evaluation.summary import print_table, summarise
-    from uplift_ros.whole import write_json
+    from uplift_ros.bags.stage_times import stages
+    from uplift_ros.bags.summary import print_table, summarise
+    from uplift_ros.drawing.demo_video import render
+    from uplift_ros.files import write_json
 
     summary = summarise(bag, args.source) | {"stages_ms": stages(bag), "nodes": usage}
     write_json(args.out / "summary.json", summary)

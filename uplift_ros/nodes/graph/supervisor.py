@@ -13,12 +13,12 @@ from rich.live import Live
 from rich.table import Table
 
 from uplift_ros.bags.record import GRAPH_TOPICS
+from uplift_ros.nodes.graph.child_process import Process, stop
 from uplift_ros.nodes.graph.monitor import Monitor
-from uplift_ros.nodes.graph.process import Process, stop
 from uplift_ros.nodes.graph.usage import Usage
-from uplift_ros.online.stride import Reason
 from uplift_ros.parameters import Value, yaml_value
-from uplift_ros.resources import command_script, node_script, share_folder
+from uplift_ros.paths import command_script, node_script, share_folder
+from uplift_ros.streaming.stride import Reason
 
 PROCESSING_NODES = ("pose_estimator", "uplift", "refiner", "visualizer")
 EDGES = (

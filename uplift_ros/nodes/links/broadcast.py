@@ -5,8 +5,8 @@ import importlib
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 from std_msgs.msg import Header
 
-from uplift_ros.frames import RigidTransform
 from uplift_ros.nodes.links.optional import needed
+from uplift_ros.transforms import RigidTransform
 
 
 def tf_message(parameter: str) -> type:

@@ -8,7 +8,7 @@ from rclpy.clock import ClockType
 from rclpy.time import Time
 from sensor_msgs.msg import Image
 
-from uplift_ros.images import to_metres
+from uplift_ros.messages.images import to_metres
 from uplift_ros.nodes import convert, qos
 from uplift_ros.nodes.lifecycle.base import ManagedNode
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory

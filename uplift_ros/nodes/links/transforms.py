@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from rclpy.time import Time
 
-from uplift_ros.frames import RigidTransform
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.base import ManagedNode
+from uplift_ros.transforms import RigidTransform
 
 CACHE = 10_000_000_000
 """Nanoseconds that tf2 remembers; what it gets later than that it ignores."""

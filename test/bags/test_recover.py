@@ -1,0 +1,218 @@
+"""`uplift recover`: recordings that were cut off, at every place where that can be."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mcap.reader import make_reader
+from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
+from rosbags.highlevel import AnyReader
+from support import recordings
+
+from uplift_ros import cli
+from uplift_ros.bags.reader import BagError, BagReader, read
+from uplift_ros.bags.recover import recover
+from uplift_ros.bags.salvage import Salvaged, salvage
+from uplift_ros.bags.writer import BagWriter, unfinished
+from uplift_ros.messages.typestore import message_class, typestore
+
+
+def text(data: str):
+    return message_class("std_msgs/msg/String")(data)
+
+
+def record(path: Path, flushed: int, more: int = 0, storage: str = "mcap") -> Path:
+    """Messages that were flushed, and some that were not, of a writer that never ended; gives the file."""
+    writer = BagWriter(path, storage)
+    writer.add_topic("/image", "sensor_msgs/msg/CompressedImage")
+    for i in range(flushed + more):
+        writer.write("/text", i, text(f"message {i}"))
+        writer.write("/image", i, recordings.compressed_image(i, np.full((8, 8, 3), i % 256, np.uint8)))
+        if i == flushed - 1:
+            writer.flush()
+    (file,) = (each for each in unfinished(path).rglob("*") if each.suffix in (".mcap", ".db3"))
+    return file
+
+
+def texts(path: Path) -> list[str]:
+    return [message.data for _, _, message in read(path, ["/text"])]
+
+
+def text_data(path: Path) -> list[bytes]:
+    """Serialised messages that are salvaged from a file."""
+    return [found.data for found in salvage(path) if isinstance(found, Salvaged) and found.topic == "/text"]
+
+
+def numbered(count: int) -> list[str]:
+    return [f"message {i}" for i in range(count)]
+
+
+@pytest.mark.parametrize(("bag", "storage"), [("run.mcap", "mcap"), ("run", "mcap"), ("run", "sqlite3")])
+def test_everything_that_was_flushed_comes_back(tmp_path, bag, storage):
+    record(tmp_path / bag, 100, 20, storage)
+    output = tmp_path / ("whole.mcap" if bag.endswith(".mcap") else "whole")
+    assert recover(unfinished(tmp_path / bag), output).counts == {"/image": 100, "/text": 100}
+    assert texts(output) == numbered(100)
+
+
+def test_a_file_cut_anywhere_gives_the_messages_before_the_cut(tmp_path):
+    whole = record(tmp_path / "run.mcap", 60).read_bytes()
+    torn = tmp_path / "torn.mcap"
+    counts = []
+    for size in range(len(whole), 8, -331):
+        torn.write_bytes(whole[:size])
+        times = [found.log_time for found in salvage(torn) if isinstance(found, Salvaged) and found.topic == "/text"]
+        assert times == list(range(len(times)))
+        counts.append(len(times))
+    assert counts == sorted(counts, reverse=True)
+    assert set(counts) == set(range(61))  # a chunk that was torn gives what is whole of it
+
+
+def test_a_damaged_file_gives_what_comes_before_the_damage(tmp_path):
+    file = record(tmp_path / "run.mcap", 60)
+    whole, sound = file.read_bytes(), text_data(file)
+    assert len(sound) == 60
+    damaged = tmp_path / "damaged.mcap"
+    random = np.random.default_rng(0)
+    for at in range(9, len(whole), len(whole) // 60):
+        noise = random.integers(0, 256, 40, np.uint8).tobytes()
+        damaged.write_bytes(whole[:at] + noise + whole[at + 40 :])
+        before = sum(at > whole.index(f"message {i}\0".encode()) + 20 for i in range(60))
+        assert text_data(damaged)[:before] == sound[:before]
+
+
+def test_a_bag_that_lost_its_end_is_recovered_too(tmp_path):
+    path = tmp_path / "run.mcap"
+    with BagWriter(path) as writer:
+        for i in range(300):
+            writer.write("/text", i, text(f"message {i}"))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(BagError, match="uplift recover"):
+        BagReader(path)
+    recover(path, tmp_path / "whole.mcap")
+    assert texts(tmp_path / "whole.mcap") == numbered(300)
+
+
+def test_what_is_recovered_keeps_topics_types_and_qos(tmp_path):
+    path = recordings.write_run(tmp_path / "run.mcap", frames=5)
+    (tmp_path / "torn.mcap").write_bytes(path.read_bytes()[:-100])
+    recover(tmp_path / "torn.mcap", tmp_path / "whole.mcap")
+    with BagReader(path) as before, BagReader(tmp_path / "whole.mcap") as after:
+        assert after.topics == before.topics
+        assert list(after.raw()) == list(before.raw())
+
+
+def test_rosbags_and_the_mcap_library_read_what_is_recovered(tmp_path):
+    record(tmp_path / "run.mcap", 50)
+    recover(unfinished(tmp_path / "run.mcap"), tmp_path / "whole.mcap")
+    with AnyReader([tmp_path / "whole.mcap"]) as reader:
+        assert reader.message_count == 100
+        assert len(list(reader.messages())) == 100
+    with (tmp_path / "whole.mcap").open("rb") as file:
+        assert len(list(make_reader(file).iter_messages(["/text"]))) == 50
+
+
+def test_the_recording_can_be_recovered_to_where_it_was_to_go(tmp_path):
+    record(tmp_path / "run.mcap", 10)
+    recover(unfinished(tmp_path / "run.mcap"), tmp_path / "run.mcap")
+    assert texts(tmp_path / "run.mcap") == numbered(10)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.mcap", "run.mcap.partial-1"]
+
+
+def test_neither_is_the_file_in_it_lost_when_it_is_named_itself(tmp_path):
+    file = record(tmp_path / "run.mcap", 10)
+    recover(file, tmp_path / "run.mcap")
+    assert texts(tmp_path / "run.mcap") == numbered(10)
+    assert (tmp_path / "run.mcap.partial-1" / "run" / file.name).exists()
+
+
+def test_another_recording_in_the_place_of_the_new_bag_is_not_lost(tmp_path):
+    first = record(tmp_path / "first.mcap", 10)
+    second = record(tmp_path / "run.mcap", 20).read_bytes()
+    recover(first, tmp_path / "run.mcap")
+    assert texts(tmp_path / "run.mcap") == numbered(10)
+    assert (tmp_path / "run.mcap.partial-1" / "run" / "run.mcap").read_bytes() == second
+
+
+def test_qos_is_found_beside_other_metadata_of_a_channel(tmp_path):
+    def length(content: bytes) -> bytes:
+        return len(content).to_bytes(4, "little") + content
+
+    metadata = length(b"topic_type_hash") + length(b"RIHS01_0") + length(b"offered_qos_profiles") + length(b"[]")
+    schema = struct.pack("<H", 1) + length(b"std_msgs/msg/String") + length(b"ros2msg") + length(b"string data")
+    channel = struct.pack("<HH", 1, 1) + length(b"/text") + length(b"cdr") + length(metadata)
+    message = struct.pack("<HIQQ", 1, 0, 5, 5) + b"data"
+    file = tmp_path / "run.mcap"
+    records = ((3, schema), (4, channel), (5, message))
+    file.write_bytes(
+        b"\x89MCAP0\r\n" + b"".join(struct.pack("<BQ", opcode, len(each)) + each for opcode, each in records)
+    )
+    announced, salvaged = salvage(file)
+    assert (announced.topic, announced.qos) == ("/text", ())
+    assert salvaged == Salvaged("/text", 5, b"data")
+
+
+def test_a_topic_of_several_channels_becomes_one(tmp_path):
+    """As other recorders write it, with a channel for every publisher."""
+    with (tmp_path / "run.mcap").open("wb") as file:
+        writer = McapWriter(file, compression=CompressionType.NONE)
+        writer.start()
+        schema = writer.register_schema("std_msgs/msg/String", "ros2msg", b"string data")
+        channels = [writer.register_channel("/text", "cdr", schema) for _ in range(2)]
+        for i in range(10):
+            data = bytes(typestore().serialize_cdr(text(f"message {i}"), "std_msgs/msg/String"))
+            writer.add_message(channels[i % 2], i, data, i)
+        writer.finish()
+    assert recover(tmp_path / "run.mcap", tmp_path / "whole.mcap").counts == {"/text": 10}
+    assert texts(tmp_path / "whole.mcap") == numbered(10)
+
+
+def test_the_command_tells_what_was_saved(tmp_path, capsys):
+    record(tmp_path / "run.mcap", 10)
+    assert cli.main(["recover", str(tmp_path / "run.mcap.partial"), "-o", str(tmp_path / "whole.mcap")]) == 0
+    assert capsys.readouterr().out == "      10  /image\n      10  /text\n"
+
+
+def test_the_command_tells_of_damage(tmp_path, capsys):
+    file = record(tmp_path / "run.mcap", 10)
+    content = file.read_bytes()
+    assert content.count(b"std_msgs/msg/String") >= 1
+    file.write_bytes(content.replace(b"std_msgs/msg/String", b"std_msgs/msg/Str\xffng"))
+    assert cli.main(["recover", str(file), "-o", str(tmp_path / "whole.mcap")]) == 1
+    said = capsys.readouterr().err
+    assert "damaged, nothing after these could be read: UnicodeDecodeError" in said
+
+
+def test_a_recording_without_a_whole_message_is_said_to_be_empty(tmp_path, capsys):
+    torn = tmp_path / "torn.mcap"
+    torn.write_bytes(record(tmp_path / "run.mcap", 10).read_bytes()[:60])
+    assert cli.main(["recover", str(torn), "-o", str(tmp_path / "whole.mcap")]) == 1
+    assert "no message was whole" in capsys.readouterr().err
+
+
+def test_a_bag_that_is_there_is_not_replaced(tmp_path):
+    record(tmp_path / "run.mcap", 10)
+    (tmp_path / "whole.mcap").write_bytes(b"precious")
+    with pytest.raises(BagError, match=r"whole\.mcap exists already"):
+        recover(unfinished(tmp_path / "run.mcap"), tmp_path / "whole.mcap")
+    assert (tmp_path / "whole.mcap").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("content", [b"", b"not a bag", b"\x89MCAP0\r"])
+def test_what_is_no_bag_is_refused(tmp_path, content):
+    (tmp_path / "other.mcap").write_bytes(content)
+    with pytest.raises(BagError, match=r"other\.mcap is no MCAP file"):
+        recover(tmp_path / "other.mcap", tmp_path / "whole.mcap")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.mcap"]
+
+
+def test_a_folder_without_a_recording_is_refused(tmp_path):
+    with pytest.raises(BagError, match=r"must be an \.mcap, a \.db3, or a folder with one of them, got 0"):
+        recover(tmp_path, tmp_path / "whole.mcap")
+
+
+def test_a_recording_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(BagError, match=r"nowhere does not exist"):
+        recover(tmp_path / "nowhere", tmp_path / "whole.mcap")

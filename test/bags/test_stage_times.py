@@ -1,0 +1,45 @@
+import pytest
+from support.recordings import MILLISECOND, START, keyframe, rate_state, skeletons, waving
+
+from uplift_ros.bags.stage_times import stages
+from uplift_ros.bags.writer import BagWriter
+
+STRIDE = 200 * MILLISECOND
+
+
+def write_way(path, keyframes=5, topics=("/keyframes", "/skeletons/raw", "/skeletons", "/rate_state")):
+    """Key-frames 30 ms after their image, two raw skeletons 12 and 13 ms later, refined ones 10 and 11 ms after these.
+
+    Of that the nodes worked 18 + 9 + 2 * 4 ms.
+    """
+    with BagWriter(path) as bag:
+        for number in range(keyframes):
+            stamp = START + number * STRIDE
+            messages = [
+                ("/keyframes", 30, keyframe(stamp, number, waving(0.0))),
+                ("/skeletons/raw", 42, skeletons(stamp - 20 * MILLISECOND)),
+                ("/skeletons/raw", 43, skeletons(stamp)),
+                ("/rate_state", 44, rate_state(stamp, 10)),
+                ("/skeletons", 53, skeletons(stamp - 80 * MILLISECOND)),
+                ("/skeletons", 54, skeletons(stamp - 60 * MILLISECOND)),
+            ]
+            for topic, milliseconds, message in messages:
+                if topic in topics:
+                    bag.write(topic, stamp + milliseconds * MILLISECOND, message)
+    return path
+
+
+def test_a_key_frames_way_is_timed_from_its_image_to_the_last_refined_skeleton_it_brought(tmp_path):
+    timed = stages(write_way(tmp_path / "run.mcap"))
+    assert {name: times["p50"] for name, times in timed.items()} == {
+        "keyframe": 30.0,
+        "raw": 13.0,
+        "refined": 11.0,
+        "overhead": pytest.approx(54 - 18 - 9 - 2 * 4),
+    }
+
+
+@pytest.mark.parametrize("missing", ["/skeletons", "/rate_state"])
+def test_without_a_topic_of_the_way_nothing_is_timed(tmp_path, missing):
+    topics = {"/keyframes", "/skeletons/raw", "/skeletons", "/rate_state"} - {missing}
+    assert stages(write_way(tmp_path / "run.mcap", topics=topics)) == {}

@@ -1,0 +1,46 @@
+from uplift_ros.drawing.image_buffer import WaitingImages
+
+MILLISECOND = 1_000_000
+
+
+def waiting(*stamps: int, **limits: int) -> WaitingImages[str]:
+    images: WaitingImages[str] = WaitingImages(**limits)
+    for stamp in stamps:
+        images.push(stamp * MILLISECOND, f"at {stamp}", 100)
+    return images
+
+
+def test_the_image_of_the_same_time_is_found():
+    assert waiting(0, 20, 40).take(20 * MILLISECOND) == "at 20"
+
+
+def test_older_images_leave_with_it_and_newer_ones_stay():
+    images = waiting(0, 20, 40)
+    images.take(20 * MILLISECOND)
+    assert len(images) == 1
+
+
+def test_an_image_is_given_once():
+    images = waiting(20)
+    images.take(20 * MILLISECOND)
+    assert images.take(20 * MILLISECOND) is None
+
+
+def test_an_image_of_nearly_the_same_time_will_do():
+    assert waiting(20, tolerance=5 * MILLISECOND).take(24 * MILLISECOND) == "at 20"
+
+
+def test_an_image_of_another_time_will_not_do():
+    assert waiting(20, tolerance=5 * MILLISECOND).take(26 * MILLISECOND) is None
+
+
+def test_the_oldest_go_when_all_are_too_large():
+    images = waiting(0, 20, 40, max_bytes=250)
+    assert images.take(0) is None
+    assert images.take(20 * MILLISECOND) == "at 20"
+
+
+def test_a_stamp_that_jumps_back_empties_the_queue():
+    images = waiting(1000, 1020, 0)
+    assert len(images) == 1
+    assert images.take(0) == "at 0"

@@ -1,0 +1,152 @@
+"""AMASS comes in through a body model; broken files and models that do not fit are refused."""
+
+import numpy as np
+import pytest
+
+from uplift_ros.lab.data.formats import load
+from uplift_ros.lab.data.formats.amass import BodyModel
+
+
+def body_model(**changes):
+    """Three joints in a row, a metre apart along x, the root at the origin; 17 vertices at 0.5, 1.5, 2.5 m and so on.
+
+    Each joint of Human3.6M is one vertex; each vertex belongs to one joint.
+    """
+    vertices = np.zeros((17, 3))
+    vertices[:, 0] = 0.5 + np.arange(17)
+    owner = np.minimum(np.arange(17), 2)
+    regressor = np.zeros((3, 17))  # joint k between vertices 0 and 1, so that it lies at k metres
+    regressor[:, 0], regressor[:, 1] = 1.5 - np.arange(3), np.arange(3) - 0.5
+    arrays = {
+        "v_template": vertices,
+        "shapedirs": np.zeros((17, 3, 2)),
+        "posedirs": np.zeros((17, 3, 18)),
+        "J_regressor": regressor,
+        "weights": np.eye(3)[owner],
+        "kintree_table": np.array([[2**32 - 1, 0, 1], [0, 1, 2]], np.uint32),
+        "J_regressor_h36m": np.eye(17),
+    }
+    return arrays | changes
+
+
+@pytest.fixture
+def model_file(tmp_path):
+    def write(**changes):
+        path = tmp_path / "model.npz"
+        np.savez(path, **body_model(**changes))
+        return path
+
+    return write
+
+
+STILL = (np.zeros((1, 9)), np.zeros(2), np.zeros((1, 3)))
+"""Poses, shape and translation of the body at rest."""
+
+LEFT_LEG_FIRST = [0, 4, 5, 6, 1, 2, 3, *range(7, 17)]
+
+
+def test_a_body_at_rest_is_the_template_with_right_and_left_in_our_order(model_file):
+    joints = BodyModel(model_file()).h36m17(*STILL)
+    np.testing.assert_allclose(joints[0, :, 0], 0.5 + np.array(LEFT_LEG_FIRST))
+    np.testing.assert_allclose(joints[0, :, 1:], 0)
+
+
+def test_a_turned_joint_carries_its_children_along(model_file):
+    poses = np.zeros((1, 9))
+    poses[0, 3:6] = (0, 0, np.pi / 2)  # the joint at x = 1 turns what follows towards y
+    joints = BodyModel(model_file()).h36m17(poses, *STILL[1:])
+    np.testing.assert_allclose(joints[0, 0], (0.5, 0, 0), atol=1e-12)
+    np.testing.assert_allclose(joints[0, LEFT_LEG_FIRST.index(1)], (1, 0.5, 0), atol=1e-12)
+    np.testing.assert_allclose(joints[0, LEFT_LEG_FIRST.index(5)], (1, 4.5, 0), atol=1e-12)
+
+
+def test_turns_add_up_along_the_chain(model_file):
+    poses = np.zeros((1, 9))
+    poses[0, 3:6] = poses[0, 6:9] = (0, 0, np.pi / 2)
+    joints = BodyModel(model_file()).h36m17(poses, *STILL[1:])
+    np.testing.assert_allclose(joints[0, LEFT_LEG_FIRST.index(3)], (-0.5, 1, 0), atol=1e-12)
+
+
+def test_shape_moves_vertices_and_joints(model_file):
+    shapes = np.zeros((17, 3, 2))
+    shapes[:, 2, 1] = 0.1  # the second shape raises everything
+    model = BodyModel(model_file(shapedirs=shapes))
+    poses = np.zeros((1, 9))
+    poses[0, 3:6] = (0, np.pi, 0)  # about the joint, which must have been raised, too
+    joints = model.h36m17(poses, np.array([0.0, 2.0, 7.0]), np.zeros((1, 3)))
+    np.testing.assert_allclose(joints[0, :, 2], 0.2, atol=1e-12)
+
+
+def test_pose_blend_shapes_move_vertices(model_file):
+    pose_shapes = np.zeros((17, 3, 18))
+    pose_shapes[0, 2, 0] = 1.0  # vertex 0 follows R[0, 0] - 1 of joint 1
+    poses = np.zeros((1, 9))
+    poses[0, 3:6] = (0, 0, np.pi)
+    joints = BodyModel(model_file(posedirs=pose_shapes)).h36m17(poses, *STILL[1:])
+    assert joints[0, 0, 2] == pytest.approx(-2.0)
+
+
+def test_translation_moves_the_body(model_file):
+    model = BodyModel(model_file())
+    moved = model.h36m17(*STILL[:2], np.array([[1.0, 2.0, 3.0]]))
+    np.testing.assert_allclose(moved - model.h36m17(*STILL), np.broadcast_to((1, 2, 3), (1, 17, 3)))
+
+
+def amass(frames=121, **changes):
+    arrays = {"poses": np.zeros((frames, 9)), "trans": np.zeros((frames, 3)), "betas": np.zeros(2)}
+    return arrays | {"mocap_framerate": 120.0, "gender": "neutral"} | changes
+
+
+def test_an_amass_folder_is_read_with_a_body_model(tmp_path, model_file):
+    folder = tmp_path / "CMU" / "01"
+    folder.mkdir(parents=True)
+    np.savez(folder / "01_01_poses.npz", **amass())
+    np.savez(folder / "shape.npz", betas=np.zeros(2))
+    (sequence,) = load(tmp_path / "CMU", 50.0, model_file())
+    assert sequence.name == "01/01_01_poses"
+    assert sequence.joints.shape == (51, 17, 3)
+    assert sequence.joints[0, [3, 6], 2].min() == pytest.approx(0.08)
+
+
+def test_amass_without_a_body_model_says_what_is_missing(tmp_path):
+    np.savez(tmp_path / "01_01_poses.npz", **amass())
+    with pytest.raises(ValueError, match=r"01_01_poses\.npz.*--body-model.*SMPL"):
+        load(tmp_path / "01_01_poses.npz", 50.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"poses": np.zeros((121, 10))}, r"'poses': expected \(T, 9\), got \(121, 10\)"),
+        ({"trans": np.zeros((120, 3))}, r"'trans': expected \(121, 3\), got \(120, 3\)"),
+        ({"trans": np.full((121, 3), np.nan)}, "'trans' must be finite"),
+        ({"mocap_framerate": 0.0}, "'mocap_framerate': must be 1 to 1000, got 0"),
+        ({"betas": np.array(["a"])}, "'betas': must be numbers"),
+    ],
+)
+def test_a_broken_amass_file_is_refused_by_name(tmp_path, model_file, changes, message):
+    np.savez(tmp_path / "take_poses.npz", **amass(**changes))
+    with pytest.raises(ValueError, match=rf"take_poses\.npz.*{message}"):
+        load(tmp_path / "take_poses.npz", 50.0, model_file())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weights": np.zeros((16, 3))}, r"'weights': expected \(17, T\), got \(16, 3\)"),
+        ({"posedirs": np.zeros((17, 3, 17))}, r"'posedirs': expected \(17, 3, 18\)"),
+        ({"kintree_table": np.array([[0, 2, 1], [0, 1, 2]])}, "'kintree_table': parents must come before"),
+        ({"J_regressor_h36m": np.zeros((16, 17))}, r"'J_regressor_h36m': expected \(17, 17\)"),
+    ],
+)
+def test_a_body_model_that_does_not_fit_is_refused_by_name(model_file, changes, message):
+    with pytest.raises(ValueError, match=rf"body-model: .*model\.npz.*{message}"):
+        BodyModel(model_file(**changes))
+
+
+def test_a_body_model_without_the_joint_regressor_is_refused(tmp_path):
+    arrays = body_model()
+    del arrays["J_regressor_h36m"]
+    np.savez(tmp_path / "model.npz", **arrays)
+    with pytest.raises(ValueError, match="has no array 'J_regressor_h36m'"):
+        BodyModel(tmp_path / "model.npz")

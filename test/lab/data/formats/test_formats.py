@@ -1,0 +1,110 @@
+"""Arrays of motion capture come in as h36m17, metres, z up, at the networks' rate; what is none is refused."""
+
+import zipfile
+
+import numpy as np
+import pytest
+from support.bvh_takes import bvh
+
+from uplift_ros.lab.data.formats import load
+from uplift_ros.lab.data.mocap import load_npz, motion_class, resample
+from uplift_ros.sources.synthetic.motion import pose
+
+
+def test_human36ms_own_joints_become_the_17(tmp_path):
+    joints = np.zeros((3, 32, 3))
+    joints[:, :, 0] = np.arange(32)
+    np.savez(tmp_path / "h36m.npz", fps=50, **{"S1/Walking/Walking 1": joints})
+    (sequence,) = load(tmp_path / "h36m.npz", 50.0)
+    assert sequence.joints[0, :, 0].tolist() == [0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27]
+    assert motion_class(sequence.name) == "Walking"
+
+
+def test_videopose3ds_pickle_is_refused_with_the_way_out(tmp_path):
+    np.savez(tmp_path / "data_3d_h36m.npz", positions_3d=np.array({"S1": {"Walking": np.zeros((3, 32, 3))}}))
+    with pytest.raises(ValueError, match=r"positions_3d.*pickle.*TRAINING\.md"):
+        load(tmp_path / "data_3d_h36m.npz", 50.0)
+
+
+def test_an_array_in_millimetres_is_refused(tmp_path):
+    np.savez(tmp_path / "mm.npz", fps=50, walk=np.full((3, 17, 3), 1500.0))
+    with pytest.raises(ValueError, match="'walk': must be metres, at most 1000, got 1500"):
+        load(tmp_path / "mm.npz", 50.0)
+
+
+@pytest.mark.parametrize(("fps", "frames"), [(100.0, 51), (30.0, 167), (50.0, 101)])
+def test_resampling_keeps_times_and_linear_motion(fps, frames):
+    ramp = np.broadcast_to(np.arange(101)[:, None, None] / fps, (101, 17, 3)).astype(np.float32)
+    at_50 = resample(ramp, fps, 50.0)
+    assert len(at_50) == frames
+    np.testing.assert_allclose(at_50[:, 0, 0], np.arange(frames) / 50, atol=1e-5)
+
+
+def test_an_array_that_claims_more_than_it_holds_is_refused(tmp_path):
+    path = tmp_path / "absurd.npz"
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000, 17, 3), }"
+    header = header.ljust(117) + b"\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("walk.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    np.savez(tmp_path / "fps.npz", fps=50)
+    with zipfile.ZipFile(path, "a") as archive, zipfile.ZipFile(tmp_path / "fps.npz") as source:
+        archive.writestr("fps.npy", source.read("fps.npy"))
+    with pytest.raises(ValueError, match="'walk': claims 408000000000000 bytes"):
+        load_npz(path)
+
+
+@pytest.mark.parametrize("kind", ["npz", "bvh"])
+def test_damaged_files_give_value_errors_and_nothing_else(tmp_path, kind):
+    path = tmp_path / f"take.{kind}"
+    if kind == "npz":
+        np.savez_compressed(path, fps=50.0, walk=np.stack([pose(frame / 50) for frame in range(20)]))
+    else:
+        path.write_text(bvh())
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for at in rng.integers(len(whole), size=rng.integers(1, 8)):
+            damaged[at] = rng.integers(256)
+        path.write_bytes(bytes(damaged[: rng.integers(1, len(whole) + 1)] if rng.random() < 0.5 else damaged))
+        try:
+            load(path, 50.0)
+        except ValueError:
+            refused += 1
+    assert refused > 100
+
+
+def test_what_is_no_motion_capture_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load(tmp_path / "nowhere.npz", 50.0)
+    with pytest.raises(ValueError, match=r"folder .* must hold \.bvh"):
+        load(tmp_path, 50.0)
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(ValueError, match=r"a\.txt must be \.npz or \.bvh"):
+        load(tmp_path / "a.txt", 50.0)
+
+
+def test_a_file_that_holds_no_sequence_is_refused(tmp_path):
+    np.savez(tmp_path / "empty.npz", fps=50)
+    with pytest.raises(ValueError, match=r"empty\.npz holds no sequence"):
+        load(tmp_path / "empty.npz", 50.0)
+
+
+@pytest.mark.parametrize("fps", [0.5, -50.0, 1001.0])
+def test_a_rate_that_no_camera_has_is_refused(tmp_path, fps):
+    np.savez(tmp_path / "take.npz", fps=fps, walk=np.zeros((3, 17, 3)))
+    with pytest.raises(ValueError, match=r"array 'fps': must be 1 to 1000, got"):
+        load(tmp_path / "take.npz", 50.0)
+
+
+def test_a_file_that_vanished_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"data: no file .*gone\.npz"):
+        load_npz(tmp_path / "gone.npz")
+
+
+def test_a_folder_of_takes_keeps_its_file_names_as_names(tmp_path):
+    for name in ("walk/01", "salsa/02"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / f"{name}.bvh").write_text(bvh())
+    assert [sequence.name for sequence in load(tmp_path, 50.0)] == ["salsa/02", "walk/01"]

@@ -1,0 +1,167 @@
+"""Evaluation protocols: offline as in the paper, online as the nodes run."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from uplift_ros.camera import canonicalise
+from uplift_ros.lab.data import protocols
+from uplift_ros.lab.data.mocap import Sequence
+from uplift_ros.lab.data.refiners import Refiner
+from uplift_ros.lab.evaluation import scores
+from uplift_ros.models.uplift import UpliftUpsample, compact
+from uplift_ros.sources.synthetic.motion import pose
+from uplift_ros.streaming.stride import AdaptiveStride, FixedStride
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    network = UpliftUpsample(replace(compact(), temporal_width=32, temporal_blocks=1, spatial_blocks=1)).eval()
+    return network.requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def clip():
+    joints = np.stack([pose(frame / 50) for frame in range(131)]).astype(np.float32)
+    return next(protocols.film([Sequence("a/b/c", joints)], 50.0, cameras=1, noise="none", seed=0))
+
+
+def test_filming_is_repeatable_and_the_seed_matters(clip):
+    joints = np.stack([pose(frame / 50) for frame in range(20)]).astype(np.float32)
+
+    def film(seed, noise="detector"):
+        return list(protocols.film([Sequence("a/b/c", joints)], 50.0, cameras=2, noise=noise, seed=seed))
+
+    first, again, other = film(0), film(0), film(1)
+    assert len(first) == 2
+    np.testing.assert_array_equal(first[1].plane, again[1].plane)
+    assert not np.allclose(first[1].plane, other[1].plane)
+    assert not np.allclose(first[0].plane, film(0, "none")[0].plane)
+
+
+@pytest.mark.parametrize("stride", [4, 10, 20])
+def test_offline_poses_on_the_grid_are_those_of_their_own_window(model, clip, stride):
+    estimate = protocols.offline(model, clip, stride)
+    config = model.config
+    frame = 60  # its window lies inside the clip
+    frames = frame + (np.arange(config.tokens) - config.centre) * config.token_stride
+    canonical = canonicalise(clip.plane[frames])
+    mask = torch.from_numpy(frames % stride == 0)[None]
+    central, _ = model(torch.from_numpy(canonical.inputs).float()[None], mask)
+    if frame % stride == 0:
+        expected = central[0].numpy() @ canonical.rotation[config.centre]
+        np.testing.assert_allclose(estimate.poses[frame], expected, atol=1e-4)
+    between = (estimate.poses[60] + estimate.poses[62]) / 2
+    np.testing.assert_allclose(estimate.poses[61], between, atol=1e-12)
+
+
+def test_offline_covers_every_frame_and_marks_the_key_frames(model, clip):
+    estimate = protocols.offline(model, clip, 10)
+    assert list(estimate.frames) == list(range(131))
+    assert list(np.flatnonzero(estimate.keyframes)) == list(range(0, 131, 10))
+
+
+def test_offline_refuses_strides_that_the_network_does_not_know(model, clip):
+    with pytest.raises(ValueError, match="stride"):
+        protocols.offline(model, clip, 3)
+
+
+@pytest.mark.parametrize("latency", [0, 4])
+def test_online_comes_out_at_every_frame_up_to_the_last_key_frame(model, clip, latency):
+    estimate = protocols.online(model, clip, FixedStride(10, 2), 10, latency)
+    assert list(estimate.frames) == list(range(131))
+    assert list(np.flatnonzero(estimate.keyframes)) == list(range(0, 131, 10))
+
+
+def test_adaptive_stride_spends_key_frames_where_motion_is_fast(model, clip):
+    always_fast = protocols.online(model, clip, AdaptiveStride(20, 4, 1e-9, 50, s_out=2), 20, 0)
+    never_fast = protocols.online(model, clip, AdaptiveStride(20, 4, 1e9, medium=20, s_out=2), 20, 0)
+    assert never_fast.keyframes.sum() == 7
+    assert always_fast.keyframes.sum() > 25
+
+
+def test_flipping_changes_nothing_where_the_network_is_symmetric_already(clip):
+    """A network whose poses are its inputs' mirror images for mirrored inputs."""
+    symmetric = Mirrored(lambda inputs: np.concatenate([inputs, inputs[..., :1] ** 2], -1))
+    plain = protocols.offline(symmetric, clip, 4)
+    np.testing.assert_allclose(protocols.offline(symmetric, clip, 4, flip=True).poses, plain.poses, atol=1e-6)
+
+
+def test_flipping_averages_out_what_the_network_says_of_one_side_alone(clip):
+    lopsided = Mirrored(lambda inputs: np.full((*inputs.shape[:-1], 3), [0.1, 0.0, 0.2]))
+    assert np.abs(protocols.offline(lopsided, clip, 4).poses).max() > 0.2
+    flipped = protocols.offline(lopsided, clip, 4, flip=True)
+    lengths = np.linalg.norm(flipped.poses[flipped.keyframes], axis=-1)
+    np.testing.assert_allclose(lengths, 0.2, atol=1e-6)  # x is gone, z stays
+
+
+class Mirrored:
+    """Stands for a network: the central head gives `lift` of the 2D pose at the centre."""
+
+    config = compact()
+
+    def __init__(self, lift):
+        self.lift = lift
+
+    def pose_tokens(self, inputs):
+        return torch.from_numpy(self.lift(inputs.numpy())).float()
+
+    def place(self, tokens, mask):
+        placed = torch.zeros(*mask.shape, 17, 3)
+        placed[mask] = tokens
+        return placed
+
+    def temporal(self, placed, mask):
+        return placed
+
+    def central(self, placed):
+        return placed[:, self.config.centre]
+
+
+def test_linear_interpolation_of_key_frames_is_exact_on_lines_and_cubic_on_cubics(clip):
+    time = np.arange(131)[:, None, None] / 131 - np.random.default_rng(0).random((1, 17, 3))
+    for degree in (1, 3):
+        motion = time**degree
+        motion -= motion[:, :1]
+        wrong_between = motion.copy()
+        keyframes = np.arange(131) % 10 == 0
+        wrong_between[~keyframes] = 9.0
+        given = protocols.Estimate(clip, wrong_between, np.arange(131), keyframes)
+        np.testing.assert_allclose(protocols.between_keyframes(given, degree).poses, motion, atol=1e-9)
+
+
+def test_frames_after_the_last_key_frame_hold_its_pose(clip):
+    poses = np.cumsum(np.random.default_rng(0).normal(size=(25, 17, 3)), 0)
+    given = protocols.Estimate(clip, poses, np.arange(25), np.arange(25) % 10 == 0)
+    held = protocols.between_keyframes(given, 3).poses
+    np.testing.assert_allclose(held[20:], np.broadcast_to(poses[20] - poses[20, 0], (5, 17, 3)))
+
+
+@pytest.mark.parametrize("keyframes", [1, 2])
+def test_few_key_frames_give_what_they_can(clip, keyframes):
+    poses = np.random.default_rng(0).normal(size=(12, 17, 3))
+    given = protocols.Estimate(clip, poses, np.arange(12), np.isin(np.arange(12), [0, 10][:keyframes]))
+    between = protocols.between_keyframes(given, 3).poses
+    relative = poses - poses[:, :1]
+    expected = relative[0] if keyframes == 1 else (relative[0] + relative[10]) / 2
+    np.testing.assert_allclose(between[5], expected)
+
+
+def test_noise_on_the_truth_is_uniform_on_every_coordinate_and_drawn_once(clip):
+    (first,), (again,) = (list(protocols.disturbed_truth([clip], 0.1, seed=3)) for _ in range(2))
+    np.testing.assert_array_equal(first.poses, again.poses)
+    noise = first.poses - (clip.truth - clip.truth[:, :1])
+    assert np.abs(noise).max() < 0.05
+    np.testing.assert_allclose(noise.std((0, 2)), 0.1 / np.sqrt(12), rtol=0.15)
+    assert abs(np.corrcoef(noise[1:].ravel(), noise[:-1].ravel())[0, 1]) < 0.05
+
+
+def test_refinement_keeps_frames_and_smooths(clip):
+    (noisy,) = protocols.disturbed_truth([clip], 0.1, seed=0)
+    refined = protocols.refine(noisy, Refiner("savgol"))
+    assert len(refined.poses) == len(noisy.poses)
+    before, after = (scores.score([estimate], 50.0) for estimate in (noisy, refined))
+    assert after["accel"] < 0.5 * before["accel"]

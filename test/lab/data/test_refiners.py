@@ -1,0 +1,81 @@
+"""Refinement of whole sequences: what streams give, and the methods to compare with."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter1d
+from support import tiny
+
+from uplift_ros.lab.data.refiners import Refiner
+from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
+from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.streaming.refiner import StreamingRefiner
+
+POSES = np.cumsum(np.random.default_rng(0).normal(0, 0.01, (40, 17, 3)), axis=0) + np.random.default_rng(1).normal(
+    0, 0.3, (17, 3)
+)
+RELATIVE = POSES - POSES[:, :1]
+
+
+def streamed(refiner: StreamingRefiner, poses: np.ndarray) -> np.ndarray:
+    """Root-relative poses that the node's refiner gives for these."""
+    frames = [
+        SkeletonFrame(
+            index * 20_000_000,
+            "camera",
+            (Person3D("p", 1.0, Source.UPSAMPLED, ScaleSource.PRIOR, pose, np.ones(17), 0.0),),
+        )
+        for index, pose in enumerate(poses)
+    ]
+    refined = np.stack([frame.persons[0].joints for frame in refiner.push_many(frames) + refiner.flush()])
+    return refined - refined[:, :1]
+
+
+@pytest.mark.parametrize("delay", [0, 3, 7])
+@pytest.mark.parametrize("method", ["none", "one_euro", "savgol", "synsp"])
+def test_whole_sequences_come_out_as_from_the_stream(method, delay):
+    network = tiny.synsp() if method == "synsp" else None
+    refined, _ = Refiner(method, network, delay=delay).refine(POSES)
+    np.testing.assert_allclose(refined, streamed(StreamingRefiner(method, delay, network), POSES), atol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+@pytest.mark.parametrize("method", ["none", "one_euro", "savgol", "gaussian", "synsp"])
+def test_short_sequences_keep_their_length(method, frames):
+    refined, _ = Refiner(method, tiny.synsp() if method == "synsp" else None).refine(POSES[:frames])
+    assert refined.shape == (frames, 17, 3)
+    assert np.isfinite(refined).all()
+
+
+def test_gaussian_looks_no_further_than_the_delay():
+    expected = gaussian_filter1d(RELATIVE, 3.0, axis=0, truncate=7 / 3)
+    np.testing.assert_allclose(Refiner("gaussian").refine(POSES)[0], expected)
+    later = POSES.copy()
+    later[28:] += 1.0 * np.arange(17)[:, None]
+    np.testing.assert_array_equal(Refiner("gaussian").refine(later)[0][:21], Refiner("gaussian").refine(POSES)[0][:21])
+
+
+def test_a_network_that_changes_nothing_leaves_the_poses():
+    network = SmoothNet(SmoothNetConfig(width=8, inner=4, blocks=1)).eval()
+    with torch.no_grad():  # leaky ReLUs of slope 1 and identities
+        network.encode[1].negative_slope = 1.0
+        for linear in (network.encode[0], network.decode):
+            linear.weight.copy_(torch.eye(8))
+            linear.bias.zero_()
+        network.blocks[0].layers[3].weight.zero_()
+        network.blocks[0].layers[3].bias.zero_()
+    np.testing.assert_allclose(Refiner("smoothnet", network).refine(POSES)[0], RELATIVE, atol=1e-6)
+
+
+def test_branches_differ_and_share_their_tension():
+    results = {branch: Refiner("synsp", tiny.synsp(), branch).refine(POSES) for branch in ("position", "acceleration")}
+    (position, tension), (acceleration, same) = results.values()
+    assert not np.allclose(position, acceleration)
+    np.testing.assert_array_equal(tension, same)
+    assert tension.shape == (40, 17)
+
+
+@pytest.mark.parametrize(("network", "delay", "message"), [(None, -1, "at least 0"), (tiny.synsp(), 8, "window of 8")])
+def test_delays_out_of_range_are_refused(network, delay, message):
+    with pytest.raises(ValueError, match=message):
+        Refiner("synsp" if network else "savgol", network, delay=delay)

@@ -1,0 +1,252 @@
+"""Training windows: bodies, cameras, noise and key-frame masks are what they claim to be."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from uplift_ros.camera import SCREEN_FOCAL, canonicalise
+from uplift_ros.lab.data.detector_noise import DetectorNoise
+from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, Sequence, chain_length, load_npz, motion_class
+from uplift_ros.lab.data.virtual_camera import in_image, random_views, rotation_xyz, surrounding_views
+from uplift_ros.lab.data.windows import Batch, WindowSampler, random_mask, with_twins
+from uplift_ros.models.uplift import compact, n351
+from uplift_ros.skeleton import H36M17
+from uplift_ros.sources.synthetic.motion import pose
+
+
+@pytest.fixture(scope="module")
+def sequences():
+    """Four seconds of the synthetic person, as motion capture."""
+    joints = np.stack([pose(frame / 50) for frame in range(200)]).astype(np.float32)
+    return [Sequence("synthetic/walk/1", joints)]
+
+
+NO_NOISE = DetectorNoise(offset=0.0, drift=0.0, jitter=0.0, far=0.0, absent=0.0, inversion=0.0, swap=0.0)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_npz_files_are_read(tmp_path, sequences):
+    path = tmp_path / "data.npz"
+    np.savez(path, fps=50, **{"walk": sequences[0].joints})
+    loaded, fps = load_npz(path)
+    assert fps == 50
+    assert loaded[0].name == "walk"
+    np.testing.assert_array_equal(loaded[0].joints, sequences[0].joints)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"walk": np.zeros((5, 17, 3))}, "fps"),
+        ({"fps": 50, "walk": np.zeros((5, 16, 3))}, "walk.*17, 3.*16, 3"),
+        ({"fps": 50, "walk": np.full((5, 17, 3), np.nan)}, "walk.*finite"),
+    ],
+)
+def test_npz_files_of_another_form_are_refused_by_name(tmp_path, arrays, message):
+    path = tmp_path / "data.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match=message):
+        load_npz(path)
+
+
+def test_a_file_that_is_no_npz_is_refused(tmp_path):
+    path = tmp_path / "data.npz"
+    path.write_text("not an archive")
+    with pytest.raises(ValueError, match="not an npz file"):
+        load_npz(path)
+
+
+def test_the_motion_class_is_the_takes_folder():
+    assert motion_class("cmu/salsa/10#2") == "salsa"
+    assert motion_class("jump") == "jump"
+
+
+def test_windows_have_the_networks_shapes_and_canonical_bodies(sequences, rng):
+    config = compact()
+    batch = WindowSampler(sequences, config, 16, rng).draw()
+    assert batch.inputs.shape == (16, config.tokens, 17, 2)
+    assert batch.targets.shape == (16, config.tokens, 17, 3)
+    assert (batch.targets[:, :, 0] == 0).all()
+    chains = chain_length(batch.targets.numpy()).mean(1)
+    np.testing.assert_allclose(chains, CANONICAL_CHAIN, rtol=1e-5)
+
+
+def test_windows_are_drawn_more_often_around_fast_motion(sequences, rng):
+    """Of a person who stands for four seconds and walks for four, most windows are of the walk."""
+    walks = sequences[0].joints
+    stands = np.repeat(walks[:1], len(walks), axis=0)
+    sampler = WindowSampler([Sequence("one", np.concatenate([stands, walks]))], compact(), 1000, rng)
+    centre = compact().centre
+    moving = np.abs(np.diff(sampler._windows()[:, centre - 1 : centre + 2], axis=1)).max((1, 2, 3)) > 1e-3
+    assert 0.57 < moving.mean() < 0.9
+
+
+def test_clean_inputs_are_the_projection_of_the_targets(sequences, rng):
+    """Seen from far away, the input is the target's x and y over its size."""
+    sampler = WindowSampler(sequences, compact(), 64, rng)
+    sampler.noise = NO_NOISE
+    batch = sampler.draw()
+    flat = batch.targets[..., 1:, :2].flatten(0, 1).flatten(1)
+    seen = batch.inputs[..., 1:, :].flatten(0, 1).flatten(1)
+    cosine = (flat * seen).sum(-1) / flat.norm(dim=-1) / seen.norm(dim=-1)
+    assert cosine.min() > 0.9  # perspective keeps it below 1
+
+
+def test_inputs_of_the_papers_normalisation_are_targets_in_the_cameras_own_frame(sequences, rng):
+    """Screen coordinates of a joint are the pelvis's plus, at the same depth, the target over that depth."""
+    sampler = WindowSampler(sequences, replace(compact(), normalisation="screen"), 8, rng)
+    sampler.noise = NO_NOISE
+    batch = sampler.draw()
+    rays, targets = batch.inputs.numpy() / SCREEN_FOCAL, batch.targets.numpy()
+    # (X + t) = u (Z + t_z) for both axes of all joints: solve for the pelvis's place t, what is left must be nothing.
+    u, pelvis = rays[0, 0], rays[0, 0, 0]
+    across = u - pelvis
+    depth = ((targets[0, 0, 1:, :2] - u[1:] * targets[0, 0, 1:, 2:]) * across[1:]).sum() / (across[1:] ** 2).sum()
+    residual = targets[0, 0, :, :2] + pelvis * depth - u * (targets[0, 0, :, 2:] + depth)
+    assert depth > 1.0
+    assert np.abs(residual).max() < 1e-4
+
+
+def test_twins_are_mirror_images_with_the_same_mask(sequences, rng):
+    batch = WindowSampler(sequences, compact(), 8, rng, twins=True).draw()
+    assert batch.inputs.shape[0] == batch.mask.shape[0] == batch.targets.shape[0] == 8
+    windows, twins = slice(0, None, 2), slice(1, None, 2)
+    assert torch.equal(batch.mask[windows], batch.mask[twins])
+    left, right = H36M17.index("left_wrist"), H36M17.index("right_wrist")
+    mirrored = torch.tensor([-1.0, 1.0, 1.0])
+    assert torch.equal(batch.targets[windows, :, left] * mirrored, batch.targets[twins, :, right])
+    assert torch.equal(batch.inputs[windows, :, left] * mirrored[:2], batch.inputs[twins, :, right])
+    assert not torch.equal(batch.targets[windows], batch.targets[twins])
+
+
+def test_twins_are_seen_as_a_mirrored_camera_would_see_them(sequences, rng):
+    """Mirroring the image and then normalising is the same as the twin's input."""
+    rays = rng.normal(0, 0.3, (1, 1, 17, 2))
+    pose, mirrored = canonicalise(rays), canonicalise(rays[:, :, H36M17.flip] * (-1, 1))
+    tensors = (torch.from_numpy(pose.inputs), torch.ones(1, 1, dtype=torch.bool), torch.zeros(1, 1, 17, 3))
+    np.testing.assert_allclose(with_twins(Batch(*tensors)).inputs[1].numpy(), mirrored.inputs[0], atol=1e-12)
+
+
+def test_twins_in_an_odd_batch_are_refused(sequences, rng):
+    with pytest.raises(ValueError, match=r"batch must be even.*got 7"):
+        WindowSampler(sequences, compact(), 7, rng, twins=True)
+
+
+def test_people_are_no_key_frame_where_no_camera_sees_them(sequences, rng):
+    """Of 7 s of a fast walk past cameras a part is outside of the image; somebody who stays is always inside."""
+    frames = np.arange(700)
+    stays = np.repeat(sequences[0].joints[:1], 700, axis=0)
+    walks = stays + np.stack([frames * 0.04 - 14, 0 * frames, 0 * frames], -1)[:, None]
+    batches = [
+        WindowSampler([Sequence("one", joints)], n351(), 64, np.random.default_rng(0)).draw()
+        for joints in (stays, walks)
+    ]
+    staying, walking = (batch.mask.float().mean() for batch in batches)
+    assert walking < 0.8 * staying
+    assert batches[1].mask.any(1).all()
+    assert torch.isfinite(batches[1].inputs).all()
+
+
+@pytest.fixture
+def many(sequences):
+    """(1000, 41, 17, 3) windows of the synthetic person."""
+    return np.broadcast_to(sequences[0].joints[None, :41], (1000, 41, 17, 3))
+
+
+def test_views_are_those_of_robots(many, rng):
+    """Distance 1.5 to 8 m, height 0.3 to 2.5 m, field of view 40 to 100 degrees, rolled and pitched a little."""
+    views, half_width = random_views(rng, many, np.arange(41) / 25)
+    distance = np.linalg.norm(views.apply(many)[:, 20, 0], axis=-1)
+    assert 1.4 < distance.min() < 1.7
+    assert 7.5 < distance.max() < 8.1
+    height = views.position[:, 20, 2]
+    assert 0.3 <= height.min() < 0.4
+    assert 2.4 < height.max() <= 2.5
+    fov = 2 * np.degrees(np.arctan(half_width))
+    assert 40 <= fov.min() < 43
+    assert 97 < fov.max() <= 100
+    forward, right = views.rotation[:, 20, 2], views.rotation[:, 20, 0]
+    pitch = np.degrees(np.arcsin(forward[:, 2]))
+    assert pitch.min() < -20
+    assert pitch.max() > 10
+    assert np.degrees(right[:, 2]).std() == pytest.approx(3, abs=2)
+
+
+def test_a_third_of_the_cameras_move(many, rng):
+    views, _ = random_views(rng, many, np.arange(41) / 25)
+    moving = np.ptp(views.position, axis=1).max(-1) > 0
+    assert moving.mean() == pytest.approx(1 / 3, abs=0.06)
+
+
+def test_the_person_is_in_the_image_at_the_middle_of_the_window_and_never_at_the_lens(many, rng):
+    views, half_width = random_views(rng, many, np.arange(41) / 25)
+    seen = views.apply(many)
+    assert in_image(seen, half_width)[:, 20].all()
+    assert seen[..., 2].min() >= 0.5
+
+
+def test_nobody_walks_through_the_camera(many, rng):
+    """5 m/s to and fro: the camera is drawn anew until it keeps its distance."""
+    running = many + np.stack([np.linspace(-4, 4, 41), np.zeros(41), np.zeros(41)], -1)[:, None]
+    views, _ = random_views(rng, running, np.arange(41) / 25)
+    assert views.apply(running)[..., 2].min() >= 0.5
+
+
+def test_a_pelvis_behind_the_camera_or_beside_the_image_is_not_seen():
+    seen = np.zeros((1, 4, 17, 3))
+    seen[0, :, 0] = [(0, 0, 3), (0, 0, -3), (2.9, 0, 3), (0, 2.9, 3)]
+    assert in_image(seen, np.array([1.0])).tolist() == [[True, False, True, False]]
+
+
+def test_optical_frames_have_y_down(sequences, rng):
+    """Heads are above ankles in the image, whatever the camera."""
+    joints = np.broadcast_to(sequences[0].joints[None, :1], (200, 1, 17, 3))
+    seen = random_views(rng, joints, np.zeros(1))[0].apply(joints)
+    assert (seen[..., 10, 1] < seen[..., 3, 1]).all()
+
+
+def test_surrounding_cameras_stand_still_and_see_the_whole_motion(sequences, rng):
+    joints = sequences[0].joints
+    views = surrounding_views(rng, joints, 4)
+    for rotation, position in zip(views.rotation, views.position, strict=True):
+        seen = (joints - position) @ rotation.T
+        assert seen[..., 2].min() > 1.0
+
+
+def test_rotations_are_rotations(rng):
+    angles = rng.uniform(-1, 1, (3, 10))
+    rotation = rotation_xyz(*angles)
+    np.testing.assert_allclose(
+        rotation @ np.swapaxes(rotation, -1, -2), np.broadcast_to(np.eye(3), (10, 3, 3)), atol=1e-12
+    )
+    np.testing.assert_allclose(np.linalg.det(rotation), 1.0)
+
+
+def test_canonical_inputs_do_not_depend_on_where_the_camera_points(sequences, rng):
+    """Turning a camera about its own centre changes nothing but the pelvis angle that is told apart."""
+    joints = sequences[0].joints[:1] - sequences[0].joints[:1, :1] + (0.4, -0.3, 4.0)
+    turned = joints @ rotation_xyz(np.zeros(1), np.array([0.3]), np.zeros(1))[0].T
+    straight, aside = (canonicalise(points[..., :2] / points[..., 2:]).inputs for points in (joints, turned))
+    np.testing.assert_allclose(straight[:, 1:], aside[:, 1:], atol=0.05)  # up to the roll that a level frame takes out
+    assert abs(straight[0, 0, 0] - aside[0, 0, 0]) > 0.2
+
+
+def test_masks_have_a_real_pose_and_only_the_networks_strides(rng):
+    config = compact()
+    masks = random_mask(rng, config, 2000)
+    assert masks.any(1).all()
+    gaps = {int(gap) * config.token_stride for mask in masks for gap in np.diff(np.flatnonzero(mask))}
+    assert set(config.input_strides) <= gaps
+    assert max(gaps) <= max(config.input_strides)
+
+
+def test_half_of_the_masks_end_on_a_key_frame(rng):
+    """The window of a stream ends at the newest key-frame."""
+    masks = random_mask(rng, compact(), 2000)
+    assert masks[:, -1].mean() > 0.5

@@ -1,0 +1,110 @@
+"""The command `uplift evaluate`."""
+
+import json
+
+import numpy as np
+import pytest
+from support import tiny
+
+from uplift_ros import cli
+from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
+from uplift_ros.models import weights
+from uplift_ros.sources.synthetic.motion import pose
+
+KEYS = "model stride mode latency_frames noise refine mpjpe n_mpjpe p_mpjpe mpjpe_keyframes accel keyframe_hz frames"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    joints = {f"x/box/{start}": [pose((start + frame) / 50) for frame in range(61)] for start in (0, 300)}
+    np.savez(tmp_path / "mocap.npz", fps=50.0, **{name: np.float32(poses) for name, poses in joints.items()})
+    weights.save(tiny.uplift(), tmp_path / "uplift.safetensors", {})
+    weights.save(tiny.synsp(), tmp_path / "synsp.safetensors", {})
+    weights.save(SmoothNet(SmoothNetConfig(width=8, inner=4)), tmp_path / "smoothnet.safetensors", {})
+    return tmp_path
+
+
+def evaluate(folder, *options: str) -> list[dict]:
+    arguments = ["evaluate", "--data", "mocap.npz", "--model", "uplift.safetensors", "--cameras", "1", *options]
+    arguments += ["--refiner-model", "synsp.safetensors", "--smoothnet-model", "smoothnet.safetensors"]
+    arguments = [str(folder / part) if part.endswith((".npz", ".safetensors")) else part for part in arguments]
+    assert cli.main([*arguments, "--json", str(folder / "rows.json")]) == 0
+    return json.loads((folder / "rows.json").read_text())
+
+
+@pytest.mark.parametrize("mode", [("--mode", "offline"), ("--mode", "online", "--latency", "6")])
+def test_every_stride_and_refinement_has_a_row_with_the_documented_keys(folder, mode):
+    rows = evaluate(folder, *mode, "--stride", "4", "20", "--refine", "none", "savgol", "--noise", "detector")
+    assert [(row["stride"], row["refine"]) for row in rows] == [(s, r) for s in (4, 20) for r in ("none", "savgol")]
+    assert all(set(KEYS.split()) <= set(row) for row in rows)
+    assert {row["latency_frames"] for row in rows} == ({6} if "online" in mode else {None})
+    assert {row["frames"] for row in rows} == {122}
+    assert [rows[index]["keyframe_hz"] for index in (0, 2)] == pytest.approx([50 * 16 / 61, 50 * 4 / 61])
+
+
+def test_rows_of_splines_share_their_key_frames_with_the_network_s(folder):
+    rows = evaluate(folder, "--stride", "20", "--upsample", "model", "linear", "cubic", "--flip")
+    assert [row["upsample"] for row in rows] == ["model", "linear", "cubic"]
+    assert len({round(row["mpjpe_keyframes"], 6) for row in rows}) == 1
+    assert len({round(row["mpjpe"], 6) for row in rows}) == 3
+
+
+def test_breakdowns_come_on_demand(folder):
+    (row,) = evaluate(folder, "--stride", "10", "--by", "class", "velocity")
+    assert row["by_class"]["box"]["mpjpe"] == pytest.approx(row["mpjpe"])
+    assert sum(interval["frames"] for interval in row["by_velocity"]) == row["frames"]
+    (plain,) = evaluate(folder, "--stride", "10")
+    assert not any(isinstance(value, dict | list) for value in plain.values())
+
+
+def test_noise_on_the_truth_is_refined_by_every_method_and_branch(folder):
+    methods = ("none", "one_euro", "savgol", "gaussian", "smoothnet", "synsp")
+    rows = evaluate(folder, "--truth-noise", "0.1", "--refine", *methods, "--branch", "position", "final")
+    assert [row["refine"] for row in rows] == [*methods, "synsp"]
+    assert [row["branch"] for row in rows[-2:]] == ["position", "final"]
+    none, gaussian = rows[0], rows[3]
+    assert none["mpjpe"] == pytest.approx(
+        1000 * 0.1 / np.sqrt(12) * np.sqrt(2) * np.sqrt(8 / np.pi) * 16 / 17, rel=0.02
+    )
+    assert gaussian["accel"] < 0.05 * none["accel"]
+    assert all(-1 <= row["tension_r"] <= 1 for row in rows[-2:])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "stride is missing"),
+        (("--stride", "adaptive"), "adaptive needs --mode online"),
+        (("--stride", "4", "--cameras", "0"), "cameras must be at least 1, got 0"),
+        (("--stride", "4", "--mode", "online", "--flip"), "flip and upsample need --mode offline"),
+        (("--stride", "4", "--delay", "-1"), "delay must be at least 0"),
+        (("--truth-noise", "0"), "truth-noise must be positive and finite, got 0"),
+        (("--truth-noise", "inf"), "truth-noise must be positive and finite, got inf"),
+        (("--truth-noise", "0.1", "--stride", "4"), "truth-noise has no uplifter"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(folder, options, message, capsys):
+    data = ["--data", str(folder / "mocap.npz"), "--model", str(folder / "uplift.safetensors")]
+    assert cli.main(["evaluate", *data, *options, *(() if "--delay" not in options else ("--refine", "savgol"))]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_the_adaptive_stride_takes_key_frames_between_those_of_its_shortest_and_longest(folder):
+    short, adaptive, long = evaluate(folder, "--mode", "online", "--stride", "4", "adaptive", "20")
+    assert adaptive["stride"] == "adaptive"
+    assert long["keyframe_hz"] < adaptive["keyframe_hz"] < short["keyframe_hz"]
+
+
+def test_without_a_file_for_the_rows_they_are_printed_and_nothing_is_written(folder, capsys):
+    before = sorted(folder.iterdir())
+    data = ["--data", str(folder / "mocap.npz"), "--model", str(folder / "uplift.safetensors")]
+    assert cli.main(["evaluate", *data, "--stride", "20", "--cameras", "1"]) == 0
+    assert "stride 20  mode offline" in capsys.readouterr().out
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("stride", ["0", "-4", "2.5", "fast"])
+def test_a_stride_that_is_no_number_of_frames_is_refused(folder, stride, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", "--data", str(folder / "mocap.npz"), f"--stride={stride}"])
+    assert f"must be a positive number of frames or adaptive, got {stride!r}" in capsys.readouterr().err

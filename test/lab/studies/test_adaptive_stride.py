@@ -1,0 +1,114 @@
+"""What an adaptive stride is worth: onsets, switching, the curve."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from support import tiny
+
+from uplift_ros import cli
+from uplift_ros.lab.studies import adaptive_stride
+from uplift_ros.lab.studies.adaptive_stride import StrideLog, onsets
+from uplift_ros.models import weights
+from uplift_ros.models.uplift import UpliftUpsample, compact, n351
+from uplift_ros.sources.synthetic.motion import pose
+from uplift_ros.streaming.stride import AdaptiveStride
+
+SLOW, FAST = 0.1, 0.9
+
+
+def test_an_onset_is_fast_motion_after_four_tenths_of_a_second_of_slow_motion():
+    velocity = np.array(20 * [SLOW] + 5 * [FAST] + 19 * [SLOW] + [FAST] + 20 * [SLOW] + [FAST])
+    assert onsets(velocity, 50.0) == [20, 65]
+
+
+def test_a_sequence_that_begins_fast_has_no_onset_there():
+    assert onsets(np.full(100, FAST), 50.0) == []
+
+
+def log(*decisions: tuple[int, float]) -> StrideLog:
+    """A log of the velocities at frames."""
+    log = StrideLog(AdaptiveStride(20, 4, 0.5, 0, s_out=2))
+    for frame, velocity in decisions:
+        log.update(frame, velocity)
+    return log
+
+
+@pytest.mark.parametrize(("onset", "stride", "delay"), [(5, 4, 35), (5, 19, 15), (20, 19, 0), (25, 19, 0), (41, 4, 0)])
+def test_the_delay_is_until_the_first_decision_for_the_stride(onset, stride, delay):
+    assert log((0, SLOW), (20, 0.3), (40, FAST)).delay(onset, stride) == delay
+
+
+def test_without_such_a_decision_the_delay_has_no_end():
+    assert log((0, SLOW), (20, 0.3)).delay(0, 4) == np.inf
+
+
+def test_the_fixed_curve_has_the_strides_that_the_network_knows():
+    assert [rule.stride for rule in adaptive_stride.fixed_rules(compact())] == [4, 6, 8, 10, 12, 16, 20]
+    assert [rule.stride for rule in adaptive_stride.fixed_rules(n351())] == [5, 10, 15, 20]
+
+
+def test_rows_are_compared_with_fixed_strides_of_the_same_rate():
+    fixed = [
+        {"rule": "fixed", "keyframe_hz": 12.0, "mpjpe": 40.0, "mpjpe_fast": 50.0},
+        {"rule": "fixed", "keyframe_hz": 2.0, "mpjpe": 60.0, "mpjpe_fast": 90.0},
+    ]
+    ours = {"rule": "paper", "keyframe_hz": 7.0, "mpjpe": 45.0, "mpjpe_fast": 60.0}
+    adaptive_stride.compare([*fixed, ours])
+    assert ours["keyframes_of_fast"] == pytest.approx(7 / 12)
+    assert ours["recovered"] == pytest.approx(0.75)
+    assert (ours["mpjpe_over_fixed"], ours["mpjpe_fast_over_fixed"]) == (-5.0, -10.0)
+
+
+def test_one_command_writes_the_curve(tmp_path, capsys):
+    torch.manual_seed(0)
+    network = UpliftUpsample(replace(compact(), temporal_width=32, temporal_blocks=1, spatial_blocks=1))
+    weights.save(network, tmp_path / "tiny.safetensors", {})
+    joints = np.stack([pose(frame / 50) for frame in range(100, 231)]).astype(np.float32)
+    np.savez(tmp_path / "data.npz", fps=50.0, boxing=joints)
+    arguments = ["--data", tmp_path / "data.npz", "--model", tmp_path / "tiny.safetensors", "--json", tmp_path / "rows"]
+    rules = ["--threshold", 0.5, "--hold", 20, "--budget", 6.0]
+    assert cli.main(["study", "adaptive", *(str(argument) for argument in (*arguments, *rules))]) == 0
+    rows = json.loads((tmp_path / "rows").read_text())
+    assert [row["rule"] for row in rows] == 7 * ["fixed"] + ["paper", "medium", "budget"]
+    assert [row["stride"] for row in rows] == [4, 6, 8, 10, 12, 16, 20] + 3 * ["adaptive"]
+    assert all(row["onsets"] == 1 and 0 <= row["onset_rate_fast"] <= row["onset_rate"] <= 1 for row in rows[7:])
+    assert (rows[0]["recovered"], rows[6]["recovered"]) == (1.0, 0.0)
+    assert len(capsys.readouterr().out.splitlines()) == len(rows)
+
+
+def test_without_fast_motion_only_the_overall_error_is_compared():
+    fixed = [
+        {"rule": "fixed", "keyframe_hz": 12.0, "mpjpe": 40.0, "mpjpe_fast": None},
+        {"rule": "fixed", "keyframe_hz": 2.0, "mpjpe": 60.0, "mpjpe_fast": None},
+    ]
+    ours = {"rule": "paper", "keyframe_hz": 7.0, "mpjpe": 45.0, "mpjpe_fast": None}
+    adaptive_stride.compare([*fixed, ours])
+    assert (ours["recovered"], ours["mpjpe_fast_over_fixed"], ours["mpjpe_over_fixed"]) == (None, None, -5.0)
+
+
+def test_with_one_fixed_stride_there_is_no_added_error_to_recover():
+    only = {"rule": "fixed", "keyframe_hz": 2.5, "mpjpe": 60.0, "mpjpe_fast": 90.0}
+    adaptive_stride.compare([only])
+    assert (only["recovered"], only["mpjpe_fast_over_fixed"]) == (None, 0.0)
+
+
+def test_a_person_who_stands_still_gets_lines_without_fast_motion(tmp_path, capsys):
+    weights.save(tiny.uplift(), tmp_path / "tiny.safetensors", {})
+    still = np.repeat(pose(0.0)[None], 41, axis=0).astype(np.float32)
+    np.savez(tmp_path / "data.npz", fps=50.0, standing=still)
+    arguments = ["--data", str(tmp_path / "data.npz"), "--model", str(tmp_path / "tiny.safetensors")]
+    assert cli.main(["study", "adaptive", *arguments, "--threshold", "--hold", "--budget"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[:2] for line in lines] == [["fixed", f"stride {s}"] for s in (4, 6, 8, 10, 12, 16, 20)]
+    assert not any("mpjpe_fast" in line or "onset" in line for line in lines)
+
+
+def test_a_study_without_a_camera_is_refused(tmp_path, capsys):
+    weights.save(tiny.uplift(), tmp_path / "tiny.safetensors", {})
+    np.savez(tmp_path / "data.npz", fps=50.0, standing=pose(0.0)[None].astype(np.float32))
+    arguments = ["--data", str(tmp_path / "data.npz"), "--model", str(tmp_path / "tiny.safetensors")]
+    assert cli.main(["study", "adaptive", *arguments, "--cameras", "0"]) == 1
+    assert "cameras must be at least 1, got 0" in capsys.readouterr().err

@@ -1,0 +1,113 @@
+"""`uplift study quality`: whether scores and covariance are as the errors that they stand for."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from uplift_ros import cli
+from uplift_ros.lab.studies.calibration import Judged, check, fit
+from uplift_ros.models import weights
+from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.poses import Source
+from uplift_ros.sources.synthetic.motion import pose
+from uplift_ros.streaming import uncertainty
+
+FRAMES = 2000
+RATE = 50.0
+DEVIATION = 0.04
+"""Metres on each axis of every joint's error."""
+
+
+@pytest.fixture
+def judged() -> Judged:
+    """A person at 4 m whose joints are wrong by DEVIATION, the pelvis too, with a covariance that says so."""
+    rng = np.random.default_rng(0)
+    truth = np.repeat((pose(0.0) - pose(0.0)[0] + (0.0, 0.0, 4.0))[None], FRAMES, axis=0)
+    poses = truth + rng.normal(0, DEVIATION, truth.shape)
+    poses[:, 1:] += (poses - truth)[:, :1]  # what the pelvis is wrong by moves all
+    covariance = np.zeros((FRAMES, 17, 6))
+    covariance[..., [0, 3, 5]] = 2 * DEVIATION**2
+    covariance[:, 0, [0, 3, 5]] = DEVIATION**2
+    sources = np.where(np.arange(FRAMES) % 10 == 0, Source.KEYFRAME, Source.UPSAMPLED)
+    seconds = np.full(FRAMES, 0.0)
+    found = np.linalg.norm(poses - truth - (poses - truth)[:, :1], axis=-1)
+    return Judged(poses, truth, uncertainty.score_of(found), covariance, sources, seconds)
+
+
+def test_scores_that_follow_from_the_errors_order_them_perfectly(judged):
+    figures = check([judged])
+    assert figures["spearman"] == pytest.approx(1.0)
+    assert figures["within_joints"] == pytest.approx(1.0)
+    for tenth in figures["reliability"]:
+        assert tenth["expected"] == pytest.approx(tenth["found"], rel=0.01)
+
+
+def test_scores_that_are_all_equal_order_nothing(judged):
+    figures = check([replace(judged, scores=np.full_like(judged.scores, 0.5))])
+    assert figures["spearman"] is None
+    assert figures["within_joints"] is None
+
+
+def test_a_covariance_as_large_as_the_errors_has_a_mean_squared_distance_of_one(judged):
+    figures = check([judged])
+    assert figures["mahalanobis"] == pytest.approx({"root_relative": 1.0, "pelvis": 1.0, "placed": 1.0}, rel=0.05)
+    for inside in figures["coverage"].values():
+        assert {float(part): share for part, share in inside.items()} == pytest.approx(
+            {0.5: 0.5, 0.9: 0.9, 0.99: 0.99}, abs=0.03
+        )
+
+
+def test_key_frames_and_frames_between_them_have_figures_of_their_own(judged):
+    by_source = check([judged])["by_source"]
+    assert set(by_source) == {"KEYFRAME", "UPSAMPLED"}
+    assert by_source["KEYFRAME"][1] == pytest.approx(np.sqrt(8 / np.pi) * DEVIATION, rel=0.05)
+
+
+def test_the_fitted_model_expects_the_errors_that_were_found(judged):
+    model = fit([judged], RATE)
+    joints = judged.poses[0] - judged.poses[0, 0]
+    scores, _ = model.judge(joints, judged.poses[0, 0], np.zeros(17), 0.0, np.ones(17))
+    assert uncertainty.error_of(scores)[1:] == pytest.approx(np.full(16, judged.errors.mean()), rel=0.15)
+
+
+@pytest.fixture
+def command(tmp_path):
+    """The command with networks whose errors nobody measured; motion capture is in data.npz. Gives the exit code."""
+    weights.save(weights.load("compact", UpliftUpsample), tmp_path / "uplift.safetensors", {})
+    takes = {f"x/box/{start}": np.stack([pose((start + frame) / RATE) for frame in range(61)]) for start in (0, 300)}
+    np.savez(tmp_path / "data.npz", fps=RATE, **takes)
+    model = ["--model", str(tmp_path / "uplift.safetensors")]
+    return lambda *options: cli.main(["study", "quality", *model, *map(str, options)])
+
+
+def test_errors_are_measured_and_written_beside_the_weights_and_then_checked(command, tmp_path, capsys):
+    data = tmp_path / "data.npz"
+    assert command("--fit", data, "--data", data, "--sequences", 1, "--json", tmp_path / "figures.json") == 0
+    told = json.loads((tmp_path / "uplift.quality.json").read_text())["provenance"]
+    assert told == {"data": "data.npz", "seed": 0, "latency": 4}
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures == json.loads(capsys.readouterr().out)
+    assert figures["raw"]["mahalanobis"]["root_relative"] == pytest.approx(1.0, abs=0.2)  # measured on the same clips
+    assert figures["raw"]["joints"] == figures["refined"]["joints"] > 0
+
+
+def test_all_sequences_are_taken_where_no_number_is_given(command, tmp_path, capsys):
+    joints = []
+    for options in (("--fit", tmp_path / "data.npz", "--sequences", 1), ()):
+        assert command("--data", tmp_path / "data.npz", *options) == 0
+        joints.append(json.loads(capsys.readouterr().out)["raw"]["joints"])
+    assert joints[1] == 2 * joints[0]
+
+
+def test_errors_that_were_not_measured_yet_are_asked_for(command, tmp_path, capsys):
+    assert command("--data", tmp_path / "data.npz") == 1
+    assert "were not measured yet: give --fit" in capsys.readouterr().err
+
+
+def test_a_study_of_nothing_is_refused(command, tmp_path, capsys):
+    assert command() == 1
+    assert "motion capture is missing: give --fit, --data or both" in capsys.readouterr().err
+    assert command("--data", tmp_path / "data.npz", "--sequences", -1) == 1
+    assert "sequences must be at least 0, got -1" in capsys.readouterr().err

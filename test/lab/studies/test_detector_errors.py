@@ -1,0 +1,119 @@
+"""What is measured of a detector is what was put in."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+from support import tiny
+
+from uplift_ros import cli, estimators
+from uplift_ros.lab.data.detector_noise import DetectorNoise
+from uplift_ros.lab.studies import detector_errors
+from uplift_ros.lab.studies.detector_errors import (
+    FPS,
+    LIMB_ENDS,
+    split_errors,
+    swapped_sides,
+    synthetic_table,
+    video_table,
+)
+from uplift_ros.sources.synthetic.motion import pose
+from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
+from uplift_ros.sources.video import VideoFile
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def walk():
+    """(200, 17, 2) pixels of the synthetic person, whose torso has 96."""
+    return np.stack([pose(frame / FPS)[:, 1:] for frame in range(200)]) * (200, -200) + (300, 500)
+
+
+def test_errors_are_split_into_offset_drift_and_jitter(rng):
+    takes, frames = 40, 500
+    keep = np.exp(-1 / FPS / 0.4)
+    drift = lfilter([np.sqrt(1 - keep**2)], [1, -keep], rng.standard_normal((takes, frames + 100, 4, 2)), axis=1)[
+        :, 100:
+    ]
+    offset = rng.standard_normal((takes, 1, 4, 2))
+    errors = 0.03 * offset + 0.04 * drift + 0.01 * rng.standard_normal(drift.shape)
+    assert split_errors(errors) == pytest.approx((0.03, 0.04, 0.4, 0.01), rel=0.1)
+
+
+def test_swapped_sides_are_told_where_the_sides_are_apart(walk):
+    points = walk.copy()
+    points[10, [12, 15]], points[10, [13, 16]] = walk[10, [15, 12]], walk[10, [16, 13]]
+    unit = np.full(len(walk), 96.0)
+    unit[50:] = 1e6  # too close together, in torso lengths
+    swapped = swapped_sides(points, walk, unit, LIMB_ENDS["arms"])
+    assert np.flatnonzero(swapped == 1).tolist() == [10]
+    assert np.isnan(swapped[50:]).all()
+
+
+def test_the_table_tells_errors_and_who_was_not_found(rng, walk):
+    found = DetectorNoise(far=0.0, absent=0.0, inversion=0.0, swap=0.0).apply(rng, walk[None], 1 / FPS, np.ones(1))[0]
+    found[:10] = np.nan
+    rows = synthetic_table([(found, walk)] * 2)
+    assert rows[-1] == "nobody found in 5.00 % of images"
+    (mean,) = [row for row in rows if row.startswith("mean error")]
+    assert 6 < float(mean.split()[2]) < 12
+
+
+def test_a_clip_without_truth_gives_jitter_losses_and_misses(rng, walk):
+    still = np.repeat(walk[:1], 200, axis=0)
+    points = still + 0.96 * rng.standard_normal(still.shape)  # 1 % of the torso
+    points[50, 3] += 200
+    points[100] = np.nan
+    _, name, fps, images, jitter, lost, arms, legs, missed, _ = (
+        c.strip() for c in video_table("clip", points, 25.0).split("|")
+    )
+    assert (name, fps) == ("clip", "25")
+    assert float(jitter) == pytest.approx(1.0, rel=0.1)
+    assert float(lost) == pytest.approx(100 / 17 / int(images), abs=0.01)
+    assert (arms, legs) == ("0.0", "0.0")
+    assert float(missed) == pytest.approx(0.5, abs=0.1)
+
+
+def video(path: Path, pictures: Iterable[np.ndarray]) -> Path:
+    """An .avi file at FPS of RGB pictures of 640x480."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), FPS, (640, 480))
+    for picture in pictures:
+        writer.write(picture[..., ::-1])
+    writer.release()
+    return path
+
+
+def test_images_of_a_clip_without_a_person_are_unknown(tmp_path):
+    path = video(tmp_path / "clip.avi", (np.full((480, 640, 3), grey, np.uint8) for grey in (100, 0, 200)))
+    clip = VideoFile(path, fps=0.0, loop=False, horizontal_fov=1.0)
+    points, fps = detector_errors.video_take(tiny.BrightPerson(), clip, path.name)
+    assert (points.shape, fps) == ((3, 17, 2), FPS)
+    assert np.isnan(points).all((1, 2)).tolist() == [False, True, False]
+    assert points[2, 0, 0] > points[0, 0, 0], "further right the brighter the image is"
+
+
+def test_one_command_measures_on_the_synthetic_camera_and_on_clips(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("mediapipe", reason="mediapipe is not installed")
+    monkeypatch.setattr(detector_errors, "VIEWPOINTS", detector_errors.VIEWPOINTS[2:3])
+    monkeypatch.setattr(detector_errors, "PERIOD", 2.6)
+    source = SyntheticSource(fps=FPS)
+    path = video(tmp_path / "walk.avi", (source.frame(index).image for index in range(5)))
+    assert cli.main(["study", "detector", "--video", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (mean,) = [line for line in lines if line.startswith("mean error")]
+    assert 0 < float(mean.split()[2]) < 15
+    assert "nobody found in 0.00 % of images" in lines
+    assert lines[-1].startswith("| walk.avi | 25 | 3 |")
+
+
+def test_a_clip_that_is_not_there_is_told_before_anything_is_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(estimators, "create", lambda *_, **__: pytest.fail("minutes of work begin"))
+    assert cli.main(["study", "detector", "--video", str(tmp_path / "nowhere.mp4")]) == 1
+    assert "no video file" in capsys.readouterr().err

@@ -1,0 +1,91 @@
+"""Several cameras on motion capture: what `uplift study views` measures."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from support import tiny
+
+from uplift_ros import cli, metrics
+from uplift_ros.lab.data import protocols
+from uplift_ros.lab.data.mocap import Sequence
+from uplift_ros.lab.studies import several_views
+from uplift_ros.models import weights
+from uplift_ros.models.synsp import SynSP, SynSPConfig
+from uplift_ros.sources.synthetic.motion import pose
+
+JOINTS = np.stack([pose(frame / 50) for frame in range(61)]).astype(np.float32)
+
+
+@pytest.fixture
+def estimates():
+    """Perfect, but for the distance, which is wrong by 5 % in turn."""
+    clips = protocols.film([Sequence("a/b/c", JOINTS)], 50.0, cameras=3, noise="none", seed=0)
+    every = np.arange(len(JOINTS))
+    return [
+        protocols.Estimate(clip, clip.truth * scale, every, every % 10 == 0)
+        for clip, scale in zip(clips, (1.05, 0.95, 1.0), strict=True)
+    ]
+
+
+def test_the_places_of_the_cameras_are_found(estimates):
+    for estimate, transform in zip(estimates, several_views.common_frame(estimates), strict=True):
+        np.testing.assert_allclose(transform.points(estimate.truth), estimates[0].truth, atol=1e-4)
+
+
+def test_views_are_fused_into_the_first_camera_s_frame(estimates):
+    exact = [replace(estimate, poses=estimate.truth) for estimate in estimates]
+    np.testing.assert_allclose(several_views.fused(exact, several_views.common_frame(exact)), exact[0].truth, atol=1e-4)
+
+
+def test_three_views_have_less_error_than_one(estimates):
+    fused = several_views.fused(estimates, several_views.common_frame(estimates))
+    truth = estimates[0].truth
+    assert metrics.mpjpe(fused, truth) < metrics.mpjpe(estimates[0].poses, truth)
+
+
+def test_synsp_over_one_view_is_the_ordinary_refinement():
+    torch.manual_seed(0)
+    model = SynSP(SynSPConfig(width=16, ffn=16, layers=1, heads=1, head_width=8)).eval()
+    poses = (JOINTS - JOINTS[:, :1]).astype(float)
+    refined = several_views.refine_sequence(model, poses)
+    together = several_views.synsp_views(model, poses[None])
+    np.testing.assert_allclose(together - together[:, :1], refined, atol=1e-5)
+
+
+def test_there_is_a_row_for_every_number_of_cameras_and_way():
+    rows = several_views.evaluate([Sequence("a/b/c", JOINTS)], tiny.uplift(), tiny.synsp(), (1, 2), 10, "none", 0)
+    ways = {(row["cameras"], row["way"], row["refine"]) for row in rows}
+    assert len(ways) == len(rows) == 2 * 7
+    assert {"mpjpe", "accel", "frames", "stride", "noise"} <= set(rows[0])
+    alone = {row["way"]: row["mpjpe"] for row in rows if row["cameras"] == 1 and row["refine"] == "none"}
+    assert alone["single"] == pytest.approx(alone["mean"]) == pytest.approx(alone["fused"], rel=1e-6)
+
+
+@pytest.fixture
+def command(tmp_path):
+    """`uplift study views` with tiny networks on two short motions; gives the exit code."""
+    weights.save(tiny.uplift(), tmp_path / "uplift.safetensors", {})
+    weights.save(tiny.synsp(), tmp_path / "synsp.safetensors", {})
+    np.savez(tmp_path / "data.npz", fps=50.0, **{"a/b/c": JOINTS, "a/b/d": JOINTS[::-1]})
+    files = {"data": "data.npz", "model": "uplift.safetensors", "refiner-model": "synsp.safetensors"}
+    options = [part for name, file in files.items() for part in (f"--{name}", str(tmp_path / file))]
+    return lambda *more: cli.main(["study", "views", *options, "--json", str(tmp_path / "rows.json"), *more])
+
+
+def test_one_command_prints_the_rows_and_writes_them(command, tmp_path, capsys):
+    assert command("--cameras", "2", "--every", "2", "--frames", "41") == 0
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert {(row["cameras"], row["frames"]) for row in rows} == {(2, 41)}
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[:3] for line in lines] == [
+        ["cameras 2", f"way {row['way']}", f"refine {row['refine']}"] for row in rows
+    ]
+
+
+@pytest.mark.parametrize("option", ["cameras", "every", "frames"])
+def test_nothing_to_measure_is_refused_by_the_name_of_the_option(command, option, capsys):
+    assert command(f"--{option}", "0") == 1
+    assert f"{option} must be at least 1, got 0" in capsys.readouterr().err

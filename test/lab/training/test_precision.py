@@ -1,0 +1,45 @@
+"""Products in bfloat16 for training: which are, and that nothing else changes."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from uplift_ros.lab.training.precision import Bfloat16Products
+
+
+def layer() -> nn.Linear:
+    torch.manual_seed(0)
+    return nn.Linear(64, 32)
+
+
+def test_linear_layers_multiply_in_bfloat16_and_give_float32():
+    linear, x = layer(), torch.randn(5, 64)
+    exact = linear(x)
+    with Bfloat16Products():
+        product = linear(x)
+    assert product.dtype == torch.float32
+    assert not torch.equal(product, exact)
+    torch.testing.assert_close(product, exact, rtol=0.05, atol=0.05)
+
+
+def test_gradients_come_back_in_float32():
+    linear = layer()
+    with Bfloat16Products():
+        linear(torch.randn(5, 64)).sum().backward()
+    assert linear.weight.grad is not None
+    assert linear.weight.grad.dtype == torch.float32
+
+
+def test_a_layer_that_is_named_stays_exact():
+    head, x = layer(), torch.randn(5, 64)
+    exact = head(x)
+    with Bfloat16Products(exact=[head]):
+        torch.testing.assert_close(head(x), exact, rtol=0, atol=0)
+
+
+def test_other_products_stay_exact():
+    x, query = torch.randn(5, 64), torch.randn(1, 2, 5, 16)
+    product, attended = x @ x.T, F.scaled_dot_product_attention(query, query, query)
+    with Bfloat16Products():
+        assert torch.equal(x @ x.T, product)
+        assert torch.equal(F.scaled_dot_product_attention(query, query, query), attended)

@@ -1,0 +1,71 @@
+"""Training of the uplifter: goes on where it stopped, and leaves weights that say where they come from."""
+
+import csv
+import json
+from argparse import ArgumentParser
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from safetensors.torch import save_file
+from support import tiny
+
+from uplift_ros.lab.training import train_uplift
+from uplift_ros.models import weights
+from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.sources.synthetic.motion import pose
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Train a tiny network for so many steps in all."""
+    monkeypatch.setitem(train_uplift.VARIANTS, "compact", lambda: tiny.uplift().config)
+    np.savez(tmp_path / "data.npz", fps=50, walk=np.stack([pose(frame / 50) for frame in range(100)]))
+
+    def train(steps, **options):
+        train_uplift.train(
+            tmp_path / "data.npz", None, tmp_path, "compact",
+            steps=steps, batch=4, learning_rate=1e-3, seed=0, threads=1, report_every=5, **options,
+        )  # fmt: skip
+        return tmp_path / "compact.safetensors"
+
+    return train
+
+
+def test_a_training_goes_on_where_it_stopped(run, tmp_path):
+    run(20)
+    run(30)
+    with (tmp_path / "compact.csv").open() as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == [5, 10, 15, 20, 25, 30]
+
+
+def test_weights_tell_what_they_were_trained_with(run):
+    path = run(5, normalisation="screen", twins=True)
+    _, config, provenance = weights.read_header(str(path))
+    assert config["normalisation"] == "screen"
+    assert provenance["data"] == "data.npz"
+    assert provenance["steps"] == 5
+    assert provenance["twins"]
+    assert weights.load(str(path), UpliftUpsample).config.normalisation == "screen"
+
+
+def test_an_ablation_trains_without_its_stages_and_at_its_strides(run, tmp_path):
+    run(1)  # only for the data
+    parser = ArgumentParser()
+    train_uplift.add_arguments(parser)
+    short = ["--steps", "2", "--batch", "2", "--threads", "1", "--out", str(tmp_path / "out")]
+    ablation = ["--ablate", "deferred", "spatial", "strided", "--strides", "20"]
+    assert train_uplift.main(parser.parse_args(["--data", str(tmp_path / "data.npz"), *short, *ablation])) == 0
+    config = weights.load(str(tmp_path / "out" / "compact.safetensors"), UpliftUpsample).config
+    assert (config.deferred, config.spatial, config.strided) == (False, False, False)
+    assert config.input_strides == (20,)
+
+
+def test_weights_from_before_the_choice_of_a_normalisation_are_canonical(run):
+    path = run(5)
+    network = weights.load(str(path), UpliftUpsample)
+    older = asdict(network.config)
+    del older["normalisation"]
+    header = {"architecture": "uplift", "config": json.dumps(older), "provenance": "{}"}
+    save_file(network.state_dict(), path, header)
+    assert weights.load(str(path), UpliftUpsample).config.normalisation == "canonical"

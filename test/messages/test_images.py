@@ -1,0 +1,151 @@
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from uplift_ros.messages.images import DEEP, TO_RGB, to_metres, to_rgb
+
+COLOURS = [(200, 40, 60), (30, 190, 80), (20, 60, 210), (120, 120, 120)]
+"""RGB; even a swap of two channels changes each but the last."""
+
+PATTERNS = {"rggb": (0, 1, 1, 2), "bggr": (2, 1, 1, 0), "gbrg": (1, 2, 0, 1), "grbg": (1, 0, 2, 1)}
+
+
+def message(pixels: np.ndarray, encoding: str, padding: int = 0) -> SimpleNamespace:
+    """An Image of (H, W, bytes per pixel), with rows padded at their end."""
+    height, width = pixels.shape[:2]
+    rows = np.pad(pixels.reshape(height, -1), ((0, 0), (0, padding)), constant_values=255)
+    return SimpleNamespace(height=height, width=width, encoding=encoding, step=rows.shape[1], data=rows.tobytes())
+
+
+def encode(colour: tuple[int, int, int], encoding: str, height: int = 8, width: int = 12) -> np.ndarray:
+    """An image of one colour in an encoding of sensor_msgs/Image."""
+    rgb = np.full((height, width, 3), colour, np.uint8)
+    alpha = np.full((height, width, 1), 255, np.uint8)
+    if encoding.startswith("bayer"):
+        mosaic = np.empty((height, width, 1), np.uint8)
+        for cell, channel in enumerate(PATTERNS[encoding[6:10]]):
+            mosaic[cell // 2 :: 2, cell % 2 :: 2] = colour[channel]
+        return mosaic
+    if encoding in ("yuv422", "uyvy", "yuv422_yuy2", "yuyv"):
+        # Video range (BT.601), which cameras send: Y from 16 to 235, U and V from 16 to 240.
+        red, green, blue = colour
+        y = round(16 + 0.257 * red + 0.504 * green + 0.098 * blue)
+        u = round(128 - 0.148 * red - 0.291 * green + 0.439 * blue)
+        v = round(128 + 0.439 * red - 0.368 * green - 0.071 * blue)
+        pair = [u, y, v, y] if encoding in ("yuv422", "uyvy") else [y, u, y, v]
+        return np.tile(np.array(pair, np.uint8), (height, width // 2)).reshape(height, width, 2)
+    return {
+        "rgb8": rgb,
+        "bgr8": rgb[..., ::-1],
+        "8UC3": rgb[..., ::-1],
+        "rgba8": np.concatenate([rgb, alpha], 2),
+        "bgra8": np.concatenate([rgb[..., ::-1], alpha], 2),
+        "8UC4": np.concatenate([rgb[..., ::-1], alpha], 2),
+    }[encoding]
+
+
+@pytest.mark.parametrize("encoding", sorted(set(TO_RGB) - {"mono8", "8UC1"}))
+@pytest.mark.parametrize("colour", COLOURS)
+def test_every_colour_encoding_gives_its_colour_back(encoding, colour):
+    image = to_rgb(message(encode(colour, encoding), encoding))
+    assert image.shape == (8, 12, 3)
+    assert image.dtype == np.uint8
+    np.testing.assert_allclose(image[4, 6].astype(int), colour, atol=4)
+
+
+@pytest.mark.parametrize("is_bigendian", [0, 1])
+@pytest.mark.parametrize("encoding", sorted(DEEP))
+def test_of_two_bytes_in_a_channel_the_upper_one_is_kept(encoding, is_bigendian):
+    random = np.random.default_rng(0)
+    shallow = random.integers(0, 256, (8, 12, TO_RGB[DEEP[encoding]][0]), np.uint8)
+    lower = random.integers(0, 256, shallow.shape, np.uint8)
+    both = np.stack([shallow, lower] if is_bigendian else [lower, shallow], -1)
+    image = message(both, encoding, padding=6)
+    image.is_bigendian = is_bigendian
+    np.testing.assert_array_equal(to_rgb(image), to_rgb(message(shallow, DEEP[encoding])))
+
+
+def test_all_bayer_patterns_and_grey_come_with_eight_and_sixteen_bits():
+    patterns = {f"bayer_{pattern}" for pattern in PATTERNS} | {"mono"}
+    assert {f"{name}8" for name in patterns} <= set(TO_RGB)
+    assert {f"{name}16" for name in patterns} <= set(DEEP)
+
+
+@pytest.mark.parametrize("encoding", ["mono8", "8UC1"])
+def test_grey_images_become_grey_rgb(encoding):
+    grey = np.arange(96, dtype=np.uint8).reshape(8, 12, 1)
+    np.testing.assert_array_equal(to_rgb(message(grey, encoding)), np.repeat(grey, 3, axis=2))
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "mono8"])
+def test_padding_at_the_end_of_rows_is_left_out(encoding):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, TO_RGB[encoding][0]), np.uint8)
+    np.testing.assert_array_equal(to_rgb(message(pixels, encoding, padding=5)), to_rgb(message(pixels, encoding)))
+
+
+@pytest.mark.parametrize(("encoding", "tolerance"), [(".png", 0), (".jpg", 6)])
+def test_compressed_images_are_decoded(encoding, tolerance):
+    rgb = np.full((16, 24, 3), COLOURS[0], np.uint8)
+    data = cv2.imencode(encoding, rgb[..., ::-1])[1].tobytes()
+    image = to_rgb(SimpleNamespace(format=encoding, data=data))
+    np.testing.assert_allclose(image.astype(int), rgb.astype(int), atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"encoding": "16UC1"}, "encoding must be one of rgb8, .*, got '16UC1'"),
+        ({"encoding": ""}, "encoding must be one of"),
+        ({"step": 35}, "step must be at least 36 for 12 pixels rgb8, got 35"),
+        ({"step": 0}, "step must be"),
+        ({"data": bytes(287)}, r"data must be 288 bytes \(8 rows of 36\), got 287"),
+        ({"data": b""}, "data must be 288 bytes"),
+        ({"height": 0}, "must have a height and a width, got 12x0"),
+        ({"height": 4_000_000_000}, "data must be"),
+    ],
+)
+def test_an_image_that_does_not_fit_its_description_is_refused(changed, complaint):
+    image = message(np.zeros((8, 12, 3), np.uint8), "rgb8")
+    vars(image).update(changed)
+    with pytest.raises(ValueError, match=complaint):
+        to_rgb(image)
+
+
+def test_a_size_that_an_encoding_cannot_have_is_refused():
+    with pytest.raises(ValueError, match="7x4 cannot be yuyv"):
+        to_rgb(message(np.zeros((4, 7, 2), np.uint8), "yuyv"))
+
+
+@pytest.mark.parametrize("data", [b"", b"no image", bytes(100)])
+def test_compressed_data_that_is_no_image_is_refused(data):
+    with pytest.raises(ValueError, match=f"format 'jpeg' \\({len(data)} bytes\\) cannot be decoded"):
+        to_rgb(SimpleNamespace(format="jpeg", data=data))
+
+
+@pytest.mark.parametrize("is_bigendian", [False, True])
+@pytest.mark.parametrize(("encoding", "kind", "unit"), [("16UC1", "u2", 0.001), ("32FC1", "f4", 1.0)])
+def test_depth_is_in_metres_whatever_its_encoding(encoding, kind, unit, is_bigendian):
+    metres = np.array([[0.5, 1.25, 0.0], [4.0, 10.0, 2.5]])
+    stored = (metres / unit).astype((">" if is_bigendian else "<") + kind)
+    padded = np.hstack([stored.view(np.uint8), np.zeros((2, 5), np.uint8)])
+    image = SimpleNamespace(
+        height=2, width=3, encoding=encoding, is_bigendian=is_bigendian, step=padded.shape[1], data=padded.tobytes()
+    )
+    np.testing.assert_allclose(to_metres(image), metres, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"encoding": "8UC1"}, "depth encoding must be one of 16UC1, 32FC1, got '8UC1'"),
+        ({"step": 5}, "2 rows of at least 6 bytes, got 12 bytes in rows of 5"),
+        ({"height": 3}, "3 rows of at least 6 bytes, got 12 bytes in rows of 6"),
+    ],
+)
+def test_depth_that_does_not_fit_its_description_is_refused(changed, complaint):
+    image = SimpleNamespace(height=2, width=3, encoding="16UC1", is_bigendian=False, step=6, data=bytes(12))
+    vars(image).update(changed)
+    with pytest.raises(ValueError, match=complaint):
+        to_metres(image)

@@ -1,0 +1,200 @@
+"""`uplift process`: real files in, real bags out; the networks are tiny and untrained."""
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
+from support import filming, recordings, tiny
+
+from uplift_ros import cli, settings
+from uplift_ros.bags import recording
+from uplift_ros.bags.reader import BagReader
+from uplift_ros.bags.writer import BagWriter
+from uplift_ros.messages.conversion import serialized_header
+from uplift_ros.messages.typestore import typestore
+from uplift_ros.models.inference import UpliftInference
+from uplift_ros.pipeline import Pipeline
+from uplift_ros.skeleton import H36M17
+from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
+from uplift_ros.sources.video import VideoFile
+from uplift_ros.streaming.keyframes import KeyframeSchedule
+from uplift_ros.streaming.refiner import StreamingRefiner
+from uplift_ros.streaming.stride import AdaptiveStride
+from uplift_ros.streaming.uplifter import StreamingUplifter
+
+TOPICS = {"/camera_info", "/keyframes", "/rate_state", "/skeleton_info", "/skeletons", "/skeletons/raw"}
+
+
+def test_a_video_becomes_a_bag_with_the_topics_of_the_live_graph(uplift_process, clip, tmp_path, capsys):
+    assert uplift_process(clip, "-o", tmp_path / "out.mcap", "--stride", 10) == 0
+    # key-frames at 0, 0.2 ... 1.0 s: skeletons of 50 Hz up to 1.0 s
+    assert filming.topics(tmp_path / "out.mcap") == {
+        "/camera_info": filming.FRAMES,
+        "/keyframes": 6,
+        "/rate_state": 6,
+        "/skeleton_info": 1,
+        "/skeletons": 51,
+        "/skeletons/raw": 51,
+    }
+    assert f"clip.avi: {filming.FRAMES} frames, 6 key-frames, 1.2 s in " in capsys.readouterr().out
+
+
+def test_log_times_are_the_stamps_of_the_messages(uplift_process, clip, tmp_path):
+    uplift_process(clip, "-o", tmp_path / "out.mcap")
+    with BagReader(tmp_path / "out.mcap") as bag:
+        stamped = [(time, serialized_header(data)) for _, time, data in bag.raw(TOPICS - {"/skeleton_info"})]
+        assert [time for _, time, _ in bag.raw(["/skeleton_info"])] == [0]
+    assert stamped
+    assert all(time == stamp and frame_id == "camera_optical_frame" for time, (stamp, frame_id) in stamped)
+
+
+def test_equal_input_gives_equal_bytes(uplift_process, clip, tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        assert uplift_process(clip, "-o", tmp_path / name / "out.mcap") == 0
+    first, second = (tmp_path / name / "out.mcap" for name in ("first", "second"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_skeleton_is_described_for_late_subscribers(uplift_process, clip, tmp_path):
+    uplift_process(clip, "-o", tmp_path / "out.mcap")
+    with BagReader(tmp_path / "out.mcap") as bag:
+        ((_, _, info),) = bag.messages(["/skeleton_info"])
+        (offered,) = bag.topics["/skeleton_info"].qos
+    assert (info.name, tuple(info.joints)) == (H36M17.name, H36M17.joints)
+    assert offered.durability.name == "TRANSIENT_LOCAL"
+
+
+def test_rates_and_age_are_those_of_the_recorded_time(uplift_process, clip, tmp_path):
+    uplift_process(clip, "-o", tmp_path / "out.mcap", "--stride", 10)
+    *_, (_, state) = recording.load(tmp_path / "out.mcap").rates
+    assert (state.camera_hz, state.keyframe_hz, state.output_hz) == pytest.approx((25, 5, 50))
+    assert (state.stride, state.age_ms, state.estimate_ms) == (10, pytest.approx(80), 0)
+
+
+def test_images_of_a_video_are_made_at_key_frames_only(uplift_process, clip, tmp_path, monkeypatch):
+    made = []
+    retrieve = VideoFile._retrieve
+    monkeypatch.setattr(VideoFile, "_retrieve", lambda video, i: made.append(i) or retrieve(video, i))
+    uplift_process(clip, "-o", tmp_path / "out.mcap", "--stride", 10)
+    assert made == [0, 5, 10, 15, 20, 25]
+
+
+def test_images_of_a_bag_are_decoded_at_key_frames_only(uplift_process, estimator, tmp_path, monkeypatch):
+    decoded = []
+    decode = BagReader.decode
+    monkeypatch.setattr(BagReader, "decode", lambda bag, topic, data: decoded.append(topic) or decode(bag, topic, data))
+    uplift_process(filming.write_bag(tmp_path / "in.mcap"), "-o", tmp_path / "out.mcap", "--stride", 10)
+    assert decoded == ["/camera_info"] + 6 * ["/image_raw/compressed"]  # the same intrinsics are read once
+    assert estimator.images == 6
+
+
+def test_a_bag_gives_what_its_images_give_in_the_pipeline_of_the_nodes_parameters(uplift_process, tmp_path, parameters):
+    source = filming.write_bag(tmp_path / "in.mcap")
+    assert uplift_process(source, "-o", tmp_path / "out.mcap") == 0
+
+    values = settings.load(parameters, {})
+    uplift, refiner = values["uplift"], values["refiner"]
+    pipeline = Pipeline(
+        tiny.BrightPerson(),
+        StreamingUplifter(UpliftInference(tiny.uplift()), latency=uplift["latency"], output_rate=uplift["output_rate"]),
+        StreamingRefiner(refiner["method"], refiner["delay"], tiny.synsp()),
+        AdaptiveStride(
+            uplift["stride_slow"],
+            uplift["stride_fast"],
+            uplift["velocity_threshold"],
+            uplift["hold_frames"],
+            s_out=2,
+        ),
+        KeyframeSchedule(values["pose_estimator"]["stride"], values["pose_estimator"]["model_rate"]),
+    )
+    steps = [
+        pipeline.push(stamp, "camera_optical_frame", recordings.CAMERA, lambda image=image: image)
+        for stamp, image in recording.images(source, "/image_raw/compressed")
+    ]
+    steps.append(pipeline.flush())
+    results = recording.load(tmp_path / "out.mcap")
+    assert_same(results.raw_skeletons, [frame for step in steps for frame in step.raw])
+    assert_same(results.skeletons, [frame for step in steps for frame in step.refined])
+    assert [key.stamp for key in results.keyframes] == [step.keyframe.stamp for step in steps if step.keyframe]
+
+
+def assert_same(frames, expected):
+    assert [frame.stamp for frame in frames] == [frame.stamp for frame in expected]
+    assert any(frame.persons for frame in expected)
+    for frame, other in zip(frames, expected, strict=True):
+        for person, twin in zip(frame.persons, other.persons, strict=True):
+            np.testing.assert_array_equal(person.joints, twin.joints)
+            np.testing.assert_array_equal(person.scores, twin.scores.astype(np.float32))
+            assert (person.id, person.source, person.scale_source) == (twin.id, twin.source, twin.scale_source)
+
+
+def test_raw_images_serve_as_well(uplift_process, tmp_path):
+    source = filming.write_bag(tmp_path / "in.mcap", filming.raw_image, "/image_raw")
+    assert uplift_process(source, "-o", tmp_path / "out.mcap") == 0
+    assert filming.topics(tmp_path / "out.mcap").keys() == TOPICS
+
+
+@pytest.mark.parametrize("given", ["bag", "bag/bag.db3"], ids=["a folder", "its file"])
+def test_a_sqlite3_bag_serves_as_well(uplift_process, tmp_path, given):
+    kinds = {"/camera_info": "sensor_msgs/msg/CameraInfo", "/image_raw/compressed": "sensor_msgs/msg/CompressedImage"}
+    source = filming.write_bag(tmp_path / "in.mcap")
+    with Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin.SQLITE3) as writer, BagReader(source) as bag:
+        connections = {name: writer.add_connection(name, kind, typestore=typestore()) for name, kind in kinds.items()}
+        for topic, time, data in bag.raw():
+            writer.write(connections[topic], time, data)
+    assert uplift_process(source, "-o", tmp_path / "expected.mcap") == 0
+    assert uplift_process(tmp_path / given, "-o", tmp_path / "out.mcap") == 0
+    expected, results = (recording.load(tmp_path / name) for name in ("expected.mcap", "out.mcap"))
+    assert_same(results.skeletons, expected.skeletons)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--stride", "5"], "stride must be a positive multiple of 2 (the model's s_out), got 5"),
+        (["--params", "{folder}/wrong.yaml"], "wrong.yaml: node uplift has no parameter 'strid'"),
+        (["--params", "{folder}/none.yaml"], "model: no weights 'nowhere'"),
+        (
+            ["--params", "{folder}/odom.yaml"],
+            "target_frame must be empty: only nodes look up transforms, got 'odom'",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named_once(estimator, tmp_path, capsys, parameters, arguments, message):
+    (tmp_path / "wrong.yaml").write_text("uplift: {ros__parameters: {strid: 4}}")
+    (tmp_path / "none.yaml").write_text("uplift: {ros__parameters: {model: nowhere}}")
+    (tmp_path / "odom.yaml").write_text("refiner: {ros__parameters: {target_frame: odom}}")
+    arguments = [argument.format(folder=tmp_path) for argument in arguments]
+    clips = [str(filming.write_clip(tmp_path / name)) for name in ("a.avi", "b.avi")]
+    code = cli.main(["process", *clips, "-o", str(tmp_path / "out"), "--params", str(parameters), *arguments])
+    assert code == 1
+    assert capsys.readouterr().err.count(message) == 1
+
+
+def test_parameters_that_only_nodes_heed_are_named(estimator, clip, tmp_path, capsys, parameters):
+    path = tmp_path / "more.yaml"
+    path.write_text(parameters.read_text() + "camera: {ros__parameters: {width: 640, fps: 25.0}}\n")
+    assert cli.main(["process", str(clip), "-o", str(tmp_path / "out.mcap"), "--params", str(path)]) == 0
+    assert capsys.readouterr().err == "parameter width of node camera has no effect here\n"
+
+
+def test_mediapipe_finds_the_synthetic_person_in_a_bag_of_its_images(parameters, tmp_path):
+    pytest.importorskip("mediapipe")
+    source = SyntheticSource(320, 240, moving=False)
+    with BagWriter(tmp_path / "in.mcap") as writer:
+        for i in range(0, 41, 5):
+            frame = source.frame(i)
+            image = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
+            writer.write("/image_raw", frame.time, filming.raw_image(frame.time, image))
+            info = recordings.camera_info(frame.time)
+            info.k = source.camera.matrix.ravel()
+            writer.write("/camera_info", frame.time, info)
+    arguments = ["--params", str(parameters), "--stride", "20"]
+    assert cli.main(["process", str(tmp_path / "in.mcap"), "-o", str(tmp_path / "out.mcap"), *arguments]) == 0
+    keyframes = recording.load(tmp_path / "out.mcap").keyframes
+    assert len(keyframes) == 3
+    for i, keyframe in zip((0, 20, 40), keyframes, strict=True):
+        (person,) = keyframe.persons
+        truth = source.camera.project(source.frame(i).truth)
+        assert np.linalg.norm(person.keypoints - truth, axis=-1).mean() < 0.05 * 240

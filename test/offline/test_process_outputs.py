@@ -1,0 +1,110 @@
+"""Where the skeletons of `uplift process` go, and what is there after failures."""
+
+import shutil
+import signal
+
+import pytest
+from support import filming, recordings, tiny
+
+from uplift_ros import settings
+from uplift_ros.offline import process
+
+
+def test_an_input_that_fails_is_named_and_the_rest_goes_on(uplift_process, clip, tmp_path, capsys):
+    damaged = tmp_path / "damaged.mcap"
+    damaged.write_bytes(filming.write_bag(tmp_path / "whole.mcap").read_bytes()[:5000])
+    code = uplift_process(damaged, tmp_path / "nowhere.mp4", clip, "-o", tmp_path / "results")
+    assert code == 1
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["clip.mcap"]
+    said = capsys.readouterr().err
+    assert f"{damaged}: bag {damaged} cannot be read" in said
+    assert "nowhere.mp4: source: no video file" in said
+
+
+def test_an_image_that_cannot_be_decoded_fails_its_input_and_leaves_nothing(uplift_process, tmp_path, capsys):
+    def empty_after_half(stamp, image):
+        message = recordings.compressed_image(stamp, image)
+        message.data = message.data[:0] if image.mean() > 120 else message.data
+        return message
+
+    source = filming.write_bag(tmp_path / "in.mcap", empty_after_half)
+    assert uplift_process(source, "-o", tmp_path / "out.mcap") == 1
+    assert "compressed image of format 'jpeg' (0 bytes) cannot be decoded" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("out")] == []
+
+
+def test_what_is_finished_is_not_done_again(uplift_process, clip, tmp_path, capsys, monkeypatch):
+    other = filming.write_clip(tmp_path / "other.avi")
+    assert uplift_process(clip, "-o", tmp_path / "results") == 0
+    finished = (tmp_path / "results" / "clip.mcap").stat()
+    assert uplift_process(clip, other, "-o", tmp_path / "results") == 0
+    assert (tmp_path / "results" / "clip.mcap").stat() == finished
+    assert (tmp_path / "results" / "other.mcap").exists()
+    assert f"{clip}: {tmp_path / 'results' / 'clip.mcap'} is there already, skipped" in capsys.readouterr().out
+    monkeypatch.setattr(process.Networks, "load", lambda _: pytest.fail("nothing is left to do"))
+    assert uplift_process(clip, other, "-o", tmp_path / "results") == 0
+
+
+def test_a_named_output_file_is_written_anew(uplift_process, clip, tmp_path):
+    (tmp_path / "out.mcap").write_bytes(b"old")
+    assert uplift_process(clip, "-o", tmp_path / "out.mcap") == 0
+    assert "/skeletons" in filming.topics(tmp_path / "out.mcap")
+
+
+def test_inputs_of_the_same_name_are_refused_before_any_work(uplift_process, clip, tmp_path, capsys):
+    (tmp_path / "other").mkdir()
+    twin = shutil.copy(clip, tmp_path / "other" / "clip.avi")
+    assert uplift_process(clip, twin, "-o", tmp_path / "results") == 1
+    assert "would both go to" in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()
+
+
+def test_an_input_is_never_overwritten(uplift_process, tmp_path, capsys):
+    source = filming.write_bag(tmp_path / "in.mcap")
+    before = source.read_bytes()
+    for out in (source, tmp_path):
+        assert uplift_process(source, "-o", out) == 1
+        assert "in.mcap would be overwritten" in capsys.readouterr().err
+    assert source.read_bytes() == before
+
+
+def test_an_unexpected_failure_is_reported_with_its_type(uplift_process, clip, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(tiny.BrightPerson, "estimate", lambda *_: [][0])
+    assert uplift_process(clip, "-o", tmp_path / "out.mcap") == 1
+    assert "clip.avi: IndexError: list index out of range" in capsys.readouterr().err
+
+
+class NoFootage:
+    """A recording without an image."""
+
+    length = 0
+
+    def shots(self):
+        return iter(())
+
+    def close(self):
+        pass
+
+
+def test_a_recording_without_an_image_is_refused_and_leaves_nothing(parameters, estimator, tmp_path):
+    networks = process.Networks.load(settings.load(parameters, {}))
+    with pytest.raises(ValueError, match="there are no images"):
+        process.process(NoFootage(), networks.pipeline(), tmp_path / "out.mcap")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C does what it does in a process of one's own, whoever else has taken the signal in this one."""
+    taken = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, taken)
+
+
+def test_an_interrupted_run_says_so_and_leaves_nothing_at_the_output(
+    uplift_process, clip, tmp_path, capsys, monkeypatch, interruptible
+):
+    monkeypatch.setattr(tiny.BrightPerson, "estimate", lambda *_: signal.raise_signal(signal.SIGINT) or [])
+    assert uplift_process(clip, "-o", tmp_path / "results") == 1
+    assert "uplift process: interrupted" in capsys.readouterr().err
+    assert list((tmp_path / "results").iterdir()) == []

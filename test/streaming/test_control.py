@@ -1,0 +1,71 @@
+"""What the parameters of the node uplift make of a velocity and a load."""
+
+import pytest
+
+from uplift_ros.parameters import UPLIFT
+from uplift_ros.streaming.control import STRIDE_PARAMETERS, stride_controller
+from uplift_ros.streaming.overload import Load
+from uplift_ros.streaming.stride import Decision, Reason, StrideController
+
+GIVEN = {
+    "stride_mode": "adaptive",
+    "stride": 8,
+    "stride_slow": 24,
+    "stride_medium": 12,
+    "stride_fast": 6,
+    "velocity_threshold": 0.7,
+    "velocity_medium": 0.3,
+    "hold_frames": 30,
+    "keyframe_budget": 0.0,
+}
+
+
+def controller(load: Load | None = None, **changed) -> StrideController:
+    return stride_controller(**(GIVEN | changed), s_out=2, model_rate=50.0, load=load)
+
+
+def test_the_parameters_are_those_of_the_node():
+    assert set(STRIDE_PARAMETERS) == set(GIVEN)
+    assert set(STRIDE_PARAMETERS) <= {parameter.name for parameter in UPLIFT}
+
+
+def test_a_fixed_stride_heeds_neither_velocity_nor_load_nor_budget():
+    fixed = controller(Load(9.0), stride_mode="fixed", keyframe_budget=1.0)
+    assert [fixed.update(frame, 9.0) for frame in (0, 8)] == 2 * [Decision(8, Reason.FIXED)]
+
+
+@pytest.mark.parametrize(
+    ("velocity", "decision"),
+    [
+        (0.3, Decision(24, Reason.SLOW)),
+        (0.31, Decision(12, Reason.FAST)),
+        (0.7, Decision(12, Reason.FAST)),
+        (0.71, Decision(6, Reason.FAST)),
+    ],
+)
+def test_an_adaptive_stride_follows_the_velocity_by_the_thresholds(velocity, decision):
+    assert controller().update(0, velocity) == decision
+
+
+def test_a_stride_is_held_for_hold_frames():
+    adaptive = controller()
+    adaptive.update(0, 1.0)
+    assert [adaptive.update(frame, 0.0).reason for frame in (29, 30)] == [Reason.HOLD, Reason.SLOW]
+
+
+@pytest.mark.parametrize(("budget", "reason"), [(0.0, Reason.SLOW), (4.0, Reason.FAST)])
+def test_only_with_a_budget_what_was_saved_lets_slow_motion_count_as_fast(budget, reason):
+    adaptive = controller(keyframe_budget=budget)
+    adaptive.update(0, 0.0)
+    assert adaptive.update(5000, 0.2).reason is reason
+
+
+def test_a_load_too_high_for_the_stride_makes_it_longer():
+    assert controller(Load(0.2)).update(0, 1.0) == Decision(12, Reason.OVERLOAD)
+    assert controller(Load(0.0)).update(0, 1.0) == Decision(6, Reason.FAST)
+
+
+@pytest.mark.parametrize(("mode", "wrong"), [("fixed", "stride_fast"), ("adaptive", "stride")])
+def test_the_parameters_of_the_other_mode_are_checked_too(mode, wrong):
+    with pytest.raises(ValueError, match=f"^{wrong} must be a positive multiple of 2"):
+        controller(stride_mode=mode, **{wrong: 5})

@@ -1,0 +1,179 @@
+"""One person in a stream: sightings, and the motion that a forward and they make together."""
+
+import numpy as np
+import pytest
+import torch
+
+from uplift_ros.camera import answer_rotation
+from uplift_ros.poses import Person2D
+from uplift_ros.streaming.track import Motion, Sighting, Track, interpolate
+
+TOKENS_PER_SECOND = 25.0
+BODY = np.random.default_rng(0).normal(0, 0.3, (17, 3))
+BODY -= BODY[0]
+DIRECTION = np.array([0.3, 0.0, 0.4])
+
+
+def sighting(root=(0.5, 0.1, 4.0), score: float = 1.0, calibrated: bool = True) -> Sighting:
+    """Of BODY at a place."""
+    points = BODY + root
+    rays = points[:, :2] / points[:, 2:]
+    return Sighting(Person2D("p1", 1.0, np.zeros(4), rays, np.full(17, score)), rays, torch.zeros(1), calibrated)
+
+
+def track(*tokens: int, **fields) -> Track:
+    return Track({token: sighting(**fields) for token in tokens})
+
+
+def stretching(count: int) -> np.ndarray:
+    """(K, 17, 3): all joints but the pelvis move by half a metre from token to token."""
+    poses = np.repeat(BODY[None], count, axis=0)
+    poses[:, 1:] += np.arange(count)[:, None, None] * DIRECTION
+    return poses
+
+
+def moved(track: Track, poses: np.ndarray, normalisation: str = "screen") -> Motion:
+    track.move(poses, TOKENS_PER_SECOND, normalisation)
+    return track.motion
+
+
+def test_values_are_linear_between_known_places():
+    values = np.array([[[0.0, 8.0]], [[2.0, 8.0]], [[2.0, 0.0]]])
+    found = interpolate(np.arange(3, 10), [3, 5, 9], values)
+    np.testing.assert_allclose(found[:, 0, 0], [0, 1, 2, 2, 2, 2, 2])
+    np.testing.assert_allclose(found[:, 0, 1], [8, 8, 8, 6, 4, 2, 0])
+
+
+def test_a_single_known_value_is_that_of_all_places():
+    np.testing.assert_array_equal(interpolate(np.arange(3), [2], np.array([[1.0, 2.0]])), [[1.0, 2.0]] * 3)
+
+
+@pytest.mark.parametrize("unknown", [0, 2])
+def test_a_known_place_has_its_value_beside_an_unknown_one(unknown):
+    values = np.array([1.0, 2.0, 3.0])
+    values[unknown] = np.nan
+    found = interpolate(np.arange(5), [0, 2, 4], values)
+    expected = np.array([1.0, 1.5, 2.0, 2.5, 3.0])
+    expected[[0, 1] if unknown == 0 else [3, 4]] = np.nan
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_motion_covers_the_tokens_from_its_first_to_its_last():
+    motion = moved(track(4, 8), stretching(20))
+    assert (motion.first, motion.last) == (4, 8)
+    assert [motion.covers(token) for token in (3.5, 4, 6, 8, 8.5)] == [False, True, True, True, False]
+
+
+def test_motion_is_linear_between_tokens():
+    motion = moved(track(4, 8), stretching(5))
+    values = np.array([0.0, 1.0, 4.0, 9.0, 16.0])
+    assert [motion.at(values, token) for token in (4, 4.5, 7, 7.25, 8)] == [0.0, 0.5, 9.0, 10.75, 16.0]
+
+
+def test_the_nearest_sighting_may_be_before_or_after():
+    motion = moved(track(4, 8, 14), stretching(20))
+    assert [motion.from_sighting(token) for token in (4, 5.5, 7, 12.5)] == [0, 1.5, 1, 1.5]
+
+
+def test_the_previous_sighting_is_the_one_before_the_newest():
+    assert track(4).previous is None
+    assert (track(0, 4, 9).oldest, track(0, 4, 9).previous, track(0, 4, 9).newest) == (0, 4, 9)
+
+
+@pytest.mark.parametrize(("oldest", "kept"), [(3, [0, 4, 8]), (4, [4, 8]), (7, [4, 8]), (8, [8]), (20, [8])])
+def test_the_last_of_the_sightings_to_forget_is_kept(oldest, kept):
+    person = track(0, 4, 8)
+    person.forget(oldest)
+    assert list(person.sightings) == kept
+
+
+def test_settled_poses_are_forgotten_up_to_the_token():
+    person = track(8)
+    person.settled = dict.fromkeys((4, 5, 6), BODY)
+    person.forget(5)
+    assert list(person.settled) == [6]
+
+
+@pytest.mark.parametrize(("count", "first"), [(20, 4), (5, 4), (4, 5), (2, 7)])
+def test_motion_is_of_the_newest_poses_since_the_oldest_sighting(count, first):
+    poses = stretching(20)[-count:]
+    motion = moved(track(4, 8), poses)
+    assert motion.first == first
+    np.testing.assert_array_equal(motion.joints, poses[first - 9 :])
+    assert motion.sighted == {4, 8}
+
+
+def test_joints_are_relative_to_the_pelvis_wherever_the_network_has_it():
+    shifted = stretching(5) + np.array([0.01, 0.02, -0.01])
+    np.testing.assert_allclose(moved(track(4, 8), shifted).joints, stretching(5), atol=1e-12)
+
+
+def test_between_sightings_the_frame_of_the_answer_is_that_of_a_pelvis_between():
+    left, right = (-1.0, 0.2, 2.0), (1.0, 0.2, 4.0)
+    person = Track({4: sighting(left), 6: sighting(right)})
+    motion = moved(person, np.repeat(BODY[None], 3, axis=0), "canonical")
+    for joints, x, y in zip(motion.joints, (-0.5, -0.125, 0.25), (0.1, 0.075, 0.05), strict=True):
+        np.testing.assert_allclose(joints, BODY @ answer_rotation(np.array([x, y]), "canonical"), atol=1e-12)
+
+
+def test_settled_poses_stay_whatever_later_forwards_say():
+    person = track(4, 8)
+    person.settled = {3: BODY - 1.0, 6: 2 * BODY}
+    poses = stretching(5)
+    motion = moved(person, poses)
+    np.testing.assert_array_equal(motion.joints[2], 2 * BODY)
+    np.testing.assert_array_equal(motion.joints[[0, 1, 3, 4]], stretching(5)[[0, 1, 3, 4]])
+    np.testing.assert_array_equal(poses, stretching(5), "what the network gave is not written to")
+
+
+def test_places_are_linear_between_those_found_at_sightings():
+    person = Track({4: sighting((0.0, 0.0, 3.0))})
+    poses = np.repeat(BODY[None], 5, axis=0)
+    moved(person, poses)
+    person.sightings[8] = sighting((1.0, 0.0, 5.0))
+    motion = moved(person, poses)
+    np.testing.assert_allclose(motion.roots, np.linspace((0, 0, 3), (1, 0, 5), 5), atol=1e-6)
+
+
+def test_a_place_is_found_once_with_the_pose_of_its_own_forward():
+    person = track(4)
+    moved(person, BODY[None])
+    before = person.sightings[4].root.copy()
+    person.sightings[8] = sighting()
+    moved(person, np.repeat(2 * BODY[None], 5, axis=0))
+    np.testing.assert_array_equal(person.sightings[4].root, before)
+    assert person.sightings[8].root[2] == pytest.approx(8.0), "twice as large in the same picture: twice as far"
+
+
+def test_without_intrinsics_nobody_has_a_place():
+    assert np.isnan(moved(track(4, 8, calibrated=False), stretching(5)).roots).all()
+
+
+def test_joints_that_the_detector_gives_nothing_for_do_not_place_anybody():
+    assert np.isnan(moved(track(4, score=0.0), BODY[None]).roots).all()
+
+
+def test_scores_are_linear_between_those_of_the_sightings():
+    person = Track({4: sighting(score=0.2), 8: sighting(score=1.0)})
+    np.testing.assert_allclose(
+        moved(person, stretching(5)).scores, np.repeat([[0.2], [0.4], [0.6], [0.8], [1.0]], 17, 1)
+    )
+
+
+def test_velocity_is_the_mean_way_of_the_joints_since_the_token_before_per_second():
+    poses = stretching(4)
+    poses[3, 1:] += DIRECTION
+    motion = moved(track(4, 7), poses)
+    way = 0.5 * 16 / 17  # the pelvis stays
+    np.testing.assert_allclose(motion.velocity, TOKENS_PER_SECOND * way * np.array([1, 1, 1, 2]))
+
+
+def test_speeds_are_those_of_each_joint():
+    motion = moved(track(4, 8), stretching(5))
+    np.testing.assert_allclose(motion.speeds, np.tile([0.0, *[12.5] * 16], (5, 1)))
+
+
+def test_who_was_seen_once_does_not_move():
+    motion = moved(track(4), stretching(20))
+    assert len(motion.joints) == 1
+    assert motion.velocity.tolist() == [0.0]

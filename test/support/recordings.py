@@ -1,0 +1,147 @@
+"""Small recordings of a run that never happened, for tests: real files, made of the typestore's messages."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from uplift_ros.bags.writer import BagWriter
+from uplift_ros.camera import Camera
+from uplift_ros.messages.typestore import message_class
+
+MILLISECOND = 1_000_000
+PERIOD = 20 * MILLISECOND
+START = 1_000_000_000_000
+CAMERA = Camera(500.0, 500.0, 159.5, 119.5, 320, 240)
+
+STANDING = np.array(
+    [
+        (0.00, 0.00, 0.00),
+        (-0.13, 0.00, 0.00),
+        (-0.13, 0.42, 0.02),
+        (-0.13, 0.84, 0.05),
+        (0.13, 0.00, 0.00),
+        (0.13, 0.42, 0.02),
+        (0.13, 0.84, 0.05),
+        (0.00, -0.24, 0.00),
+        (0.00, -0.48, 0.00),
+        (0.00, -0.58, -0.09),
+        (0.00, -0.70, 0.00),
+        (0.17, -0.45, 0.00),
+        (0.20, -0.18, 0.03),
+        (0.21, 0.06, 0.00),
+        (-0.17, -0.45, 0.00),
+        (-0.20, -0.18, 0.03),
+        (-0.21, 0.06, 0.00),
+    ]
+)
+"""h36m17 in the optical frame (x right, y down, z forward), seen from the front, pelvis at the origin, metres."""
+
+
+def header(stamp: int):
+    time = message_class("builtin_interfaces/msg/Time")(*divmod(stamp, 10**9))
+    return message_class("std_msgs/msg/Header")(time, "camera_optical_frame")
+
+
+def person(joints: np.ndarray, name: str = "p1", velocity: float = 0.0, source: int = 1):
+    point = message_class("geometry_msgs/msg/Point")
+    none = np.empty(0, np.float32)
+    scores = np.ones(len(joints), np.float32)
+    points = [point(*joint) for joint in joints.tolist()]
+    return message_class("uplift_ros/msg/Person3D")(name, 1.0, source, 1, points, scores, none, velocity)
+
+
+def skeletons(stamp: int, *people):
+    return message_class("uplift_ros/msg/Skeletons")(header(stamp), "h36m17", True, list(people))
+
+
+def keyframe(stamp: int, sequence: int, joints: np.ndarray | None, stride: int = 10):
+    people = []
+    if joints is not None:
+        keypoint = message_class("uplift_ros/msg/Keypoint2D")
+        pixels = CAMERA.project(joints)
+        bbox = np.array([*pixels.min(0), *np.ptp(pixels, 0)], np.float32)
+        points = [keypoint(x, y, 1.0) for x, y in pixels.tolist()]
+        people = [message_class("uplift_ros/msg/Person2D")("p1", 1.0, bbox, points)]
+    return message_class("uplift_ros/msg/Keyframe2D")(
+        header(stamp), "h36m17", CAMERA.width, CAMERA.height, sequence, stride, people
+    )
+
+
+def rate_state(stamp: int, stride: int, velocity: float = 0.1, reason: int = 1, dropped: int = 0):
+    milliseconds = (18.0, 9.0, 4.0, 250.0)
+    return message_class("uplift_ros/msg/RateState")(
+        header(stamp), stride, velocity, 50.0, 50.0 / stride, 50.0, *milliseconds, dropped, reason
+    )
+
+
+def camera_info(stamp: int):
+    roi = message_class("sensor_msgs/msg/RegionOfInterest")(0, 0, 0, 0, False)
+    matrix = CAMERA.matrix
+    projection = np.hstack([matrix, np.zeros((3, 1))]).ravel()
+    return message_class("sensor_msgs/msg/CameraInfo")(
+        header(stamp),
+        CAMERA.height,
+        CAMERA.width,
+        "plumb_bob",
+        np.zeros(5),
+        matrix.ravel(),
+        np.eye(3).ravel(),
+        projection,
+        0,
+        0,
+        roi,
+    )
+
+
+def compressed_image(stamp: int, image: np.ndarray):
+    _, data = cv2.imencode(".jpg", image)
+    return message_class("sensor_msgs/msg/CompressedImage")(header(stamp), "jpeg", data.ravel())
+
+
+def waving(t: float) -> np.ndarray:
+    """(17, 3) metres: the standing person 3 m ahead, waving and swaying."""
+    joints = STANDING + np.array((0.1 * np.sin(t), 0.0, 3.0))
+    joints[16] += (-0.1 * np.sin(5 * t), -0.4, 0.0)
+    return joints
+
+
+def write_run(
+    path: Path,
+    frames: int = 50,
+    predict: Callable[[float], np.ndarray] = waving,
+    truth: Callable[[float], np.ndarray] | None = waving,
+    period: int = PERIOD,
+    strides: Sequence[tuple[int, int]] = ((0, 10),),
+    absent: range = range(0),
+    images: bool = True,
+    age: int = 250 * MILLISECOND,
+) -> Path:
+    """Record a run of `frames` frames.
+
+    Args:
+        predict, truth: pose at a time in seconds; raw and refined skeletons are both `predict`.
+        strides: (frame from which on it holds, stride).
+        absent: frames in which nobody is detected.
+        age: log time - stamp, nanoseconds, of everything.
+    """
+    with BagWriter(path) as writer:
+        sequence = 0
+        for i in range(frames):
+            stamp, t = START + i * period, i * period / 1e9
+            stride = [value for begin, value in strides if begin <= i][-1]
+            writer.write("/camera_info", stamp + age, camera_info(stamp))
+            if images:
+                image = np.full((CAMERA.height, CAMERA.width, 3), 128, np.uint8)
+                writer.write("/image_raw/compressed", stamp + age, compressed_image(stamp, image))
+            if i % stride == 0:
+                seen = None if i in absent else predict(t)
+                writer.write("/keyframes", stamp + age, keyframe(stamp, sequence, seen, stride))
+                writer.write("/rate_state", stamp + age, rate_state(stamp, stride, 0.1 * stride, 2))
+                sequence += 1
+            for topic in ("/skeletons/raw", "/skeletons"):
+                writer.write(topic, stamp + age, skeletons(stamp, person(predict(t), velocity=0.5)))
+            if truth is not None:
+                writer.write("/ground_truth", stamp + age, skeletons(stamp, person(truth(t), "truth")))
+    return path

@@ -1,0 +1,61 @@
+"""Where the milliseconds of a recorded run went, from key-frame to key-frame: by the times at which messages came.
+
+A key-frame's way ends with the last refined skeleton that it brought. How long frames wait by design (stride, latency,
+delay) is not part of it.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from uplift_ros.bags.reader import BagReader
+from uplift_ros.bags.recording import load
+from uplift_ros.messages.conversion import serialized_header
+
+TOPICS = ("keyframes", "skeletons/raw", "skeletons", "rate_state")
+PERCENTILES = {"p50": 50, "p99": 99}
+
+
+def stages(bag: str | Path, namespace: str = "/") -> dict[str, dict[str, float]]:
+    """Milliseconds, p50 and p99 over the key-frames of a run; empty where the bag lacks a topic of it.
+
+    Returns:
+        `keyframe`: from the image's stamp to the key-frame, `raw`: from there to the last raw skeleton that it made
+        final, `refined`: from there to the last refined one; `overhead`: all three without the work on them that the
+        nodes themselves timed, which leaves transport, conversion and waiting for a core.
+
+    Raises:
+        BagError: the bag cannot be read.
+    """
+    with BagReader(bag) as reader:
+        names = {f"/{namespace.strip('/')}/{topic}".replace("//", "/"): topic for topic in TOPICS}
+        arrived: dict[str, list[tuple[int, int]]] = {topic: [] for topic in TOPICS}
+        for name, log_time, data in reader.raw([name for name in names if name in reader.topics]):
+            arrived[names[name]].append((log_time, serialized_header(data)[0]))
+    work = {
+        stamp: (state.estimate_ms + state.uplift_ms, state.refine_ms) for stamp, state in load(bag, namespace).rates
+    }
+    ends = {stamp: log_time for log_time, stamp in arrived["rate_state"]}
+    raw, refined = ([log_time for log_time, _ in arrived[topic]] for topic in ("skeletons/raw", "skeletons"))
+    rows = []
+    for (begin, stamp), (following, _) in zip(arrived["keyframes"], arrived["keyframes"][1:], strict=False):
+        burst = _between(raw, begin, ends.get(stamp, begin))
+        if burst and (smooth := _between(refined, burst[0], following)):
+            single, per_frame = work[stamp]
+            times = np.diff([stamp, begin, burst[-1], smooth[-1]]) / 1e6
+            rows.append([*times, times.sum() - single - per_frame * len(burst)])
+    if not rows:
+        return {}
+    names_of = ("keyframe", "raw", "refined", "overhead")
+    return {name: percentiles(column) for name, column in zip(names_of, np.transpose(rows), strict=True)}
+
+
+def percentiles(milliseconds: np.ndarray) -> dict[str, float]:
+    """p50 and p99 of at least one time."""
+    return {name: round(float(np.percentile(milliseconds, q)), 2) for name, q in PERCENTILES.items()}
+
+
+def _between(times: Sequence[int], after: int, until: int) -> Sequence[int]:
+    return times[bisect_right(times, after) : bisect_right(times, until)]

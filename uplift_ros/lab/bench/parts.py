@@ -1,0 +1,56 @@
+"""`uplift bench`: how fast the parts are on this machine. Compare rows of one run; machines differ and are noisy."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from uplift_ros.files import write_json
+from uplift_ros.lab.bench import networks, recordings, streams
+from uplift_ros.lab.bench.measurements import Row
+from uplift_ros.models import device
+
+
+def rows(seconds: float, device: str) -> Iterator[Row]:
+    """All measurements, each about `seconds` long."""
+    yield from networks.rows(seconds, device)
+    yield from streams.rows(seconds)
+    yield from recordings.rows(seconds)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
+    parser.add_argument("--device", default="cpu", help="of the networks: cpu or cuda")
+    parser.add_argument("--threads", type=int, default=2, help="of the networks on the CPU")
+    parser.add_argument("--json", type=Path, help="where the rows go")
+
+
+def main(args: argparse.Namespace, more: Iterable[Row] = ()) -> int:
+    """Measure all parts, and show and write their rows with `more`."""
+    device.find(args.device)
+    torch.set_num_threads(args.threads)
+    table = Table("name", "precision", "batch", "ms p50", "ms p99", "per second", "MFLOP", "ratio")
+    measured = []
+    for row in chain(rows(args.seconds, args.device), more):
+        measured.append(row)
+        ratio = f"{row.ratio:.2f} x {row.ratio_to}" if row.ratio_to else ""
+        mflop = f"{row.flops / 1e6:.0f}" if row.flops else ""
+        table.add_row(
+            row.name,
+            row.precision,
+            str(row.batch),
+            f"{row.ms_p50:.2f}",
+            f"{row.ms_p99:.2f}",
+            f"{row.per_second:.0f}",
+            mflop,
+            ratio,
+        )
+    Console().print(table)
+    if args.json:
+        write_json(args.json, [asdict(row) for row in measured])
+    return 0

@@ -1,0 +1,110 @@
+"""Rows of `uplift bench` for work on whole recordings: `uplift process`, and sliding-window averaging."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from uplift_ros import settings
+from uplift_ros.lab.bench.measurements import Row, against_first, compared, measure, timed
+from uplift_ros.offline.image_sequence import VideoFootage
+from uplift_ros.offline.process import Networks, process
+from uplift_ros.sources.synthetic.synthetic_source import (
+    DEFAULT_FPS,
+    DEFAULT_SIZE,
+    HORIZONTAL_FOV,
+    SyntheticSource,
+)
+from uplift_ros.streaming.swaa import average_windows
+
+SWAA_FRAMES, SWAA_WINDOW = 10_000, 8
+
+CLIP_SECONDS = 20
+STRIDES = {20: 3, 2: 1}
+"""Strides of `uplift process`, and how often each runs. The networks know every second frame: 2 is the least."""
+
+
+def rows(seconds: float) -> Iterator[Row]:
+    """All measurements; those of averaging each about `seconds` long."""
+    yield from swaa_rows(seconds)
+    yield from process_rows()
+
+
+def naive_average(windows: torch.Tensor) -> torch.Tensor:
+    """SWAA as evaluations of SynSP and its forerunners do it (SmoothNet, DeciWatch): a loop over windows and their
+    frames that gathers the predictions of each frame, and a mean for each frame.
+
+    Args:
+        windows: (W, T, ...).
+
+    Returns:
+        (W + T - 1, ...).
+    """
+    count, length = windows.shape[:2]
+    gathered: list[list[torch.Tensor]] = [[] for _ in range(count + length - 1)]
+    for first in range(count):
+        for offset in range(length):
+            gathered[first + offset].append(windows[first, offset])
+    return torch.stack([torch.stack(predictions).mean(0) for predictions in gathered])
+
+
+def swaa_rows(seconds: float) -> Iterator[Row]:
+    """Averaging of 10,000 frames of 17 joints against the loop (the paper's convolution: 0.374 % of its time)."""
+    shape = (SWAA_FRAMES - SWAA_WINDOW + 1, SWAA_WINDOW, 17, 3)
+    windows = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    naive = measure(partial(naive_average, torch.from_numpy(windows)), seconds)
+    strided = measure(partial(average_windows, windows), seconds)
+    yield from against_first(
+        timed(name, times, SWAA_FRAMES, "cpu") for name, times in (("swaa naive", naive), ("swaa strided", strided))
+    )
+
+
+def process_rows() -> Iterator[Row]:
+    """`uplift process` of a video of the synthetic camera, 640x480 at 50 Hz, without the time to load networks.
+
+    One call is the whole video. The stride of 20 is compared with real time, then with the shortest stride.
+    """
+    with tempfile.TemporaryDirectory() as folder, _same_threads():
+        clip, frames = _write_clip(Path(folder) / "clip.mp4")
+        measured = {}
+        for stride, runs in STRIDES.items():
+            networks = Networks.load(settings.load(None, settings.of_stride(str(stride))))
+            with closing(networks.estimator):
+                times = np.array([_process(clip, networks) for _ in range(runs)])
+            measured[stride] = timed(f"process, stride {stride}", times, frames, "cpu")
+    for one in measured.values():
+        yield replace(one, ratio_to="real time", ratio=one.per_second / DEFAULT_FPS)
+    longest, shortest = measured.values()
+    yield compared(longest, shortest)
+
+
+@contextmanager
+def _same_threads() -> Iterator[None]:
+    """As many threads afterwards as before: loading the networks of a graph takes all but one away."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _write_clip(path: Path) -> tuple[Path, int]:
+    """A video of the synthetic camera, and how many frames it has."""
+    source, frames = SyntheticSource(), round(CLIP_SECONDS * DEFAULT_FPS)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), DEFAULT_FPS, DEFAULT_SIZE)
+    for index in range(frames):
+        writer.write(cv2.cvtColor(source.frame(index).image, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path, frames
+
+
+def _process(clip: Path, networks: Networks) -> float:
+    """Milliseconds that a video takes."""
+    with closing(VideoFootage(clip, 0.0, HORIZONTAL_FOV, "camera")) as footage:
+        return 1e3 * process(footage, networks.pipeline(), clip.with_suffix(".mcap")).duration

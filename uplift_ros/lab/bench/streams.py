@@ -1,0 +1,75 @@
+"""Rows of `uplift bench` for streams: what a second of video costs by window, stride, people and cameras.
+
+A call takes a key-frame from detections to final skeletons; times are of as many as a second of video has. `batch` is
+the number of people.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from uplift_ros.camera import Camera
+from uplift_ros.lab.bench.measurements import Row, against_first, interleaved, timed
+from uplift_ros.lab.bench.networks import VARIANTS
+from uplift_ros.models.inference import UpliftInference
+from uplift_ros.models.runtime import prepare
+from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.poses import NANOSECONDS, Keyframe, Person2D
+from uplift_ros.streaming.uplifter import StreamingUplifter
+
+RATE = 50
+"""Frames per second of the video."""
+
+PEOPLE = (1, 2, 5, 10, 20)
+CAMERAS = (2, 4)
+STRIDE = 10
+"""Where nothing else is said."""
+
+CAMERA = Camera.from_fov(1.0, 640, 480)
+
+
+class Stream:
+    """Full windows of people who stand still; a call gives every camera its next key-frame, one after the other."""
+
+    def __init__(self, network: UpliftInference, stride: int = STRIDE, people: int = 1, cameras: int = 1) -> None:
+        self.stride, self.people, self.cameras = stride, people, cameras
+        self._uplifters = [StreamingUplifter(network) for _ in range(cameras)]
+        keypoints = np.random.default_rng(0).uniform(100, 400, (17, 2))
+        self._persons = tuple(
+            Person2D(f"p{index}", 1.0, np.zeros(4), keypoints + index, np.ones(17)) for index in range(people)
+        )
+        self._sequence = 0
+        for _ in range(network.config.frames // stride):
+            self()
+
+    def __call__(self) -> None:
+        stamp = self._sequence * self.stride * NANOSECONDS // RATE
+        for uplifter in self._uplifters:
+            uplifter.push(Keyframe(stamp, "camera", 640, 480, self._sequence, self.stride, self._persons), CAMERA)
+        self._sequence += 1
+
+
+def rows(seconds: float) -> Iterator[Row]:
+    networks = {name: prepare(UpliftUpsample(variant()).eval()) for name, variant in VARIANTS.items()}
+    for name, network in networks.items():
+        strides = network.config.input_strides
+        yield from _side_by_side(
+            {f"{name} stream, stride {stride}": Stream(network, stride) for stride in strides}, seconds
+        )
+    n81 = networks["n81"]
+    yield from _side_by_side({f"n81 stream, {people} people": Stream(n81, people=people) for people in PEOPLE}, seconds)
+    for cameras in CAMERAS:
+        yield from _side_by_side(
+            {
+                f"n81 stream, {cameras} cameras": Stream(n81, cameras=cameras),
+                f"n81 stream, {cameras} cameras in one forward": Stream(n81, people=cameras),
+            },
+            seconds,
+        )
+
+
+def _side_by_side(streams: dict[str, Stream], seconds: float) -> Iterator[Row]:
+    yield from against_first(
+        timed(name, times * RATE / streams[name].stride, streams[name].people * streams[name].cameras, "cpu")
+        for name, times in interleaved(streams, seconds).items()
+    )

@@ -1,0 +1,58 @@
+"""Motion capture in the formats that people have, as sequences of h36m17 joints at the networks' rate."""
+
+import argparse
+from pathlib import Path
+
+from uplift_ros.lab.data.formats.amass import is_amass, load_amass
+from uplift_ros.lab.data.formats.bvh import load_bvh
+from uplift_ros.lab.data.mocap import Sequence, load_npz, resample
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `load` wants to know."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="motion capture: .npz, .bvh or AMASS, or a folder of .bvh or AMASS files",
+    )
+    parser.add_argument("--body-model", type=Path, help="npz file of the SMPL+H body model, for AMASS data")
+
+
+def load(path: Path, rate: float, body_model: Path | None = None) -> list[Sequence]:
+    """Read motion capture.
+
+    Args:
+        path: an npz file of joints, a BVH file, an AMASS file, or a folder of BVH or AMASS files.
+        rate: frames per second of the sequences that are returned; others are interpolated linearly.
+        body_model: what turns AMASS's body parameters into joints, see `BodyModel`.
+
+    Raises:
+        FileNotFoundError: no such file or folder.
+        ValueError: another format, or a file that is broken; names it.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"data: no file or folder {path}")
+    if path.is_dir():
+        files = sorted([*path.rglob("*.bvh"), *path.rglob("*_poses.npz")])
+        if not files:
+            raise ValueError(f"data: folder {path} must hold .bvh files or AMASS's *_poses.npz, it has none")
+        root = path
+    else:
+        files, root = [path], path.parent
+    takes = [take for file in files for take in _takes(file, file.relative_to(root).with_suffix(""), body_model)]
+    if not takes:
+        raise ValueError(f"data: {path} holds no sequence")
+    return [Sequence(sequence.name, resample(sequence.joints, fps, rate)) for sequence, fps in takes]
+
+
+def _takes(file: Path, name: Path, body_model: Path | None) -> list[tuple[Sequence, float]]:
+    """What a file holds, with frames per second."""
+    if file.suffix == ".bvh":
+        return [load_bvh(file, name.as_posix())]
+    if file.suffix != ".npz":
+        raise ValueError(f"data: {file} must be .npz or .bvh, got {file.suffix!r}")
+    if is_amass(file):
+        return [load_amass(file, name.as_posix(), body_model)]
+    sequences, fps = load_npz(file)
+    return [(sequence, fps) for sequence in sequences]

@@ -1,0 +1,259 @@
+"""BVH files (Biovision hierarchy): a skeleton of named joints and their angles in every frame.
+
+BVH names no unit, so bodies come out at canonical stature. Its y axis points up.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, FARTHEST, Sequence, chain_length, grounded
+from uplift_ros.parameters import brief
+from uplift_ros.skeleton import H36M17
+from uplift_ros.sources.synthetic.posture import HEAD, NOSE, SPINE_FRACTION, TRUNK
+
+MAX_FILE_BYTES = 1 << 30
+MAX_JOINTS = 1000
+MAX_POSES = 10_000_000
+"""Frames times joints: 20 minutes of 70 joints at 120 Hz, 1 GB where all joints are turned."""
+
+Y_UP_TO_Z_UP = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
+
+ALIASES = {
+    "hip": ("upleg", "thigh", "upperleg", "hip"),
+    "knee": ("leg", "shin", "lowerleg", "lowleg", "calf", "knee"),
+    "ankle": ("ankle", "foot"),
+    "shoulder": ("arm", "shldr", "upperarm", "uparm", "shoulder"),
+    "elbow": ("forearm", "lowerarm", "lowarm", "elbow"),
+    "wrist": ("wrist", "hand"),
+}
+"""Names of a limb's joints after 'left' or 'l', by how clearly they mean it: where a skeleton has 'LeftArm', its
+'LeftShoulder' is the collar bone, and where it has 'left_ankle', its 'left_foot' are the toes. They are those of
+cgspeed's three conversions of the CMU database (MotionBuilder: LeftUpLeg, LeftLeg, LeftFoot, LeftArm; 3ds Max: LeftHip,
+LeftKnee, LeftUpArm; Daz: lThigh, lShin, lShldr), of Mixamo, LAFAN1 and SMPL."""
+
+
+@dataclass
+class Joint:
+    """One joint of the hierarchy.
+
+    Attributes:
+        name: as in the file.
+        parent: index, -1 for the root.
+        offset: (3,) from its parent, in the file's unit.
+        channels: names like 'Xposition' and 'Zrotation', in the order of their columns.
+    """
+
+    name: str
+    parent: int
+    offset: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    channels: tuple[str, ...] = ()
+
+
+def load_bvh(path: Path, name: str) -> tuple[Sequence, float]:
+    """One take, at canonical stature on the ground, and its frames per second.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no BVH file, or a skeleton in which a joint is missing; names file and joint.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"data: no file {path}")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError(f"data: {path} has {path.stat().st_size} bytes, allowed are {MAX_FILE_BYTES}")
+    try:
+        skeleton, motion, fps = parse(path.read_text(encoding="latin-1"))
+        rotations, positions = forward_kinematics(skeleton, motion)
+        joints = to_h36m17(skeleton, rotations, positions) @ Y_UP_TO_Z_UP.T
+        size = chain_length(joints).mean()
+        if not np.isfinite(size) or size <= 0:
+            raise ValueError("the body has no size")
+        joints = grounded(joints * (CANONICAL_CHAIN / size))
+        if not (np.abs(joints) <= FARTHEST).all():
+            raise ValueError(f"the body must stay within {FARTHEST:.0f} m")
+        return Sequence(name, joints), fps
+    except ValueError as error:
+        raise ValueError(f"data: {path}: {error}") from error
+
+
+# ---------------------------------------------------------------- the file
+
+
+def parse(text: str) -> tuple[list[Joint], np.ndarray, float]:
+    """Joints, parents before children; channels (T, C) of all of them; frames per second."""
+    hierarchy, found, motion = text.partition("MOTION")
+    if not found:
+        raise ValueError("no MOTION: not a BVH file, or cut off")
+    skeleton = _parse_hierarchy(iter(hierarchy.split()))
+    header, _, values = motion.partition("Frame Time:")
+    count = header.replace("Frames:", "").strip()
+    period, _, values = values.strip().partition("\n")
+    if not count.isdecimal() or int(count) == 0:
+        raise ValueError(f"'Frames:' must be a positive number, got {brief(count)}")
+    seconds = _numbers([period], "'Frame Time:'")[0]
+    if not 1e-4 <= seconds <= 1:
+        raise ValueError(f"'Frame Time:' must be 0.0001 to 1 s, got {seconds}")
+    if int(count) * len(skeleton) > MAX_POSES:  # joints may have no channels and cost nothing in the file
+        raise ValueError(f"frames times joints must be at most {MAX_POSES}, got {count[:40]} times {len(skeleton)}")
+    channels = sum(len(joint.channels) for joint in skeleton)
+    motion_values = _numbers(values.split(), "MOTION")
+    if len(motion_values) != int(count) * channels:
+        raise ValueError(f"MOTION must have {count} frames of {channels} numbers, got {len(motion_values)} numbers")
+    return skeleton, motion_values.reshape(-1, channels), 1 / float(seconds)
+
+
+def _parse_hierarchy(words: Iterator[str]) -> list[Joint]:
+    skeleton: list[Joint] = []
+    open_joints: list[int] = []  # from the root to the joint whose braces are open; -1 for an end site
+    current = -1
+    for word in words:
+        if word in ("ROOT", "JOINT"):
+            if len(skeleton) == MAX_JOINTS:
+                raise ValueError(f"HIERARCHY has more than {MAX_JOINTS} joints")
+            if word == "JOINT" and not open_joints:
+                raise ValueError("HIERARCHY: a JOINT outside of the ROOT's braces")
+            current = len(skeleton)
+            skeleton.append(Joint(next(words, ""), open_joints[-1] if open_joints else -1))
+        elif word == "End":
+            current = -1
+        elif word == "{":
+            open_joints.append(current)
+        elif word == "}":
+            if not open_joints:
+                raise ValueError("HIERARCHY: a brace is closed that was not opened")
+            open_joints.pop()
+        elif word == "OFFSET":
+            offset = _numbers([next(words, "") for _ in range(3)], "OFFSET")
+            if current >= 0:
+                skeleton[current].offset = offset
+        elif word == "CHANNELS" and current >= 0:
+            skeleton[current].channels = tuple(
+                _channel(next(words, "")) for _ in range(_channel_count(next(words, "")))
+            )
+    if not skeleton or open_joints:
+        raise ValueError("HIERARCHY is empty or cut off")
+    return skeleton
+
+
+def _channel_count(word: str) -> int:
+    if not word.isdecimal() or int(word) > 6:
+        raise ValueError(f"CHANNELS must be 0 to 6, got {brief(word)}")
+    return int(word)
+
+
+def _channel(word: str) -> str:
+    if word[:1] not in ("X", "Y", "Z") or word[1:] not in ("position", "rotation"):
+        raise ValueError(f"CHANNELS must be like Xposition or Zrotation, got {brief(word)}")
+    return word
+
+
+def _numbers(words: list[str], what: str) -> np.ndarray:
+    try:
+        numbers = np.array(words, float)
+    except ValueError as error:
+        raise ValueError(f"{what} must be numbers ({str(error)[:200]})") from error
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{what} must be finite")
+    return numbers
+
+
+# ---------------------------------------------------------------- the body
+
+
+def forward_kinematics(skeleton: list[Joint], motion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orientations (T, K, 3, 3) and positions (T, K, 3) of all joints in the file's axes and unit."""
+    rotations = np.empty((len(motion), len(skeleton), 3, 3))
+    positions = np.empty((len(motion), len(skeleton), 3))
+    column = 0
+    for index, joint in enumerate(skeleton):
+        values = motion[:, column : column + len(joint.channels)]
+        column += len(joint.channels)
+        offset = np.broadcast_to(joint.offset, (len(motion), 3)).copy()
+        local = np.broadcast_to(np.eye(3), (len(motion), 3, 3))
+        for place, channel in enumerate(joint.channels):
+            if channel.endswith("position"):
+                offset[:, "XYZ".index(channel[0])] = values[:, place]
+            else:  # about an axis that the rotations before it have turned
+                local = local @ Rotation.from_euler(channel[0], values[:, [place]], degrees=True).as_matrix()
+        if joint.parent < 0:
+            rotations[:, index], positions[:, index] = local, offset
+        else:
+            before = rotations[:, joint.parent]
+            rotations[:, index] = before @ local
+            positions[:, index] = positions[:, joint.parent] + (before @ offset[:, :, None])[..., 0]
+    return rotations, positions
+
+
+def to_h36m17(skeleton: list[Joint], rotations: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Joints (T, 17, 3) of a body whose joints have customary names.
+
+    The pelvis is between the hips, the thorax where the neck begins, the spine at 48 % of the way along the vertebrae.
+    Nose and head have their usual place in the head's frame, which points up from the neck and, on the average of the
+    take, where the chest does: BVH marks no face.
+
+    Raises:
+        ValueError: a joint cannot be found; names it and those that are there.
+    """
+    names = [_plain(joint.name) for joint in skeleton]
+    joints = np.empty((len(positions), len(H36M17), 3))
+    for side in ("left", "right"):
+        for joint, aliases in ALIASES.items():
+            candidates = [prefix + alias for alias in aliases for prefix in (side, side[0])]
+            joints[:, H36M17.index(f"{side}_{joint}")] = positions[:, _find(names, joint, side, candidates)]
+    left = {joint: joints[:, H36M17.index(f"left_{joint}")] for joint in ("hip", "shoulder")}
+    right = {joint: joints[:, H36M17.index(f"right_{joint}")] for joint in ("hip", "shoulder")}
+    pelvis = (left["hip"] + right["hip"]) / 2
+    neck, head = (_find(names, joint, "", [joint]) for joint in ("neck", "head"))
+    thorax = positions[:, neck]
+    joints[:, H36M17.index("pelvis")], joints[:, H36M17.index("thorax")] = pelvis, thorax
+    vertebrae = [joint for joint in _ancestors(skeleton, neck) if skeleton[joint].parent >= 0]
+    joints[:, H36M17.index("spine")] = _along(
+        np.stack([pelvis, *(positions[:, joint] for joint in vertebrae), thorax], 1), SPINE_FRACTION
+    )
+    up = _unit(positions[:, head] - thorax)
+    chest_forward = np.cross(left["shoulder"] - right["shoulder"], thorax - pelvis)
+    face = (np.swapaxes(rotations[:, head], -1, -2) @ _unit(chest_forward)[..., None]).mean(0)
+    forward = (rotations[:, head] @ face)[..., 0]
+    forward = _unit(forward - (forward * up).sum(-1, keepdims=True) * up)
+    trunk = np.linalg.norm(thorax - pelvis, axis=-1).mean() / TRUNK
+    for joint, place in (("nose", NOSE), ("head", HEAD)):
+        joints[:, H36M17.index(joint)] = thorax + trunk * (place[0] * forward + place[2] * up)
+    return joints
+
+
+def _plain(name: str) -> str:
+    """'mixamorig:LeftUpLeg' and 'left_up_leg' as 'leftupleg'."""
+    return "".join(character for character in name.split(":")[-1].lower() if character.isalpha())
+
+
+def _find(names: list[str], joint: str, side: str, candidates: list[str]) -> int:
+    for candidate in candidates:
+        if candidate in names:
+            return names.index(candidate)
+    there = [name[:20] for name in names[:60]]
+    raise ValueError(f"no joint for the {f'{side} {joint}'.strip()}: wanted one of {candidates}, got {there}")
+
+
+def _ancestors(skeleton: list[Joint], joint: int) -> list[int]:
+    """From the root, without the joint itself."""
+    chain: list[int] = []
+    while (joint := skeleton[joint].parent) >= 0:
+        chain.insert(0, joint)
+    return chain
+
+
+def _along(line: np.ndarray, fraction: float) -> np.ndarray:
+    """Point (T, 3) after a part of the mean length of a line through points (T, K, 3)."""
+    lengths = np.linalg.norm(np.diff(line, axis=1), axis=-1).mean(0)
+    reached = np.concatenate([[0.0], np.cumsum(lengths)])
+    wanted = fraction * reached[-1]
+    segment = min(int(np.searchsorted(reached, wanted, side="right")), len(lengths)) - 1
+    part = (wanted - reached[segment]) / max(lengths[segment], 1e-9)
+    return line[:, segment] * (1 - part) + line[:, segment + 1] * part
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)

@@ -1,0 +1,111 @@
+"""Motion capture for training and evaluation: sequences of h36m17 joints, metres, z up."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from uplift_ros.lab.data.archive import Archive
+from uplift_ros.skeleton import H36M17
+
+CANONICAL_CHAIN = 1.53
+"""Metres from the ankles over knee, hip, pelvis, spine and thorax to the head, of a body of canonical stature."""
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One motion.
+
+    Attributes:
+        name: key in its file.
+        joints: (T, 17, 3) metres, z up.
+    """
+
+    name: str
+    joints: np.ndarray
+
+
+FROM_H36M32 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
+"""h36m17 joints in Human3.6M's own set of 32."""
+
+FARTHEST = 1000.0
+"""Metres from the origin; poses beyond it are in another unit."""
+
+ANKLE_HEIGHT = 0.08
+"""Metres above the ground of an ankle that stands on it."""
+
+
+def load_npz(path: Path) -> tuple[list[Sequence], float]:
+    """Read one array (T, 17, 3), or (T, 32, 3) in Human3.6M's own joints, per sequence and `fps`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not an npz file, no `fps`, or an array of another form; names the key.
+    """
+    with Archive(path) as archive:
+        if "positions_3d" in archive.names:
+            raise ValueError(
+                f"data: {path} is VideoPose3D's, whose 'positions_3d' is a pickle, which could run any code: "
+                "convert it once as docs/TRAINING.md tells"
+            )
+        fps = float(archive.read("fps", ()))
+        if not 1 <= fps <= 1000:
+            raise ValueError(f"data: {path}, array 'fps': must be 1 to 1000, got {fps}")
+        sequences = []
+        for name in archive.names:
+            if name == "fps":
+                continue
+            joints = archive.read(name, (None, len(H36M17), 3), (None, 32, 3))
+            if joints.shape[1] == 32:
+                joints = joints[:, FROM_H36M32]
+            if (largest := np.abs(joints).max()) > FARTHEST:
+                raise ValueError(
+                    f"data: {path}, array {name!r}: must be metres, at most {FARTHEST:.0f}, got {largest:g}"
+                )
+            sequences.append(Sequence(name, joints.astype(np.float32)))
+    return sequences, fps
+
+
+def resample(joints: np.ndarray, fps: float, rate: float) -> np.ndarray:
+    """Joints (T, 17, 3) at `fps` frames per second at another rate, by linear interpolation."""
+    if fps == rate:
+        return joints
+    last = len(joints) - 1
+    at = np.arange(int(last * rate / fps + 1e-6) + 1) * fps / rate
+    return joints_at(joints, at.clip(max=last)).astype(np.float32)
+
+
+def joints_at(joints: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Joints (K, 17, 3) at fractional frames (K,) of (T, 17, 3), from 0 to T - 1, by linear interpolation."""
+    before = frames.astype(int)
+    part = (frames - before)[:, None, None]
+    return joints[before] * (1 - part) + joints[np.minimum(before + 1, len(joints) - 1)] * part
+
+
+def grounded(joints: np.ndarray) -> np.ndarray:
+    """Joints (T, 17, 3) with the median pelvis above the origin and the lower ankle's 5th percentile at 0.08 m."""
+    lowest = np.percentile(joints[:, [3, 6], 2].min(1), 5)
+    return (joints - (*np.median(joints[:, 0, :2], axis=0), lowest - ANKLE_HEIGHT)).astype(np.float32)
+
+
+def chain_length(joints: np.ndarray) -> np.ndarray:
+    """Length of ankle-to-head chains (...,) of poses (..., 17, 3), left and right leg averaged; see CANONICAL_CHAIN."""
+    bone = {child: joints[..., child, :] - joints[..., parent, :] for parent, child in H36M17.bones}
+    length = {child: np.linalg.norm(vector, axis=-1) for child, vector in bone.items()}
+    legs = (length[2] + length[3] + length[5] + length[6]) / 2
+    return legs + length[7] + length[8] + np.linalg.norm(joints[..., 10, :] - joints[..., 8, :], axis=-1)
+
+
+def motion_class(name: str) -> str:
+    """Coarse motion class of a sequence, from the take's folder: 'cmu/salsa/10#2' gives 'salsa'."""
+    parts = name.split("#")[0].split("/")
+    return parts[-2] if len(parts) > 1 else parts[0]
+
+
+def class_balanced(sequences: list[Sequence]) -> np.ndarray:
+    """(S,) probability of drawing each sequence: a class has the square root of its share, so that none rules."""
+    frames = np.array([len(sequence.joints) for sequence in sequences], float)
+    classes = np.array([motion_class(sequence.name) for sequence in sequences])
+    per_class = {name: frames[classes == name].sum() for name in set(classes)}
+    probability = frames * np.array([per_class[name] ** -0.5 for name in classes])
+    return probability / probability.sum()

@@ -1,0 +1,128 @@
+"""What refinement networks learn from: clips of motion with errors put on, and of an estimator's own output."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uplift_ros.lab.data import mocap
+from uplift_ros.lab.data.pose_noise import PoseNoise
+from uplift_ros.lab.data.virtual_camera import rotation_xyz
+from uplift_ros.skeleton import H36M17
+
+WORLD_TO_LEVEL = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+"""Rotation from the world (z up) into the optical frame of a level camera that looks along y."""
+
+VALIDATION_FRAMES = 150
+"""Of each validation sequence, so that a report takes seconds."""
+
+Pair = tuple[np.ndarray, np.ndarray]
+"""An estimate and the truth, both (T, 17, 3), metres, optical frame."""
+
+
+class ClipSampler:
+    """Endless random clips of disturbed and true root-relative poses, (B, L, 51) each, metres, optical frame.
+
+    Args:
+        sequences: motion that errors are put on.
+        frames: L.
+        batch: B.
+        rng: source of all randomness.
+        pairs: an estimator's own outputs with the truth; if there are any, half of each batch is of those of L frames.
+
+    Attributes:
+        paired: clips of the pairs in each batch, its last ones.
+
+    Raises:
+        ValueError: an estimate that does not fit its truth, or no pair of L frames.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequence[mocap.Sequence],
+        frames: int,
+        batch: int,
+        rng: np.random.Generator,
+        pairs: Sequence[Pair] = (),
+    ) -> None:
+        for estimated, true in pairs:
+            if estimated.shape != true.shape or true.shape[1:] != (len(H36M17), 3):
+                raise ValueError(f"pairs must be two arrays (T, 17, 3), got {estimated.shape} and {true.shape}")
+        self.sequences, self.frames, self.batch, self.rng = sequences, frames, batch, rng
+        self.pairs = [pair for pair in pairs if len(pair[0]) >= frames]
+        self.paired = batch // 2 if pairs else 0
+        if pairs and not self.pairs:
+            longest = max(len(true) for _, true in pairs)
+            raise ValueError(f"pairs must have at least {frames} frames, the longest has {longest}")
+        self.noise = PoseNoise()
+        self.probability = mocap.class_balanced(list(sequences))
+        self.pair_probability = np.array([len(truth) for _, truth in self.pairs], float)
+        self.pair_probability /= max(self.pair_probability.sum(), 1.0)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            yield self.draw()
+
+    def draw(self) -> tuple[Tensor, Tensor]:
+        noisy, true = self._disturbed(self.batch - self.paired)
+        if self.paired:
+            estimated, known = self._paired(self.paired)
+            noisy, true = np.concatenate([noisy, estimated]), np.concatenate([true, known])
+        size = self.rng.uniform(0.85, 1.15, (len(true), 1, 1, 1))
+        return _tensor(noisy * size), _tensor(true * size)
+
+    def _disturbed(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Clips (count, L, 17, 3) seen by random cameras, before and after errors are put on."""
+        rng, margin = self.rng, self.noise.margin
+        offsets = np.arange(-margin, self.frames + margin)
+        clips = np.empty((count, len(offsets), len(H36M17), 3))
+        for clip, index in zip(clips, rng.choice(len(self.sequences), count, p=self.probability), strict=True):
+            joints = self.sequences[index].joints
+            start = rng.integers(max(len(joints) - self.frames, 0) + 1)
+            clip[:] = joints[np.clip(start + offsets, 0, len(joints) - 1)]
+        mirrored = rng.random(count) < 0.5
+        clips[mirrored] = clips[mirrored][:, :, H36M17.flip] * (-1, 1, 1)
+        clips = (clips - clips[:, :, :1]) @ np.swapaxes(random_rotations(rng, count), -1, -2)[:, None]
+        inside = slice(margin, margin + self.frames)
+        return self.noise.apply(rng, clips)[:, inside], clips[:, inside]
+
+    def _paired(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """An estimator's clips (count, L, 17, 3), and the truth moved by their mean error.
+
+        Frames do not tell that part of the error, and beside it what smoothing adds to the rest would hardly count.
+        """
+        rng, frames = self.rng, self.frames
+        drawn = []
+        for index in rng.choice(len(self.pairs), count, p=self.pair_probability):
+            estimated, true = self.pairs[index]
+            start = rng.integers(len(true) - frames + 1)
+            drawn.append((estimated[start : start + frames], true[start : start + frames]))
+        both = np.array(drawn).swapaxes(0, 1)  # (2, count, L, 17, 3)
+        mirrored = rng.random(count) < 0.5
+        both[:, mirrored] = both[:, mirrored][..., H36M17.flip, :] * (-1, 1, 1)
+        estimated, true = both - both[..., :1, :]
+        return estimated, true + (estimated - true).mean(1, keepdims=True)
+
+
+def random_rotations(rng: np.random.Generator, count: int) -> np.ndarray:
+    """(count, 3, 3) from the world into optical frames of any heading, pitched up to 30 and rolled up to 5 degrees."""
+    level = np.zeros(count)
+    heading = rotation_xyz(level, rng.uniform(-np.pi, np.pi, count), level)
+    pitch, roll = np.radians(rng.uniform(-30, 30, count)), np.radians(rng.uniform(-5, 5, count))
+    return rotation_xyz(pitch, level, roll) @ heading @ WORLD_TO_LEVEL
+
+
+def noise_pairs(sequences: Sequence[mocap.Sequence], noise: PoseNoise, seed: int = 0) -> list[Pair]:
+    """Each sequence's first frames with errors put on, the same at every call: for validation."""
+    rng = np.random.default_rng(seed)
+    pairs = []
+    for sequence in sequences:
+        joints = sequence.joints[:VALIDATION_FRAMES]
+        true = (joints - joints[:, :1]) @ random_rotations(rng, 1)[0].T
+        pairs.append((noise.apply(rng, true[None])[0], true))
+    return pairs
+
+
+def _tensor(clips: np.ndarray) -> Tensor:
+    return torch.from_numpy(clips.astype(np.float32)).flatten(2)

@@ -1,0 +1,104 @@
+"""Refinement of whole sequences, every method with the same look-ahead: the streaming refiner's, and its rivals.
+
+Gaussian, SmoothNet and SynSP's two branches are here to compare with; the streaming refiner has the other methods.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d
+
+from uplift_ros.lab.smoothnet import SmoothNet
+from uplift_ros.metrics import root_relative
+from uplift_ros.models.synsp import ACCELERATION_ROLES, SynSP
+from uplift_ros.poses import NANOSECONDS
+from uplift_ros.streaming.filters import OneEuro, PassThrough, SavitzkyGolay, Smoother
+from uplift_ros.streaming.refiner import MAX_DELAY
+from uplift_ros.streaming.swaa import average_windows, pad_front, sliding_windows
+
+METHODS = ("none", "one_euro", "savgol", "gaussian", "smoothnet", "synsp")
+BRANCHES = tuple(ACCELERATION_ROLES)
+
+RATE = 50.0
+"""Frames per second that the networks are trained for, and the filters' cutoffs meant for."""
+
+SHORTEST_FIT = 15
+"""Frames of the Savitzky-Golay fit, or more where the look-ahead is more than half of it."""
+
+GAUSSIAN_SIGMA = 3.0
+"""Frames (SynSP's comparison)."""
+
+BATCH = 256
+"""Windows in one forward."""
+
+
+@dataclass(frozen=True)
+class Refiner:
+    """One method.
+
+    Args:
+        method: of METHODS.
+        network: for 'smoothnet' and 'synsp', in evaluation mode.
+        branch: of SynSP: 'final', or one of the branches that it is refined from.
+        delay: frames that it looks ahead; a network averages the windows that end at a frame and up to `delay` after.
+
+    Raises:
+        ValueError: delay out of range.
+    """
+
+    method: str
+    network: SynSP | SmoothNet | None = None
+    branch: str = "final"
+    delay: int = MAX_DELAY
+
+    def __post_init__(self) -> None:
+        if self.delay < 0:
+            raise ValueError(f"delay must be at least 0 frames, got {self.delay}")
+        if self.network is not None and self.network.config.window <= self.delay:
+            window = self.network.config.window
+            raise ValueError(f"delay must be below the network's window of {window} frames, got {self.delay}")
+
+    def refine(self, poses: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Refine a sequence of consecutive frames.
+
+        Args:
+            poses: (N, 17, 3) metres; the pelvis is taken off.
+
+        Returns:
+            Root-relative poses (N, 17, 3) in metres, and with SynSP the tension (N, 17) between its branches.
+        """
+        poses = root_relative(poses.astype(float))
+        if self.network is not None:
+            averaged = self._average(self.network, poses)
+            return root_relative(averaged[..., :3]), averaged[..., 3] if averaged.shape[-1] == 4 else None
+        if self.method == "gaussian":
+            return gaussian_filter1d(poses, GAUSSIAN_SIGMA, axis=0, radius=self.delay), None
+        smoother = self._smoother()
+        stamps = np.round(np.arange(len(poses)) / RATE * NANOSECONDS).astype(int).tolist()
+        smoothed = [value for pose, stamp in zip(poses, stamps, strict=True) for value in smoother.push(pose, stamp)]
+        return np.stack(smoothed + smoother.flush()), None
+
+    def _smoother(self) -> Smoother:
+        if self.method == "one_euro":
+            return OneEuro()
+        if self.method == "savgol":
+            return SavitzkyGolay(self.delay, max(2 * self.delay + 1, SHORTEST_FIT))
+        return PassThrough()
+
+    def _average(self, network: SynSP | SmoothNet, poses: np.ndarray) -> np.ndarray:
+        """(N, 17, 3), or with the tension (N, 17, 4): sliding-window averages over the last `delay` + 1 slots."""
+        length = network.config.window
+        ends = sliding_windows(pad_front(poses, length - 1), length)  # (N, T, 17, 3), one window for each frame
+        slots = slice(length - 1 - self.delay, length)
+        predicted = [self._predict(network, part)[:, slots] for part in np.split(ends, range(BATCH, len(ends), BATCH))]
+        return average_windows(np.concatenate(predicted))[self.delay :]
+
+    @torch.inference_mode()
+    def _predict(self, network: SynSP | SmoothNet, windows: np.ndarray) -> np.ndarray:
+        inputs = torch.from_numpy(windows.astype(np.float32)).flatten(2)
+        if isinstance(network, SmoothNet):
+            return network(inputs).unflatten(-1, windows.shape[2:]).double().numpy()
+        output = network(inputs)
+        joints = getattr(output, self.branch).unflatten(-1, windows.shape[2:])
+        return torch.cat([joints, output.tension.unsqueeze(-1)], -1).double().numpy()

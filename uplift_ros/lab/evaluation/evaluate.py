@@ -1,0 +1,181 @@
+"""`uplift evaluate`: accuracy of shipped or own weights on motion capture, beside what they have to beat."""
+
+import argparse
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from uplift_ros.files import write_json
+from uplift_ros.lab.data import protocols, refiners
+from uplift_ros.lab.data.formats import add_data_arguments, load
+from uplift_ros.lab.data.refiners import RATE, Refiner
+from uplift_ros.lab.evaluation import scores
+from uplift_ros.lab.smoothnet import SmoothNet
+from uplift_ros.models import weights
+from uplift_ros.models.synsp import SynSP
+from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.streaming.refiner import MAX_DELAY
+from uplift_ros.streaming.stride import AdaptiveStride, FixedStride, StrideController
+
+ADAPTIVE = "adaptive"
+UPSAMPLING = {"model": None, "linear": 1, "cubic": 3}
+"""How frames between key-frames come about; for those without the network, the degree of the spline."""
+
+Estimates = list[protocols.Estimate]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_data_arguments(parser)
+    parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
+    parser.add_argument(
+        "--stride",
+        nargs="+",
+        type=_stride,
+        default=[],
+        help="frames between key-frames, or adaptive; the model's s_out (2 or 5) is 2D at every token",
+    )
+    parser.add_argument("--mode", choices=("offline", "online"), default="offline")
+    parser.add_argument("--latency", type=int, default=4, help="frames, for --mode online")
+    parser.add_argument("--noise", choices=("none", "detector"), default="none")
+    parser.add_argument("--flip", action="store_true", help="average with mirrored input; offline")
+    parser.add_argument(
+        "--upsample",
+        nargs="+",
+        choices=tuple(UPSAMPLING),
+        default=["model"],
+        help="frames between key-frames by the network, or by splines through its key-frame poses; offline",
+    )
+    parser.add_argument("--refine", nargs="+", choices=refiners.METHODS, default=["none"])
+    parser.add_argument("--refiner-model", nargs="+", default=["synsp"], help="weights of the refinement method synsp")
+    parser.add_argument("--branch", nargs="+", choices=refiners.BRANCHES, default=["final"], help="of synsp")
+    parser.add_argument("--smoothnet-model", default="smoothnet", help="weights of the refinement method smoothnet")
+    parser.add_argument("--delay", type=int, default=MAX_DELAY, help="frames that refinement looks ahead")
+    parser.add_argument(
+        "--truth-noise",
+        type=float,
+        metavar="METRES",
+        help="no uplifter: refine true poses with uniform noise of this full width on every coordinate",
+    )
+    parser.add_argument("--cameras", type=int, default=4, help="around each sequence")
+    parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
+    parser.add_argument(
+        "--by", nargs="+", choices=("class", "velocity"), default=[], help="these breakdowns in the rows of --json too"
+    )
+    parser.add_argument("--json", type=Path, help="where the rows go")
+
+
+def main(args: argparse.Namespace) -> int:
+    _check(args)
+    rows = []
+    refiners = [(told, refiner) for method in args.refine for told, refiner in _refiners(args, method)]
+    for given, estimates, rate in _disturbed(args) if args.truth_noise else _uplifted(args):
+        for told, refiner in refiners:
+            refined = [protocols.refine(estimate, refiner) for estimate in tqdm(estimates, refiner.method, leave=False)]
+            row = given | told | scores.score(refined, rate)
+            if told["refine"] == "synsp":
+                row["tension_r"] = scores.tension_correlation(refined)
+            print("  ".join(f"{key} {_short(value)}" for key, value in row.items() if value is not None), flush=True)
+            if "class" in args.by:
+                row["by_class"] = scores.by_class(refined)
+            if "velocity" in args.by:
+                row["by_velocity"] = scores.by_velocity(refined, rate)
+            rows.append(row)
+    if args.json:
+        write_json(args.json, rows)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        ValueError: names them.
+    """
+    if args.cameras < 1:
+        raise ValueError(f"cameras must be at least 1, got {args.cameras}")
+    if args.truth_noise is not None:
+        if not 0 < args.truth_noise < math.inf:
+            raise ValueError(f"truth-noise must be positive and finite, got {args.truth_noise}")
+        if args.stride or args.mode == "online" or args.noise != "none" or args.flip or args.upsample != ["model"]:
+            raise ValueError("truth-noise has no uplifter: stride, mode, noise, flip and upsample do not go with it")
+        return
+    if not args.stride:
+        raise ValueError("stride is missing: frames between key-frames, or adaptive")
+    if args.mode == "offline" and ADAPTIVE in args.stride:
+        raise ValueError("stride adaptive needs --mode online")
+    if args.mode == "online" and (args.flip or args.upsample != ["model"]):
+        raise ValueError("flip and upsample need --mode offline")
+
+
+def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates, float]]:
+    """The network's estimates for every stride and way of upsampling: what the row says of them, and their rate."""
+    model = weights.load(args.model, UpliftUpsample)
+    rate = model.config.model_rate
+    clips = list(protocols.film(load(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed))
+    for stride in args.stride:
+        by_network = [_estimate(args, model, clip, stride) for clip in tqdm(clips, f"stride {stride}", leave=False)]
+        for upsampling in args.upsample:
+            degree = UPSAMPLING[upsampling]
+            estimates = [protocols.between_keyframes(e, degree) for e in by_network] if degree else by_network
+            row = {
+                "model": args.model,
+                "stride": stride,
+                "mode": args.mode,
+                "latency_frames": args.latency if args.mode == "online" else None,
+                "noise": args.noise,
+                "flip": args.flip,
+                "upsample": upsampling,
+            }
+            yield row, estimates, rate
+
+
+def _disturbed(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates, float]]:
+    """True poses with noise, as `_uplifted` gives a network's."""
+    clips = list(protocols.film(load(args.data, RATE, args.body_model), RATE, args.cameras, "none", args.seed))
+    row = {
+        "model": None,
+        "stride": 1,
+        "mode": "offline",
+        "latency_frames": None,
+        "noise": f"truth +- {1000 * args.truth_noise / 2:g} mm",
+    }
+    yield row, list(protocols.disturbed_truth(clips, args.truth_noise, args.seed)), RATE
+
+
+def _estimate(
+    args: argparse.Namespace, model: UpliftUpsample, clip: protocols.Clip, stride: int | str
+) -> protocols.Estimate:
+    if args.mode == "offline":
+        return protocols.offline(model, clip, int(stride), flip=args.flip)
+    s_out = model.config.token_stride
+    if stride == ADAPTIVE:
+        slow, fast = max(model.config.input_strides), min(model.config.input_strides)
+        controller: StrideController = AdaptiveStride(slow, fast, s_out=s_out)
+        return protocols.online(model, clip, controller, slow, args.latency)
+    return protocols.online(model, clip, FixedStride(int(stride), s_out), int(stride), args.latency)
+
+
+def _refiners(args: argparse.Namespace, method: str) -> Iterator[tuple[scores.Row, Refiner]]:
+    """A method with each of its weights and branches, and what the row says of it."""
+    names = {"synsp": args.refiner_model, "smoothnet": [args.smoothnet_model]}.get(method, [None])
+    kind = SynSP if method == "synsp" else SmoothNet
+    for name in names:
+        network = weights.load(name, kind) if name else None
+        for branch in args.branch if method == "synsp" else [None]:
+            told: dict[str, Any] = {"refine": method, "refiner_model": name, "branch": branch}
+            yield told | {"delay": args.delay}, Refiner(method, network, branch or "final", args.delay)
+
+
+def _stride(text: str) -> int | str:
+    if text == ADAPTIVE:
+        return text
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a positive number of frames or {ADAPTIVE}, got {text!r}")
+    return int(text)
+
+
+def _short(value: object) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,130 @@
+"""Estimates of many clips in figures: overall, per class of motion, by velocity."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from uplift_ros import metrics
+from uplift_ros.lab.data.mocap import motion_class
+from uplift_ros.lab.data.protocols import Estimate
+
+FAST = 0.5
+"""m/s; the supplement of Uplift and Upsample changes to the short stride above it."""
+
+VELOCITY_INTERVAL = 0.1
+"""m/s, of `by_velocity` (supplement, figure 3)."""
+
+Row = dict[str, Any]
+
+
+def score(estimates: Sequence[Estimate], rate: float) -> Row:
+    """Frame-wise means over all clips: millimetres, and mm/frame^2 for accelerations; None where no frame counts.
+
+    Keys:
+        mpjpe, n_mpjpe, p_mpjpe: of all frames.
+        mpjpe_keyframes, mpjpe_fast: of key-frames alone; of frames in which the truth is faster than 0.5 m/s.
+        mpjpe_class_mean: mean over the classes of motion, as the papers' means over Human3.6M's actions.
+        accel: where a second difference exists.
+        accel_padded: with the first and last frame of each clip counted as 0 (SynSP's code).
+        keyframe_hz, frames.
+    """
+    errors = np.concatenate([frame_errors(estimate) for estimate in estimates])
+    keyframes = np.concatenate([estimate.keyframes for estimate in estimates])
+    fast = np.concatenate([_velocity(estimate, rate) for estimate in estimates]) > FAST
+    per_class = [np.concatenate([frame_errors(e) for e in members]).mean() for members in _classes(estimates).values()]
+    acceleration = _accelerations(estimates)
+    poses, truth = _joined(estimates)
+    return {
+        "mpjpe": float(errors.mean()),
+        "n_mpjpe": metrics.n_mpjpe(poses, truth),
+        "p_mpjpe": metrics.p_mpjpe(poses, truth),
+        "mpjpe_keyframes": _mean(errors[keyframes]),
+        "mpjpe_fast": _mean(errors[fast]),
+        "mpjpe_class_mean": float(np.mean(per_class)),
+        "accel": _mean(acceleration),
+        "accel_padded": float(acceleration.sum() / len(errors)),
+        "keyframe_hz": float(keyframes.mean() * rate),
+        "frames": len(errors),
+    }
+
+
+def by_class(estimates: Sequence[Estimate]) -> dict[str, Row]:
+    """For each class of motion: MPJPE, P-MPJPE, acceleration error, and how many frames it has."""
+    rows = {}
+    for name, members in sorted(_classes(estimates).items()):
+        poses, truth = _joined(members)
+        rows[name] = {
+            "mpjpe": metrics.mpjpe(poses, truth),
+            "p_mpjpe": metrics.p_mpjpe(poses, truth),
+            "accel": _mean(_accelerations(members)),
+            "frames": len(poses),
+        }
+    return rows
+
+
+def by_velocity(estimates: Sequence[Estimate], rate: float) -> list[Row]:
+    """For equal intervals of the true velocity: MPJPE, frames, and the share of frames up to the interval's end."""
+    errors = np.concatenate([frame_errors(estimate) for estimate in estimates])
+    velocity = np.concatenate([_velocity(estimate, rate) for estimate in estimates])
+    interval = (velocity / VELOCITY_INTERVAL).astype(int)
+    counts, sums = np.bincount(interval), np.bincount(interval, errors)
+    shares = counts.cumsum() / len(errors)
+    return [
+        {
+            "from": round(index * VELOCITY_INTERVAL, 6),
+            "to": round((index + 1) * VELOCITY_INTERVAL, 6),
+            "mpjpe": float(total / count) if count else None,
+            "frames": int(count),
+            "share_up_to": float(share),
+        }
+        for index, (total, count, share) in enumerate(zip(sums, counts, shares, strict=True))
+    ]
+
+
+def tension_correlation(estimates: Sequence[Estimate]) -> float:
+    """Pearson's r between SynSP's branch tension and the error of the estimate, over all frames and joints.
+
+    The pelvis, which is at the origin by definition, does not count.
+    """
+    tension = np.concatenate([e.tension[:, 1:].ravel() for e in estimates if e.tension is not None])
+    error = np.concatenate([_joint_errors(e)[:, 1:].ravel() for e in estimates if e.tension is not None])
+    return float(np.corrcoef(tension, error)[0, 1])
+
+
+def frame_errors(estimate: Estimate) -> np.ndarray:
+    """(K,) MPJPE of each frame, mm."""
+    return _joint_errors(estimate).mean(-1)
+
+
+def _joint_errors(estimate: Estimate) -> np.ndarray:
+    """(K, 17) mm."""
+    difference = metrics.root_relative(estimate.poses) - metrics.root_relative(estimate.truth)
+    return metrics.MILLIMETRES * np.linalg.norm(difference, axis=-1)
+
+
+def _accelerations(estimates: Sequence[Estimate]) -> np.ndarray:
+    errors = [metrics.accel_error(e.poses, e.truth) for e in estimates if len(e.poses) > 2]
+    return np.concatenate([np.empty(0), *errors])
+
+
+def _velocity(estimate: Estimate, rate: float) -> np.ndarray:
+    """(K,) m/s of the truth, from the frame before; at the clip's first frame, to the next."""
+    velocity = metrics.velocity(estimate.clip.truth, rate)
+    return np.concatenate([velocity[:1], velocity])[estimate.frames] if len(velocity) else np.zeros(1)
+
+
+def _classes(estimates: Sequence[Estimate]) -> dict[str, list[Estimate]]:
+    classes: dict[str, list[Estimate]] = {}
+    for estimate in estimates:
+        classes.setdefault(motion_class(estimate.clip.name), []).append(estimate)
+    return classes
+
+
+def _joined(estimates: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray]:
+    """Poses and truth of all clips, (K, 17, 3)."""
+    return np.concatenate([e.poses for e in estimates]), np.concatenate([e.truth for e in estimates])
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if len(values) else None

@@ -1,0 +1,127 @@
+"""An adaptive run over time: velocity, the stride chosen for it, and the error against fixed strides (figure 4)."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from uplift_ros import metrics
+from uplift_ros.lab.data import protocols
+from uplift_ros.lab.evaluation.scores import frame_errors
+from uplift_ros.lab.plots.plot_data import Study, add_study_arguments, load_study
+from uplift_ros.lab.plots.style import AREA, BLUE, FAINT, INK, VERMILLION, caption, legend_above, new_figure
+from uplift_ros.lab.studies.adaptive_stride import StrideLog
+from uplift_ros.streaming.stride import AdaptiveStride, Decision, FixedStride, StrideController
+
+ADAPTIVE = INK
+RUNS = ((ADAPTIVE, 1.0), (VERMILLION, 1.0), (BLUE, 2.4))
+"""Colour and width of the adaptive run, the one with the long stride, the one with the short stride.
+
+The last one is wide, so that it is seen behind the adaptive run where they agree.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_study_arguments(parser, one_sequence=True)
+    parser.add_argument("--latency", type=int, default=4, help="frames")
+    parser.add_argument("--threshold", type=float, default=0.5, help="m/s above which the stride is short")
+
+
+@dataclass
+class Recorded(StrideLog):
+    """A log that keeps the velocities too, in m/s, of every decision."""
+
+    velocities: list[float] = field(default_factory=list)
+
+    def update(self, frame: int, velocity: float) -> Decision:
+        self.velocities.append(velocity)
+        return super().update(frame, velocity)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A clip with one controller."""
+
+    estimate: protocols.Estimate
+    control: Recorded
+
+
+def picture(args: argparse.Namespace) -> Figure:
+    study = load_study(args)
+    slow, fast = study.strides[-1], study.strides[0]
+    controller = AdaptiveStride(slow, fast, args.threshold, s_out=study.model.config.token_stride)
+    runs = run_all(study, controller, args.latency)
+    figure = draw(runs, study.rate, [controller.medium_threshold, controller.threshold])
+    caption(
+        figure,
+        f"Online, latency {args.latency} frames. Ticks: key-frames. Legend: mean error and key-frames per second.\n"
+        f"{study.subject}",
+    )
+    return figure
+
+
+def run_all(study: Study, adaptive: AdaptiveStride, latency: int) -> dict[str, Run]:
+    """The study's first clip with an adaptive stride, with the longest and with the shortest stride of the network."""
+    slow, fast, s_out = study.strides[-1], study.strides[0], study.model.config.token_stride
+    controllers: dict[str, StrideController] = {
+        "adaptive": adaptive,
+        f"stride {slow}": FixedStride(slow, s_out),
+        f"stride {fast}": FixedStride(fast, s_out),
+    }
+    runs = {}
+    for name, controller in controllers.items():
+        control = Recorded(controller)
+        first = fast if name == f"stride {fast}" else slow
+        runs[name] = Run(protocols.online(study.model, study.clips[0], control, first, latency), control)
+    return runs
+
+
+def draw(runs: dict[str, Run], rate: float, thresholds: Sequence[float]) -> Figure:
+    """Three panels over one time axis; the first run is the adaptive one, with its thresholds in m/s."""
+    figure = new_figure(height=4.6)
+    panels = figure.subplots(3, 1, sharex=True, height_ratios=(1.2, 0.7, 1.5))
+    adaptive = next(iter(runs.values()))
+    _draw_velocity(panels[0], adaptive, rate, thresholds)
+    _draw_stride(panels[1], adaptive, rate)
+    _draw_errors(panels[2], runs, rate)
+    panels[2].set(xlabel="time (s)", xlim=(0, len(adaptive.estimate.clip.truth) / rate))
+    figure.align_ylabels(panels)
+    return figure
+
+
+def _draw_velocity(axes: Axes, run: Run, rate: float, thresholds: Sequence[float]) -> None:
+    true = metrics.velocity(run.estimate.clip.truth, rate)
+    axes.fill_between(np.arange(1, len(true) + 1) / rate, true, color=AREA, linewidth=0, label="true")
+    seconds = np.array(run.control.frames) / rate
+    axes.step(seconds, run.control.velocities, where="pre", color=ADAPTIVE, linewidth=1.1, label="estimated")
+    for threshold in thresholds:
+        dashed = axes.axhline(threshold, color=FAINT, linestyle=(0, (4, 2)), linewidth=1)
+    dashed.set_label(f"thresholds {' and '.join(f'{threshold:g}' for threshold in thresholds)} m/s")
+    axes.set_ylabel("velocity (m/s)")
+    axes.set_ylim(bottom=0)
+    legend_above(axes)
+
+
+def _draw_stride(axes: Axes, run: Run, rate: float) -> None:
+    """The stride from each decision on, and a tick for every key-frame."""
+    end = len(run.estimate.clip.truth)
+    strides = np.array(run.control.strides)
+    axes.step(np.append(run.control.frames, end) / rate, np.append(strides, strides[-1]), where="post", color=ADAPTIVE)
+    axes.set(ylabel="stride", ylim=(0, 1.25 * strides.max()), yticks=sorted(set(run.control.strides)))
+    axes.plot(
+        np.array(run.control.frames) / rate, np.zeros(len(strides)), "|", color=FAINT, markersize=7, clip_on=False
+    )
+
+
+def _draw_errors(axes: Axes, runs: dict[str, Run], rate: float) -> None:
+    for (name, run), (colour, width) in reversed(list(zip(runs.items(), RUNS, strict=True))):
+        errors = frame_errors(run.estimate)
+        hertz = run.estimate.keyframes.mean() * rate
+        label = f"{name}: {errors.mean():.0f} mm at {hertz:.1f} Hz"
+        axes.plot(run.estimate.frames / rate, errors, color=colour, linewidth=width, label=label)
+    axes.set_ylabel("MPJPE (mm)")
+    axes.set_ylim(bottom=0)
+    legend_above(axes)

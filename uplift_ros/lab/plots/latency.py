@@ -1,0 +1,68 @@
+"""Error against latency: what waiting for frames to come buys a stream."""
+
+import argparse
+
+import numpy as np
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from uplift_ros.lab.data import protocols
+from uplift_ros.lab.evaluation.scores import frame_errors
+from uplift_ros.lab.plots.plot_data import Study, add_study_arguments, load_study
+from uplift_ros.lab.plots.style import caption, legend_above, new_figure, series
+from uplift_ros.streaming.stride import FixedStride
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_study_arguments(parser)
+    parser.add_argument("--stride", type=int, nargs="+", help="the network's own otherwise")
+    parser.add_argument("--latency", type=int, nargs="+", default=[0, 4, 10, 20, 40], help="frames")
+
+
+def picture(args: argparse.Namespace) -> Figure:
+    study = load_study(args)
+    latencies = sorted(set(args.latency))
+    errors = {stride: errors_at(study, stride, latencies) for stride in args.stride or study.strides}
+    figure = draw(latencies, errors, study.rate)
+    caption(
+        figure,
+        "Online protocol; dashed: offline, central head. Without the end of each clip, which comes out early.\n"
+        f"{study.subject}",
+    )
+    return figure
+
+
+def errors_at(study: Study, stride: int, latencies: list[int]) -> np.ndarray:
+    """(1 + L,) MPJPE in mm, offline and online at each latency, over the frames after which the longest one fits.
+
+    The frames at the end of a clip come out early, whatever the latency; counted, they would flatten the curve.
+
+    Raises:
+        ValueError: the longest latency fits into no clip.
+    """
+    control = FixedStride(stride, study.model.config.token_stride)
+    errors = []
+    with tqdm(study.clips, f"stride {stride}", leave=False) as clips:
+        for clip in clips:
+            online = [protocols.online(study.model, clip, control, stride, latency) for latency in latencies]
+            counted = max(0, len(online[0].frames) - max(latencies))
+            estimates = [protocols.offline(study.model, clip, stride), *online]
+            errors.append([frame_errors(estimate)[:counted] for estimate in estimates])
+    joined = np.concatenate(errors, axis=1)
+    if not joined.size:
+        raise ValueError(f"sequence: none is longer than the latency of {max(latencies)} frames")
+    return joined.mean(1)
+
+
+def draw(latencies: list[int], errors: dict[int, np.ndarray], rate: float) -> Figure:
+    """A curve for each stride, and its offline figure as a dashed line; `errors` as `errors_at` gives them."""
+    figure = new_figure(height=3.2)
+    axes = figure.subplots()
+    for stride, (colour, marker) in series(list(errors)).items():
+        offline, *online = errors[stride]
+        axes.plot(latencies, online, color=colour, marker=marker, label=f"stride {stride}")
+        axes.axhline(offline, color=colour, linestyle=(0, (4, 3)), linewidth=1)
+    axes.set(xlabel="latency (frames, seconds)", ylabel="MPJPE (mm)")
+    axes.set_xticks(latencies, [f"{latency}\n{latency / rate:g} s" for latency in latencies])
+    legend_above(axes)
+    return figure

@@ -1,0 +1,88 @@
+"""What pictures of accuracy are about: a network, and motions that virtual cameras filmed."""
+
+import argparse
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from uplift_ros.lab.data import protocols
+from uplift_ros.lab.data.formats import add_data_arguments, load
+from uplift_ros.models import weights
+from uplift_ros.models.uplift import UpliftUpsample
+
+
+@dataclass(frozen=True)
+class Study:
+    """A network and the clips that it is shown.
+
+    Attributes:
+        model: the network.
+        clips: motions as cameras see them.
+        rate: frames per second of the clips.
+        subject: data, network and noise, for the caption.
+    """
+
+    model: UpliftUpsample
+    clips: list[protocols.Clip]
+    rate: float
+    subject: str
+
+    @property
+    def strides(self) -> list[int]:
+        """Those that the network was trained with."""
+        return sorted(self.model.config.input_strides)
+
+
+def add_study_arguments(parser: argparse.ArgumentParser, one_sequence: bool = False) -> None:
+    """The options that `load_study` reads; with `one_sequence` the picture is of a single clip."""
+    add_data_arguments(parser)
+    parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
+    if one_sequence:
+        parser.add_argument("--sequence", required=True, help="name of the one to show")
+    else:
+        parser.add_argument("--sequence", nargs="+", help="names, or beginnings of names; all sequences otherwise")
+        parser.add_argument("--cameras", type=int, default=1, help="around each sequence")
+    parser.add_argument("--noise", choices=("none", "detector"), default="none")
+    parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
+
+
+def load_study(args: argparse.Namespace) -> Study:
+    """Load the network and film the sequences, from where `uplift evaluate` with the same seed films them.
+
+    Raises:
+        FileNotFoundError: no such weights or data.
+        ValueError: no such sequence, no camera, or data in no known format.
+    """
+    one_sequence = isinstance(args.sequence, str)
+    cameras = 1 if one_sequence else args.cameras
+    if cameras < 1:
+        raise ValueError(f"cameras must be at least 1, got {cameras}")
+    model = weights.load(args.model, UpliftUpsample)
+    rate = model.config.model_rate
+    sequences = load(args.data, rate, args.body_model)
+    names = [sequence.name for sequence in sequences]
+    chosen = {args.sequence} if one_sequence else _beginning_with(args.sequence, names)
+    if unknown := sorted(chosen - set(names)):
+        raise ValueError(f"sequence: {args.data} has no {unknown[0]!r}; {_nearest(unknown[0], names)}")
+    clips = [clip for clip in protocols.film(sequences, rate, cameras, args.noise, args.seed) if clip.name in chosen]
+    return Study(model, clips, rate, _subject(args, cameras, chosen))
+
+
+def _beginning_with(beginnings: list[str] | None, names: list[str]) -> set[str]:
+    """Names that begin with one of these; a beginning that no name has stays as it is."""
+    found: set[str] = set() if beginnings else set(names)
+    for beginning in beginnings or []:
+        found |= {name for name in names if name.startswith(beginning)} or {beginning}
+    return found
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.0)
+    return f"did you mean one of {', '.join(near)}? ({len(names)} in all)"
+
+
+def _subject(args: argparse.Namespace, cameras: int, chosen: set[str]) -> str:
+    what = f"sequence {next(iter(chosen))}" if len(chosen) == 1 else f"{len(chosen)} sequences"
+    seen_by = "1 camera" if cameras == 1 else f"{cameras} cameras"
+    noise = "true 2D joints" if args.noise == "none" else "2D joints with a detector's errors"
+    return f"{args.data.stem}, {what}, {seen_by}, {noise}; network {Path(args.model).stem}"

@@ -1,0 +1,232 @@
+"""What an adaptive stride is worth: error over key-frame rate against every fixed stride, and how soon it switches."""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from uplift_ros import metrics
+from uplift_ros.files import write_json
+from uplift_ros.lab.data import protocols
+from uplift_ros.lab.data.formats import add_data_arguments, load
+from uplift_ros.lab.evaluation import scores
+from uplift_ros.models import weights
+from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
+from uplift_ros.streaming.budget import KeyframeBudget
+from uplift_ros.streaming.stride import AdaptiveStride, Decision, FixedStride, StrideController
+
+FIXED_STRIDES = (4, 5, 6, 8, 10, 12, 15, 16, 20)
+"""Those of them that a network knows make its fixed curve."""
+
+QUIET = 0.4
+"""Seconds of slow motion before an onset."""
+
+IN_TIME = 0.4
+"""Seconds after an onset until which a switch is in time: the interval of key-frames at a stride of 20."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A way to choose strides.
+
+    Attributes:
+        told: what its row says of it.
+        start: a fresh controller.
+        stride: until its first decision.
+    """
+
+    told: dict[str, Any]
+    start: Callable[[], StrideController]
+    stride: int
+
+
+def fixed_rules(config: UpliftConfig) -> list[Rule]:
+    """Every fixed stride between the shortest and the longest that the network was trained with."""
+    shortest, longest, s_out = min(config.input_strides), max(config.input_strides), config.token_stride
+    return [
+        Rule({"rule": "fixed", "stride": stride}, partial(FixedStride, stride, s_out), stride)
+        for stride in FIXED_STRIDES
+        if shortest <= stride <= longest and stride % s_out == 0
+    ]
+
+
+def adaptive_rules(
+    config: UpliftConfig, thresholds: Sequence[float], holds: Sequence[int], budgets: Sequence[float]
+) -> Iterator[Rule]:
+    """The paper's two strides and ours with a medium one, at every threshold and hold; ours with every budget."""
+    fast, slow, s_out = min(config.input_strides), max(config.input_strides), config.token_stride
+
+    def rule(name: str, medium: int, threshold: float, hold: int, budget: float) -> Rule:
+        def start() -> StrideController:
+            controller = AdaptiveStride(slow, fast, threshold, hold, medium, s_out=s_out)
+            return KeyframeBudget(controller, budget, config.model_rate) if budget else controller
+
+        told = {"rule": name, "stride": "adaptive", "threshold": threshold, "hold_frames": hold, "budget": budget}
+        return Rule(told, start, slow)
+
+    defaults = AdaptiveStride(slow, fast, s_out=s_out)
+    for hold in holds:
+        for threshold in thresholds:
+            yield rule("paper", slow, threshold, hold, 0)
+            yield rule("medium", defaults.medium, threshold, hold, 0)
+    for budget in budgets:
+        yield rule("budget", defaults.medium, defaults.threshold, defaults.hold_frames, budget)
+
+
+@dataclass
+class StrideLog:
+    """A controller that notes what another decides.
+
+    Attributes:
+        controller: decides.
+        frames, strides: of every decision.
+    """
+
+    controller: StrideController
+    frames: list[int] = field(default_factory=list)
+    strides: list[int] = field(default_factory=list)
+
+    def update(self, frame: int, velocity: float) -> Decision:
+        decision = self.controller.update(frame, velocity)
+        self.frames.append(frame)
+        self.strides.append(decision.stride)
+        return decision
+
+    def delay(self, onset: int, stride: int) -> float:
+        """Frames after an onset until the stride is `stride` or shorter: 0 where it is so already, inf where never."""
+        before = max(int(np.searchsorted(self.frames, onset, "right")) - 1, 0)
+        for frame, decided in zip(self.frames[before:], self.strides[before:], strict=True):
+            if decided <= stride:
+                return max(frame - onset, 0)
+        return np.inf
+
+
+def onsets(velocity: np.ndarray, rate: float) -> list[int]:
+    """Where motion becomes fast after it was slow: indices into velocities (T,) in m/s."""
+    fast = velocity > scores.FAST
+    quiet = round(QUIET * rate)
+    return [
+        index for index in np.flatnonzero(fast).tolist() if index >= quiet and not fast[index - quiet : index].any()
+    ]
+
+
+def switching(clips: Sequence[protocols.Clip], logs: Sequence[StrideLog], rate: float) -> dict[str, Any]:
+    """How soon after onsets of fast motion key-frames become denser.
+
+    Keys:
+        onsets: of the true motion.
+        onset_rate: share with a stride shorter than the longest in time.
+        onset_rate_fast: share with the shortest stride in time.
+        onset_delay: mean seconds of those in time.
+    """
+    strides = [stride for log in logs for stride in log.strides]
+    pairs = [
+        (log, onset + 1)
+        for clip, log in zip(clips, logs, strict=True)
+        for onset in onsets(metrics.velocity(clip.truth, rate), rate)
+    ]
+    denser = np.array([log.delay(onset, max(strides) - 1) for log, onset in pairs]) / rate
+    fast = np.array([log.delay(onset, min(strides)) for log, onset in pairs]) / rate
+    in_time = denser <= IN_TIME
+    return {
+        "onsets": len(pairs),
+        "onset_rate": float(in_time.mean()) if pairs else None,
+        "onset_rate_fast": float((fast <= IN_TIME).mean()) if pairs else None,
+        "onset_delay": float(denser[in_time].mean()) if in_time.any() else None,
+    }
+
+
+def evaluate(
+    model: UpliftUpsample, clips: Sequence[protocols.Clip], rules: Sequence[Rule], latency: int
+) -> Iterator[dict[str, Any]]:
+    """A row for each rule: what it is, its scores, its switching."""
+    rate = model.config.model_rate
+    for rule in rules:
+        logs = [StrideLog(rule.start()) for _ in clips]
+        estimates = [
+            protocols.online(model, clip, log, rule.stride, latency)
+            for clip, log in zip(tqdm(clips, str(rule.told), leave=False), logs, strict=True)
+        ]
+        adapts = rule.told["stride"] == "adaptive"
+        yield rule.told | scores.score(estimates, rate) | (switching(clips, logs, rate) if adapts else {})
+
+
+def compare(rows: Sequence[dict[str, Any]]) -> None:
+    """Add to every row what it is worth beside the fixed strides among them.
+
+    Keys:
+        keyframes_of_fast: key-frames against those of the shortest fixed stride.
+        recovered: share of the error that the longest stride adds to the shortest one's on fast frames, that is saved.
+        mpjpe_over_fixed, mpjpe_fast_over_fixed: mm, against fixed strides of the same key-frame rate (linear between).
+
+    What follows from fast frames is None where there are none; `recovered` too where the longest stride adds no error.
+    """
+    fixed = sorted((row for row in rows if row["rule"] == "fixed"), key=lambda row: row["keyframe_hz"])
+    long, short = fixed[0], fixed[-1]
+    rates = [row["keyframe_hz"] for row in fixed]
+    for row in rows:
+        row["keyframes_of_fast"] = row["keyframe_hz"] / short["keyframe_hz"]
+        row["recovered"] = None
+        if long["mpjpe_fast"] != short["mpjpe_fast"]:
+            row["recovered"] = (long["mpjpe_fast"] - row["mpjpe_fast"]) / (long["mpjpe_fast"] - short["mpjpe_fast"])
+        for key in ("mpjpe", "mpjpe_fast"):
+            row[f"{key}_over_fixed"] = None
+            if row[key] is not None:
+                beside = np.interp(row["keyframe_hz"], rates, [other[key] for other in fixed])
+                row[f"{key}_over_fixed"] = row[key] - float(beside)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_data_arguments(parser)
+    parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
+    parser.add_argument("--latency", type=int, default=4, help="frames")
+    parser.add_argument("--noise", choices=("none", "detector"), default="none")
+    parser.add_argument("--cameras", type=int, default=1, help="around each sequence")
+    parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
+    parser.add_argument("--threshold", nargs="*", type=float, default=[0.3, 0.5, 0.7, 0.9], help="m/s")
+    parser.add_argument("--hold", nargs="*", type=int, default=[0, 10, 20], help="frames")
+    parser.add_argument("--budget", nargs="*", type=float, default=[4.0, 5.0, 6.0, 8.0], help="key-frames per second")
+    parser.add_argument("--json", type=Path, help="where the rows go")
+
+
+def main(args: argparse.Namespace) -> int:
+    model = weights.load(args.model, UpliftUpsample)
+    rate = model.config.model_rate
+    clips = list(protocols.film(load(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed))
+    rules = [*fixed_rules(model.config), *adaptive_rules(model.config, args.threshold, args.hold, args.budget)]
+    rows = list(evaluate(model, clips, tqdm(rules), args.latency))
+    compare(rows)
+    for row in rows:
+        row |= {"model": args.model, "mode": "online", "latency_frames": args.latency, "noise": args.noise}
+        print(_line(row))
+    if args.json:
+        write_json(args.json, rows)
+    return 0
+
+
+SHOWN = {
+    "stride": "",
+    "threshold": "",
+    "hold_frames": "",
+    "budget": "",
+    "keyframe_hz": ".2f",
+    "mpjpe": ".1f",
+    "mpjpe_over_fixed": "+.2f",
+    "mpjpe_fast": ".1f",
+    "mpjpe_fast_over_fixed": "+.2f",
+    "recovered": ".0%",
+    "onset_rate": ".0%",
+    "onset_rate_fast": ".0%",
+    "onset_delay": ".2f",
+}
+"""Keys of a printed line, and how they are written."""
+
+
+def _line(row: dict[str, Any]) -> str:
+    told = (f"{key} {row[key]:{form}}" for key, form in SHOWN.items() if row.get(key) not in (None, 0))
+    return "  ".join([row["rule"], *told])

@@ -1,0 +1,267 @@
+"""Whether scores order errors, and covariance is as large as the errors found.
+
+With --fit the network's errors are measured anew, and the error model is written beside its weights. With --data scores
+and covariance of what comes out, raw and refined, are checked. Sequences go through a noisy detector and the streaming
+classes at each of the network's strides. Detectors' own scores are not simulated: all are 1. The pelvis, the origin of
+root-relative errors, does not count among them.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import lsq_linear
+from scipy.stats import chi2, spearmanr
+from tqdm import tqdm
+
+from uplift_ros.files import write_json
+from uplift_ros.lab.data import protocols
+from uplift_ros.lab.data.formats import load
+from uplift_ros.models import weights
+from uplift_ros.models.synsp import SynSP
+from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.poses import NANOSECONDS, SkeletonFrame, Source
+from uplift_ros.streaming import uncertainty
+from uplift_ros.streaming.refiner import StreamingRefiner
+from uplift_ros.streaming.stride import FixedStride
+from uplift_ros.streaming.uncertainty import ErrorModel
+from uplift_ros.streaming.uplifter import StreamingUplifter
+from uplift_ros.transforms import symmetric
+
+LATENCY, DELAY = 4, 3
+"""Frames; the nodes' defaults."""
+
+BINS = 10
+COVERAGE = (0.5, 0.9, 0.99)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came out of a clip, beside the truth.
+
+    Attributes:
+        poses, truth: (K, 17, 3) metres, camera optical frame, placed.
+        scores: (K, 17).
+        covariance: (K, 17, 6), or (K, 0, 6) without an error model.
+        sources: (K,).
+        seconds: (K,) to the nearest key-frame.
+    """
+
+    poses: np.ndarray
+    truth: np.ndarray
+    scores: np.ndarray
+    covariance: np.ndarray
+    sources: np.ndarray
+    seconds: np.ndarray
+
+    @property
+    def differences(self) -> np.ndarray:
+        """(K, 16, 3) metres, root-relative, without the pelvis."""
+        relative = (self.poses - self.poses[:, :1]) - (self.truth - self.truth[:, :1])
+        return relative[:, 1:]
+
+    @property
+    def errors(self) -> np.ndarray:
+        """(K, 16) metres."""
+        return np.linalg.norm(self.differences, axis=-1)
+
+
+def stream(
+    model: UpliftUpsample, clips: Sequence[protocols.Clip], errors: ErrorModel | None, refiner: StreamingRefiner
+) -> Iterator[tuple[Judged, Judged]]:
+    """Every clip at every stride of the network: what comes out of the uplifter, and of a refiner after it."""
+    rate = model.config.model_rate
+    for clip in tqdm(clips, "clips", disable=None):
+        for stride in model.config.input_strides:
+            uplifter = StreamingUplifter(model, latency=LATENCY, errors=errors)
+            frames, taken = protocols.stream(uplifter, clip, FixedStride(stride, model.config.token_stride), stride)
+            refined = refiner.push_many(frames) + refiner.flush()
+            yield _judged(frames, clip, taken, rate), _judged(refined, clip, taken, rate)
+
+
+def _judged(frames: list[SkeletonFrame], clip: protocols.Clip, taken: list[int], rate: float) -> Judged:
+    at = np.array([round(frame.stamp * rate / NANOSECONDS) for frame in frames])
+    people = [frame.persons[0] for frame in frames]
+    return Judged(
+        np.stack([person.joints for person in people]),
+        clip.truth[at],
+        np.stack([person.scores for person in people]),
+        np.stack([person.covariance for person in people]),
+        np.array([person.source for person in people]),
+        np.abs(at[:, None] - np.array(taken)).min(-1) / rate,
+    )
+
+
+def fit(streams: Sequence[Judged], rate: float) -> ErrorModel:
+    """The error model of what came out without one.
+
+    Coefficients are least squares, joint by joint; speed and the way until the nearest key-frame can only make worse.
+    Deviations then make the mean squared Mahalanobis distance of each direction 1.
+    """
+    features = np.concatenate([_features(judged, rate) for judged in streams])
+    errors = np.concatenate([judged.errors for judged in streams])
+    lower = np.array([-np.inf, -np.inf, 0.0, 0.0])
+    coefficients = np.zeros((17, 4))
+    for joint in range(16):
+        found = lsq_linear(features[:, joint], errors[:, joint], (lower, np.inf))
+        coefficients[1 + joint] = found.x
+    expected = np.maximum((features * coefficients[1:]).sum(-1), uncertainty.SMALLEST_ERROR)[..., None]
+    sight = np.concatenate([_sight(judged) for judged in streams])
+    along, across = _split(np.concatenate([judged.differences for judged in streams]) / expected, sight[:, None])
+    place = np.concatenate([_place_errors(judged) for judged in streams])
+    place_along, place_across = _split(place, sight)
+    return ErrorModel(coefficients, _deviation(across) / np.sqrt(2), _deviation(along),
+                      _deviation(place_across) / np.sqrt(2), _deviation(place_along))  # fmt: skip
+
+
+def check(streams: Sequence[Judged]) -> dict[str, Any]:
+    """Figures of scores and covariance.
+
+    Keys:
+        spearman: rank correlation of 1 - score and error, over all joints and frames; within_joints: the mean of the
+            joints' own; None where all are equal.
+        by_source: mean score and mean error in metres of key-frames and of frames between them.
+        reliability: tenths of all joints by score: mean score, the error in metres that it means, the error found.
+        mahalanobis: mean squared distance / 3, which is 1 where covariance is right, root-relative, of the pelvis's
+            place, and of the joints as placed; coverage: share inside the ellipsoids that should hold the given part.
+    """
+    errors, scores = _joined(streams, "errors"), _joined(streams, "scores")[:, 1:]
+    sources = _joined(streams, "sources")
+    covariance, differences = _joined(streams, "covariance"), _joined(streams, "differences")
+    place = _joined(streams, "poses") - _joined(streams, "truth")
+    squares = {
+        "root_relative": _mahalanobis(differences, covariance[:, 1:] - covariance[:, :1]),
+        "pelvis": _mahalanobis(place[:, 0], covariance[:, 0]),
+        "placed": _mahalanobis(place, covariance),
+    }
+    order = np.array_split(np.argsort(scores.ravel()), BINS)
+    of_joints = [_rank_correlation(1 - s, e) for s, e in zip(scores.T, errors.T, strict=True)]
+    within = [correlation for correlation in of_joints if correlation is not None]
+    return {
+        "joints": errors.size,
+        "mean_error": float(errors.mean()),
+        "spearman": _rank_correlation(1 - scores, errors),
+        "within_joints": float(np.mean(within)) if within else None,
+        "by_source": {
+            Source(source).name: [float(scores[sources == source].mean()), float(errors[sources == source].mean())]
+            for source in np.unique(sources)
+        },
+        "reliability": [
+            {
+                "score": float(scores.ravel()[part].mean()),
+                "expected": float(uncertainty.error_of(scores.ravel()[part]).mean()),
+                "found": float(errors.ravel()[part].mean()),
+            }
+            for part in order
+        ],
+        "mahalanobis": {name: float(values.mean() / 3) for name, values in squares.items()},
+        "coverage": {
+            name: {str(part): float((values <= chi2.ppf(part, 3)).mean()) for part in COVERAGE}
+            for name, values in squares.items()
+        },
+    }
+
+
+def fit_tension(raw: Sequence[Judged], refined: Sequence[Judged]) -> list[float]:
+    """How the error after refinement follows from the one expected before and from the tension of SynSP's branches.
+
+    The tension is what scores before and after tell of it. Least squares, to compare REMAINING and TENSION with.
+    """
+    before = np.concatenate([uncertainty.error_of(judged.scores[:, 1:]).ravel() for judged in raw])
+    after = np.concatenate([uncertainty.error_of(judged.scores[:, 1:]).ravel() for judged in refined])
+    tension = (after - uncertainty.REMAINING * before) / uncertainty.TENSION
+    found = np.concatenate([judged.errors.ravel() for judged in refined])
+    return np.linalg.lstsq(np.stack([before, tension], -1), found)[0].tolist()
+
+
+def _features(judged: Judged, rate: float) -> np.ndarray:
+    """(K, 16, 4)."""
+    joints = judged.poses - judged.poses[:, :1]
+    speeds = uncertainty.joint_speeds(joints, rate)
+    return uncertainty.features(joints, speeds, judged.seconds)[:, 1:]
+
+
+def _sight(judged: Judged) -> np.ndarray:
+    """(K, 3) unit vectors to the pelvis as placed."""
+    return judged.poses[:, 0] / np.linalg.norm(judged.poses[:, 0], axis=-1, keepdims=True)
+
+
+def _place_errors(judged: Judged) -> np.ndarray:
+    """(K, 3) of the pelvis, in parts of its distance."""
+    difference = judged.poses[:, 0] - judged.truth[:, 0]
+    return difference / np.linalg.norm(judged.poses[:, 0], axis=-1, keepdims=True)
+
+
+def _split(vectors: np.ndarray, sight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths along the line of sight and across it."""
+    along = (vectors * sight).sum(-1)
+    return along, np.sqrt(np.maximum((vectors**2).sum(-1) - along**2, 0))
+
+
+def _deviation(values: np.ndarray) -> float:
+    return float(np.sqrt((values**2).mean()))
+
+
+def _mahalanobis(differences: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Squared distances (...) of (..., 3) under covariances (..., 6)."""
+    return (differences * np.linalg.solve(symmetric(covariance), differences[..., None])[..., 0]).sum(-1)
+
+
+def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+    """None where one of them is constant."""
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return None
+    return float(spearmanr(a.ravel(), b.ravel()).statistic)
+
+
+def _joined(streams: Sequence[Judged], name: str) -> np.ndarray:
+    return np.concatenate([getattr(judged, name) for judged in streams])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="compact", help="uplifting weights by name, or a .safetensors file")
+    parser.add_argument("--refiner", default="synsp", help="SynSP's weights")
+    parser.add_argument("--fit", type=Path, help="motion capture to measure errors on; not what the network trained on")
+    parser.add_argument("--data", type=Path, help="motion capture to check scores and covariance on")
+    parser.add_argument("--sequences", type=int, default=0, help="evenly chosen; 0 takes all")
+    parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
+    parser.add_argument("--json", type=Path, help="where the figures go")
+
+
+def main(args: argparse.Namespace) -> int:
+    if not args.fit and not args.data:
+        raise ValueError("motion capture is missing: give --fit, --data or both")
+    if args.sequences < 0:
+        raise ValueError(f"sequences must be at least 0, got {args.sequences}")
+    model = weights.load(args.model, UpliftUpsample)
+    rate = model.config.model_rate
+    network = weights.load(args.refiner, SynSP)
+    if args.fit:
+        unrefined = StreamingRefiner("none", 0)
+        raw = [judged for judged, _ in stream(model, _clips(args, args.fit, rate), None, unrefined)]
+        fit(raw, rate).save(
+            uncertainty.path_of(args.model), {"data": args.fit.name, "seed": args.seed, "latency": LATENCY}
+        )
+    if args.data:
+        errors = uncertainty.load(args.model)
+        if errors is None:
+            raise ValueError(f"model: the errors of {args.model} were not measured yet: give --fit")
+        streams = list(stream(model, _clips(args, args.data, rate), errors, StreamingRefiner("synsp", DELAY, network)))
+        raw, refined = [judged for judged, _ in streams], [judged for _, judged in streams]
+        figures = {"raw": check(raw), "refined": check(refined), "tension": fit_tension(raw, refined)}
+        print(json.dumps(figures, indent=1))
+        if args.json:
+            write_json(args.json, figures)
+    return 0
+
+
+def _clips(args: argparse.Namespace, data: Path, rate: float) -> list[protocols.Clip]:
+    sequences = load(data, rate)
+    if args.sequences:
+        chosen = np.linspace(0, len(sequences) - 1, min(args.sequences, len(sequences))).round().astype(int)
+        sequences = [sequences[index] for index in chosen]
+    return list(protocols.film(sequences, rate, 1, "detector", args.seed))

@@ -1,0 +1,166 @@
+"""Accuracy of several cameras together on motion capture.
+
+Ways to one skeleton from cameras whose places are known: one alone (`single`), the mean of all (`mean`), each by its
+covariance (`fused`, as the refiner node does), and SynSP's own input of several views (`synsp_views`). The first three
+are given without refinement and with SynSP on the result.
+"""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+from tqdm import tqdm
+
+from uplift_ros import metrics
+from uplift_ros.files import write_json
+from uplift_ros.lab.data import protocols
+from uplift_ros.lab.data.formats import add_data_arguments, load
+from uplift_ros.lab.data.mocap import Sequence as Motion
+from uplift_ros.models import weights
+from uplift_ros.models.synsp import SynSP
+from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.streaming.refiner import refine_sequence
+from uplift_ros.streaming.stride import FixedStride
+from uplift_ros.streaming.swaa import average_windows, sliding_windows
+from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance
+from uplift_ros.transforms import RigidTransform, moved
+
+LATENCY = 4
+"""Frames; the node's default."""
+
+
+def common_frame(estimates: Sequence[protocols.Estimate]) -> list[RigidTransform]:
+    """From each camera's frame to the first one's, told by the truth that all of them see."""
+    first = estimates[0].clip.truth[0].astype(float)
+    transforms = []
+    for estimate in estimates:
+        seen = estimate.clip.truth[0].astype(float)
+        rotation = Rotation.align_vectors(first - first[0], seen - seen[0])[0].as_matrix()
+        transforms.append(RigidTransform(rotation, first[0] - rotation @ seen[0]))
+    return transforms
+
+
+def fused(estimates: Sequence[protocols.Estimate], transforms: Sequence[RigidTransform]) -> np.ndarray:
+    """(T, 17, 3) in the first camera's frame."""
+    fusion, scores = ViewFusion(), np.ones(17)
+    together = []
+    for stamp, poses in enumerate(zip(*(estimate.poses for estimate in estimates), strict=True)):
+        views = [
+            SkeletonFrame(
+                stamp, "camera", (Person3D("p1", 1.0, Source.UPSAMPLED, ScaleSource.PRIOR, joints, scores, 0.0),)
+            )
+            for joints in poses
+        ]
+        frames = [
+            moved(with_covariance(view), transform, "world") for view, transform in zip(views, transforms, strict=True)
+        ]
+        together.append(fusion.fuse(frames).persons[0].joints)
+    return np.stack(together)
+
+
+def synsp_views(model: SynSP, views: np.ndarray) -> np.ndarray:
+    """SynSP over all views at once.
+
+    Args:
+        views: (P, T, 17, 3) root-relative, in one frame.
+
+    Returns:
+        (T, 17, 3), the mean of its answers.
+    """
+    windows = np.stack([sliding_windows(view, model.config.window) for view in views], 1)  # (W, P, 8, 17, 3)
+    with torch.inference_mode():
+        answers = model(torch.from_numpy(windows).float().flatten(3)).final.unflatten(-1, (17, 3)).double().numpy()
+    return np.mean([average_windows(view) for view in np.swapaxes(answers, 0, 1)], axis=0)
+
+
+def ways(estimates: Sequence[protocols.Estimate], model: SynSP) -> dict[tuple[str, str], np.ndarray]:
+    """Root-relative poses (T, 17, 3) in the first camera's frame, by way and refinement."""
+    transforms = common_frame(estimates)
+    views = np.stack(
+        [
+            metrics.root_relative(estimate.poses) @ transform.rotation.T
+            for estimate, transform in zip(estimates, transforms, strict=True)
+        ]
+    )
+    raw = {"single": views[0], "mean": views.mean(0), "fused": fused(estimates, transforms)}
+    refined = {(way, "synsp"): refine_sequence(model, poses) for way, poses in raw.items()}
+    together = {("synsp_views", "synsp"): synsp_views(model, views)}
+    return {(way, "none"): poses for way, poses in raw.items()} | refined | together
+
+
+def evaluate(
+    sequences: Sequence[Motion],
+    uplifter: UpliftUpsample,
+    model: SynSP,
+    cameras: Sequence[int],
+    stride: int,
+    noise: str,
+    seed: int,
+) -> list[dict[str, object]]:
+    """One row for each number of cameras and way: mpjpe in mm, accel in mm/frame^2."""
+    config = uplifter.config
+    errors: dict[tuple[int, str, str], list[tuple[float, float, int]]] = defaultdict(list)
+    for index, sequence in enumerate(tqdm(sequences, "sequences", leave=False, disable=None)):
+        clips = protocols.film([sequence], config.model_rate, max(cameras), noise, seed + index)
+        estimates = [
+            protocols.online(uplifter, clip, FixedStride(stride, config.token_stride), stride, LATENCY)
+            for clip in clips
+        ]
+        truth = estimates[0].truth
+        for count in cameras:
+            for (way, refinement), poses in ways(estimates[:count], model).items():
+                figures = metrics.mpjpe(poses, truth), metrics.accel(poses, truth), len(poses)
+                errors[count, way, refinement].append(figures)
+    rows = []
+    for (count, way, refinement), results in errors.items():
+        mpjpe, accel, frames = np.array(results).T
+        rows.append(
+            {"cameras": count, "way": way, "refine": refinement, "stride": stride, "noise": noise}
+            | {"mpjpe": float(np.average(mpjpe, weights=frames)), "accel": float(np.average(accel, weights=frames))}
+            | {"frames": int(frames.sum())}
+        )
+    return rows
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_data_arguments(parser)
+    parser.add_argument("--model", default="compact", help="uplifting weights")
+    parser.add_argument("--refiner-model", default="synsp", help="refinement weights")
+    parser.add_argument("--cameras", type=int, nargs="+", default=[2, 3, 4], help="how many together")
+    parser.add_argument("--stride", type=int, default=10, help="frames between key-frames")
+    parser.add_argument("--noise", choices=("none", "detector"), default="detector")
+    parser.add_argument("--every", type=int, default=1, help="take each so many-th sequence")
+    parser.add_argument("--frames", type=int, default=100_000, help="of each sequence, at most")
+    parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
+    parser.add_argument("--json", type=Path, help="where the rows go")
+
+
+def main(args: argparse.Namespace) -> int:
+    for name, value in (("cameras", min(args.cameras)), ("every", args.every), ("frames", args.frames)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    model = weights.load(args.model, UpliftUpsample)
+    motions = load(args.data, model.config.model_rate, args.body_model)[:: args.every]
+    rows = evaluate(
+        [Motion(each.name, each.joints[: args.frames]) for each in motions],
+        model,
+        weights.load(args.refiner_model, SynSP),
+        args.cameras,
+        args.stride,
+        args.noise,
+        args.seed,
+    )
+    for row in rows:
+        print(
+            "  ".join(
+                f"{key} {value:.1f}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()
+            )
+        )
+    if args.json:
+        write_json(args.json, rows)
+    return 0

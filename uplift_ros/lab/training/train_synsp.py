@@ -1,0 +1,25 @@
+"""Training of the SynSP refinement network on motion capture with errors put on, and on an uplifter's own output."""
+
+import argparse
+
+import torch
+
+from uplift_ros.lab.training import refinement_training
+from uplift_ros.models.synsp import SynSP, SynSPConfig, synsp_loss
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    refinement_training.add_arguments(parser)
+    parser.add_argument(
+        "--inverse-dct",
+        action="store_true",
+        help="heads predict frequencies; starts as a low-pass filter: far fewer steps",
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    torch.manual_seed(args.seed)
+    changes = {} if args.dropout is None else {"dropout": args.dropout, "attention_dropout": args.dropout / 2}
+    config = SynSPConfig(window=args.window, inverse_dct=args.inverse_dct)
+    model = refinement_training.network(SynSP, config, args.start, **changes)
+    return refinement_training.run(args, model, synsp_loss)

@@ -1,0 +1,136 @@
+"""People as REP-155 (ROS4HRI) has them: who is tracked, topics for each body, its URDF, and transforms."""
+
+import importlib
+from dataclasses import dataclass
+
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import JointState
+
+from uplift_ros.human_model import HumanPose
+from uplift_ros.messages.hri import region_of_interest, skeleton2d
+from uplift_ros.msg import Keyframe2D, Skeletons
+from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes.lifecycle import base
+from uplift_ros.nodes.lifecycle.spin import spin
+from uplift_ros.nodes.links.broadcast import tf_message, transform
+from uplift_ros.poses import Keyframe
+
+DESCRIPTION = "human_description_"
+"""Parameters of this name and the body's id hold a URDF (REP-155, global parameters)."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """The topics of a body."""
+
+    skeleton2d: Publisher
+    roi: Publisher
+    joint_states: Publisher
+
+    def publishers(self) -> tuple[Publisher, ...]:
+        return self.skeleton2d, self.roi, self.joint_states
+
+
+class HumansNode(base.ManagedNode):
+    """Key-frames tell who is there and where in the image, refined skeletons how they stand.
+
+    A body's topics and URDF live as long as the newest key-frame or the newest skeletons, which come later, have it.
+    The URDF has the lengths of its first skeleton.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("humans")
+
+    def configure(self) -> None:
+        try:
+            self._hri = importlib.import_module("hri_msgs.msg")
+        except ImportError as error:
+            raise ImportError("the node humans needs hri_msgs, which is not installed") from error
+        self._tf_message = tf_message("publish_tf") if self.parameter("publish_tf") else None
+        self._tracked = self.advertise(self._hri.IdsList, "/humans/bodies/tracked", qos.poses())
+        if self._tf_message:
+            self._transforms = self.advertise(self._tf_message, "/tf", qos.poses())
+
+    def activate(self) -> None:
+        self._bodies: dict[str, Body] = {}
+        self._in_image: set[str] = set()
+        self._in_space: set[str] = set()
+        self.subscribe(Keyframe2D, "keyframes", self._take_keyframe, qos.poses(), expected="key-frames")
+        self.subscribe(Skeletons, "skeletons", self._take_skeletons, qos.poses(), expected="skeletons")
+
+    def deactivate(self) -> None:
+        self._follow(set(), set())
+
+    def _take_keyframe(self, message: Keyframe2D) -> None:
+        keyframe = convert.keyframe_from_msg(message)
+        keyframe.check_form()
+        self.tick("keyframe_hz")
+        with self.timed():
+            ids = [person.id for person in keyframe.persons]
+            self._follow(set(ids), self._in_space)
+            self._tracked.publish(self._hri.IdsList(header=message.header, ids=ids))
+            self._publish_2d(keyframe)
+
+    def _follow(self, in_image: set[str], in_space: set[str]) -> None:
+        """Open the topics of new bodies, close those of bodies that left."""
+        self._in_image, self._in_space = in_image, in_space
+        ids = in_image | in_space
+        for gone in self._bodies.keys() - ids:
+            for publisher in self._bodies.pop(gone).publishers():
+                self.destroy_publisher(publisher)
+            if self.has_parameter(DESCRIPTION + gone):
+                self.undeclare_parameter(DESCRIPTION + gone)
+        for new in ids - self._bodies.keys():
+            topics = f"/humans/bodies/{new}"
+            self._bodies[new] = Body(
+                skeleton2d=self.create_publisher(self._hri.Skeleton2D, f"{topics}/skeleton2d", qos.poses()),
+                roi=self.create_publisher(self._hri.NormalizedRegionOfInterest2D, f"{topics}/roi", qos.poses()),
+                joint_states=self.create_publisher(JointState, f"{topics}/joint_states", qos.poses()),
+            )
+
+    def _publish_2d(self, keyframe: Keyframe) -> None:
+        header = convert.header(keyframe.stamp, keyframe.frame_id)
+        for person in keyframe.persons:
+            body = self._bodies[person.id]
+            points = skeleton2d(person, keyframe.width, keyframe.height)
+            skeleton = [self._hri.NormalizedPointOfInterest2D(x=x, y=y, c=c) for x, y, c in points.tolist()]
+            body.skeleton2d.publish(self._hri.Skeleton2D(header=header, skeleton=skeleton))
+            left, top, right, bottom = region_of_interest(person, keyframe.width, keyframe.height).tolist()
+            region = self._hri.NormalizedRegionOfInterest2D(header=header, xmin=left, ymin=top, xmax=right, ymax=bottom)
+            region.c = float(person.score)
+            body.roi.publish(region)
+
+    def _take_skeletons(self, message: Skeletons) -> None:
+        frame = convert.skeletons_from_msg(message)
+        frame.check_form()
+        self.tick("skeletons_hz")
+        header = convert.header(frame.stamp, frame.frame_id)
+        transforms = []
+        self._follow(self._in_image, {person.id for person in frame.persons})
+        for person in frame.persons:
+            pose = HumanPose.of(person.joints)
+            if pose is None:
+                continue
+            self._describe(person.id, pose)
+            names = [f"{joint}_{person.id}" for joint in pose.angles]
+            state = JointState(header=header, name=names, position=list(pose.angles.values()))
+            self._bodies[person.id].joint_states.publish(state)
+            within = convert.header(frame.stamp, f"body_{person.id}")
+            transforms.append(transform(header, f"body_{person.id}", pose.body))
+            transforms += [transform(within, f"{link}_{person.id}", place) for link, place in pose.links.items()]
+        if self._tf_message and transforms:
+            self._transforms.publish(self._tf_message(transforms=transforms))
+
+    def _describe(self, body_id: str, pose: HumanPose) -> None:
+        if not self.has_parameter(DESCRIPTION + body_id):
+            descriptor = ParameterDescriptor(description=f"URDF of the body {body_id}; to be read, not to be set.")
+            self.declare_parameter(DESCRIPTION + body_id, pose.urdf(body_id), descriptor)
+
+
+def main() -> int:
+    return spin(HumansNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

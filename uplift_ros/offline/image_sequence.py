@@ -1,0 +1,177 @@
+"""The images of a video file or a bag, each with stamp, frame and camera; decoded only where somebody asks."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from uplift_ros.bags.reader import SUFFIXES, BagError, BagReader
+from uplift_ros.camera import Camera
+from uplift_ros.messages.conversion import camera_from_msg, is_calibrated, serialized_header
+from uplift_ros.messages.images import to_rgb
+from uplift_ros.sources.video import VideoFile
+
+IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+CAMERA_INFO_TYPES = ("sensor_msgs/msg/CameraInfo",)
+
+NO_CAMERA_INFO = ""
+"""Asked for as the topic: do without intrinsics."""
+
+STAMP_SIZE = 12
+"""Bytes of a serialised message up to the end of the stamp in its header."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One image.
+
+    Attributes:
+        stamp: nanoseconds.
+        camera: intrinsics, None where nothing is known.
+        image: decodes it, (H, W, 3) uint8 RGB; to be called before the next shot is taken.
+    """
+
+    stamp: int
+    frame_id: str
+    camera: Camera | None
+    image: Callable[[], np.ndarray]
+
+
+class Footage(Protocol):
+    """Recorded images in the order in which they were taken.
+
+    Attributes:
+        length: how many there are, 0 where that is not known.
+    """
+
+    length: int
+
+    def shots(self) -> Iterator[Shot]: ...
+
+    def close(self) -> None: ...
+
+
+def is_bag(path: Path) -> bool:
+    """Whether a path is taken for a bag; what is none is taken for a video."""
+    return path.is_dir() or path.suffix in SUFFIXES
+
+
+class VideoFootage:
+    """A video file; time begins at 0, and an ideal camera is assumed (see VideoFile).
+
+    Args:
+        fps: frames per second instead of the container's own times; 0 for the container's.
+        horizontal_fov: radians.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no frame can be read from it.
+    """
+
+    def __init__(self, path: Path, fps: float, horizontal_fov: float, frame_id: str) -> None:
+        self._video = VideoFile(path, fps, loop=False, horizontal_fov=horizontal_fov)
+        self._frame_id = frame_id
+        self.length = self._video.length
+
+    def shots(self) -> Iterator[Shot]:
+        for frame in self._video.frames():
+            yield Shot(frame.time, self._frame_id, self._video.camera, frame.make)
+
+    def close(self) -> None:
+        self._video.close()
+
+
+class BagFootage:
+    """An image topic of a bag, with the camera_info that was newest at each image (the first one before that).
+
+    Args:
+        image_topic: None for the only one there is.
+        camera_info_topic: None for the one beside the image topic, or the only one; '' for none.
+
+    Raises:
+        BagError: the bag cannot be read, has no such topic, or several to choose from; the text lists them.
+    """
+
+    def __init__(self, path: Path, image_topic: str | None = None, camera_info_topic: str | None = None) -> None:
+        self._bag = BagReader(path)
+        try:
+            self._image_topic = self._find_images(image_topic)
+            self._camera_info_topic = self._find_camera_info(camera_info_topic)
+        except BagError:
+            self.close()
+            raise
+        self.length = self._bag.topics[self._image_topic].count
+        self._intrinsics: tuple[bytes, Camera | None] = (b"", None)
+
+    def shots(self) -> Iterator[Shot]:
+        """Raises ValueError where the images carry no time."""
+        for _, _, data in self._bag.raw([self._camera_info_topic]):
+            self._take_camera_info(data)
+            break
+        previous = None
+        for topic, _, data in self._bag.raw([self._image_topic, self._camera_info_topic]):
+            if topic == self._camera_info_topic:
+                self._take_camera_info(data)
+                continue
+            stamp, frame_id = serialized_header(data)
+            if stamp == previous == 0:
+                raise ValueError(f"images on {topic} carry no time: header.stamp is 0")
+            yield Shot(stamp, frame_id, self._intrinsics[1], partial(self._decode, data))
+            previous = stamp
+
+    def close(self) -> None:
+        self._bag.close()
+
+    def _decode(self, data: bytes) -> np.ndarray:
+        return to_rgb(self._bag.decode(self._image_topic, data))
+
+    def _take_camera_info(self, data: bytes) -> None:
+        """Most repeat the one before but for the stamp, and are not even deserialised."""
+        if data[STAMP_SIZE:] != self._intrinsics[0]:
+            message = self._bag.decode(self._camera_info_topic, data)
+            camera = camera_from_msg(message) if is_calibrated(message) else None
+            self._intrinsics = data[STAMP_SIZE:], camera
+
+    def _find_images(self, asked: str | None) -> str:
+        if asked is not None:
+            return self._asked(asked, IMAGE_TYPES)
+        candidates = self._candidates(IMAGE_TYPES)
+        if not candidates:
+            raise BagError(f"bag {self._bag.path} has no images, only: {_listed(self._bag.topics)}")
+        if len(candidates) > 1:
+            raise BagError(
+                f"bag {self._bag.path} has several image topics, --image-topic chooses: {_listed(candidates)}"
+            )
+        return candidates[0]
+
+    def _find_camera_info(self, asked: str | None) -> str:
+        if asked == NO_CAMERA_INFO:
+            return NO_CAMERA_INFO
+        if asked is not None:
+            return self._asked(asked, CAMERA_INFO_TYPES)
+        candidates = self._candidates(CAMERA_INFO_TYPES)
+        beside = self._image_topic.removesuffix("/compressed").rpartition("/")[0] + "/camera_info"
+        if beside in candidates:
+            return beside
+        if len(candidates) > 1:
+            raise BagError(
+                f"bag {self._bag.path} has several topics of intrinsics, none of them {beside}, "
+                f"--camera-info-topic chooses: {_listed(candidates)}"
+            )
+        return candidates[0] if candidates else NO_CAMERA_INFO
+
+    def _candidates(self, types: Collection[str]) -> list[str]:
+        return [topic.name for topic in self._bag.topics.values() if topic.msgtype in types and topic.count]
+
+    def _asked(self, topic: str, types: Sequence[str]) -> str:
+        name = f"/{topic.lstrip('/')}"
+        if name not in (candidates := self._candidates(types)):
+            raise BagError(f"bag {self._bag.path} has no {types[0]} on {name}, only on: {_listed(candidates)}")
+        return name
+
+
+def _listed(topics: Collection[str]) -> str:
+    return ", ".join(sorted(topics)) or "nothing"

@@ -1,0 +1,37 @@
+"""What the synthetic camera sees: a person in a room, under one light."""
+
+import numpy as np
+
+from uplift_ros.camera import Camera
+from uplift_ros.sources.synthetic.figure import figure
+from uplift_ros.sources.synthetic.room import Room, cast_shadow
+from uplift_ros.sources.synthetic.solids import draw_parts
+from uplift_ros.sources.synthetic.viewpoint import Viewpoint
+
+LIGHT = np.array([0.40, 0.34, 0.85])
+"""Direction to the light, world, unit length: above, in front and to the left of a person who faces +x."""
+
+
+class Renderer:
+    """Draws a person, given the joints.
+
+    Args:
+        camera: an ideal pinhole camera.
+
+    Raises:
+        ValueError: the camera has lens distortion.
+    """
+
+    def __init__(self, camera: Camera) -> None:
+        if camera.distortion:
+            raise ValueError(f"the renderer draws ideal cameras, got distortion {camera.distortion}")
+        self._room = Room(camera.width, camera.height)
+
+    def render(self, joints: np.ndarray, viewpoint: Viewpoint) -> np.ndarray:
+        """Joints (17, 3) h36m17, world metres, to an image (H, W, 3) uint8 RGB."""
+        parts = figure(joints)
+        image = self._room.seen_from(viewpoint)
+        light = LIGHT / np.linalg.norm(LIGHT)
+        cast_shadow(image, parts, viewpoint, light)
+        draw_parts(image, parts, viewpoint, light)
+        return image

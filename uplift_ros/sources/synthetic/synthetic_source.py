@@ -1,0 +1,75 @@
+"""The synthetic camera: an animated person, seen by a robot-like camera, with the truth."""
+
+import itertools
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from uplift_ros.camera import Camera
+from uplift_ros.poses import NANOSECONDS
+from uplift_ros.sources import SourceFrame
+from uplift_ros.sources.synthetic.motion import pose
+from uplift_ros.sources.synthetic.render import Renderer
+from uplift_ros.sources.synthetic.viewpoint import Viewpoint
+
+DEFAULT_SIZE = (640, 480)
+DEFAULT_FPS = 50.0
+HORIZONTAL_FOV = 0.96
+"""Radians: 55 degrees, a common RGB-D camera."""
+
+POSITION = np.array([3.65, 0.50, 1.20])
+"""Metres, world: in front of the person's home, in the middle of the walk, at a robot's eye height."""
+
+PITCH = 0.095
+"""Radians below the horizon: the whole body is in view, arms overhead too."""
+
+
+class SyntheticSource:
+    """Frames of `motion.pose` through a pinhole camera; a pure function of the frame's number.
+
+    Args:
+        width, height: pixels.
+        fps: frames per second.
+        moving: the camera sways and pans slowly; otherwise it stands still (and rendering is cheaper).
+
+    Raises:
+        ValueError: fps or size not positive.
+    """
+
+    def __init__(
+        self,
+        width: int = DEFAULT_SIZE[0],
+        height: int = DEFAULT_SIZE[1],
+        fps: float = DEFAULT_FPS,
+        moving: bool = True,
+    ) -> None:
+        if not fps > 0:
+            raise ValueError(f"fps must be positive, got {fps}")
+        self.camera = Camera.from_fov(HORIZONTAL_FOV, width, height)
+        self.fps = fps
+        self._moving = moving
+        self._renderer = Renderer(self.camera)
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Without end: the schedule repeats, the camera goes its own way."""
+        for index in itertools.count():
+            yield self.frame(index)
+
+    def frame(self, index: int) -> SourceFrame:
+        """Frame number `index`, at index / fps seconds."""
+        t = index / self.fps
+        viewpoint = viewpoint_at(self.camera, t if self._moving else 0.0)
+        joints = pose(t)
+        render = partial(self._renderer.render, joints, viewpoint)
+        return SourceFrame(round(t * NANOSECONDS), render, viewpoint.to_optical(joints))
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def viewpoint_at(camera: Camera, t: float) -> Viewpoint:
+    """Where the moving camera is at `t` seconds: slow sines, a few centimetres and degrees."""
+    sway = np.array([0.03 * np.sin(0.5 * t), 0.10 * np.sin(0.31 * t), 0.012 * np.sin(0.83 * t)])
+    yaw, pitch = np.pi + 0.045 * np.sin(0.37 * t), PITCH + 0.010 * np.sin(0.61 * t)
+    return Viewpoint.looking(camera, POSITION + sway, yaw, pitch)

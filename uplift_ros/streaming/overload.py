@@ -1,0 +1,55 @@
+"""Less work where a key-frame takes longer than the time until the next one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from uplift_ros.streaming.stride import Decision, Reason, StrideController
+
+FULL = 0.95
+"""Share of the time between key-frames that the work may take; beyond, key-frames would come late or queue up."""
+
+ROOM = 0.75
+"""Share that it may take at a shorter stride for going back to it; the distance to FULL keeps it from wavering."""
+
+
+@dataclass
+class Load:
+    """How long a key-frame takes.
+
+    Attributes:
+        seconds: of the slowest stage; whoever measures it keeps it up to date.
+    """
+
+    seconds: float = 0.0
+
+
+class LoadShedding:
+    """Raises the stride of another controller while the load is too high for it, one step at a decision.
+
+    Args:
+        controller: decides where there is time enough.
+        load: read at every decision.
+        strides: the steps, the shortest first.
+        model_rate: frames per second in which strides are counted.
+    """
+
+    def __init__(self, controller: StrideController, load: Load, strides: Sequence[int], model_rate: float) -> None:
+        self._controller, self._load, self._strides, self._model_rate = controller, load, strides, model_rate
+        self._step = 0
+
+    def update(self, frame: int, velocity: float) -> Decision:
+        self._step += self._direction()
+        decision = self._controller.update(frame, velocity)
+        shortest = self._strides[self._step]
+        return decision if decision.stride >= shortest else Decision(shortest, Reason.OVERLOAD)
+
+    def _direction(self) -> int:
+        if self._share(self._step) > FULL and self._step + 1 < len(self._strides):
+            return 1
+        if self._step > 0 and self._share(self._step - 1) < ROOM:
+            return -1
+        return 0
+
+    def _share(self, step: int) -> float:
+        """Of the time between key-frames that the work would take at a step."""
+        return self._load.seconds * self._model_rate / self._strides[step]

@@ -1,0 +1,268 @@
+"""Smooths a stream of 3D skeletons with a chosen delay: SynSP with sliding-window averaging, or a classical filter."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from uplift_ros.models.synsp import SynSP
+from uplift_ros.poses import Person3D, SkeletonFrame, is_sound
+from uplift_ros.skeleton import H36M17
+from uplift_ros.streaming import uncertainty
+from uplift_ros.streaming.filters import OneEuro, PassThrough, SavitzkyGolay, Smoother
+from uplift_ros.streaming.swaa import StreamingAverage, average_windows, sliding_windows
+
+METHODS = ("synsp", "one_euro", "savgol", "none")
+
+MAX_DELAY = 7
+"""Frames: the full sliding-window average over windows of 8 (SynSP, CVPR 2024)."""
+
+MAX_GAP = 100_000_000
+"""Nanoseconds between frames beyond which motion begins anew."""
+
+MAX_EXTENT = 10.0
+"""Metres between a joint and the pelvis that no person has; such input would only drive the network to overflow."""
+
+WORLD_TO_OPTICAL = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+"""Rotation from a frame with z up to a level optical frame (y down), in which the network knows people. Without it
+skeletons in a world frame lose 2 of 40 mm (mocap_val)."""
+
+
+@dataclass
+class _Track:
+    """One person over consecutive frames.
+
+    Attributes:
+        pose: smooths (17, 4), root-relative joints and their tension, both metres.
+        root: smooths (3,), the pelvis in metres.
+        window: the newest root-relative poses (17, 3), always full.
+        ready: smoothed poses and roots whose frames were not given out yet.
+    """
+
+    pose: Smoother
+    root: Smoother
+    window: deque[np.ndarray]
+    ready_poses: deque[np.ndarray] = field(default_factory=deque)
+    ready_roots: deque[np.ndarray] = field(default_factory=deque)
+
+    def push(self, estimate: np.ndarray, root: np.ndarray, stamp: int) -> None:
+        self.ready_poses.extend(self.pose.push(estimate, stamp))
+        self.ready_roots.extend(self.root.push(root, stamp))
+
+    def finish(self) -> None:
+        self.ready_poses.extend(self.pose.flush())
+        self.ready_roots.extend(self.root.flush())
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What one frame brings.
+
+    Attributes:
+        frame: as it came, with the persons that can be used.
+        tracks: of these persons, in their order.
+        inputs: one per person, what the method estimates from: (T, 17, 3), the window that ends here.
+        ended: tracks of the frame before that do not go on.
+        anew: nothing goes on from the frame before.
+    """
+
+    frame: SkeletonFrame
+    tracks: list[_Track]
+    inputs: list[np.ndarray]
+    ended: list[_Track]
+    anew: bool
+
+
+class StreamingRefiner:
+    """Gives every frame back refined, in order, `delay` frames later, with its own stamp, ids and other fields.
+
+    All people of all frames of one call go through the network in one batch, and the result does not depend on how
+    the frames are cut into calls. The network sees root-relative joints, in windows of the newest frames; somebody who
+    just came has the first pose repeated before it. The pelvis itself is smoothed by a local quadratic fit of the same
+    delay (by the One-Euro filter for 'one_euro'). 'one_euro' and 'none' look at no later frame: there the delay only
+    keeps the timing of all methods equal. Motion begins anew, after the frames still held are given out, when stamps
+    do not increase or leave a gap of more than 0.1 s, when frame_id changes, and for a person after any absence.
+
+    With SynSP the error that scores and covariance stand for is expected anew: less where its branches agree, more by
+    their tension where they do not (streaming/uncertainty.py).
+
+    Args:
+        method: 'synsp', 'one_euro', 'savgol' or 'none'.
+        delay: frames, 0 to 7. SynSP averages the windows that end at a frame and up to `delay` after it.
+        model: for 'synsp'; put into evaluation mode, used on the device it lies on.
+        z_up: skeletons come in a frame with z up (REP-103), not in a camera's optical frame.
+
+    Attributes:
+        dropped: persons left out so far because a number was not finite, a score not within [0, 1], or joints no
+            person's.
+
+    Raises:
+        ValueError: an argument outside its range, or a model of another skeleton or with too short windows.
+    """
+
+    def __init__(
+        self, method: str = "synsp", delay: int = MAX_DELAY, model: SynSP | None = None, *, z_up: bool = False
+    ) -> None:
+        if method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+        if not isinstance(delay, int) or not 0 <= delay <= MAX_DELAY:
+            raise ValueError(f"delay must be an integer from 0 to {MAX_DELAY} frames, got {delay!r}")
+        self.method, self.delay = method, delay
+        self.model = _checked(model, delay) if method == "synsp" else None
+        self._upright = WORLD_TO_OPTICAL if z_up else np.eye(3)
+        self._window = self.model.config.window if self.model else 1
+        self.dropped = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, the frames still held included."""
+        self._newest: _Step | None = None
+        self._held: deque[_Step] = deque()
+
+    def push(self, frame: SkeletonFrame) -> list[SkeletonFrame]:
+        """Take the next frame and give the frames that became ready: mostly one, more where motion began anew."""
+        return self.push_many([frame])
+
+    def push_many(self, frames: Sequence[SkeletonFrame]) -> list[SkeletonFrame]:
+        """`push` for frames that arrive together, with one forward pass of the network for all of them.
+
+        Raises:
+            ValueError: another skeleton, arrays of another shape, or two persons of one id. No frame was taken.
+        """
+        for frame in frames:
+            frame.check_form()
+        steps = [self._follow(frame) for frame in frames]
+        estimates = iter(self._estimate([poses for step in steps for poses in step.inputs]))
+        return [refined for step in steps for refined in self._advance(step, estimates)]
+
+    def flush(self) -> list[SkeletonFrame]:
+        """Give the frames still held and forget everything; the last ones are refined with less to look ahead."""
+        if self._newest is not None:
+            for track in self._newest.tracks:
+                track.finish()
+        refined = self._release()
+        self.reset()
+        return refined
+
+    def _follow(self, frame: SkeletonFrame) -> _Step:
+        """Tell who goes on, who comes and who left."""
+        before = self._newest
+        anew = before is None or not _continues(before.frame, frame)
+        known = dict(zip((person.id for person in before.frame.persons), before.tracks, strict=True)) if before else {}
+        persons = tuple(person for person in frame.persons if _usable(person))
+        self.dropped += len(frame.persons) - len(persons)
+        tracks, inputs = [], []
+        for person in persons:
+            pose = _relative(person)
+            track = self._track(pose) if anew or person.id not in known else known.pop(person.id)
+            track.window.append(pose)
+            tracks.append(track)
+            inputs.append(np.stack(track.window))
+        self._newest = _Step(replace(frame, persons=persons), tracks, inputs, list(known.values()), anew)
+        return self._newest
+
+    def _track(self, first: np.ndarray) -> _Track:
+        window = deque([first] * self._window, self._window)
+        if self.method == "synsp":
+            return _Track(StreamingAverage(self.delay), SavitzkyGolay(self.delay), window)
+        if self.method == "savgol":
+            return _Track(SavitzkyGolay(self.delay), SavitzkyGolay(self.delay), window)
+        if self.method == "one_euro":
+            return _Track(OneEuro(), OneEuro(), window)
+        return _Track(PassThrough(), PassThrough(), window)
+
+    def _estimate(self, inputs: list[np.ndarray]) -> np.ndarray:
+        """Joints and tension of each window, (K, T, 17, 4); of the newest poses, (K, 17, 4), where a filter follows."""
+        if not inputs:
+            return np.empty((0, len(H36M17), 4))
+        windows = np.stack(inputs)
+        if self.model is None:
+            poses = windows[:, -1]
+            return np.concatenate([poses, np.zeros_like(poses[..., :1])], -1)
+        estimates = _predict(self.model, windows @ self._upright.T)
+        estimates[..., :3] = estimates[..., :3] @ self._upright
+        return estimates
+
+    def _advance(self, step: _Step, estimates: Iterator[np.ndarray]) -> list[SkeletonFrame]:
+        """Hand the frame's estimates to its tracks and give out what became ready."""
+        for track in step.ended:
+            track.finish()
+        refined = self._release() if step.anew else []
+        for track, person in zip(step.tracks, step.frame.persons, strict=True):
+            track.push(next(estimates), person.joints[0].astype(float), step.frame.stamp)
+        self._held.append(step)
+        return refined + self._release(keep=self.delay)
+
+    def _release(self, keep: int = 0) -> list[SkeletonFrame]:
+        """Give out the oldest frames until `keep` are held."""
+        return [self._refined(self._held.popleft()) for _ in range(len(self._held) - keep)]
+
+    def _refined(self, step: _Step) -> SkeletonFrame:
+        persons = []
+        for track, person in zip(step.tracks, step.frame.persons, strict=True):
+            pose, root = track.ready_poses.popleft(), track.ready_roots.popleft()
+            joints = pose[:, :3] - pose[0, :3] + root
+            scores, covariance = person.scores, person.covariance
+            if self.model:
+                scores, covariance = uncertainty.refined(scores, covariance, pose[:, 3])
+            persons.append(
+                replace(
+                    person,
+                    joints=joints.astype(person.joints.dtype),
+                    scores=scores.astype(person.scores.dtype),
+                    covariance=covariance,
+                )
+            )
+        return replace(step.frame, persons=tuple(persons))
+
+
+def refine_sequence(model: SynSP, poses: np.ndarray) -> np.ndarray:
+    """Refine a whole sequence as the paper does: every window once, full sliding-window average, no delay.
+
+    Args:
+        model: in evaluation mode.
+        poses: (N, 17, 3) metres; the pelvis is taken off.
+
+    Returns:
+        (N, 17, 3) root-relative.
+    """
+    windows = sliding_windows(poses - poses[:, :1], model.config.window)
+    refined = average_windows(_predict(model, windows)[..., :3])[-len(poses) :]
+    return refined - refined[:, :1]
+
+
+def _predict(model: SynSP, windows: np.ndarray) -> np.ndarray:
+    """Root-relative windows (K, T, 17, 3) to refined joints and their tension, (K, T, 17, 4) metres."""
+    with torch.inference_mode():
+        output = model(torch.tensor(windows).flatten(2).to(model.dct))
+        joints = output.final.unflatten(-1, windows.shape[2:])
+        return torch.cat([joints, output.tension.unsqueeze(-1)], -1).cpu().double().numpy()
+
+
+def _relative(person: Person3D) -> np.ndarray:
+    """(17, 3) joints from the pelvis, in double precision, so that adding the pelvis again loses nothing."""
+    joints = person.joints.astype(float)
+    return joints - joints[0]
+
+
+def _usable(person: Person3D) -> bool:
+    return is_sound(person) and bool(np.abs(_relative(person)).max() <= MAX_EXTENT)
+
+
+def _continues(before: SkeletonFrame, frame: SkeletonFrame) -> bool:
+    return 0 < frame.stamp - before.stamp <= MAX_GAP and frame.frame_id == before.frame_id
+
+
+def _checked(model: SynSP | None, delay: int) -> SynSP:
+    if model is None:
+        raise ValueError("method 'synsp' needs a model, got none")
+    config = model.config
+    if (config.joints, config.coordinates) != (len(H36M17), 3):
+        raise ValueError(
+            f"model must refine 17 joints of 3 coordinates, got {config.joints} joints of {config.coordinates}"
+        )
+    if config.window <= delay:
+        raise ValueError(f"model must have windows longer than the delay of {delay} frames, got {config.window}")
+    return model.eval()

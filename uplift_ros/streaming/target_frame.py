@@ -1,0 +1,60 @@
+"""Skeletons in a frame that does not move with the camera, such as odom, so that a moving robot smooths what moves."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from uplift_ros.poses import SkeletonFrame
+from uplift_ros.transforms import RigidTransform, moved
+
+PATIENCE = 500_000_000
+"""Nanoseconds by which skeletons may be older than the newest ones before their transform is no longer awaited."""
+
+Lookup = Callable[[str, str, int], RigidTransform]
+"""(target frame, source frame, stamp) to the transform from source to target at that stamp, never at another; raises
+LookupError with the reason where it is not known, or not yet."""
+
+
+class TargetFrame:
+    """Moves every frame by the transform of its own stamp, in order; frames wait for transforms that come later.
+
+    Args:
+        name: the frame to move to.
+        lookup: knows the transforms.
+
+    Attributes:
+        lost: frames given up so far, because their transform did not come within PATIENCE.
+        reason: why the last lookup failed.
+    """
+
+    def __init__(self, name: str, lookup: Lookup) -> None:
+        self.name = name
+        self.lost = 0
+        self.reason = ""
+        self._lookup = lookup
+        self._waiting: deque[SkeletonFrame] = deque()
+
+    @property
+    def is_waiting(self) -> bool:
+        return bool(self._waiting)
+
+    def reset(self) -> None:
+        """Forget the frames that wait."""
+        self._waiting.clear()
+
+    def move(self, frames: Sequence[SkeletonFrame]) -> list[SkeletonFrame]:
+        """Take the next frames, which may be none, and give out those whose transforms are known by now."""
+        self._waiting.extend(frames)
+        ready = []
+        while self._waiting:
+            first = self._waiting[0]
+            try:
+                transform = self._lookup(self.name, first.frame_id, first.stamp)
+            except LookupError as error:
+                self.reason = str(error)
+                if abs(self._waiting[-1].stamp - first.stamp) < PATIENCE:  # either way: a bag may start again
+                    break
+                self.lost += 1
+            else:
+                ready.append(moved(first, transform, self.name))
+            self._waiting.popleft()
+        return ready

@@ -1,0 +1,62 @@
+"""The time of a stream of key-frames: stamps to tokens of the network, and back."""
+
+from bisect import bisect_left
+
+from uplift_ros.models.uplift import UpliftConfig
+from uplift_ros.poses import NANOSECONDS
+from uplift_ros.streaming.keyframes import MAX_DISORDER
+
+
+class Timeline:
+    """Counts frames at the model's rate from the first key-frame on, by stamps alone.
+
+    A key-frame lies on the token nearest to its stamp, so that lost images, jitter and any camera rate leave all others
+    where they are. Skeletons have times of their own: key-frames their images' stamps, frames in between lie evenly
+    between them.
+    """
+
+    def __init__(self, config: UpliftConfig) -> None:
+        self._stride = config.token_stride
+        self._tokens_per_nanosecond = config.model_rate / config.token_stride / NANOSECONDS
+        self._pause = config.frames / config.model_rate * NANOSECONDS
+        self._tokens: list[int] = []
+        self._stamps: list[int] = []
+        self._origin = 0
+
+    @property
+    def newest(self) -> int:
+        """Token of the newest key-frame; -1 where there is none."""
+        return self._tokens[-1] if self._tokens else -1
+
+    def breaks_at(self, stamp: int) -> bool:
+        """Whether time jumps: back (a bag that starts again), or by a whole window, which the network cannot bridge."""
+        if not self._stamps:
+            return False
+        gap = stamp - self._stamps[-1]
+        return gap < -MAX_DISORDER * NANOSECONDS or gap >= self._pause
+
+    def token(self, stamp: int) -> int:
+        """The nearest token; the first key-frame is at 0."""
+        return round((stamp - self._origin) * self._tokens_per_nanosecond) if self._stamps else 0
+
+    def add(self, stamp: int) -> None:
+        """Note a key-frame, whose token lies after the newest one."""
+        if not self._stamps:
+            self._origin = stamp
+        self._tokens.append(self.token(stamp))
+        self._stamps.append(stamp)
+
+    def stamp(self, frame: float) -> int:
+        """A frame's own time, nanoseconds; it lies at the newest key-frame or before."""
+        token = frame / self._stride
+        after = bisect_left(self._tokens, token)
+        if self._tokens[after] == token:
+            return self._stamps[after]
+        left, right = self._tokens[after - 1], self._tokens[after]
+        part = (token - left) / (right - left)
+        return self._stamps[after - 1] + round(part * (self._stamps[after] - self._stamps[after - 1]))
+
+    def forget(self, oldest: int) -> None:
+        """Drop key-frames up to a token, save the last of them: frames after it still lie beside it."""
+        while len(self._tokens) > 1 and self._tokens[1] <= oldest:
+            del self._tokens[0], self._stamps[0]

@@ -1,0 +1,149 @@
+"""One person in a stream: where key-frames saw them, and how they move in 3D by the newest forward."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from uplift_ros.camera import answer_rotation, place_root
+from uplift_ros.poses import Person2D
+from uplift_ros.streaming.uncertainty import joint_speeds
+
+
+@dataclass
+class Sighting:
+    """One person at one key-frame.
+
+    Attributes:
+        rays: (17, 2) on the plane z = 1, NaN where absent; the pelvis is there.
+        pose_token: (D,) the network's; it does not depend on the window.
+        calibrated: the intrinsics were known.
+        root: (3,) metres, camera optical frame; NaN where it cannot be placed.
+    """
+
+    person: Person2D
+    rays: np.ndarray
+    pose_token: torch.Tensor
+    calibrated: bool
+    root: np.ndarray = field(default_factory=lambda: np.full(3, np.nan))
+
+    def place(self, joints: np.ndarray) -> None:
+        """Find the root for root-relative joints (17, 3)."""
+        if self.calibrated:
+            self.root = place_root(joints, self.rays, self.person.scores)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """3D of one person at every token from `first` to the newest sighting.
+
+    Attributes:
+        first: token.
+        joints: (K, 17, 3) root-relative, metres, camera optical frame.
+        roots: (K, 3) metres; NaN where nobody knows.
+        scores: (K, 17).
+        velocity: (K,) m/s, from the token before (Uplift and Upsample, supplement, eq. 1).
+        speeds: (K, 17) m/s, of each joint relative to the pelvis.
+        sighted: tokens of the key-frames that saw the person.
+    """
+
+    first: int
+    joints: np.ndarray
+    roots: np.ndarray
+    scores: np.ndarray
+    velocity: np.ndarray
+    speeds: np.ndarray
+    sighted: frozenset[int]
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.joints) - 1
+
+    def covers(self, token: float) -> bool:
+        return self.first <= token <= self.last
+
+    def from_sighting(self, token: float) -> float:
+        """Tokens to the nearest sighting."""
+        return min(abs(token - sighted) for sighted in self.sighted)
+
+    def at(self, values: np.ndarray, token: float) -> np.ndarray:
+        """Linear interpolation of one of the arrays at a fractional token."""
+        before, part = divmod(token - self.first, 1)
+        row = int(before)
+        return values[row] * (1 - part) + values[row + 1] * part if part else values[row]
+
+
+@dataclass
+class Track:
+    """One person.
+
+    Attributes:
+        sightings: by token, in order of time: those inside the window and the one before it.
+        settled: (17, 3) poses by token that later forwards leave as they are.
+        motion: by the newest forward.
+    """
+
+    sightings: dict[int, Sighting] = field(default_factory=dict)
+    settled: dict[int, np.ndarray] = field(default_factory=dict)
+    motion: Motion | None = None
+
+    @property
+    def oldest(self) -> int:
+        return min(self.sightings)
+
+    @property
+    def newest(self) -> int:
+        return max(self.sightings)
+
+    @property
+    def previous(self) -> int | None:
+        """The sighting before the newest."""
+        return sorted(self.sightings)[-2] if len(self.sightings) > 1 else None
+
+    def forget(self, oldest: int) -> None:
+        """Drop what lies up to a token, save the last sighting: frames after it still lie beside it."""
+        for token in [token for token in self.sightings if token <= oldest][:-1]:
+            del self.sightings[token]
+        self.settled = {token: pose for token, pose in self.settled.items() if token > oldest}
+
+    def move(self, poses: np.ndarray, tokens_per_second: float, normalisation: str) -> None:
+        """Make `motion` of the poses (K, 17, 3) that the newest forward gives for the K tokens up to the newest one.
+
+        Metres, in the frames of the network's normalisation. They are turned into the camera's frame and placed.
+        """
+        first = max(self.oldest, self.newest - len(poses) + 1)
+        every, known = np.arange(first, self.newest + 1), sorted(self.sightings)
+        poses = poses[-len(every) :].copy()
+        for token in self.settled.keys() & set(every.tolist()):
+            poses[token - first] = self.settled[token]
+        pelvis = interpolate(every, known, np.stack([self.sightings[token].rays[0] for token in known]))
+        # Rows times R are R^T times columns: back into the camera's frame.
+        joints = poses @ answer_rotation(pelvis, normalisation)
+        joints -= joints[:, :1]  # the network's own pelvis is only nearly at the origin
+        # Only now: a place found anew by every later forward would make the person jump.
+        self.sightings[self.newest].place(joints[-1])
+        roots = [self.sightings[token].root for token in known]
+        scores = [self.sightings[token].person.scores for token in known]
+        steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean(-1)
+        self.motion = Motion(
+            first,
+            joints,
+            interpolate(every, known, np.stack(roots)),
+            interpolate(every, known, np.stack(scores)),
+            np.concatenate([steps[:1], steps]) * tokens_per_second if len(steps) else np.zeros(1),
+            joint_speeds(joints, tokens_per_second),
+            frozenset(known),
+        )
+
+
+def interpolate(at: np.ndarray, known: Sequence[int] | np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Linear interpolation of values (M, ...) along the first axis."""
+    if len(known) == 1:
+        return np.repeat(values, len(at), axis=0)
+    after = np.clip(np.searchsorted(known, at), 1, len(known) - 1)
+    left, right = np.asarray(known)[after - 1], np.asarray(known)[after]
+    part = ((at - left) / (right - left)).reshape(-1, *[1] * (values.ndim - 1))
+    between = values[after - 1] * (1 - part) + values[after] * part
+    # At a known place its own value counts alone, also where the neighbour's is NaN.
+    return np.where(part == 0, values[after - 1], np.where(part == 1, values[after], between))

@@ -1,0 +1,119 @@
+"""Stable ids for the people of successive key-frames, which may be 0.4 s apart.
+
+Boxes overlap too little at such gaps, so people are matched by their joints: where the body should be by now, with a
+velocity that fades, and whether it is in a pose like before. Both become less certain with the time since the person
+was last seen. The likeliest pairs of people then and now are an assignment problem.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from uplift_ros.poses import NANOSECONDS, Person2D
+from uplift_ros.similarity import person_size
+from uplift_ros.streaming.assignment import best_pairs
+
+MEMORY = 1.7
+"""Seconds that an unseen person is remembered: an occlusion of a second between two key-frames that are 0.4 s apart."""
+
+# Lengths below are in units of the person's size, times in seconds; tuned on simulated crowds (test/support/crowds.py).
+
+TOLERANCE = 0.1
+"""Standard deviation of body and joints at once: jitter of the detector."""
+
+PLACE_PER_SECOND, PLACE_PER_SECOND_OF_NEW = 0.5, 0.7
+"""How fast the place becomes uncertain, where the velocity is known and where it is not."""
+
+POSE_CHANGE, POSE_SECONDS = 0.2, 0.3
+"""How much a pose changes in the long run, and how soon."""
+
+MAX_DEVIATION = 2.5
+"""Standard deviations from the expected place beyond which it is somebody else."""
+
+MAX_JOINT_DEVIATION = 3.0
+"""Beyond it a joint counts no more: a joint that the detector got wrong."""
+
+VELOCITY_SECONDS, COAST_SECONDS = 0.5, 1.0
+"""Time constants of the velocity's running mean, and of its fading while the person is not seen."""
+
+
+IMPOSSIBLE = 1e6
+"""Cost of a pair that is never made."""
+
+
+@dataclass
+class _Track:
+    id: str
+    stamp: int
+    keypoints: np.ndarray  # (17, 2) pixels
+    size: float  # pixels
+    velocity: np.ndarray | None = None  # (2,) pixels/s
+
+    def cost(self, person: Person2D, stamp: int) -> float:
+        """-2 log of the likelihood that this is the person, up to a constant."""
+        elapsed = (stamp - self.stamp) / NANOSECONDS
+        moved = person.keypoints - self.keypoints
+        if self.velocity is not None:
+            moved = moved - self.velocity * COAST_SECONDS * (1 - np.exp(-elapsed / COAST_SECONDS))
+        moved = moved[np.isfinite(moved).all(-1)] / max(self.size, person_size(person.bbox))
+        if not len(moved):
+            return IMPOSSIBLE
+        spread = PLACE_PER_SECOND_OF_NEW if self.velocity is None else PLACE_PER_SECOND
+        place_tolerance = TOLERANCE + spread * elapsed
+        pose_tolerance = TOLERANCE + POSE_CHANGE * (1 - np.exp(-elapsed / POSE_SECONDS))
+        body = np.median(moved, axis=0)
+        place = np.square(body).sum() / place_tolerance**2
+        if place > MAX_DEVIATION**2:
+            return IMPOSSIBLE
+        joints = np.square(moved - body).sum(-1) / pose_tolerance**2
+        pose = np.minimum(joints, MAX_JOINT_DEVIATION**2).mean()
+        cost = float(place + 4 * np.log(place_tolerance) + pose)
+        return cost if np.isfinite(cost) else IMPOSSIBLE
+
+    def follow(self, person: Person2D, stamp: int) -> None:
+        moved = person.keypoints - self.keypoints
+        seen = np.isfinite(moved).all(-1)
+        if stamp > self.stamp and seen.any():
+            elapsed = (stamp - self.stamp) / NANOSECONDS
+            velocity = np.median(moved[seen], axis=0) / elapsed
+            if self.velocity is None:
+                self.velocity = velocity
+            self.velocity = self.velocity + (1 - np.exp(-elapsed / VELOCITY_SECONDS)) * (velocity - self.velocity)
+        self.keypoints, self.size, self.stamp = person.keypoints, person_size(person.bbox), stamp
+
+
+class PersonTracker:
+    """Gives people ids 'p1', 'p2', ... that stay while they are in view. Ids are never used again."""
+
+    def __init__(self) -> None:
+        self._tracks: list[_Track] = []
+        self._born = 0
+
+    def update(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
+        """The same people, in the same order, with ids.
+
+        Args:
+            stamp: of the image, nanoseconds. A step back in time forgets everybody.
+            persons: the people found in it.
+        """
+        oldest = stamp - round(MEMORY * NANOSECONDS)
+        self._tracks = [track for track in self._tracks if oldest <= track.stamp <= stamp]
+        costs = np.empty((len(self._tracks), len(persons)))
+        for row, track in enumerate(self._tracks):
+            costs[row] = [track.cost(person, stamp) for person in persons]
+        matched = {
+            person: self._tracks[track] for track, person in best_pairs(costs) if costs[track, person] < IMPOSSIBLE
+        }
+        named = []
+        for index, person in enumerate(persons):
+            track = matched.get(index) or self._start(stamp, person)
+            track.follow(person, stamp)
+            named.append(replace(person, id=track.id))
+        return tuple(named)
+
+    def _start(self, stamp: int, person: Person2D) -> _Track:
+        self._born += 1
+        track = _Track(f"p{self._born}", stamp, person.keypoints, person_size(person.bbox))
+        self._tracks.append(track)
+        return track

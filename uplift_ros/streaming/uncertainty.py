@@ -1,0 +1,168 @@
+"""How good each joint is, as a score and as a covariance, from the error that is to be expected of a network.
+
+What the error depends on was measured on motion capture seen by a noisy detector (lab/studies/calibration.py): on
+the joint above all, and for each joint on its reach from the pelvis, its speed, and how far it moves until the nearest
+key-frame.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uplift_ros.files import write_json
+from uplift_ros.models import weights
+from uplift_ros.transforms import COLUMNS, ROWS, about_line
+
+SCORE_LENGTH = 0.1
+"""Metres of expected error that lower a score to 1/e."""
+
+SMALLEST_ERROR = 0.005
+"""Metres: no joint is expected to be better, the pelvis included, whose place is another matter."""
+
+LARGEST_PART = 1000.0
+"""Of anything in an error model: metres for a metre or less."""
+
+WORST_SCORE = 0.01
+"""Scores below it mean no larger error."""
+
+REMAINING, TENSION = 0.96, 1.8
+"""Error that is expected after SynSP: parts of the error expected before, and of the tension between its branches.
+
+Least squares on validation data (`tension` of `uplift study quality`).
+"""
+
+
+def score_of(error: np.ndarray) -> np.ndarray:
+    """Scores (0, 1] of expected errors in metres; their product is the score of the sum of the errors."""
+    return np.exp(-error / SCORE_LENGTH)
+
+
+def error_of(score: np.ndarray) -> np.ndarray:
+    """Expected errors in metres of scores, the inverse of `score_of`."""
+    return -SCORE_LENGTH * np.log(np.maximum(score, WORST_SCORE))
+
+
+def joint_speeds(joints: np.ndarray, rate: float) -> np.ndarray:
+    """Speeds (K, 17) in m/s of root-relative joints (K, 17, 3) at `rate` poses per second."""
+    if len(joints) == 1:
+        return np.zeros(joints.shape[:2])
+    return np.linalg.norm(np.gradient(joints, axis=0), axis=-1) * rate
+
+
+def refined(scores: np.ndarray, covariance: np.ndarray, tension: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and covariance after SynSP, which leaves the uncertainty of the pelvis's place as it was.
+
+    Args:
+        scores, covariance: (17,) and (17, 6) or (0, 6), before.
+        tension: (17,) metres between its branches.
+    """
+    before = np.maximum(error_of(scores), SMALLEST_ERROR)
+    after = REMAINING * before + TENSION * tension
+    grown = (after / before)[: len(covariance), None]
+    place = covariance[:1]
+    return score_of(after), place + (covariance - place) * grown**2
+
+
+def features(joints: np.ndarray, speeds: np.ndarray, seconds: np.ndarray | float) -> np.ndarray:
+    """What the expected error is linear in.
+
+    Args:
+        joints: (..., 17, 3) root-relative, metres.
+        speeds: (..., 17) relative to the root, m/s.
+        seconds: (...) to the nearest key-frame.
+
+    Returns:
+        (..., 17, 4): one, the distance from the pelvis, the speed, and the way until the nearest key-frame.
+    """
+    reach = np.linalg.norm(joints, axis=-1)
+    way = speeds * np.asarray(seconds)[..., None]
+    return np.stack([np.ones_like(reach), reach, speeds, way], -1)
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """Errors of one uplifting network.
+
+    Attributes:
+        coefficients: (17, 4) of `features`, for the expected root-relative distance between estimate and truth, metres.
+        across, along: standard deviation of the error on each axis across the line of sight and on the one along it, as
+            parts of the expected error. One camera sees depth worst.
+        place_across, place_along: standard deviations of the pelvis's place as parts of its distance, where the stature
+            is known or measured.
+    """
+
+    coefficients: np.ndarray
+    across: float
+    along: float
+    place_across: float
+    place_along: float
+
+    def judge(
+        self, joints: np.ndarray, root: np.ndarray, speeds: np.ndarray, seconds: float, detected: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores (17,) and covariance (17, 6) of one pose.
+
+        Args:
+            detected: (17,) the detector's scores, which lower the pose's.
+            The others: as in `expected` and `covariance`.
+        """
+        expected = self.expected(joints, speeds, seconds) + error_of(detected)
+        return score_of(expected), self.covariance(expected, root)
+
+    def expected(self, joints: np.ndarray, speeds: np.ndarray, seconds: np.ndarray | float) -> np.ndarray:
+        """Expected errors (..., 17) in metres, of the arguments of `features`."""
+        linear = (features(joints, speeds, seconds) * self.coefficients).sum(-1)
+        return np.maximum(linear, SMALLEST_ERROR)
+
+    def covariance(self, expected: np.ndarray, root: np.ndarray) -> np.ndarray:
+        """Of joints in the camera's frame: their own error, and the pelvis's place, which they share.
+
+        Args:
+            expected: (17,) metres.
+            root: (3,) the placed pelvis; NaN where it is not placed: then joints are root-relative.
+
+        Returns:
+            (17, 6) xx xy xz yy yz zz, square metres.
+        """
+        placed = bool(np.isfinite(root).all())
+        distance = float(np.linalg.norm(root)) if placed else 0.0
+        sight = root / distance if placed else np.array([0.0, 0.0, 1.0])
+        pose = about_line(sight, self.across, self.along)
+        place = distance**2 * about_line(sight, self.place_across, self.place_along)
+        own = np.array(expected)
+        own[0] = 0.0  # the pelvis is where the others are counted from
+        joints = own[:, None, None] ** 2 * pose + place
+        return joints[:, ROWS, COLUMNS]
+
+    def save(self, path: Path, provenance: dict[str, Any]) -> None:
+        values = asdict(self) | {"coefficients": np.round(self.coefficients, 5).tolist(), "provenance": provenance}
+        write_json(path, values)
+
+
+def path_of(name: str) -> Path:
+    """Where the error model of the weights `name` belongs: beside them."""
+    return weights.find(name).with_suffix(".quality.json")
+
+
+def load(name: str) -> ErrorModel | None:
+    """The error model of the weights `name`; None where nobody measured it.
+
+    Raises:
+        FileNotFoundError: no such weights.
+        ValueError: the file is none of this package.
+    """
+    path = path_of(name)
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text())
+        parts = {key: float(values[key]) for key in ("across", "along", "place_across", "place_along")}
+        coefficients = np.array(values["coefficients"], float).reshape(17, 4)
+        if not (np.abs(coefficients) <= LARGEST_PART).all() or not all(0 <= x <= LARGEST_PART for x in parts.values()):
+            raise ValueError(f"coefficients must be within {LARGEST_PART:g}, the others 0 to {LARGEST_PART:g}")
+        return ErrorModel(coefficients, **parts)
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{path} is not an error model of uplift_ros ({str(error)[:200]})") from error

@@ -1,0 +1,304 @@
+"""Streaming Uplift and Upsample: key-frames in, 3D skeletons for every frame out.
+
+Whether a person was seen at a token is a fact that is stored once; a window reads its slice of these facts, so the
+stride may change at any time. Pose tokens do not depend on the window and are computed once per key-frame.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from uplift_ros.camera import CANONICAL_STATURE, Camera, normalise
+from uplift_ros.models.inference import UpliftInference
+from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.streaming.timeline import Timeline
+from uplift_ros.streaming.track import Motion, Sighting, Track
+from uplift_ros.streaming.uncertainty import ErrorModel
+
+UNKNOWN_CAMERA_FOV = math.radians(60)
+"""Horizontal field of view that is assumed where there are no intrinsics; the pose is hardly sensitive to it."""
+
+FARTHEST_PIXEL = 1e6
+"""A joint beyond it is taken as absent: no detector means that."""
+
+FARTHEST_RAY = 1e3
+"""On the plane z = 1: at a right angle to the optical axis, or where a lens's distortion cannot be undone."""
+
+UPSAMPLED_WORTH = 0.9
+"""Scores of frames between key-frames against those of the key-frames around them, of a network whose errors nobody
+measured."""
+
+
+@dataclass(frozen=True)
+class Uplifted:
+    """What one key-frame brought.
+
+    Attributes:
+        final: new final frames, in order.
+        live: the newest estimate, of the key-frame itself.
+        velocity: m/s, of the fastest person, mean since the key-frame before; 0 when nobody is in view.
+        frame: of the key-frame, counted at the model's rate.
+    """
+
+    final: list[SkeletonFrame]
+    live: SkeletonFrame
+    velocity: float
+    frame: int
+
+
+class StreamingUplifter:
+    """Turns key-frames of any number of people into 3D skeletons at an even rate.
+
+    A frame is final as soon as a key-frame lies `latency` frames after it or more. It comes from the sequence head, in
+    the window that ends at that key-frame; with a latency of half the window from the central head, in the window
+    around it, as in the paper. No window ends after the newest sighting of its person, so each has a real pose.
+
+    Args:
+        model: network in inference mode, as a plain or, better, as its fast form.
+        latency: frames of the model's rate between the newest key-frame and the newest final frame: more context,
+            better poses.
+        output_rate: frames per second that come out.
+        person_height: metres; scales the people, whom a single camera sees only up to scale.
+        errors: of the network; without them scores are the detector's, and there is no covariance.
+        spare: gives a network to go on with when the device of this one fails.
+
+    Raises:
+        ValueError: an argument is outside its range; names it.
+    """
+
+    def __init__(
+        self,
+        model: UpliftUpsample | UpliftInference,
+        *,
+        latency: int = 4,
+        output_rate: float = 50.0,
+        person_height: float = CANONICAL_STATURE,
+        errors: ErrorModel | None = None,
+        spare: Callable[[], UpliftInference] | None = None,
+    ) -> None:
+        config = model.config
+        if not 0 <= latency <= config.frames // 2:
+            raise ValueError(f"latency must be 0 to {config.frames // 2} frames (half the window), got {latency}")
+        if not 0 < output_rate <= 1000:
+            raise ValueError(f"output_rate must be above 0 and at most 1000 Hz, got {output_rate}")
+        if not 0.3 <= person_height <= 2.5:
+            raise ValueError(f"person_height must be 0.3 to 2.5 m, got {person_height}")
+        self.model, self.config, self.latency, self.errors = model, config, latency, errors
+        self.frames_per_output = config.model_rate / output_rate
+        self.scale = person_height / CANONICAL_STATURE
+        self.spare = spare
+        self.failure = ""
+        """Why the spare network runs, empty where it does not."""
+        self.skipped = 0
+        """Key-frames that were no news: repeated or late stamps, or two within one token."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next key-frame starts a new stream."""
+        self._timeline = Timeline(self.config)
+        self._tracks: dict[str, Track] = {}
+        self._next_output = 0
+        self._frame_id = ""
+
+    def push(self, keyframe: Keyframe, camera: Camera | None) -> Uplifted | None:
+        """Take the next key-frame.
+
+        A stamp far before the last one (a bag that loops), one a whole window later, or another frame_id ends the
+        stream, whose last frames come out first, and starts a new one.
+
+        Args:
+            camera: intrinsics of the image; without them poses stay root-relative, around the origin.
+
+        Returns:
+            What is new, or None where the key-frame was no news (counted in `skipped`).
+
+        Raises:
+            ValueError: another skeleton, keypoints or scores of another shape, or two people of one id.
+        """
+        keyframe.check_form()
+        final: list[SkeletonFrame] = []
+        another_camera = self._timeline.newest >= 0 and keyframe.frame_id != self._frame_id
+        if another_camera or self._timeline.breaks_at(keyframe.stamp):
+            final = self.flush()
+            self.reset()
+        token, previous = self._timeline.token(keyframe.stamp), self._timeline.newest
+        if token <= previous:
+            self.skipped += 1
+            return None
+        before_window = token - self.config.tokens
+        if self._pending <= before_window:
+            final = self.flush()  # the new window does not reach these frames any more
+        self._timeline.add(keyframe.stamp)
+        self._frame_id = keyframe.frame_id
+        seen = self._take(keyframe, camera, token)
+        newest = token * self.config.token_stride
+        final += self._advance(newest - self.latency)
+        live = self._compose(newest, is_final=self.latency == 0)
+        moved = [track.motion.velocity[previous - token :].mean() for track in seen if track.motion]
+        self._forget(before_window)
+        return Uplifted(final, live, float(max(moved, default=0.0)), newest)
+
+    def flush(self) -> list[SkeletonFrame]:
+        """The frames up to the newest key-frame that still wait for newer ones; the stream may go on after them."""
+        return self._advance(self._timeline.newest * self.config.token_stride)
+
+    @property
+    def _pending(self) -> float:
+        """Token of the next frame to come out."""
+        return self._next_output * self.frames_per_output / self.config.token_stride
+
+    def _advance(self, last: float) -> list[SkeletonFrame]:
+        """The next frames up to `last`, final."""
+        final = []
+        while (frame := self._next_output * self.frames_per_output) <= last:
+            final.append(self._compose(frame, is_final=True))
+            self._next_output += 1
+        return final
+
+    def _take(self, keyframe: Keyframe, camera: Camera | None, token: int) -> list[Track]:
+        """Store and uplift the people of the key-frame; gives their tracks."""
+        try:
+            seen = self._see(keyframe, camera, token)
+            self._uplift(seen)
+        except RuntimeError as error:
+            if self.spare is None:
+                raise
+            self.failure, self.model, self.spare = str(error).splitlines()[0], self.spare(), None
+            self._renew()
+            return self._take(keyframe, camera, token)
+        return seen
+
+    def _renew(self) -> None:
+        """Compute all pose tokens again: those of the former network are lost with its device."""
+        sightings = [sighting for track in self._tracks.values() for sighting in track.sightings.values()]
+        if sightings:
+            tokens = self._pose_tokens(np.stack([sighting.rays for sighting in sightings]))
+            for sighting, token in zip(sightings, tokens, strict=True):
+                sighting.pose_token = token
+
+    @torch.inference_mode()
+    def _pose_tokens(self, rays: np.ndarray) -> torch.Tensor:
+        """(M, 17, 2) on the plane z = 1 to (M, D)."""
+        parameter = self.model.temporal_position
+        inputs = torch.from_numpy(normalise(rays, self.config.normalisation).inputs)
+        return self.model.pose_tokens(inputs.to(parameter.device, parameter.dtype))
+
+    @torch.inference_mode()
+    def _see(self, keyframe: Keyframe, camera: Camera | None, token: int) -> list[Track]:
+        """Store every person of the key-frame with the pose token; gives their tracks."""
+        if not keyframe.persons:
+            return []
+        view = camera or Camera.from_fov(UNKNOWN_CAMERA_FOV, keyframe.width, keyframe.height)
+        keypoints = np.stack([person.keypoints for person in keyframe.persons])
+        rays = view.rays(np.where(np.abs(keypoints) < FARTHEST_PIXEL, keypoints, np.nan))
+        rays = np.where(np.abs(rays) < FARTHEST_RAY, rays, np.nan)
+        placed = np.isfinite(rays[:, 0]).all(-1)
+        if not placed.any():
+            return []
+        seen, rays = [_sound(person) for person in itertools.compress(keyframe.persons, placed)], rays[placed]
+        tracks = []
+        for person, seen_at, pose_token in zip(seen, rays, self._pose_tokens(rays), strict=True):
+            track = self._tracks.get(person.id)
+            if track is None or token - track.newest >= self.config.tokens:
+                track = self._tracks[person.id] = Track()
+            track.sightings[token] = Sighting(person, seen_at, pose_token, calibrated=camera is not None)
+            tracks.append(track)
+        return tracks
+
+    @torch.inference_mode()
+    def _uplift(self, tracks: list[Track]) -> None:
+        """One forward for all people of the newest key-frame. The motion of others stays what it was."""
+        if not tracks:
+            return
+        config = self.config
+        windows = [(track, end) for track in tracks for end in self._ends(track)]
+        mask = torch.zeros(len(windows), config.tokens, dtype=torch.bool)
+        cached = []
+        for row, (track, end) in enumerate(windows):
+            for token, sighting in track.sightings.items():
+                if end - config.tokens < token <= end:
+                    mask[row, token - end - 1] = True
+                    cached.append(sighting.pose_token)
+        # The mask goes to the device only now: with its places known here, nothing has to wait for the device.
+        placed = self.model.place(torch.stack(cached), mask)
+        tokens = self.model.temporal(placed, mask.to(placed.device))
+        newest = [row for row, (track, end) in enumerate(windows) if end == track.newest]
+        sequence = self.model.sequence(tokens[newest])
+        if self._waits_for_centre:
+            for (track, end), pose in zip(windows, self._metres(self.model.central(tokens)), strict=True):
+                track.settled[end - self._after_centre] = pose
+        for track, poses in zip(tracks, self._metres(sequence), strict=True):
+            track.move(poses, config.model_rate / config.token_stride, config.normalisation)
+
+    @property
+    def _waits_for_centre(self) -> bool:
+        return self.latency == self.config.frames // 2
+
+    @property
+    def _after_centre(self) -> int:
+        """Tokens of a window after its centre."""
+        return self.config.tokens - 1 - self.config.centre
+
+    def _ends(self, track: Track) -> range:
+        """Last tokens of the windows to compute: at the newest sighting, and of the windows around final frames."""
+        newest = track.newest
+        if not self._waits_for_centre or track.previous is None:
+            return range(newest, newest + 1)
+        first_around = max(track.oldest, math.floor(self._pending)) + self._after_centre
+        return range(min(max(track.previous + 1, first_around), newest), newest + 1)
+
+    def _metres(self, poses: torch.Tensor) -> np.ndarray:
+        return poses.float().cpu().numpy().astype(float) * self.scale
+
+    def _compose(self, frame: float, is_final: bool) -> SkeletonFrame:
+        """All people at a frame; somebody counts as in view from the first to the last sighting."""
+        token = frame / self.config.token_stride
+        persons = tuple(
+            self._person(name, track, track.motion, token)
+            for name, track in self._tracks.items()
+            if track.motion and track.motion.covers(token)
+        )
+        return SkeletonFrame(self._timeline.stamp(frame), self._frame_id, persons, is_final)
+
+    def _person(self, name: str, track: Track, motion: Motion, token: float) -> Person3D:
+        if token in motion.sighted:
+            source = Source.KEYFRAME
+        else:
+            source = Source.UPSAMPLED if token == int(token) else Source.INTERPOLATED
+        root, joints = motion.at(motion.roots, token), motion.at(motion.joints, token)
+        scores, covariance = motion.at(motion.scores, token), np.empty((0, 6))
+        if self.errors:
+            seconds = motion.from_sighting(token) * self.config.token_stride / self.config.model_rate
+            speeds = motion.at(motion.speeds, token)
+            scores, covariance = self.errors.judge(joints, root, speeds, seconds, scores)
+        elif source is not Source.KEYFRAME:
+            scores = scores * UPSAMPLED_WORTH
+        placed = bool(np.isfinite(root).all())
+        return Person3D(
+            id=name,
+            score=track.sightings[track.newest].person.score,
+            source=source,
+            scale_source=ScaleSource.PRIOR if placed else ScaleSource.NONE,
+            joints=joints + (root if placed else 0.0),
+            scores=scores,
+            velocity=float(motion.at(motion.velocity, token)),
+            covariance=covariance,
+        )
+
+    def _forget(self, oldest: int) -> None:
+        """Drop what neither a window nor a frame that is still to come, which lies after `oldest`, reads again."""
+        self._timeline.forget(oldest)
+        for track in self._tracks.values():
+            track.forget(oldest)
+        self._tracks = {name: track for name, track in self._tracks.items() if track.newest > oldest}
+
+
+def _sound(person: Person2D) -> Person2D:
+    """The person with scores within [0, 1]; what is no number is worth nothing."""
+    score, scores = (np.nan_to_num(np.clip(value, 0.0, 1.0)) for value in (person.score, person.scores))
+    return replace(person, score=float(score), scores=scores)
