@@ -37,6 +37,7 @@ setup(
     # Ranges; what was tested together is pinned in requirements.txt.
     install_requires=[
         "matplotlib>=3.5",
+        "mcap>=1.3",
         "numpy>=1.22",
         "opencv-python-headless>=4.5",
         "pyyaml>=5.4",
@@ -44,7 +45,7 @@ setup(
         "rosbags>=0.10.4",
         "safetensors>=0.4",
         "scipy>=1.8",
-        "torch>=2.1",
+        "torch>=2.9",
         "tqdm>=4.60",
     ],
     extras_require={"mediapipe": ["mediapipe>=0.10.9,<=0.10.14"], "onnx": ["onnxruntime>=1.16"]},

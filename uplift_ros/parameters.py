@@ -149,14 +149,6 @@ UPLIFT = (
     Parameter("velocity_threshold", 0.5, "Metres per second from which on a person is fast.", 0.0, 20.0, dynamic=True),
     Parameter("velocity_medium", 0.2, "Metres per second from which on a person moves.", 0.0, 20.0, dynamic=True),
     Parameter("hold_frames", 10, "Frames of slower motion before the stride grows again.", 0, 1000, dynamic=True),
-    Parameter(
-        "keyframe_budget",
-        0.0,
-        "Key-frames per second to keep on average, by moving velocity_threshold; 0 is no budget.",
-        0.0,
-        240.0,
-        dynamic=True,
-    ),
     Parameter("person_height", 1.72, "Stature in metres that the scale rests on.", 0.3, 2.5),
     Parameter(
         "use_depth",

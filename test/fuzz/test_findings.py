@@ -4,24 +4,18 @@ import json
 import struct
 import subprocess
 import sys
-import zipfile
-from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
-from fuzz.arrays import serialised
 from support import recordings, tiny
-from support.bvh_takes import bvh
 
 from uplift_ros import settings
 from uplift_ros.bags import recording
 from uplift_ros.bags.reader import BagError
 from uplift_ros.bags.writer import BagWriter
 from uplift_ros.camera import Camera
-from uplift_ros.lab.data.formats.bvh import load_bvh
-from uplift_ros.lab.data.mocap import load_npz
 from uplift_ros.messages import conversion
 from uplift_ros.messages.images import to_rgb
 from uplift_ros.messages.typestore import message_class
@@ -34,81 +28,6 @@ def refused(complaint: str, read, *arguments) -> None:
         read(*arguments)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 1000
-
-
-# ---------------------------------------------------------------- npz
-
-
-def npz(path: Path, fps: bytes, method: int = zipfile.ZIP_STORED) -> Path:
-    with zipfile.ZipFile(path, "w", method) as archive:
-        archive.writestr("fps.npy", fps)
-    return path
-
-
-def npy(header: str, data: bytes = b"") -> bytes:
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        "",
-        "(",
-        "'''",
-        "(" * 9000,
-        "{'descr': '<f1', 'fortran_order': False, 'shape': ()}",
-        "{'descr': ('<f4', (99999, 99999)), 'fortran_order': False, 'shape': ()}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (True,)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (2L, 17L)}",
-    ],
-    ids=lambda header: header[:12] + header[-20:],
-)
-def test_an_array_whose_header_is_no_python_literal_is_refused(tmp_path, header):
-    refused("motion.npz, array 'fps'", load_npz, npz(tmp_path / "motion.npz", npy(header)))
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_an_array_compressed_as_numpy_never_does_is_refused(tmp_path, method):
-    path = npz(tmp_path / "motion.npz", serialised(np.array(50.0)), method)
-    refused("'fps': must be stored or deflated, got compression method", load_npz, path)
-
-
-def test_an_array_cannot_claim_more_than_its_compressed_bytes_can_stand_for(tmp_path):
-    path = tmp_path / "motion.npz"
-    header = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 17, 3)}"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("fps.npy", serialised(np.array(50.0)))
-        archive.writestr("walk.npy", npy(header, bytes(1000)))
-    data = path.read_bytes()
-    size = struct.pack("<I", len(npy(header)) + 1000)
-    path.write_bytes(data.replace(size, struct.pack("<I", 2**31)))  # the archive's own word for it
-    refused("array 'walk': claims 408000000 bytes, at most", load_npz, path)
-
-
-# ---------------------------------------------------------------- BVH
-
-
-def test_joints_without_channels_cannot_multiply_frames(tmp_path):
-    path = tmp_path / "take.bvh"
-    joints = "JOINT x\n{\n" * 999
-    hierarchy = f"ROOT r\n{{\nCHANNELS 1 Xposition\n{joints}" + "}\n" * 1000
-    path.write_text(f"HIERARCHY\n{hierarchy}MOTION\nFrames: 20000\nFrame Time: 0.02\n" + "0 " * 20000)
-    refused("frames times joints must be at most 10000000, got 20000 times 1000", load_bvh, path, "take")
-
-
-@pytest.mark.parametrize("place", [1e7, 1e300])
-def test_a_body_beyond_all_bounds_is_refused(tmp_path, place):
-    path = tmp_path / "take.bvh"
-    whole = bvh(frames=3)
-    first, last = whole.rstrip("\n").rsplit("\n", 1)
-    path.write_text(f"{first}\n{place * 100} {last.split(' ', 1)[1]}\n")
-    refused(r"take\.bvh: the body must stay within 1000 m", load_bvh, path, "take")
-
-
-def test_a_channel_may_have_a_long_name(tmp_path):
-    path = tmp_path / "take.bvh"
-    path.write_text(bvh().replace("Zrotation", "9" * 5000, 1))
-    refused("CHANNELS must be like Xposition or Zrotation, got '9", load_bvh, path, "take")
 
 
 # ---------------------------------------------------------------- parameter files

@@ -16,7 +16,6 @@ GIVEN = {
     "velocity_threshold": 0.7,
     "velocity_medium": 0.3,
     "hold_frames": 30,
-    "keyframe_budget": 0.0,
 }
 
 
@@ -29,8 +28,8 @@ def test_the_parameters_are_those_of_the_node():
     assert set(STRIDE_PARAMETERS) <= {parameter.name for parameter in UPLIFT}
 
 
-def test_a_fixed_stride_heeds_neither_velocity_nor_load_nor_budget():
-    fixed = controller(Load(9.0), stride_mode="fixed", keyframe_budget=1.0)
+def test_a_fixed_stride_heeds_neither_velocity_nor_load():
+    fixed = controller(Load(9.0), stride_mode="fixed")
     assert [fixed.update(frame, 9.0) for frame in (0, 8)] == 2 * [Decision(8, Reason.FIXED)]
 
 
@@ -51,13 +50,6 @@ def test_a_stride_is_held_for_hold_frames():
     adaptive = controller()
     adaptive.update(0, 1.0)
     assert [adaptive.update(frame, 0.0).reason for frame in (29, 30)] == [Reason.HOLD, Reason.SLOW]
-
-
-@pytest.mark.parametrize(("budget", "reason"), [(0.0, Reason.SLOW), (4.0, Reason.FAST)])
-def test_only_with_a_budget_what_was_saved_lets_slow_motion_count_as_fast(budget, reason):
-    adaptive = controller(keyframe_budget=budget)
-    adaptive.update(0, 0.0)
-    assert adaptive.update(5000, 0.2).reason is reason
 
 
 def test_a_load_too_high_for_the_stride_makes_it_longer():

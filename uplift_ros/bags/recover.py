@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uplift_ros.bags.reader import SUFFIXES, BagError, BagReader
-from uplift_ros.bags.salvage import Announcement, Salvaged, roll_back, salvage
+from uplift_ros.bags.salvage import ChannelRecord, CorruptionError, roll_back, salvage
 from uplift_ros.bags.writer import BagWriter, set_aside, unfinished
 
 
@@ -41,17 +41,16 @@ def recover(source: Path, output: Path) -> Recovered:
     file = _recording(_out_of_the_way(source, unfinished(output)))
     if file.suffix == ".db3":
         return _copy_database(file, output)
-    damage = ""
     with BagWriter(output) as writer:
-        for found in salvage(file):
-            if isinstance(found, Announcement):
-                if found.topic not in writer.counts:  # other recorders give every publisher a channel
-                    writer.add_topic(found.topic, found.msgtype, found.qos, found.definitions)
-            elif isinstance(found, Salvaged):
-                writer.write_raw(found.topic, found.log_time, found.data)
-            else:
-                damage = found.reason
-        return Recovered(writer.counts, damage)
+        try:
+            for record in salvage(file):
+                if not isinstance(record, ChannelRecord):
+                    writer.write_raw(record.topic, record.log_time, record.data)
+                elif record.topic not in writer.counts:  # other recorders give every publisher a channel
+                    writer.add_topic(record.topic, record.msgtype, record.qos, record.definitions)
+        except CorruptionError as error:
+            return Recovered(writer.counts, str(error))
+        return Recovered(writer.counts)
 
 
 def _out_of_the_way(source: Path, workplace: Path) -> Path:

@@ -1,7 +1,7 @@
-"""What is whole of a recording that was cut off: killed, without power, or on a full disk.
+"""Read what is complete of a recording that was cut off: killed, without power, or on a full disk.
 
-An MCAP file is a row of records, each an opcode, its length and its content (mcap.dev/spec). Readers begin at the end,
-with the index, which a file that was cut off lacks; this one begins at the beginning and goes on while there are any.
+Readers begin with the index at the end of an MCAP file, which a file that was cut off lacks; this one reads the records
+in the order in which they were written, a chunk at a time, until the file ends.
 """
 
 import sqlite3
@@ -9,11 +9,11 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from io import BytesIO
-from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
+from mcap.exceptions import EndOfFile, RecordLengthLimitExceeded
+from mcap.records import Channel, DataEnd, McapRecord, Message, Schema
+from mcap.stream_reader import StreamReader
 from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -22,16 +22,15 @@ from rosbags.typesys.store import Typestore
 from uplift_ros.bags.reader import BagError
 
 MAGIC = b"\x89MCAP0\r\n"
-SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 3, 4, 5, 6, 15
-"""Opcodes. Schemas and channels come before what refers to them, possibly often, and again after the data."""
 
-CHUNK_HEADER = 28
-"""Bytes of a chunk before the name of its compression."""
+
+class CorruptionError(BagError):
+    """A recording is damaged here: nothing after this place can be read."""
 
 
 @dataclass(frozen=True)
-class Announcement:
-    """A topic, with the definition of its messages; comes before the first of them."""
+class ChannelRecord:
+    """A topic, with the definition of its messages; precedes the first of them."""
 
     topic: str
     msgtype: str
@@ -40,7 +39,7 @@ class Announcement:
 
 
 @dataclass(frozen=True)
-class Salvaged:
+class MessageRecord:
     """A message: log time in nanoseconds, CDR bytes."""
 
     topic: str
@@ -48,93 +47,46 @@ class Salvaged:
     data: bytes
 
 
-@dataclass(frozen=True)
-class Damage:
-    """What comes here was written otherwise; nothing after it can be read."""
-
-    reason: str
-
-
-def salvage(path: Path) -> Iterator[Announcement | Salvaged | Damage]:
-    """Everything up to where an .mcap was cut off or is damaged, in the order in which it was written.
-
-    A recording that was cut off just ends; one that is damaged ends with a `Damage`.
+def salvage(path: Path) -> Iterator[ChannelRecord | MessageRecord]:
+    """Yield the topics and messages of an .mcap, compressed or not, up to where it was cut off.
 
     Raises:
-        BagError: the file is no MCAP file, or its chunks are compressed, which those of `uplift record` are not.
+        BagError: the file is no MCAP file.
+        CorruptionError: the file is damaged; everything before the damaged chunk has been yielded.
     """
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise BagError(f"bag {path} is no MCAP file")
+        file.seek(0)
+        reader = StreamReader(file, validate_crcs=True, record_size_limit=path.stat().st_size)
         try:
-            yield from _understood(_records(file, path.stat().st_size))
-        except BagError:
-            raise
-        except Exception as error:  # damaged data makes the parsers of definitions and QoS fail in many ways
-            yield Damage(f"{type(error).__name__}: {error}")
+            yield from _topics_and_messages(reader.records)
+        except RecordLengthLimitExceeded:
+            return  # longer than the file: its end is missing
+        except Exception as error:  # damaged data makes the parsers of records, definitions and QoS fail in many ways
+            was_cut_off = isinstance(error, EndOfFile | struct.error) and not file.read(1)
+            if not was_cut_off:
+                raise CorruptionError(f"{type(error).__name__}: {error}") from error
 
 
-def _understood(records: Iterator[tuple[int, bytes]]) -> Iterator[Announcement | Salvaged]:
+def _topics_and_messages(records: Iterator[McapRecord]) -> Iterator[ChannelRecord | MessageRecord]:
     types: dict[int, tuple[str, Typestore]] = {}
     topics: dict[int, str] = {}
-    for opcode, content in records:
-        (number,) = struct.unpack_from("<H", content)
-        if opcode == SCHEMA and number not in types:
-            name, _encoding, definition = _texts(content[2:], 3)
-            types[number] = name, _typestore(name, definition)
-        elif opcode == CHANNEL and number not in topics:
-            (schema,) = struct.unpack_from("<H", content, 2)
-            topic, _encoding = _texts(content[4:], 2)
-            yield Announcement(topic, *types[schema], _qos(content))
-            topics[number] = topic
-        elif opcode == MESSAGE:
-            (log_time,) = struct.unpack_from("<Q", content, 6)
-            yield Salvaged(topics[number], log_time, content[22:])
-
-
-def _records(stream: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
-    """(opcode, content) of schemas, channels and messages, in chunks or not, up to the first that is not whole."""
-    while len(head := stream.read(9)) == 9:
-        opcode, length = struct.unpack("<BQ", head)
-        content = stream.read(min(length, size - stream.tell()))
-        if opcode == CHUNK:
-            yield from _in_chunk(content)
-        if len(content) < length or opcode == DATA_END:
+    for record in records:
+        if isinstance(record, DataEnd):
             return
-        if opcode in (SCHEMA, CHANNEL, MESSAGE):
-            yield opcode, content
+        if isinstance(record, Schema) and record.id not in types:
+            types[record.id] = record.name, _typestore(record.name, record.data.decode())
+        elif isinstance(record, Channel) and record.id not in topics:
+            yield ChannelRecord(record.topic, *types[record.schema_id], _qos(record))
+            topics[record.id] = record.topic
+        elif isinstance(record, Message):
+            yield MessageRecord(topics[record.channel_id], record.log_time, record.data)
 
 
-def _in_chunk(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """The records of a chunk, as many as there are of one that was cut off."""
-    if len(content) < CHUNK_HEADER + 12:
-        return
-    (name,) = struct.unpack_from("<I", content, CHUNK_HEADER)
-    if name:
-        raise BagError("the recording is compressed: `mcap recover` of the mcap tool saves what is whole")
-    inside = content[CHUNK_HEADER + 12 :]
-    yield from _records(BytesIO(inside), len(inside))
-
-
-def _texts(content: bytes, count: int) -> list[str]:
-    """The texts at the beginning, each after its length."""
-    return [text.decode() for text in islice(_prefixed(content), count)]
-
-
-def _prefixed(content: bytes) -> Iterator[bytes]:
-    """Byte strings in a row, each after its length."""
-    begin = 0
-    while begin < len(content):
-        (length,) = struct.unpack_from("<I", content, begin)
-        begin += 4 + length
-        yield content[begin - length : begin]
-
-
-def _qos(channel: bytes) -> tuple[Qos, ...]:
-    """What the publishers offered, from the channel's metadata: keys with values, in any order."""
-    _topic, _encoding, metadata = islice(_prefixed(channel[4:]), 3)
-    texts = [text.decode() for text in _prefixed(metadata)]
-    offered = dict(zip(texts[::2], texts[1::2], strict=True)).get("offered_qos_profiles")
+def _qos(channel: Channel) -> tuple[Qos, ...]:
+    """What the publishers offered; empty where the recording does not say."""
+    offered = channel.metadata.get("offered_qos_profiles")
     return tuple(parse_qos(offered)) if offered else ()
 
 

@@ -1,6 +1,5 @@
 """The stride controller that a node's parameters ask for."""
 
-from uplift_ros.streaming.budget import KeyframeBudget
 from uplift_ros.streaming.overload import Load, LoadShedding
 from uplift_ros.streaming.stride import AdaptiveStride, FixedStride, StrideController
 
@@ -13,7 +12,6 @@ STRIDE_PARAMETERS = (
     "velocity_threshold",
     "velocity_medium",
     "hold_frames",
-    "keyframe_budget",
 )
 """Parameters of the node uplift that `stride_controller` takes."""
 
@@ -27,7 +25,6 @@ def stride_controller(
     velocity_threshold: float,
     velocity_medium: float,
     hold_frames: int,
-    keyframe_budget: float,
     *,
     s_out: int,
     model_rate: float,
@@ -47,9 +44,4 @@ def stride_controller(
     )
     if stride_mode == "fixed":
         return fixed
-    controller: StrideController = adaptive
-    if keyframe_budget:
-        controller = KeyframeBudget(controller, keyframe_budget, model_rate)
-    if load is not None:
-        controller = LoadShedding(controller, load, adaptive.strides, model_rate)
-    return controller
+    return adaptive if load is None else LoadShedding(adaptive, load, adaptive.strides, model_rate)

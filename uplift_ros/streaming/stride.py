@@ -28,7 +28,7 @@ class StrideController(Protocol):
     """Chooses the stride of the key-frames to come."""
 
     def update(self, frame: int, velocity: float) -> Decision:
-        """Take in the velocity (m/s, of the fastest person; NaN when nobody is in view) at an absolute frame index.
+        """Take in the velocity (m/s, of the fastest person; 0 when no person is in view) at an absolute frame index.
 
         Called once for every key-frame. Frames may be skipped; a frame before the last one means that counting began
         anew.
@@ -119,7 +119,7 @@ class AdaptiveStride:
         return Decision(asked, Reason.SLOW if asked == self._slow else Reason.FAST)
 
     def _asked_for(self, velocity: float) -> int:
-        if velocity > self.threshold:  # false for NaN
+        if velocity > self.threshold:
             return self._fast
         return self.medium if velocity > self.medium_threshold else self._slow
 

@@ -69,11 +69,11 @@ def test_one_command_writes_the_curve(tmp_path, capsys):
     joints = np.stack([pose(frame / 50) for frame in range(100, 231)]).astype(np.float32)
     np.savez(tmp_path / "data.npz", fps=50.0, boxing=joints)
     arguments = ["--data", tmp_path / "data.npz", "--model", tmp_path / "tiny.safetensors", "--json", tmp_path / "rows"]
-    rules = ["--threshold", 0.5, "--hold", 20, "--budget", 6.0]
+    rules = ["--threshold", 0.5, "--hold", 20]
     assert cli.main(["study", "adaptive", *(str(argument) for argument in (*arguments, *rules))]) == 0
     rows = json.loads((tmp_path / "rows").read_text())
-    assert [row["rule"] for row in rows] == 7 * ["fixed"] + ["paper", "medium", "budget"]
-    assert [row["stride"] for row in rows] == [4, 6, 8, 10, 12, 16, 20] + 3 * ["adaptive"]
+    assert [row["rule"] for row in rows] == 7 * ["fixed"] + ["paper", "medium"]
+    assert [row["stride"] for row in rows] == [4, 6, 8, 10, 12, 16, 20] + 2 * ["adaptive"]
     assert all(row["onsets"] == 1 and 0 <= row["onset_rate_fast"] <= row["onset_rate"] <= 1 for row in rows[7:])
     assert (rows[0]["recovered"], rows[6]["recovered"]) == (1.0, 0.0)
     assert len(capsys.readouterr().out.splitlines()) == len(rows)
@@ -100,7 +100,7 @@ def test_a_person_who_stands_still_gets_lines_without_fast_motion(tmp_path, caps
     still = np.repeat(pose(0.0)[None], 41, axis=0).astype(np.float32)
     np.savez(tmp_path / "data.npz", fps=50.0, standing=still)
     arguments = ["--data", str(tmp_path / "data.npz"), "--model", str(tmp_path / "tiny.safetensors")]
-    assert cli.main(["study", "adaptive", *arguments, "--threshold", "--hold", "--budget"]) == 0
+    assert cli.main(["study", "adaptive", *arguments, "--threshold", "--hold"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[:2] for line in lines] == [["fixed", f"stride {s}"] for s in (4, 6, 8, 10, 12, 16, 20)]
     assert not any("mpjpe_fast" in line or "onset" in line for line in lines)

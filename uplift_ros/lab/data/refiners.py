@@ -15,7 +15,7 @@ from uplift_ros.models.synsp import ACCELERATION_ROLES, SynSP
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.streaming.filters import OneEuro, PassThrough, SavitzkyGolay, Smoother
 from uplift_ros.streaming.refiner import MAX_DELAY
-from uplift_ros.streaming.swaa import average_windows, pad_front, sliding_windows
+from uplift_ros.streaming.swaa import StreamingAverage, pad_front, sliding_windows
 
 METHODS = ("none", "one_euro", "savgol", "gaussian", "smoothnet", "synsp")
 BRANCHES = tuple(ACCELERATION_ROLES)
@@ -69,30 +69,31 @@ class Refiner:
             Root-relative poses (N, 17, 3) in metres, and with SynSP the tension (N, 17) between its branches.
         """
         poses = root_relative(poses.astype(float))
-        if self.network is not None:
-            averaged = self._average(self.network, poses)
-            return root_relative(averaged[..., :3]), averaged[..., 3] if averaged.shape[-1] == 4 else None
         if self.method == "gaussian":
-            return gaussian_filter1d(poses, GAUSSIAN_SIGMA, axis=0, radius=self.delay), None
+            truncate = self.delay / GAUSSIAN_SIGMA
+            return gaussian_filter1d(poses, GAUSSIAN_SIGMA, axis=0, truncate=truncate), None
+        estimates = poses if self.network is None else self._estimate(self.network, poses)
         smoother = self._smoother()
         stamps = np.round(np.arange(len(poses)) / RATE * NANOSECONDS).astype(int).tolist()
-        smoothed = [value for pose, stamp in zip(poses, stamps, strict=True) for value in smoother.push(pose, stamp)]
-        return np.stack(smoothed + smoother.flush()), None
+        smoothed = [value for args in zip(estimates, stamps, strict=True) for value in smoother.push(*args)]
+        refined = np.stack(smoothed + smoother.flush())
+        return root_relative(refined[..., :3]), refined[..., 3] if refined.shape[-1] == 4 else None
 
     def _smoother(self) -> Smoother:
+        if self.network is not None:
+            return StreamingAverage(self.delay)
         if self.method == "one_euro":
             return OneEuro()
         if self.method == "savgol":
             return SavitzkyGolay(self.delay, max(2 * self.delay + 1, SHORTEST_FIT))
         return PassThrough()
 
-    def _average(self, network: SynSP | SmoothNet, poses: np.ndarray) -> np.ndarray:
-        """(N, 17, 3), or with the tension (N, 17, 4): sliding-window averages over the last `delay` + 1 slots."""
+    def _estimate(self, network: SynSP | SmoothNet, poses: np.ndarray) -> np.ndarray:
+        """The window (N, T, 17, 3) that ends at each frame, refined; with SynSP's tension (N, T, 17, 4)."""
         length = network.config.window
-        ends = sliding_windows(pad_front(poses, length - 1), length)  # (N, T, 17, 3), one window for each frame
-        slots = slice(length - 1 - self.delay, length)
-        predicted = [self._predict(network, part)[:, slots] for part in np.split(ends, range(BATCH, len(ends), BATCH))]
-        return average_windows(np.concatenate(predicted))[self.delay :]
+        windows = sliding_windows(pad_front(poses, length - 1), length)
+        batches = np.split(windows, range(BATCH, len(windows), BATCH))
+        return np.concatenate([self._predict(network, batch) for batch in batches])
 
     @torch.inference_mode()
     def _predict(self, network: SynSP | SmoothNet, windows: np.ndarray) -> np.ndarray:

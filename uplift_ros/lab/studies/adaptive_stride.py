@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from uplift_ros.lab.data.formats import add_data_arguments, load
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.models import weights
 from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
-from uplift_ros.streaming.budget import KeyframeBudget
 from uplift_ros.streaming.stride import AdaptiveStride, Decision, FixedStride, StrideController
 
 FIXED_STRIDES = (4, 5, 6, 8, 10, 12, 15, 16, 20)
@@ -55,27 +55,14 @@ def fixed_rules(config: UpliftConfig) -> list[Rule]:
     ]
 
 
-def adaptive_rules(
-    config: UpliftConfig, thresholds: Sequence[float], holds: Sequence[int], budgets: Sequence[float]
-) -> Iterator[Rule]:
-    """The paper's two strides and ours with a medium one, at every threshold and hold; ours with every budget."""
+def adaptive_rules(config: UpliftConfig, thresholds: Sequence[float], holds: Sequence[int]) -> Iterator[Rule]:
+    """The paper's two strides and ours with a medium one, at every threshold and hold."""
     fast, slow, s_out = min(config.input_strides), max(config.input_strides), config.token_stride
 
-    def rule(name: str, medium: int, threshold: float, hold: int, budget: float) -> Rule:
-        def start() -> StrideController:
-            controller = AdaptiveStride(slow, fast, threshold, hold, medium, s_out=s_out)
-            return KeyframeBudget(controller, budget, config.model_rate) if budget else controller
-
-        told = {"rule": name, "stride": "adaptive", "threshold": threshold, "hold_frames": hold, "budget": budget}
-        return Rule(told, start, slow)
-
-    defaults = AdaptiveStride(slow, fast, s_out=s_out)
-    for hold in holds:
-        for threshold in thresholds:
-            yield rule("paper", slow, threshold, hold, 0)
-            yield rule("medium", defaults.medium, threshold, hold, 0)
-    for budget in budgets:
-        yield rule("budget", defaults.medium, defaults.threshold, defaults.hold_frames, budget)
+    mediums = {"paper": slow, "medium": AdaptiveStride(slow, fast, s_out=s_out).medium}
+    for hold, threshold, (name, medium) in product(holds, thresholds, mediums.items()):
+        told = {"rule": name, "stride": "adaptive", "threshold": threshold, "hold_frames": hold}
+        yield Rule(told, partial(AdaptiveStride, slow, fast, threshold, hold, medium, s_out=s_out), slow)
 
 
 @dataclass
@@ -190,7 +177,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
     parser.add_argument("--threshold", nargs="*", type=float, default=[0.3, 0.5, 0.7, 0.9], help="m/s")
     parser.add_argument("--hold", nargs="*", type=int, default=[0, 10, 20], help="frames")
-    parser.add_argument("--budget", nargs="*", type=float, default=[4.0, 5.0, 6.0, 8.0], help="key-frames per second")
     parser.add_argument("--json", type=Path, help="where the rows go")
 
 
@@ -198,7 +184,7 @@ def main(args: argparse.Namespace) -> int:
     model = weights.load(args.model, UpliftUpsample)
     rate = model.config.model_rate
     clips = list(protocols.film(load(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed))
-    rules = [*fixed_rules(model.config), *adaptive_rules(model.config, args.threshold, args.hold, args.budget)]
+    rules = [*fixed_rules(model.config), *adaptive_rules(model.config, args.threshold, args.hold)]
     rows = list(evaluate(model, clips, tqdm(rules), args.latency))
     compare(rows)
     for row in rows:
@@ -213,7 +199,6 @@ SHOWN = {
     "stride": "",
     "threshold": "",
     "hold_frames": "",
-    "budget": "",
     "keyframe_hz": ".2f",
     "mpjpe": ".1f",
     "mpjpe_over_fixed": "+.2f",

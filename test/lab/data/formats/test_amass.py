@@ -115,32 +115,32 @@ def test_amass_without_a_body_model_says_what_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "array"),
     [
-        ({"poses": np.zeros((121, 10))}, r"'poses': expected \(T, 9\), got \(121, 10\)"),
-        ({"trans": np.zeros((120, 3))}, r"'trans': expected \(121, 3\), got \(120, 3\)"),
-        ({"trans": np.full((121, 3), np.nan)}, "'trans' must be finite"),
-        ({"mocap_framerate": 0.0}, "'mocap_framerate': must be 1 to 1000, got 0"),
-        ({"betas": np.array(["a"])}, "'betas': must be numbers"),
+        ({"poses": np.zeros((121, 10))}, "'poses'"),
+        ({"trans": np.zeros((120, 3))}, "'trans'"),
+        ({"trans": np.full((121, 3), np.nan)}, "'trans'"),
+        ({"mocap_framerate": 0.0}, "'mocap_framerate'"),
+        ({"betas": np.array(["a"])}, "'betas'"),
     ],
 )
-def test_a_broken_amass_file_is_refused_by_name(tmp_path, model_file, changes, message):
+def test_a_broken_amass_file_is_refused_by_name(tmp_path, model_file, changes, array):
     np.savez(tmp_path / "take_poses.npz", **amass(**changes))
-    with pytest.raises(ValueError, match=rf"take_poses\.npz.*{message}"):
+    with pytest.raises(ValueError, match=rf"take_poses\.npz.*{array}"):
         load(tmp_path / "take_poses.npz", 50.0, model_file())
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "array"),
     [
-        ({"weights": np.zeros((16, 3))}, r"'weights': expected \(17, T\), got \(16, 3\)"),
-        ({"posedirs": np.zeros((17, 3, 17))}, r"'posedirs': expected \(17, 3, 18\)"),
-        ({"kintree_table": np.array([[0, 2, 1], [0, 1, 2]])}, "'kintree_table': parents must come before"),
-        ({"J_regressor_h36m": np.zeros((16, 17))}, r"'J_regressor_h36m': expected \(17, 17\)"),
+        ({"weights": np.zeros((16, 3))}, "'weights'"),
+        ({"posedirs": np.zeros((17, 3, 17))}, "'posedirs'"),
+        ({"kintree_table": np.array([[0, 2, 1], [0, 1, 2]])}, "'kintree_table'"),
+        ({"J_regressor_h36m": np.zeros((16, 17))}, "'J_regressor_h36m'"),
     ],
 )
-def test_a_body_model_that_does_not_fit_is_refused_by_name(model_file, changes, message):
-    with pytest.raises(ValueError, match=rf"body-model: .*model\.npz.*{message}"):
+def test_a_body_model_that_does_not_fit_is_refused_by_name(model_file, changes, array):
+    with pytest.raises(ValueError, match=rf"body-model: .*model\.npz.*{array}"):
         BodyModel(model_file(**changes))
 
 
@@ -148,5 +148,5 @@ def test_a_body_model_without_the_joint_regressor_is_refused(tmp_path):
     arrays = body_model()
     del arrays["J_regressor_h36m"]
     np.savez(tmp_path / "model.npz", **arrays)
-    with pytest.raises(ValueError, match="has no array 'J_regressor_h36m'"):
+    with pytest.raises(ValueError, match="'J_regressor_h36m'"):
         BodyModel(tmp_path / "model.npz")

@@ -1,11 +1,10 @@
 """Arrays of motion capture come in as h36m17, metres, z up, at the networks' rate; what is none is refused."""
 
-import zipfile
-
 import numpy as np
 import pytest
 from support.bvh_takes import bvh
 
+from uplift_ros.lab.data import archive
 from uplift_ros.lab.data.formats import load
 from uplift_ros.lab.data.mocap import load_npz, motion_class, resample
 from uplift_ros.sources.synthetic.motion import pose
@@ -40,17 +39,17 @@ def test_resampling_keeps_times_and_linear_motion(fps, frames):
     np.testing.assert_allclose(at_50[:, 0, 0], np.arange(frames) / 50, atol=1e-5)
 
 
-def test_an_array_that_claims_more_than_it_holds_is_refused(tmp_path):
-    path = tmp_path / "absurd.npz"
-    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000, 17, 3), }"
-    header = header.ljust(117) + b"\n"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("walk.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
-    np.savez(tmp_path / "fps.npz", fps=50)
-    with zipfile.ZipFile(path, "a") as archive, zipfile.ZipFile(tmp_path / "fps.npz") as source:
-        archive.writestr("fps.npy", source.read("fps.npy"))
-    with pytest.raises(ValueError, match="'walk': claims 408000000000000 bytes"):
-        load_npz(path)
+def test_a_file_beyond_the_size_limit_is_refused_unread(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "walk.npz", fps=50, walk=np.zeros((100, 17, 3)))
+    monkeypatch.setattr(archive, "MAX_BYTES", 100 * 17 * 3 * 8)
+    with pytest.raises(ValueError, match=r"walk\.npz"):
+        load_npz(tmp_path / "walk.npz")
+
+
+def test_an_array_of_objects_is_refused_unread(tmp_path):
+    np.savez(tmp_path / "walk.npz", fps=50, walk=np.array([print], object))
+    with pytest.raises(ValueError, match="'walk'"):
+        load_npz(tmp_path / "walk.npz")
 
 
 @pytest.mark.parametrize("kind", ["npz", "bvh"])
@@ -63,7 +62,7 @@ def test_damaged_files_give_value_errors_and_nothing_else(tmp_path, kind):
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
     refused = 0
-    for _ in range(300):
+    for _ in range(100):
         damaged = bytearray(whole)
         for at in rng.integers(len(whole), size=rng.integers(1, 8)):
             damaged[at] = rng.integers(256)
@@ -72,7 +71,7 @@ def test_damaged_files_give_value_errors_and_nothing_else(tmp_path, kind):
             load(path, 50.0)
         except ValueError:
             refused += 1
-    assert refused > 100
+    assert refused > 30
 
 
 def test_what_is_no_motion_capture_is_refused(tmp_path):
