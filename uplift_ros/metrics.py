@@ -4,9 +4,15 @@ Poses are (T, J, 3) in metres with the root (pelvis) at joint 0; results are mil
 (WACV 2023), evaluation and supplement eq. (1); SynSP (CVPR 2024), evaluation code.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 MILLIMETRES = 1000.0
+
+Joints = Sequence[int] | slice
+ALL: Joints = slice(None)
+"""Which joints a mean is over; errors are root-relative whether or not the root counts."""
 
 
 def root_relative(poses: np.ndarray) -> np.ndarray:
@@ -14,22 +20,36 @@ def root_relative(poses: np.ndarray) -> np.ndarray:
     return poses - poses[..., :1, :]
 
 
-def mpjpe(predicted: np.ndarray, truth: np.ndarray) -> float:
+def mpjpe(predicted: np.ndarray, truth: np.ndarray, joints: Joints = ALL) -> float:
     """Mean distance of joints, both poses root-relative, mm."""
-    return _mean_distance(root_relative(_checked(predicted, truth)), root_relative(truth))
+    return _mean_distance(*_relative(predicted, truth, joints))
 
 
-def n_mpjpe(predicted: np.ndarray, truth: np.ndarray) -> float:
+def clip_scale(predicted: np.ndarray, truth: np.ndarray, joints: Joints = ALL) -> float:
+    """The factor sum<p, g> / sum<p, p> by which all root-relative poses of a clip are nearest to the truth."""
+    predicted, truth = _relative(predicted, truth, joints)
+    return float((predicted * truth).sum() / ((predicted**2).sum() or 1.0))
+
+
+def mpjpe_scaled(predicted: np.ndarray, truth: np.ndarray, joints: Joints = ALL) -> float:
+    """MPJPE after one scale for the whole clip, which is all that a single camera cannot know of a body, mm."""
+    scale = clip_scale(predicted, truth, joints)
+    predicted, truth = _relative(predicted, truth, joints)
+    return _mean_distance(scale * predicted, truth)
+
+
+def n_mpjpe(predicted: np.ndarray, truth: np.ndarray, joints: Joints = ALL) -> float:
     """MPJPE after scaling every root-relative pose by its least-squares factor sum<p, g> / sum<p, p>, mm."""
-    predicted, truth = root_relative(_checked(predicted, truth)), root_relative(truth)
+    predicted, truth = _relative(predicted, truth, joints)
     norm = (predicted**2).sum((-2, -1), keepdims=True)
     scale = (predicted * truth).sum((-2, -1), keepdims=True) / np.where(norm > 0, norm, 1.0)
     return _mean_distance(scale * predicted, truth)
 
 
-def p_mpjpe(predicted: np.ndarray, truth: np.ndarray) -> float:
+def p_mpjpe(predicted: np.ndarray, truth: np.ndarray, joints: Joints = ALL) -> float:
     """MPJPE after the best similarity transform of every pose (Procrustes, no reflection), mm."""
-    return _mean_distance(procrustes(_checked(predicted, truth), truth), truth)
+    predicted, truth = _relative(predicted, truth, joints)
+    return _mean_distance(procrustes(predicted, truth), truth)
 
 
 def procrustes(poses: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -61,11 +81,11 @@ def accel(predicted: np.ndarray, truth: np.ndarray, *, zero_padded: bool = False
     return float(difference.mean())
 
 
-def accel_error(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def accel_error(predicted: np.ndarray, truth: np.ndarray, joints: Joints = ALL) -> np.ndarray:
     """(T - 2,) mean over the joints of ||second difference of the error||, root-relative, mm/frame^2."""
     if len(truth) < 3:
         raise ValueError(f"acceleration needs at least 3 consecutive frames, got {len(truth)}")
-    error = root_relative(predicted) - root_relative(truth)
+    error = (root_relative(predicted) - root_relative(truth))[:, joints]
     return MILLIMETRES * np.linalg.norm(np.diff(error, 2, axis=0), axis=-1).mean(-1)
 
 
@@ -80,6 +100,12 @@ def velocity(poses: np.ndarray, rate: float) -> np.ndarray:
         (T - 1,) m/s, from each frame to the next.
     """
     return rate * np.linalg.norm(np.diff(root_relative(poses), axis=0), axis=-1).mean(-1)
+
+
+def _relative(predicted: np.ndarray, truth: np.ndarray, joints: Joints) -> tuple[np.ndarray, np.ndarray]:
+    """Both root-relative, the joints that count."""
+    predicted = root_relative(_checked(predicted, truth))
+    return predicted[..., joints, :], root_relative(truth)[..., joints, :]
 
 
 def _checked(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:

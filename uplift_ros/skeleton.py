@@ -180,17 +180,17 @@ def to_h36m17(keypoints: np.ndarray, scores: np.ndarray, source: Skeleton) -> tu
     """Map keypoints of a detector's joint set to h36m17.
 
     Args:
-        keypoints: (..., K, 2) pixels, NaN where absent.
+        keypoints: (..., K, 2) pixels or (..., K, 3) metres, NaN where absent.
         scores: (..., K) in [0, 1].
         source: COCO17, BLAZEPOSE33, or H36M17 (returned as it is).
 
     Returns:
-        keypoints (..., 17, 2) and scores (..., 17). A joint is NaN where one of its sources is; its score is the
+        keypoints (..., 17, 2 or 3) and scores (..., 17). A joint is NaN where one of its sources is; its score is the
         lowest of its sources.
     """
     if source.name == H36M17.name:
         return keypoints, scores
-    mapped = np.empty((*keypoints.shape[:-2], len(H36M17), 2), keypoints.dtype)
+    mapped = np.empty((*keypoints.shape[:-2], len(H36M17), keypoints.shape[-1]), keypoints.dtype)
     mapped_scores = np.empty((*scores.shape[:-1], len(H36M17)), scores.dtype)
     for target, joint in enumerate(H36M17.joints):
         weights = DETECTOR_TO_H36M17[joint]

@@ -81,8 +81,17 @@ class OnePerson:
             )
 
     def estimate(self, image: np.ndarray) -> list[Person2D]:
-        found = self._pose.process(image).pose_landmarks
-        return _persons([_landmarks(found.landmark)] if found else [], image)
+        return [person for person, _ in self.estimate_with_world(image)]
+
+    def estimate_with_world(self, image: np.ndarray) -> list[tuple[Person2D, np.ndarray]]:
+        """`estimate`, each person with BlazePose's own 3D: (17, 3) metres from between the hips, x right, y down."""
+        found = self._pose.process(image)
+        if not found.pose_landmarks:
+            return []
+        landmarks = _landmarks(found.pose_landmarks.landmark)
+        metres = np.array([(joint.x, joint.y, joint.z) for joint in found.pose_world_landmarks.landmark])
+        world, _ = to_h36m17(metres, landmarks[:, 2], BLAZEPOSE33)
+        return [(person, world) for person in _persons([landmarks], image)]
 
     def close(self) -> None:
         self._pose.close()

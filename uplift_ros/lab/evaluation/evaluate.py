@@ -1,8 +1,9 @@
-"""`uplift evaluate`: accuracy of shipped or own weights on motion capture, beside what they have to beat."""
+"""`uplift evaluate`: accuracy on motion capture (--data) or on real video (--video), beside what it has to beat."""
 
 import argparse
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols, refiners
 from uplift_ros.lab.data.formats import add_data_arguments, load
 from uplift_ros.lab.data.refiners import RATE, Refiner
-from uplift_ros.lab.evaluation import scores
+from uplift_ros.lab.evaluation import scores, video
+from uplift_ros.lab.evaluation.reference import load_reference
 from uplift_ros.lab.smoothnet import SmoothNet
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.streaming.refiner import MAX_DELAY
+from uplift_ros.streaming.refiner import MAX_DELAY, METHODS
 from uplift_ros.streaming.stride import AdaptiveStride, FixedStride, StrideController
 
 ADAPTIVE = "adaptive"
@@ -28,7 +30,12 @@ Estimates = list[protocols.Estimate]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_data_arguments(parser)
+    add_data_arguments(parser, required=False)
+    parser.add_argument("--video", type=Path, help="a video of a person whose joints are known: --reference, --camera")
+    parser.add_argument("--reference", type=Path, help="npz with the joints in 3D, docs/TRAINING.md has its form")
+    parser.add_argument("--camera", type=Path, help="ROS calibration file of the video; camera_name selects the view")
+    parser.add_argument("--person", default=video.NEAREST, help="nearest to the reference, or the id of a track")
+    parser.add_argument("--params", type=Path, metavar="FILE", help="YAML over config/uplift.yaml, for --video")
     parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
     parser.add_argument(
         "--stride",
@@ -68,7 +75,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    _check(args)
+    if args.video is not None and args.data is None:
+        _check_video(args)
+        rows = list(_video_rows(args))
+    else:
+        _check(args)
+        rows = _mocap_rows(args)
+    if args.json:
+        write_json(args.json, rows)
+    return 0
+
+
+def _mocap_rows(args: argparse.Namespace) -> list[scores.Row]:
     rows = []
     refiners = [(told, refiner) for method in args.refine for told, refiner in _refiners(args, method)]
     for given, estimates, rate in _disturbed(args) if args.truth_noise else _uplifted(args):
@@ -77,15 +95,50 @@ def main(args: argparse.Namespace) -> int:
             row = given | told | scores.score(refined, rate)
             if told["refine"] == "synsp":
                 row["tension_r"] = scores.tension_correlation(refined)
-            print("  ".join(f"{key} {_short(value)}" for key, value in row.items() if value is not None), flush=True)
+            _print(row)
             if "class" in args.by:
                 row["by_class"] = scores.by_class(refined)
             if "velocity" in args.by:
                 row["by_velocity"] = scores.by_velocity(refined, rate)
             rows.append(row)
-    if args.json:
-        write_json(args.json, rows)
-    return 0
+    return rows
+
+
+def _video_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
+    """Rows of the pipeline at every stride with every refinement, then of the detector's own 3D.
+
+    `relative_cost` is the CPU time of each against that of the first.
+    """
+    model = weights.load(args.model, UpliftUpsample)
+    latency = args.latency if args.mode == "online" else model.config.frames // 2
+    evaluation = video.VideoEvaluation(
+        args.video, load_reference(args.reference, args.camera), args.params, args.person
+    )
+    cheapest = None
+
+    def finished(given: scores.Row, run: video.Run) -> scores.Row:
+        nonlocal cheapest
+        cheapest = cheapest or run.seconds
+        row = given | evaluation.row(run) | {"relative_cost": run.seconds / cheapest}
+        _print(row)
+        return row
+
+    for stride in args.stride:
+        given = {"model": args.model, "stride": stride, "mode": args.mode, "latency_frames": latency, "noise": "video"}
+        for told, refiner in ((told, refiner) for method in args.refine for told, refiner in _refiners(args, method)):
+            overrides = video.overrides(args.model, stride, latency, refiner.method, told["refiner_model"], args.delay)
+            raw, refined = evaluation.run(overrides)
+            for upsampling in args.upsample:
+                run = refined
+                if degree := UPSAMPLING[upsampling]:
+                    run = replace(
+                        raw, estimate=protocols.refine(protocols.between_keyframes(raw.estimate, degree), refiner)
+                    )
+                yield finished(given | {"flip": False, "upsample": upsampling} | told, run)
+    for stride in video.WORLD_STRIDES:
+        if (world := evaluation.world(stride)) is not None:
+            given = {"model": "detector", "stride": stride, "mode": args.mode, "latency_frames": None, "noise": "video"}
+            yield finished(given | {"flip": False, "upsample": "linear", "refine": "none"}, world)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -94,6 +147,8 @@ def _check(args: argparse.Namespace) -> None:
     Raises:
         ValueError: names them.
     """
+    if (args.data is None) == (args.video is None):
+        raise ValueError("data or video: give one of them")
     if args.cameras < 1:
         raise ValueError(f"cameras must be at least 1, got {args.cameras}")
     if args.truth_noise is not None:
@@ -108,6 +163,20 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError("stride adaptive needs --mode online")
     if args.mode == "online" and (args.flip or args.upsample != ["model"]):
         raise ValueError("flip and upsample need --mode offline")
+
+
+def _check_video(args: argparse.Namespace) -> None:
+    """As `_check`, of --video."""
+    if args.reference is None or args.camera is None:
+        raise ValueError("video needs --reference and --camera")
+    if not args.stride:
+        raise ValueError("stride is missing: frames between key-frames, or adaptive")
+    if args.noise != "none" or args.truth_noise is not None or args.flip or args.branch != ["final"] or args.by:
+        raise ValueError(
+            "video goes through the pipeline as it is: noise, truth-noise, flip, branch and by need --data"
+        )
+    if unknown := sorted(set(args.refine) - set(METHODS)):
+        raise ValueError(f"refine must be of {', '.join(METHODS)} with --video, got {', '.join(unknown)}")
 
 
 def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates, float]]:
@@ -177,5 +246,9 @@ def _stride(text: str) -> int | str:
     return int(text)
 
 
+def _print(row: scores.Row) -> None:
+    print("  ".join(f"{key} {_short(value)}" for key, value in row.items() if value is not None), flush=True)
+
+
 def _short(value: object) -> str:
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
+    return f"{value:.{1 if abs(value) >= 10 else 2}f}" if isinstance(value, float) else str(value)

@@ -18,27 +18,31 @@ VELOCITY_INTERVAL = 0.1
 Row = dict[str, Any]
 
 
-def score(estimates: Sequence[Estimate], rate: float) -> Row:
+def score(estimates: Sequence[Estimate], rate: float, joints: metrics.Joints = metrics.ALL) -> Row:
     """Frame-wise means over all clips: millimetres, and mm/frame^2 for accelerations; None where no frame counts.
 
     Keys:
         mpjpe, n_mpjpe, p_mpjpe: of all frames.
+        mpjpe_scaled: after one scale for each clip, since a single camera cannot know stature.
         mpjpe_keyframes, mpjpe_fast: of key-frames alone; of frames in which the truth is faster than 0.5 m/s.
         mpjpe_class_mean: mean over the classes of motion, as the papers' means over Human3.6M's actions.
         accel: where a second difference exists.
         accel_padded: with the first and last frame of each clip counted as 0 (SynSP's code).
         keyframe_hz, frames.
     """
-    errors = np.concatenate([frame_errors(estimate) for estimate in estimates])
+    errors = np.concatenate([frame_errors(estimate, joints) for estimate in estimates])
     keyframes = np.concatenate([estimate.keyframes for estimate in estimates])
     fast = np.concatenate([_velocity(estimate, rate) for estimate in estimates]) > FAST
-    per_class = [np.concatenate([frame_errors(e) for e in members]).mean() for members in _classes(estimates).values()]
-    acceleration = _accelerations(estimates)
+    classes = _classes(estimates).values()
+    per_class = [np.concatenate([frame_errors(e, joints) for e in members]).mean() for members in classes]
+    scaled = [metrics.mpjpe_scaled(e.poses, e.truth, joints) * len(e.poses) for e in estimates]
+    acceleration = _accelerations(estimates, joints)
     poses, truth = _joined(estimates)
     return {
         "mpjpe": float(errors.mean()),
-        "n_mpjpe": metrics.n_mpjpe(poses, truth),
-        "p_mpjpe": metrics.p_mpjpe(poses, truth),
+        "mpjpe_scaled": sum(scaled) / len(errors),
+        "n_mpjpe": metrics.n_mpjpe(poses, truth, joints),
+        "p_mpjpe": metrics.p_mpjpe(poses, truth, joints),
         "mpjpe_keyframes": _mean(errors[keyframes]),
         "mpjpe_fast": _mean(errors[fast]),
         "mpjpe_class_mean": float(np.mean(per_class)),
@@ -92,9 +96,9 @@ def tension_correlation(estimates: Sequence[Estimate]) -> float:
     return float(np.corrcoef(tension, error)[0, 1])
 
 
-def frame_errors(estimate: Estimate) -> np.ndarray:
+def frame_errors(estimate: Estimate, joints: metrics.Joints = metrics.ALL) -> np.ndarray:
     """(K,) MPJPE of each frame, mm."""
-    return _joint_errors(estimate).mean(-1)
+    return _joint_errors(estimate)[:, joints].mean(-1)
 
 
 def _joint_errors(estimate: Estimate) -> np.ndarray:
@@ -103,9 +107,13 @@ def _joint_errors(estimate: Estimate) -> np.ndarray:
     return metrics.MILLIMETRES * np.linalg.norm(difference, axis=-1)
 
 
-def _accelerations(estimates: Sequence[Estimate]) -> np.ndarray:
-    errors = [metrics.accel_error(e.poses, e.truth) for e in estimates if len(e.poses) > 2]
-    return np.concatenate([np.empty(0), *errors])
+def _accelerations(estimates: Sequence[Estimate], joints: metrics.Joints = metrics.ALL) -> np.ndarray:
+    """Of all frames whose neighbours are there on both sides."""
+    errors = [np.empty(0)]
+    for estimate in (estimate for estimate in estimates if len(estimate.poses) > 2):
+        between = (np.diff(estimate.frames)[:-1] == 1) & (np.diff(estimate.frames)[1:] == 1)
+        errors.append(metrics.accel_error(estimate.poses, estimate.truth, joints)[between])
+    return np.concatenate(errors)
 
 
 def _velocity(estimate: Estimate, rate: float) -> np.ndarray:

@@ -8,12 +8,12 @@ from uplift_ros.lab.data.formats.bvh import load_bvh
 from uplift_ros.lab.data.mocap import Sequence, load_npz, resample
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """What `load` wants to know."""
     parser.add_argument(
         "--data",
         type=Path,
-        required=True,
+        required=required,
         help="motion capture: .npz, .bvh or AMASS, or a folder of .bvh or AMASS files",
     )
     parser.add_argument("--body-model", type=Path, help="npz file of the SMPL+H body model, for AMASS data")

@@ -1,0 +1,105 @@
+"""A person in a video with a 3D reference: where the joints are at any time, in the frame of the camera that filmed."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from uplift_ros.camera import Camera
+from uplift_ros.poses import NANOSECONDS
+from uplift_ros.skeleton import H36M17
+
+LIMBS = [
+    H36M17.index(f"{side}_{joint}")
+    for side in ("right", "left")
+    for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
+]
+"""Joints that detectors and references mean alike; trunk and head are a matter of definition."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is known of a clip.
+
+    Attributes:
+        name: of the camera.
+        camera: intrinsics.
+        joints: (T, 17, 3) metres, the camera's optical frame; NaN where there is no reference.
+        fps: of the joints; the first ones are at the video's first frame.
+    """
+
+    name: str
+    camera: Camera
+    joints: np.ndarray
+    fps: float
+
+    @property
+    def seconds(self) -> float:
+        """Time of the last joints."""
+        return (len(self.joints) - 1) / self.fps
+
+    def at(self, stamps: np.ndarray) -> np.ndarray:
+        """(K, 17, 3) at times (K,) in nanoseconds, by linear interpolation; NaN outside the reference."""
+        frames = stamps / NANOSECONDS * self.fps
+        before = np.floor(frames + 1e-6).astype(int)
+        inside = (before >= 0) & (frames <= len(self.joints) - 1 + 1e-6)
+        before = before.clip(0, len(self.joints) - 1)
+        part = (frames - before).clip(0, 1)[:, None, None]
+        part[part < 1e-3] = 0.0
+        after = self.joints[np.minimum(before + 1, len(self.joints) - 1)]
+        joints = np.where(part == 0, self.joints[before], self.joints[before] * (1 - part) + after * part)
+        return np.where(inside[:, None, None], joints, np.nan)
+
+
+def load_reference(path: Path, camera_file: Path) -> Reference:
+    """Read a reference and the camera that it is seen from.
+
+    Args:
+        path: npz with `fps`, `joints` (T, 17, 3) in metres, world frame, and for every camera `rotation_NAME` (3, 3)
+            and `translation_NAME` (3,), which turn world into optical coordinates: rotation @ world + translation. If
+            there are `joints_without_NAME`, which were triangulated without that camera, its video is scored on them.
+        camera_file: ROS's calibration file, whose camera_name selects NAME.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a file of another form; names the key.
+    """
+    name, camera = _load_camera(camera_file)
+    if not path.is_file():
+        raise FileNotFoundError(f"reference: no file {path}")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            values = {key: np.asarray(arrays[key], float) for key in arrays.files}
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"reference: {path} is not an npz file of numbers ({error})") from error
+    joints = f"joints_without_{name}" if f"joints_without_{name}" in values else "joints"
+    shapes = {joints: (-1, len(H36M17), 3), "fps": (), f"rotation_{name}": (3, 3), f"translation_{name}": (3,)}
+    for key, shape in shapes.items():
+        if key not in values:
+            raise ValueError(f"reference: {path} has no array {key!r}, only {', '.join(sorted(values))}")
+        found = values[key].shape
+        if len(found) != len(shape) or any(wanted not in (-1, size) for size, wanted in zip(found, shape, strict=True)):
+            raise ValueError(f"reference: {path}, array {key!r}: must be {shape}, got {found}")
+    if not 1 <= (fps := float(values["fps"])) <= 1000:
+        raise ValueError(f"reference: {path}, array 'fps': must be 1 to 1000, got {fps}")
+    seen = values[joints] @ values[f"rotation_{name}"].T + values[f"translation_{name}"]
+    return Reference(name, camera, seen, fps)
+
+
+def _load_camera(path: Path) -> tuple[str, Camera]:
+    try:
+        values = yaml.safe_load(path.read_text())
+        camera = Camera.from_matrix(
+            values["camera_matrix"]["data"],
+            values["distortion_coefficients"]["data"],
+            values["image_width"],
+            values["image_height"],
+            values["distortion_model"],
+        )
+        return str(values["camera_name"]), camera
+    except KeyError as error:
+        raise ValueError(f"camera: {path} has no {error}: it must be a calibration file of ROS") from error
+    except (TypeError, IndexError, yaml.YAMLError) as error:
+        raise ValueError(f"camera: {path} is no calibration file of ROS ({str(error).splitlines()[0]})") from error

@@ -1,0 +1,251 @@
+"""Accuracy on real video: the pipeline of `uplift process` against a 3D reference, beside the detector's own 3D."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from uplift_ros import metrics, settings
+from uplift_ros.lab.data.protocols import Clip, Estimate
+from uplift_ros.lab.data.refiners import RATE
+from uplift_ros.lab.evaluation import scores
+from uplift_ros.lab.evaluation.reference import LIMBS, Reference
+from uplift_ros.offline.image_sequence import Shot, VideoFootage
+from uplift_ros.offline.process import Networks
+from uplift_ros.poses import NANOSECONDS, Person2D, Person3D, SkeletonFrame, Source
+from uplift_ros.skeleton import H36M17
+from uplift_ros.streaming.keyframes import KeyframeSchedule
+from uplift_ros.streaming.track import interpolate
+
+NEAREST = "nearest"
+"""The person whom the camera sees nearest to the reference, frame by frame."""
+
+WORLD_STRIDES = (1, 10, 20)
+"""Frames between the key-frames of the detector's own 3D."""
+
+LIMB_BONES = [(parent, child) for parent, child in H36M17.bones if {parent, child} <= set(LIMBS)]
+
+
+def overrides(
+    model: str, stride: int | str, latency: int, method: str, refiner_model: str | None, delay: int
+) -> settings.Settings:
+    """Parameters of the pipeline that a row stands for."""
+    values = settings.of_stride(str(stride)) | {"refiner": {"method": method, "delay": delay}}
+    values["uplift"] = values["uplift"] | {"model": model, "latency": latency}
+    if refiner_model:
+        values["refiner"]["model"] = refiner_model
+    return values
+
+
+Detection = tuple[Person2D, np.ndarray | None]
+"""A person in an image, with the detector's own 3D (17, 3) in metres if it has one."""
+
+
+class DetectionCache:
+    """A 2D estimator that sees every image of a clip at most once, however often the clip is evaluated.
+
+    Attributes:
+        seconds: CPU time that the estimator took so far, without decoding.
+        images: how many it saw.
+        newest: gives the people of the newest shot.
+        has_world: the estimator has 3D of its own.
+    """
+
+    newest: Callable[[], list[Detection]]
+
+    def __init__(self, video: Path, networks: Networks, size: tuple[int, int]) -> None:
+        self._video, self._estimator = video, networks.estimator
+        self.has_world = hasattr(self._estimator, "estimate_with_world")
+        self._find: Callable[[np.ndarray], list[Detection]] = getattr(
+            self._estimator, "estimate_with_world", self._without_world
+        )
+        self._blank = np.broadcast_to(np.uint8(0), (size[1], size[0], 3))
+        self._found: dict[int, list[Detection]] = {}
+        self.seconds, self.images = 0.0, 0
+
+    def shots(self) -> Iterator[Shot]:
+        """The clip's images; what the estimator is shown is blank, since `estimate` knows the image itself."""
+        with closing(VideoFootage(self._video, 0.0, 1.0, "camera")) as footage:
+            for shot in footage.shots():
+                self.newest = partial(self._look, shot)
+                yield replace(shot, image=lambda: self._blank)
+
+    def _look(self, shot: Shot) -> list[Detection]:
+        if shot.stamp not in self._found:
+            image = shot.image()
+            if image.shape != self._blank.shape:
+                raise ValueError(
+                    f"camera: image_width and image_height must be the video's {image.shape[1]}x{image.shape[0]}, "
+                    f"got {self._blank.shape[1]}x{self._blank.shape[0]}"
+                )
+            started = time.process_time()
+            self._found[shot.stamp] = self._find(image)
+            self.seconds += time.process_time() - started
+            self.images += 1
+        return self._found[shot.stamp]
+
+    def estimate(self, image: np.ndarray) -> list[Person2D]:
+        """As a PoseEstimator: people of the newest shot."""
+        return [person for person, _ in self.newest()]
+
+    def close(self) -> None:
+        self._estimator.close()
+
+    def _without_world(self, image: np.ndarray) -> list[Detection]:
+        return [(person, None) for person in self._estimator.estimate(image)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one pass over a clip gave.
+
+    Attributes:
+        seconds: CPU time, the estimator's mean for each key-frame included, decoding not.
+        keyframes: images that the estimator was shown.
+    """
+
+    estimate: Estimate
+    seconds: float
+    keyframes: int
+
+
+class VideoEvaluation:
+    """One clip with its reference.
+
+    Args:
+        parameters: a file of ROS parameters, as `uplift process` takes it.
+        person: NEAREST, or the id of a track.
+    """
+
+    def __init__(self, video: Path, reference: Reference, parameters: Path | None, person: str = NEAREST) -> None:
+        self.reference, self.parameters, self.person = reference, parameters, person
+        networks = Networks.load(settings.load(parameters, {"refiner": {"method": "none"}}))
+        self.detections = DetectionCache(video, networks, (reference.camera.width, reference.camera.height))
+        frames = np.arange(int(reference.seconds * RATE + 1e-6) + 1)
+        self._nominal = frames * NANOSECONDS / RATE
+        self._truth = reference.at(self._nominal)
+
+    def run(self, overrides: settings.Settings) -> tuple[Run, Run]:
+        """The pipeline of `uplift process` over the clip: raw and refined."""
+        networks = replace(Networks.load(settings.load(self.parameters, overrides)), estimator=self.detections)
+        pipeline = networks.pipeline()
+        raw: list[SkeletonFrame] = []
+        refined: list[SkeletonFrame] = []
+        seconds, keyframes = 0.0, 0
+        for shot in self.detections.shots():
+            started, detecting = time.process_time(), self.detections.seconds
+            step = pipeline.push(shot.stamp, shot.frame_id, self.reference.camera, shot.image)
+            seconds += time.process_time() - started - (self.detections.seconds - detecting)
+            keyframes += step.keyframe is not None
+            raw, refined = raw + step.raw, refined + step.refined
+        step = pipeline.flush()
+        seconds += keyframes * self._seconds_per_image
+        return (
+            Run(self._estimate(raw + step.raw), seconds, keyframes),
+            Run(self._estimate(refined + step.refined), seconds, keyframes),
+        )
+
+    def world(self, stride: int) -> Run | None:
+        """The detector's own 3D at every `stride`-th frame, linear in between; None of a detector without any."""
+        if not self.detections.has_world:
+            return None
+        schedule = KeyframeSchedule(stride, RATE)
+        stamps, poses = [], []
+        for shot in self.detections.shots():
+            if schedule.is_due(shot.stamp):
+                schedule.take(shot.stamp)
+                found = self.detections.newest()
+                pelvis = self.reference.at(np.array([shot.stamp]))[0, :1]
+                seen = self.reference.camera.project(pelvis)
+                distance = [np.linalg.norm(person.keypoints[0] - seen) for person, _ in found]
+                pose = found[int(np.argmin(distance))][1] if found else None
+                if pose is not None:
+                    stamps.append(shot.stamp)
+                    poses.append(pose)
+        if not poses:
+            return None
+        at = self._nominal[(self._nominal >= stamps[0]) & (self._nominal <= stamps[-1])]
+        frames = np.round(at * RATE / NANOSECONDS).astype(int)
+        estimate = self._limited(interpolate(at, np.array(stamps), np.stack(poses)), frames, np.isin(at, stamps))
+        return Run(estimate, len(stamps) * self._seconds_per_image, len(stamps))
+
+    def row(self, run: Run) -> scores.Row:
+        """`scores.score` over hips, knees, ankles, shoulders, elbows and wrists, and what only a real body shows.
+
+        Keys:
+            bone_variation: deviation of limb lengths over time in percent of their means, mean of the limbs.
+            scale: the factor that brings the clip nearest to the truth.
+            tilt: degrees by which the rotation that brings it nearest moves the vertical axis of the image.
+            root_error: mm, of the pelvis as placed; None where it is not placed.
+            coverage: part of the reference's frames that have an estimate.
+            cpu_per_second: CPU seconds for a second of video, decoding left out.
+        """
+        estimate = run.estimate
+        row = scores.score([estimate], RATE, LIMBS)
+        relative, truth = metrics.root_relative(estimate.poses), metrics.root_relative(estimate.truth)
+        lengths = np.linalg.norm(
+            np.stack([relative[:, child] - relative[:, parent] for parent, child in LIMB_BONES], -1), axis=1
+        )
+        turn, _ = Rotation.align_vectors(truth[:, LIMBS].reshape(-1, 3), relative[:, LIMBS].reshape(-1, 3))
+        placed = bool((estimate.poses[:, 0, 2] > 0).all())
+        off = np.linalg.norm(estimate.poses[:, 0] - estimate.truth[:, 0], axis=-1)
+        known = np.isfinite(self._truth[:, [0, *LIMBS]]).all((1, 2)).sum()
+        return row | {
+            "keyframe_hz": run.keyframes / self.reference.seconds,
+            "bone_variation": float(100 * (lengths.std(0) / lengths.mean(0)).mean()),
+            "scale": metrics.clip_scale(estimate.poses, estimate.truth, LIMBS),
+            "tilt": float(np.degrees(np.arccos(np.clip(turn.as_matrix()[1, 1], -1.0, 1.0)))),
+            "root_error": float(metrics.MILLIMETRES * off.mean()) if placed else None,
+            "coverage": len(estimate.frames) / int(known),
+            "cpu_per_second": run.seconds / self.reference.seconds,
+        }
+
+    @property
+    def _seconds_per_image(self) -> float:
+        return self.detections.seconds / max(self.detections.images, 1)
+
+    def _estimate(self, frames: Sequence[SkeletonFrame]) -> Estimate:
+        """The person of the reference in the frames that have one.
+
+        Raises:
+            ValueError: there is none in any frame.
+        """
+        stamps = np.array([frame.stamp for frame in frames], float)
+        pelves = self.reference.at(stamps)[:, 0]
+        chosen = [self._choose(frame, pelvis) for frame, pelvis in zip(frames, pelves, strict=True)]
+        there = [index for index, person in enumerate(chosen) if person is not None]
+        if not there:
+            raise ValueError(f"person: {self.person} is in no frame of the video")
+        people = [person for person in chosen if person is not None]
+        return self._limited(
+            np.stack([person.joints for person in people]),
+            np.round(stamps[there] * RATE / NANOSECONDS).astype(int),
+            np.array([person.source is Source.KEYFRAME for person in people]),
+            stamps[there],
+        )
+
+    def _choose(self, frame: SkeletonFrame, pelvis: np.ndarray) -> Person3D | None:
+        if self.person != NEAREST:
+            return next((person for person in frame.persons if person.id == self.person), None)
+        sight = pelvis / np.linalg.norm(pelvis)
+        roots = [person.joints[0] for person in frame.persons]
+        cosines = [root @ sight / max(float(np.linalg.norm(root)), 1e-9) for root in roots]
+        return frame.persons[int(np.argmax(cosines))] if cosines else None
+
+    def _limited(
+        self, poses: np.ndarray, frames: np.ndarray, keyframes: np.ndarray, stamps: np.ndarray | None = None
+    ) -> Estimate:
+        """An estimate in the frames for which there is a reference, whose joints are taken at `stamps`."""
+        truth = self._truth.copy()
+        inside = frames < len(truth)
+        poses, frames, keyframes = poses[inside], frames[inside], keyframes[inside]
+        if stamps is not None:
+            truth[frames] = self.reference.at(stamps[inside])
+        known = np.isfinite(truth[frames][:, [0, *LIMBS]]).all((1, 2))
+        clip = Clip(f"video/{self.reference.name}/0", truth, np.empty((0, len(H36M17), 2)))
+        return Estimate(clip, poses[known], frames[known], keyframes[known])
