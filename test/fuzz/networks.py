@@ -15,8 +15,9 @@ from support import tiny
 
 from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.models import weights
-from uplift_ros.models.synsp import SynSP, SynSPConfig
-from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
+from uplift_ros.models.configs import SynSPConfig, UpliftConfig
+from uplift_ros.models.synsp import SynSP
+from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.streaming import uncertainty
 
 CONFIGS: tuple[tuple[str, type, Any], ...] = (

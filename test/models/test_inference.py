@@ -10,8 +10,9 @@ from uplift_ros.camera import normalise
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.models import weights
+from uplift_ros.models.configs import UpliftConfig, compact, n81, n351
 from uplift_ros.models.inference import UpliftInference
-from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample, compact, n81, n351
+from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.sources.synthetic.motion import pose
 
 BATCHES = (1, 2, 7, 20)

@@ -9,7 +9,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from uplift_ros.models.synsp import CUTOFF, SynSP, SynSPConfig, SynSPOutput, dct_matrix, pose_quality, synsp_loss
+from uplift_ros.models.configs import SynSPConfig
+from uplift_ros.models.synsp import CUTOFF, SynSP, SynSPOutput, dct_matrix, pose_quality, synsp_loss
 
 
 @pytest.fixture(scope="module")

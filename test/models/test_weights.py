@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import save_file
 
 from uplift_ros.models import weights
+from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.synsp import SynSP
-from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
+from uplift_ros.models.uplift import UpliftUpsample
 
 TINY = UpliftConfig(temporal_width=16, temporal_blocks=1, spatial_width=8, spatial_blocks=1)
 

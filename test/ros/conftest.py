@@ -19,8 +19,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from uplift_ros.models import weights
-from uplift_ros.models.synsp import SynSP, SynSPConfig
-from uplift_ros.models.uplift import UpliftUpsample, compact
+from uplift_ros.models.configs import SynSPConfig, compact
+from uplift_ros.models.synsp import SynSP
+from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.graph.child_process import Process, stop
 from uplift_ros.nodes.graph.environment import node_environment

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from uplift_ros.models.uplift import compact
+from uplift_ros.models.configs import compact
 from uplift_ros.streaming.keyframes import MAX_DISORDER
 
 SECOND = 1_000_000_000

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from uplift_ros.models.synsp import SynSP, SynSPConfig
+from uplift_ros.models.configs import SynSPConfig
+from uplift_ros.models.synsp import SynSP
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.streaming import uncertainty
 from uplift_ros.streaming.refiner import MAX_DELAY, METHODS, StreamingRefiner, refine_sequence

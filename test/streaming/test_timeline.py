@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from uplift_ros.models.uplift import compact, n351
+from uplift_ros.models.configs import compact, n351
 from uplift_ros.streaming.timeline import Timeline
 
 MILLISECOND = 1_000_000

@@ -8,7 +8,8 @@ import torch
 
 from uplift_ros.camera import Camera, canonicalise
 from uplift_ros.models import weights
-from uplift_ros.models.uplift import UpliftUpsample, compact
+from uplift_ros.models.configs import compact
+from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Keyframe, Person2D, ScaleSource, Source
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.streaming.uplifter import StreamingUplifter

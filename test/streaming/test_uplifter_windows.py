@@ -9,7 +9,8 @@ import torch
 from uplift_ros.camera import Camera, canonicalise
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.mocap import Sequence
-from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample, compact, n351
+from uplift_ros.models.configs import UpliftConfig, compact, n351
+from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Keyframe, Person2D, SkeletonFrame
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.streaming.stride import FixedStride

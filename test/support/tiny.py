@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from uplift_ros.models import weights
-from uplift_ros.models.synsp import SynSP, SynSPConfig
-from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
+from uplift_ros.models.configs import SynSPConfig, UpliftConfig
+from uplift_ros.models.synsp import SynSP
+from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Person2D
 
 STANDING = np.array(

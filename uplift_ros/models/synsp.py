@@ -11,12 +11,13 @@ Shapes: B windows, P views of one moment, T frames, J joints, C = J * coordinate
 """
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from uplift_ros.models.configs import SynSPConfig
 
 LAYER_NORM_EPS = 1e-6
 POSITION_PERIOD = 10000.0
@@ -35,55 +36,6 @@ SILENCE = 1e-4
 
 ACCELERATION_ROLES = {"position": 0.0, "acceleration": 1.0, "final": 0.5}
 """How much of the acceleration loss each output bears (SynSP, CVPR 2024, loss of the two branches and the result)."""
-
-
-@dataclass(frozen=True)
-class SynSPConfig:
-    """Size of the network; the defaults are the paper's for H36M 3D poses.
-
-    Args:
-        joints, coordinates: of one frame; 17 and 3 for h36m17, 24 and 6 for SMPL rotations.
-        window: T, frames that are refined together.
-        width, ffn: D and the inner width of the feed-forward blocks.
-        layers: of each of the four stacks.
-        heads, head_width: of the attention, whose inner width is their product.
-        dropout, attention_dropout: of the residual branches and of the attention probabilities.
-        similarity_temperature: square metres at which the similarity cue falls to 1/e.
-        untied_branches: the branches get a last layer each instead of repeating the fourth one.
-        query_positions: decoder queries are told their position too, not the encoders' input alone.
-        inverse_dct: heads predict frequencies, as their tokens are, each output with a learned gain per frequency
-            that follows the window's spectrum, and an inverse transform makes frames of them. The network then starts
-            as a low-pass filter.
-    """
-
-    joints: int = 17
-    coordinates: int = 3
-    window: int = 8
-    width: int = 128
-    ffn: int = 128
-    layers: int = 4
-    heads: int = 4
-    head_width: int = 64
-    dropout: float = 0.2
-    attention_dropout: float = 0.1
-    similarity_temperature: float = 1.0
-    untied_branches: bool = False
-    query_positions: bool = False
-    inverse_dct: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("joints", "coordinates", "window", "width", "ffn", "layers", "heads", "head_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.width % 2:
-            raise ValueError(f"width must be even (sine and cosine positions), got {self.width}")
-        if self.similarity_temperature <= 0:
-            raise ValueError(f"similarity_temperature must be positive, got {self.similarity_temperature}")
-
-    @property
-    def channels(self) -> int:
-        """C, values of one frame."""
-        return self.joints * self.coordinates
 
 
 class SynSPOutput(NamedTuple):

@@ -7,102 +7,16 @@ Notation: B windows in a batch, N frames spanned by a window, T tokens at a spac
 (T = (N - 1) / s_out + 1), J joints, M poses that were really seen, d and D widths of spatial and temporal tokens.
 """
 
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uplift_ros.camera import NORMALISATIONS
+from uplift_ros.models.configs import UpliftConfig
 
 MASKED_SCORE = -1e9
 """Added to attention scores of upsampling tokens. Finite, so that a window without any real pose is no NaN."""
-
-
-@dataclass(frozen=True)
-class UpliftConfig:
-    """Shape of the network; the defaults are the paper's N = 81 configuration.
-
-    Args:
-        frames: N, frames that a window spans.
-        token_stride: s_out, frames between tokens; every input stride is a multiple of it.
-        input_strides: s_in values that the network was trained with.
-        normalisation: of the 2D poses, see `camera.normalise`.
-        model_rate: frames per second at which N, s_out and s_in are counted.
-        strides, paddings: of the three strided blocks; the last one must leave a single token.
-        stochastic_depth: drop rate of the last block in a stack, rising linearly from 0; training only.
-        deferred: defer attention to upsampling tokens to the second temporal block (DUTA).
-        spatial, strided: switch a stage off, for ablation (Table 3).
-    """
-
-    frames: int = 81
-    token_stride: int = 2
-    input_strides: tuple[int, ...] = (4, 10, 20)
-    model_rate: float = 50.0
-    normalisation: str = "canonical"
-    joints: int = 17
-    spatial_width: int = 32
-    spatial_blocks: int = 4
-    temporal_width: int = 384
-    temporal_blocks: int = 4
-    heads: int = 8
-    mlp_ratio: int = 2
-    strides: tuple[int, ...] = (4, 4, 3)
-    paddings: tuple[tuple[int, int], ...] = ((1, 1), (0, 0), (0, 0))
-    stochastic_depth: float = 0.1
-    deferred: bool = True
-    spatial: bool = True
-    strided: bool = True
-
-    def __post_init__(self) -> None:
-        if (self.frames - 1) % self.token_stride:
-            raise ValueError(f"frames - 1 must be a multiple of token_stride {self.token_stride}, got {self.frames}")
-        if wrong := [stride for stride in self.input_strides if stride % self.token_stride]:
-            raise ValueError(f"input_strides must be multiples of token_stride {self.token_stride}, got {wrong}")
-        if self.normalisation not in NORMALISATIONS:
-            raise ValueError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {self.normalisation!r}")
-        if self.strided and self.strided_lengths[-1] != 1:
-            raise ValueError(f"strided blocks must end on 1 token, got lengths {self.strided_lengths}")
-
-    @property
-    def tokens(self) -> int:
-        """T, tokens in a window."""
-        return (self.frames - 1) // self.token_stride + 1
-
-    @property
-    def centre(self) -> int:
-        """Index of the token whose pose the central head returns."""
-        return self.tokens // 2
-
-    @property
-    def strided_lengths(self) -> tuple[int, ...]:
-        """Tokens before, between and after the strided blocks."""
-        lengths = [self.tokens]
-        for stride, (left, right) in zip(self.strides, self.paddings, strict=True):
-            lengths.append((lengths[-1] + left + right - 3) // stride + 1)
-        return tuple(lengths)
-
-
-def n81() -> UpliftConfig:
-    """The paper's small configuration: 10.4 M parameters, a window of 1.6 s."""
-    return UpliftConfig()
-
-
-def n351() -> UpliftConfig:
-    """The paper's large configuration: a window of 7 s. Its strided path ends on token 34, one before the centre."""
-    return UpliftConfig(
-        frames=351,
-        token_stride=5,
-        input_strides=(5, 10, 20),
-        strides=(3, 10, 3),
-        paddings=((0, 0), (0, 0), (0, 0)),
-    )
-
-
-def compact() -> UpliftConfig:
-    """Half the temporal width of `n81`, for small machines: a quarter of its parameters."""
-    return UpliftConfig(temporal_width=192, stochastic_depth=0.0)
 
 
 class DropPath(nn.Module):

@@ -1,7 +1,7 @@
 """Weights on disk: safetensors with the network's config and training provenance in the header. No pickle."""
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from uplift_ros.files import whole
+from uplift_ros.models.configs import SynSPConfig, UpliftConfig, checked
 from uplift_ros.models.device import find as find_device
-from uplift_ros.models.synsp import SynSP, SynSPConfig
-from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
+from uplift_ros.models.synsp import SynSP
+from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.parameters import brief
 from uplift_ros.paths import share_folder
 
@@ -23,10 +24,6 @@ ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
     "synsp": (SynSPConfig, SynSP),
 }
 """Config and network of each name in a header; a network for research adds its own when it is imported."""
-
-
-LARGEST, LONGEST = 2048, 16
-"""Number in a config, and length of a list in one: a small file must not ask for a network that fills the memory."""
 
 
 def available() -> list[str]:
@@ -95,7 +92,7 @@ def load(name: str, expect: type[nn.Module], device: str = "cpu") -> Any:
     if config_class is None or model_class is not expect:
         raise ValueError(f"model: {name!r} holds a network {brief(architecture)}, expected {expect.__name__}")
     try:
-        built = config_class(**_checked(config_class, config))
+        built = checked(config_class, config)
         with safe_open(find(name), framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         if broken := [key for key, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
@@ -106,31 +103,6 @@ def load(name: str, expect: type[nn.Module], device: str = "cpu") -> Any:
     except (TypeError, ValueError, ArithmeticError, RuntimeError, AssertionError, SafetensorError) as error:
         raise ValueError(f"model: weights {name!r} do not fit their own config ({_reason(error)})") from error
     return model.to(place).eval().requires_grad_(False)
-
-
-def _checked(config_class: type, told: Any) -> dict[str, Any]:
-    """A config from a file, each value of the kind and in the range of networks that one can run.
-
-    Raises:
-        ValueError: no such value, or one of another kind; names it.
-    """
-    if not isinstance(told, dict):
-        raise ValueError(f"config must be names with values, got {brief(told)}")
-    defaults = {field.name: field.default for field in fields(config_class)}
-    for name, value in told.items():
-        if name not in defaults:
-            raise ValueError(f"config has no {brief(name)}")
-        if not _is_like(defaults[name], value):
-            raise ValueError(f"{name} must be like {defaults[name]!r} and at most {LARGEST}, got {brief(value)}")
-    return {name: _tuples(value) for name, value in told.items()}
-
-
-def _is_like(default: Any, value: Any) -> bool:
-    if isinstance(default, tuple):
-        return isinstance(value, list) and len(value) <= LONGEST and all(_is_like(default[0], item) for item in value)
-    if isinstance(default, (bool, str)):
-        return type(value) is type(default)
-    return type(value) in {type(default), int} and 0 <= value <= LARGEST
 
 
 class _Budget(TorchFunctionMode):
@@ -152,8 +124,3 @@ class _Budget(TorchFunctionMode):
 def _reason(error: Exception) -> str:
     """Its last line: PyTorch lists every tensor that is missing."""
     return (str(error).splitlines() or [type(error).__name__])[-1].strip()[:500]
-
-
-def _tuples(value: Any) -> Any:
-    """JSON gives lists where config dataclasses have tuples."""
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 
-from uplift_ros.models.uplift import UpliftConfig
+from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.streaming.keyframes import MAX_DISORDER
 

@@ -6,7 +6,7 @@ import pytest
 
 from uplift_ros.lab.bench import measurements, networks, streams
 from uplift_ros.lab.bench.bench import image_rows
-from uplift_ros.models.uplift import UpliftConfig
+from uplift_ros.models.configs import UpliftConfig
 
 SMALL = UpliftConfig(spatial_width=8, spatial_blocks=1, temporal_width=16, temporal_blocks=1, heads=2)
 

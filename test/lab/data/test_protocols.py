@@ -11,7 +11,8 @@ from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.evaluation import scores
-from uplift_ros.models.uplift import UpliftUpsample, compact
+from uplift_ros.models.configs import compact
+from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.streaming.stride import AdaptiveStride, FixedStride
 

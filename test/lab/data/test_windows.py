@@ -11,7 +11,7 @@ from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, Sequence, chain_length, load_npz, motion_class
 from uplift_ros.lab.data.virtual_camera import in_image, random_views, rotation_xyz, surrounding_views
 from uplift_ros.lab.data.windows import Batch, WindowSampler, random_mask, with_twins
-from uplift_ros.models.uplift import compact, n351
+from uplift_ros.models.configs import compact, n351
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.motion import pose
 

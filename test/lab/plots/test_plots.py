@@ -15,7 +15,8 @@ from uplift_ros.lab.evaluation.scores import frame_errors
 from uplift_ros.lab.plots import adaptive_run, attention, latency, plot_data, sheet, training_curve, velocity
 from uplift_ros.lab.training.loop import TrainingLog
 from uplift_ros.models import weights
-from uplift_ros.models.uplift import MASKED_SCORE, UpliftUpsample, n351
+from uplift_ros.models.configs import n351
+from uplift_ros.models.uplift import MASKED_SCORE, UpliftUpsample
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.streaming.stride import AdaptiveStride, FixedStride
 

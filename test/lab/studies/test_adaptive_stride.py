@@ -12,7 +12,8 @@ from uplift_ros import cli
 from uplift_ros.lab.studies import adaptive_stride
 from uplift_ros.lab.studies.adaptive_stride import StrideLog, onsets
 from uplift_ros.models import weights
-from uplift_ros.models.uplift import UpliftUpsample, compact, n351
+from uplift_ros.models.configs import compact, n351
+from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.streaming.stride import AdaptiveStride
 

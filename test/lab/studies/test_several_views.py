@@ -13,7 +13,8 @@ from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.studies import several_views
 from uplift_ros.models import weights
-from uplift_ros.models.synsp import SynSP, SynSPConfig
+from uplift_ros.models.configs import SynSPConfig
+from uplift_ros.models.synsp import SynSP
 from uplift_ros.sources.synthetic.motion import pose
 
 JOINTS = np.stack([pose(frame / 50) for frame in range(61)]).astype(np.float32)

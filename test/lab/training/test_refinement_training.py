@@ -20,7 +20,8 @@ from uplift_ros.lab.training.refinement_training import RATE_AT_END, network, tr
 from uplift_ros.lab.training.train_smoothnet import smoothnet_loss
 from uplift_ros.metrics import accel, mpjpe
 from uplift_ros.models import weights
-from uplift_ros.models.synsp import SynSP, SynSPConfig, synsp_loss
+from uplift_ros.models.configs import SynSPConfig
+from uplift_ros.models.synsp import SynSP, synsp_loss
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.streaming.swaa import average_windows
 

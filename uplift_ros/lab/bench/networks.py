@@ -6,10 +6,11 @@ from functools import partial
 import torch
 
 from uplift_ros.lab.bench.measurements import Row, against_first, interleaved, measure, timed
+from uplift_ros.models.configs import SynSPConfig, UpliftConfig, compact, n81, n351
 from uplift_ros.models.inference import UpliftInference
 from uplift_ros.models.runtime import prepare
-from uplift_ros.models.synsp import SynSP, SynSPConfig
-from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample, compact, estimate_flops, n81, n351
+from uplift_ros.models.synsp import SynSP
+from uplift_ros.models.uplift import UpliftUpsample, estimate_flops
 
 VARIANTS: dict[str, Callable[[], UpliftConfig]] = {"compact": compact, "n81": n81, "n351": n351}
 BATCHES = {"cpu": (1, 64), "cuda": (1, 8, 64, 512)}

@@ -14,7 +14,7 @@ from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.mocap import Sequence, class_balanced, joints_at
 from uplift_ros.lab.data.virtual_camera import NEAREST, in_image, random_views
 from uplift_ros.metrics import velocity
-from uplift_ros.models.uplift import UpliftConfig
+from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.skeleton import H36M17
 
 SLOWEST = 0.2

@@ -15,7 +15,8 @@ from uplift_ros.lab.data.protocols import Clip
 from uplift_ros.lab.plots.plot_data import add_study_arguments, load_study
 from uplift_ros.lab.plots.style import VERMILLION, caption, new_figure
 from uplift_ros.models import weights
-from uplift_ros.models.uplift import MASKED_SCORE, Attention, Block, UpliftConfig, UpliftUpsample
+from uplift_ros.models.configs import UpliftConfig
+from uplift_ros.models.uplift import MASKED_SCORE, Attention, Block, UpliftUpsample
 
 WINDOWS = 64
 """How many are averaged, evenly taken from all."""

@@ -17,7 +17,8 @@ from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.formats import add_data_arguments, load
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.models import weights
-from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
+from uplift_ros.models.configs import UpliftConfig
+from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.streaming.stride import AdaptiveStride, Decision, FixedStride, StrideController
 
 FIXED_STRIDES = (4, 5, 6, 8, 10, 12, 15, 16, 20)

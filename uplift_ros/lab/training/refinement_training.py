@@ -25,7 +25,8 @@ from uplift_ros.lab.training.refinement_loss import Objective, windows
 from uplift_ros.lab.training.uplifter_pairs import uplifter_pairs
 from uplift_ros.metrics import accel, mpjpe
 from uplift_ros.models import weights
-from uplift_ros.models.synsp import SynSP, SynSPConfig
+from uplift_ros.models.configs import SynSPConfig
+from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.settings import positive
 from uplift_ros.streaming.refiner import MAX_DELAY

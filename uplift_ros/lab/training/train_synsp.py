@@ -5,7 +5,8 @@ import argparse
 import torch
 
 from uplift_ros.lab.training import refinement_training
-from uplift_ros.models.synsp import SynSP, SynSPConfig, synsp_loss
+from uplift_ros.models.configs import SynSPConfig
+from uplift_ros.models.synsp import SynSP, synsp_loss
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

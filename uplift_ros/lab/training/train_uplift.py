@@ -20,14 +20,15 @@ from uplift_ros.lab.data.windows import WindowSampler
 from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, TrainingLog
 from uplift_ros.lab.training.precision import Bfloat16Products
 from uplift_ros.lab.training.widen import widen
-from uplift_ros.models import uplift, weights
-from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
+from uplift_ros.models import weights
+from uplift_ros.models.configs import UpliftConfig, compact, n81, n351
+from uplift_ros.models.uplift import UpliftUpsample
 
 HEAD_FACTOR = 0.1
 """On the heads' first weights and learning rate. They read a residual stream that no norm bounds, so that one step of
 Adam at full rate moves joints by decimetres; with the factor 200 steps reached 163 mm, without it 640 mm."""
 
-VARIANTS = {"n81": uplift.n81, "n351": uplift.n351, "compact": uplift.compact}
+VARIANTS = {"n81": n81, "n351": n351, "compact": compact}
 
 STAGES = ("deferred", "spatial", "strided")
 """What an ablation can leave out (Table 3): fields of `UpliftConfig`."""

@@ -9,7 +9,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from uplift_ros.models.uplift import UpliftConfig, UpliftUpsample
+from uplift_ros.models.configs import UpliftConfig
+from uplift_ros.models.uplift import UpliftUpsample
 
 UNSHAPED = ("input_strides", "normalisation", "deferred", "stochastic_depth")
 """Fields of a config that shape no weights: a training may go on with others."""
