@@ -48,5 +48,5 @@ setup(
         "torch>=2.9",
         "tqdm>=4.60",
     ],
-    extras_require={"mediapipe": ["mediapipe>=0.10.9,<=0.10.14"], "onnx": ["onnxruntime>=1.16"]},
+    extras_require={"lab": ["h5py>=3.8"], "mediapipe": ["mediapipe>=0.10.9,<=0.10.14"], "onnx": ["onnxruntime>=1.16"]},
 )

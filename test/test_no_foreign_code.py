@@ -1,6 +1,7 @@
 """Nothing that is read is run: no pickle, no eval, no shell; read from the source of everything that is installed."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -41,9 +42,17 @@ def unsafe(source: str) -> Iterator[str]:
                 yield f"{node.lineno}: {ast.unparse(node)}"
 
 
+RESTRICTED = {"uplift_ros/lab/data/object_arrays.py": "import pickle"}
+"""A subclass of pickle's reader that knows NumPy's arrays alone: test/lab/data/test_object_arrays.py."""
+
+
 @pytest.mark.parametrize("path", SOURCES)
 def test_nothing_runs_what_it_reads(path):
-    assert list(unsafe((ROOT / path).read_text())) == []
+    source = (ROOT / path).read_text()
+    if path in RESTRICTED:
+        assert not re.search(r"pickle\.(?!Unpickler\))", source)
+        source = source.replace(RESTRICTED[path], "")
+    assert list(unsafe(source)) == []
 
 
 @pytest.mark.parametrize(

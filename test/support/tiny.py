@@ -21,9 +21,10 @@ STANDING = np.array(
 """h36m17 in the image plane, metres: a person who stands with hanging arms."""
 
 
-def uplift() -> UpliftUpsample:
+def uplift(normalisation: str = "canonical") -> UpliftUpsample:
     torch.manual_seed(0)
-    config = UpliftConfig(spatial_width=8, spatial_blocks=1, temporal_width=16, temporal_blocks=2, heads=2)
+    size = {"spatial_width": 8, "spatial_blocks": 1, "temporal_width": 16, "temporal_blocks": 2, "heads": 2}
+    config = UpliftConfig(normalisation=normalisation, **size)
     network = UpliftUpsample(config).eval().requires_grad_(False)
     # Everybody stands, more or less, so that people have a size and a place.
     network.sequence_head.weight *= 0.05

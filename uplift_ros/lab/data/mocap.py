@@ -43,11 +43,6 @@ def load_npz(path: Path) -> tuple[list[Sequence], float]:
         ValueError: not an npz file, no `fps`, or an array of another form; names the key.
     """
     with Archive(path) as archive:
-        if "positions_3d" in archive.names:
-            raise ValueError(
-                f"data: {path} is VideoPose3D's, whose 'positions_3d' is a pickle, which could run any code: "
-                "convert it once as docs/TRAINING.md tells"
-            )
         fps = float(archive.read("fps", ()))
         if not 1 <= fps <= 1000:
             raise ValueError(f"data: {path}, array 'fps': must be 1 to 1000, got {fps}")

@@ -12,8 +12,9 @@ from tqdm import tqdm
 from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols, refiners
 from uplift_ros.lab.data.formats import add_data_arguments, load
+from uplift_ros.lab.data.formats.papers import add_paper_arguments, load_takes
 from uplift_ros.lab.data.refiners import RATE, Refiner
-from uplift_ros.lab.evaluation import scores, video
+from uplift_ros.lab.evaluation import paper_protocol, scores, video
 from uplift_ros.lab.evaluation.reference import load_reference
 from uplift_ros.lab.smoothnet import SmoothNet
 from uplift_ros.models import weights
@@ -23,6 +24,9 @@ from uplift_ros.streaming.refiner import MAX_DELAY, METHODS
 from uplift_ros.streaming.stride import AdaptiveStride, FixedStride, StrideController
 
 ADAPTIVE = "adaptive"
+RECORDED = "recorded"
+"""Noise of 2D poses that a detector found in real images."""
+
 UPSAMPLING = {"model": None, "linear": 1, "cubic": 3}
 """How frames between key-frames come about; for those without the network, the degree of the spline."""
 
@@ -36,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--camera", type=Path, help="ROS calibration file of the video; camera_name selects the view")
     parser.add_argument("--person", default=video.NEAREST, help="nearest to the reference, or the id of a track")
     parser.add_argument("--params", type=Path, metavar="FILE", help="YAML over config/uplift.yaml, for --video")
+    add_paper_arguments(parser)
     parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
     parser.add_argument(
         "--stride",
@@ -96,6 +101,9 @@ def _mocap_rows(args: argparse.Namespace) -> list[scores.Row]:
             if told["refine"] == "synsp":
                 row["tension_r"] = scores.tension_correlation(refined)
             _print(row)
+            if row["noise"] == RECORDED:
+                row["protocol"] = paper_protocol.protocol(refined)
+                print("\n".join(paper_protocol.lines(row["protocol"])), flush=True)
             if "class" in args.by:
                 row["by_class"] = scores.by_class(refined)
             if "velocity" in args.by:
@@ -183,7 +191,11 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
     """The network's estimates for every stride and way of upsampling: what the row says of them, and their rate."""
     model = weights.load(args.model, UpliftUpsample)
     rate = model.config.model_rate
-    clips = list(protocols.film(load(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed))
+    takes = load_takes(args, test=True)
+    if takes is None:
+        clips = list(protocols.film(load(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed))
+    else:
+        clips = [take.clip(model.config.normalisation) for take in takes]
     for stride in args.stride:
         by_network = [_estimate(args, model, clip, stride) for clip in tqdm(clips, f"stride {stride}", leave=False)]
         for upsampling in args.upsample:
@@ -194,7 +206,7 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
                 "stride": stride,
                 "mode": args.mode,
                 "latency_frames": args.latency if args.mode == "online" else None,
-                "noise": args.noise,
+                "noise": args.noise if takes is None else RECORDED,
                 "flip": args.flip,
                 "upsample": upsampling,
             }

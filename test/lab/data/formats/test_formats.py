@@ -19,12 +19,6 @@ def test_human36ms_own_joints_become_the_17(tmp_path):
     assert motion_class(sequence.name) == "Walking"
 
 
-def test_videopose3ds_pickle_is_refused_with_the_way_out(tmp_path):
-    np.savez(tmp_path / "data_3d_h36m.npz", positions_3d=np.array({"S1": {"Walking": np.zeros((3, 32, 3))}}))
-    with pytest.raises(ValueError, match=r"positions_3d.*pickle.*TRAINING\.md"):
-        load(tmp_path / "data_3d_h36m.npz", 50.0)
-
-
 def test_an_array_in_millimetres_is_refused(tmp_path):
     np.savez(tmp_path / "mm.npz", fps=50, walk=np.full((3, 17, 3), 1500.0))
     with pytest.raises(ValueError, match="'walk': must be metres, at most 1000, got 1500"):

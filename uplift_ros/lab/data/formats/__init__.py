@@ -3,9 +3,12 @@
 import argparse
 from pathlib import Path
 
+from uplift_ros.lab.data.formats import h36m
 from uplift_ros.lab.data.formats.amass import is_amass, load_amass
+from uplift_ros.lab.data.formats.amass_joints import amass_sequences, is_amass_joints
 from uplift_ros.lab.data.formats.bvh import load_bvh
 from uplift_ros.lab.data.mocap import Sequence, load_npz, resample
+from uplift_ros.lab.data.object_arrays import array_names, load_objects
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -14,7 +17,7 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True
         "--data",
         type=Path,
         required=required,
-        help="motion capture: .npz, .bvh or AMASS, or a folder of .bvh or AMASS files",
+        help="motion capture: .npz, .bvh, AMASS or VideoPose3D's data_3d_h36m.npz, or a folder of .bvh or AMASS files",
     )
     parser.add_argument("--body-model", type=Path, help="npz file of the SMPL+H body model, for AMASS data")
 
@@ -34,9 +37,11 @@ def load(path: Path, rate: float, body_model: Path | None = None) -> list[Sequen
     if not path.exists():
         raise FileNotFoundError(f"data: no file or folder {path}")
     if path.is_dir():
-        files = sorted([*path.rglob("*.bvh"), *path.rglob("*_poses.npz")])
+        files = sorted([*path.rglob("*.bvh"), *path.rglob("*_poses.npz")]) or _files_of_joints(path)
         if not files:
-            raise ValueError(f"data: folder {path} must hold .bvh files or AMASS's *_poses.npz, it has none")
+            raise ValueError(
+                f"data: folder {path} must hold .bvh files, AMASS's *_poses.npz, or its joints (CMU.npz), it has none"
+            )
         root = path
     else:
         files, root = [path], path.parent
@@ -52,7 +57,16 @@ def _takes(file: Path, name: Path, body_model: Path | None) -> list[tuple[Sequen
         return [load_bvh(file, name.as_posix())]
     if file.suffix != ".npz":
         raise ValueError(f"data: {file} must be .npz or .bvh, got {file.suffix!r}")
+    if "positions_3d" in array_names(file):
+        content = load_objects(file, "positions_3d")
+        if is_amass_joints(content):
+            return amass_sequences(content, f"data: {file}, array 'positions_3d'", name.as_posix())
+        return [(sequence, h36m.RATE) for sequence in h36m.world_sequences(content, file)]
     if is_amass(file):
         return [load_amass(file, name.as_posix(), body_model)]
     sequences, fps = load_npz(file)
     return [(sequence, fps) for sequence in sequences]
+
+
+def _files_of_joints(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.npz") if "positions_3d" in array_names(path))

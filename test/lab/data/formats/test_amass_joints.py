@@ -1,0 +1,31 @@
+"""AMASS as joints, one file a dataset."""
+
+import numpy as np
+import pytest
+from support import paper_data
+
+from uplift_ros.lab.data.formats import load
+
+
+def test_a_folder_of_datasets_is_read_where_it_was_captured(tmp_path):
+    cmu, sfu = load(paper_data.write_amass_joints(tmp_path / "amass"), 50.0)
+    assert (cmu.name, sfu.name) == ("CMU/01/01_01_poses", "SFU/01/01_01_poses")
+    np.testing.assert_allclose(cmu.joints, paper_data.motion(0, 80), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (
+            {"positions_3d": np.zeros((5, 24, 3)), "frame_rate": 50},
+            r"expected numbers of shape \(T, 17, 3\), got float64",
+        ),
+        ({"positions_3d": np.zeros((5, 17, 3)), "frame_rate": 0}, "frame_rate must be 1 to 1000"),
+        ({"positions_3d": np.zeros((5, 17, 3))}, "give files of the authors' conversion"),
+        ({"positions_3d": np.full((5, 17, 3), np.nan), "frame_rate": 50}, "must be finite"),
+    ],
+)
+def test_another_form_is_refused_with_its_take(tmp_path, entry, said):
+    np.savez(tmp_path / "CMU.npz", positions_3d={"01": {"walk": entry}})
+    with pytest.raises(ValueError, match=f"CMU.npz, array 'positions_3d', 01, walk.*{said}"):
+        load(tmp_path / "CMU.npz", 50.0)

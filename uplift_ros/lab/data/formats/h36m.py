@@ -1,0 +1,184 @@
+"""Human3.6M (Ionescu et al. 2014) in the two files of VideoPose3D, and its cameras in files that the user has.
+
+`data_3d_h36m.npz` holds joints in the world, `data_2d_h36m_*.npz` a detector's joints in the images of four cameras;
+where the cameras stand and what their lenses are like is in neither.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from uplift_ros.camera import Camera
+from uplift_ros.lab.data import mocap
+from uplift_ros.lab.data.object_arrays import array_names, load_objects
+from uplift_ros.lab.data.takes import Take, require
+
+RATE = 50.0
+TRAINING_SUBJECTS = ("S1", "S5", "S6", "S7", "S8")
+TEST_SUBJECTS = ("S9", "S11")
+CAMERAS = ("54138969", "55011271", "58860488", "60457274")
+HEIGHTS = (1002, 1000, 1000, 1002)
+"""Pixels of the images of each camera, which are 1000 wide."""
+
+LARGEST_OFFSET = 30.0
+"""Pixels between projected truth and 2D poses in the median; detectors and ground truth are far below."""
+
+FIT_3D = "give --data data_3d_h36m.npz of VideoPose3D"
+FIT_2D = "give --keypoints data_2d_h36m_cpn_ft_h36m_dbb.npz, VideoPose3D's 2D file of 17 joints"
+FIT_CAMERAS = "give --calibration metadata.xml of Human3.6M, or camera-parameters.json made from it"
+
+
+@dataclass(frozen=True)
+class H36MCamera:
+    """One of the 4 cameras for one of the 7 subjects.
+
+    Attributes:
+        camera: intrinsics; distortion k1, k2, p1, p2, k3.
+        rotation: (3, 3) from the world into the optical frame.
+        position: (3,) metres in the world.
+    """
+
+    camera: Camera
+    rotation: np.ndarray
+    position: np.ndarray
+
+    def see(self, world: np.ndarray) -> np.ndarray:
+        """Joints (..., 3) from the world into the optical frame."""
+        return (world - self.position) @ self.rotation.T
+
+
+Calibration = Mapping[tuple[str, int], H36MCamera]
+"""By subject and index of the camera."""
+
+
+def load_calibration(path: Path) -> Calibration:
+    """The 28 cameras.
+
+    Args:
+        path: `metadata.xml` of the dataset (300 numbers in the element w0: of each camera six extrinsic ones for each
+            of 11 subjects, Euler angles and millimetres; then nine intrinsic ones of each), or JSON with `intrinsics`
+            and `extrinsics` by the cameras' serial numbers, where x_camera = R x + t in millimetres.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: another format.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"calibration: no file {path}")
+    text = path.read_text(errors="replace")
+    try:
+        return dict(_from_json(json.loads(text)) if text.lstrip().startswith("{") else _from_metadata(text))
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        raise ValueError(f"calibration: {path} is not of Human3.6M's cameras ({reason}); {FIT_CAMERAS}") from error
+
+
+def _from_metadata(text: str) -> Iterator[tuple[tuple[str, int], H36MCamera]]:
+    found = re.search(r"<w0>\s*\[([^\]]*)\]", text)
+    numbers = np.array(found[1].replace(",", " ").split(), float) if found else np.empty(0)
+    if len(numbers) != 300:
+        raise ValueError(f"element w0 must hold 300 numbers, got {len(numbers)}")
+    extrinsics, intrinsics = numbers[:264].reshape(4, 11, 6), numbers[264:].reshape(4, 9)
+    for index, (fx, fy, cx, cy, k1, k2, k3, p1, p2) in enumerate(intrinsics):
+        camera = Camera(fx, fy, cx, cy, 1000, HEIGHTS[index], (k1, k2, p1, p2, k3))
+        for subject in TRAINING_SUBJECTS + TEST_SUBJECTS:
+            values = extrinsics[index, int(subject[1:]) - 1]
+            rotation = Rotation.from_euler("XYZ", values[:3]).as_matrix()  # Rx Ry Rz
+            yield (subject, index), H36MCamera(camera, rotation, values[3:] / 1000)
+
+
+def _from_json(content: dict) -> Iterator[tuple[tuple[str, int], H36MCamera]]:
+    for index, serial in enumerate(CAMERAS):
+        inner = content["intrinsics"][serial]
+        matrix, distortion = np.array(inner["calibration_matrix"], float), np.array(inner["distortion"], float)
+        camera = Camera.from_matrix(matrix.ravel().tolist(), distortion.ravel().tolist(), 1000, HEIGHTS[index])
+        for subject in TRAINING_SUBJECTS + TEST_SUBJECTS:
+            outer = content["extrinsics"][subject][serial]
+            rotation = np.array(outer["R"], float).reshape(3, 3)
+            translation = np.array(outer["t"], float).reshape(3)
+            yield (subject, index), H36MCamera(camera, rotation, -rotation.T @ translation / 1000)
+
+
+def world_sequences(content: object, path: Path, subjects: Sequence[str] = ()) -> list[mocap.Sequence]:
+    """Joints in the world, z up, 50 Hz, named subject/action/take; of all subjects if none is given.
+
+    Args:
+        content: of the array `positions_3d` of the file `path`.
+
+    Raises:
+        ValueError: not VideoPose3D's form, or a subject that it does not have.
+    """
+    where = f"data: {path}, array 'positions_3d'"
+    if not isinstance(content, dict) or not all(isinstance(actions, dict) for actions in content.values()):
+        raise ValueError(f"{where}: expected subjects with their actions, got {_came(content)}; {FIT_3D}")
+    sequences = []
+    for subject in subjects or content:
+        if subject not in content:
+            raise ValueError(f"{where}: has no subject {subject}, only {', '.join(content)}; choose with --subjects")
+        for action, joints in content[subject].items():
+            name = f"{subject}/{action.split(' ')[0]}/{action}"
+            joints = require(f"{where}, {subject}, {action}", joints, (None, 32, 3), (None, 17, 3), fits=FIT_3D)
+            joints = joints[:, mocap.FROM_H36M32] if joints.shape[1] == 32 else joints
+            sequences.append(mocap.Sequence(name, joints.astype(np.float32)))
+    return sequences
+
+
+def load_takes(data: Path, keypoints: Path, calibration: Path, subjects: Sequence[str]) -> list[Take]:
+    """Every take of the subjects through each of the four cameras, with the detector's 2D poses.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a file of another form, or 2D poses that the calibration does not explain.
+    """
+    cameras = load_calibration(calibration)
+    where = f"keypoints: {keypoints}, array 'positions_2d'"
+    content = _positions(data, "positions_3d", "data", FIT_3D)
+    detected = _positions(keypoints, "positions_2d", "keypoints", FIT_2D)
+    if not isinstance(detected, dict):
+        raise ValueError(f"{where}: expected subjects with their actions, got {_came(detected)}; {FIT_2D}")
+    takes = []
+    for sequence in world_sequences(content, data, subjects):
+        subject, _, action = sequence.name.split("/")
+        actions = detected.get(subject)
+        views = actions.get(action) if isinstance(actions, dict) else None
+        if not isinstance(views, list) or len(views) != len(CAMERAS):
+            raise ValueError(
+                f"{where}, {subject}, {action}: expected {len(CAMERAS)} cameras, got {_came(views)}; {FIT_2D}"
+            )
+        for index, pixels in enumerate(views):
+            place = f"{where}, {subject}, {action}, camera {index}"
+            pixels = require(place, pixels, (None, 17, 2), fits=FIT_2D)
+            if len(pixels) < len(sequence.joints):
+                raise ValueError(
+                    f"{place}: expected at least {len(sequence.joints)} frames, got {len(pixels)}; {FIT_2D}"
+                )
+            view = cameras[subject, index]
+            take = Take(sequence.name, view.see(sequence.joints), pixels[: len(sequence.joints)], view.camera)
+            _check(take, place)
+            takes.append(take)
+    return takes
+
+
+def _positions(path: Path, name: str, what: str, fits: str) -> object:
+    if path.is_file() and name not in (names := array_names(path)):
+        raise ValueError(f"{what}: {path} has arrays {', '.join(names[:5]) or 'none'}, not {name!r}; {fits}")
+    return load_objects(path, name, what)
+
+
+def _came(content: object) -> str:
+    return f"an array of shape {content.shape}" if isinstance(content, np.ndarray) else type(content).__name__
+
+
+def _check(take: Take, place: str) -> None:
+    """Refuse cameras that are not those of the 2D poses: the errors would look like a network's."""
+    offsets = np.linalg.norm(take.camera.project(take.truth[::50]) - take.pixels[::50], axis=-1)
+    if not (median := float(np.median(offsets))) <= LARGEST_OFFSET:
+        raise ValueError(
+            f"{place}: is {median:.0f} pixels from the projected truth in the median, at most {LARGEST_OFFSET:.0f} "
+            f"are allowed; {FIT_CAMERAS}"
+        )

@@ -1,0 +1,33 @@
+"""The papers' own data for `uplift train` and `uplift evaluate`: which files make takes of real cameras."""
+
+import argparse
+from pathlib import Path
+
+from uplift_ros.lab.data.formats import h36m, mpi_inf_3dhp
+from uplift_ros.lab.data.takes import Take
+
+
+def add_paper_arguments(parser: argparse.ArgumentParser) -> None:
+    """What takes of real cameras need beside --data."""
+    parser.add_argument("--keypoints", type=Path, help="2D poses of Human3.6M: VideoPose3D's data_2d_h36m_*.npz")
+    parser.add_argument("--calibration", type=Path, help="Human3.6M's cameras: metadata.xml or camera-parameters.json")
+    parser.add_argument("--subjects", nargs="+", help="of Human3.6M; S1 S5 S6 S7 S8 for training, S9 S11 for tests")
+    parser.add_argument("--test-rate", type=float, help="frames per second of MPI-INF-3DHP's test sequences")
+
+
+def load_takes(args: argparse.Namespace, test: bool) -> list[Take] | None:
+    """Takes of real cameras if the options name any; none for motion capture alone.
+
+    Raises:
+        FileNotFoundError, ValueError: options or files that do not fit.
+    """
+    if args.data is not None and mpi_inf_3dhp.is_mpi_inf_3dhp(args.data):
+        if test and not args.test_rate:
+            raise ValueError("test-rate is missing: the test sequences of MPI-INF-3DHP do not hold theirs")
+        return mpi_inf_3dhp.load_takes(args.data, test, args.test_rate)
+    if args.keypoints is None:
+        return None
+    if args.calibration is None:
+        raise ValueError(f"calibration is missing: the files of VideoPose3D hold no cameras; {h36m.FIT_CAMERAS}")
+    subjects = args.subjects or (h36m.TEST_SUBJECTS if test else h36m.TRAINING_SUBJECTS)
+    return h36m.load_takes(args.data, args.keypoints, args.calibration, subjects)

@@ -1,0 +1,57 @@
+"""Recordings with real cameras: the truth and a detector's 2D poses, as the papers evaluate and train on them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from uplift_ros.camera import SCREEN_FOCAL, Camera
+from uplift_ros.lab.data.protocols import Clip
+
+
+@dataclass(frozen=True)
+class Take:
+    """What one camera saw.
+
+    Attributes:
+        name: subject/action/take, the action as the papers average over them.
+        truth: (T, 17, 3) metres, camera optical frame.
+        pixels: (T, 17, 2) 2D poses.
+        camera: intrinsics, with the size of the image.
+    """
+
+    name: str
+    truth: np.ndarray
+    pixels: np.ndarray
+    camera: Camera
+
+    def clip(self, normalisation: str) -> Clip:
+        """The take for the protocols; a network of the screen normalisation sees exactly what the papers' sees."""
+        if normalisation == "screen":
+            return Clip(self.name, self.truth, screen(self.pixels, self.camera) / SCREEN_FOCAL)
+        return Clip(self.name, self.truth, self.camera.rays(self.pixels))
+
+
+def screen(pixels: np.ndarray, camera: Camera) -> np.ndarray:
+    """Pixels (..., 2) to x' = 2 x / w - 1, y' = 2 y / w - h / w (Uplift and Upsample, as VideoPose3D)."""
+    return 2 * pixels / camera.width - (1.0, camera.height / camera.width)
+
+
+def require(where: str, value: object, *shapes: tuple[int | None, ...], fits: str) -> np.ndarray:
+    """A finite array of one of the shapes, None standing for any length of at least 1.
+
+    Args:
+        where: file and array, for the error message.
+        fits: what would fit, a command or an option.
+
+    Raises:
+        ValueError: something else; says what came.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
+        wildcards = [tuple(want or max(n, 1) for n, want in zip(value.shape, s, strict=False)) for s in shapes]
+        if any(value.shape == wanted and value.ndim == len(s) for wanted, s in zip(wildcards, shapes, strict=True)):
+            if not np.isfinite(value).all():
+                raise ValueError(f"{where} must be finite")
+            return value
+    came = f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+    wanted = " or ".join("(" + ", ".join(str(n or "T") for n in shape) + ")" for shape in shapes)
+    raise ValueError(f"{where}: expected numbers of shape {wanted}, got {came}; {fits}")
