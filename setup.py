@@ -37,7 +37,7 @@ setup(
     # Ranges; what was tested together is pinned in requirements.txt.
     install_requires=[
         "matplotlib>=3.5",
-        "mcap>=1.3",
+        "mcap>=1.6",
         "numpy>=1.22",
         "opencv-python-headless>=4.5",
         "pyyaml>=5.4",

@@ -4,7 +4,7 @@ Optical frame after REP-103: x right, y down, z forward.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -95,6 +95,39 @@ class Camera:
         """An ideal camera with the given horizontal field of view in radians."""
         focal = width / 2 / np.tan(horizontal_fov / 2)
         return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
+
+    def seen_through(self, offset: tuple[int, int], bins: tuple[int, int], size: tuple[int, int]) -> "Camera":
+        """The camera of a part of its images.
+
+        Args:
+            offset: pixel (x, y) that becomes the first.
+            bins: pixels (across, down) that become one, whose centre is the middle of theirs.
+            size: width and height of the part, in pixels of its own.
+        """
+        (x, y), (across, down), (width, height) = offset, bins, size
+        cx, cy = (self.cx - x + 0.5) / across - 0.5, (self.cy - y + 0.5) / down - 0.5
+        return replace(self, fx=self.fx / across, fy=self.fy / down, cx=cx, cy=cy, width=width, height=height)
+
+    def turned(self) -> "Camera":
+        """The camera of its images after a quarter turn clockwise: x' = height - 1 - y, y' = x."""
+        d = list(self.distortion)
+        if self.model != "equidistant":  # radial terms do not turn, the others are vectors
+            if len(d) >= 4:  # p1, p2 of OpenCV: the vector is (p2, p1)
+                d[2], d[3] = d[3], -d[2]
+            if len(d) >= 12:  # thin prism: (s1, s3) and (s2, s4)
+                d[8:12] = -d[10], -d[11], d[8], d[9]
+            if any(d[12:]):
+                raise ValueError("camera distortion with a tilted sensor (tau) cannot be turned")
+        return Camera(
+            self.fy,
+            self.fx,
+            self.height - 1 - self.cy,
+            self.cx,
+            self.height,
+            self.width,
+            tuple(d),
+            self.model,
+        )
 
     @property
     def matrix(self) -> np.ndarray:

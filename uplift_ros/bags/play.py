@@ -18,7 +18,8 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosReliability, Q
 from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
-from uplift_ros.bags.reader import BagError, BagReader
+from uplift_ros.bags.reader import BagError, BagReader, Topic
+from uplift_ros.bags.storage import CDR
 from uplift_ros.messages.conversion import import_message
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.settings import positive
@@ -54,17 +55,23 @@ class Player(Node):
         for topic in bag.topics.values():
             if topics is None or topic.name in topics:
                 try:
-                    message_type = self._message_type(topic.msgtype)
-                except (BagError, ImportError, AttributeError) as error:
+                    message_type = self._message_type(topic)
+                except (ValueError, ImportError, AttributeError) as error:
                     self.get_logger().warning(f"{topic.name} is not played: {error}")
                 else:
                     self._outputs[topic.name] = self.create_publisher(message_type, topic.name, offered_qos(topic.qos))
         self._time_output = self.create_publisher(Clock, "/clock", 1) if clock else None
 
-    def _message_type(self, msgtype: str) -> type:
-        if msgtype.startswith("uplift_ros/") and not self._bag.defines_as_we_do(msgtype):
-            raise BagError(f"the bag has another version of {msgtype} than is installed")
-        return import_message(msgtype)
+    def _message_type(self, topic: Topic) -> type:
+        if topic.encoding != CDR:
+            raise BagError(f"its messages are encoded as {topic.encoding!r}")
+        if topic.msgtype.startswith("uplift_ros/") and not self._bag.defines_as_we_do(topic.msgtype):
+            raise BagError(f"the bag has another version of {topic.msgtype} than is installed")
+        if len(topic.counts) > 1:
+            self.get_logger().warning(
+                f"{topic.name} has several types, {topic.msgtype} is played: {dict(topic.counts)}"
+            )
+        return import_message(topic.msgtype)
 
     @property
     def plays(self) -> bool:
@@ -126,7 +133,7 @@ def _duration(time_: QosTime) -> Duration:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bag", help="folder with metadata.yaml, .mcap or .db3")
+    parser.add_argument("bag", help="folder with metadata.yaml, .mcap, .db3 or a ROS 1 bag")
     parser.add_argument("--rate", type=positive, default=1.0, help="times real time, default %(default)s")
     parser.add_argument("--loop", action="store_true", help="start again at the end")
     parser.add_argument("--start-offset", type=float, default=0.0, metavar="S", help="seconds of the bag to skip")

@@ -1,18 +1,28 @@
-"""Reads bags without ROS: a rosbag2 folder, a single .mcap or a single .db3."""
+"""Reads bags without ROS: a rosbag2 folder, or a single file of MCAP, SQLite or ROS 1, compressed or not."""
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import heapq
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from rosbags.highlevel import AnyReader
-from rosbags.interfaces import Connection, ConnectionExtRosbag2, Qos
+import yaml
+import zstandard
+from rosbags.interfaces import Qos
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from uplift_ros.bags.storage import CDR, ENDINGS, SUFFIXES, ZSTD, Channel, Storage, kind_of, open_storage
 from uplift_ros.messages.typestore import typestore
 
-SUFFIXES = (".mcap", ".db3")
+__all__ = ["SUFFIXES", "BagError", "BagReader", "Topic", "is_bag", "read"]
+
+METADATA = "metadata.yaml"
+
+IDL_SEPARATOR = "=" * 80 + "\n"
 
 
 class BagError(ValueError):
@@ -21,29 +31,38 @@ class BagError(ValueError):
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic of a bag.
+    """One topic of a bag, and the one type of messages that is read from it.
 
     Attributes:
         name: absolute, with a leading slash.
-        msgtype: "package/msg/Type".
-        count: messages.
+        msgtype: "package/msg/Type"; of several types the one that most messages have.
         qos: what its publishers offered; empty where the bag does not tell.
+        counts: messages by type.
+        encoding: of the messages; only those in CDR are read.
     """
 
     name: str
     msgtype: str
-    count: int
     qos: tuple[Qos, ...]
+    counts: Counter[str]
+    encoding: str
+
+    @property
+    def count(self) -> int:
+        """Messages of `msgtype`."""
+        return self.counts[self.msgtype]
 
 
 class BagReader:
     """An open bag. Messages are decoded by the definitions stored in the bag, or by ours where it has none.
 
+    What is in the files counts, not what metadata.yaml says of it: from there come only their names.
+
     Args:
-        path: folder with metadata.yaml, .mcap or .db3.
+        path: folder of a rosbag2 recording, or a file; its content tells the format, not its name.
 
     Attributes:
-        topics: by name.
+        topics: by name; of other encodings too.
         start, end: first and last log time, nanoseconds; both 0 where the bag is empty.
 
     Raises:
@@ -52,13 +71,22 @@ class BagReader:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        _check_path(self.path)
-        with _explained(self.path):
-            self._reader = AnyReader([self.path], default_typestore=typestore())
-            self._reader.open()
-        self.topics = {connection.topic: self._topic(connection.topic) for connection in self._reader.connections}
-        empty = self._reader.message_count == 0
-        self.start, self.end = (0, 0) if empty else (self._reader.start_time, self._reader.end_time - 1)
+        self._opened = ExitStack()
+        self._definitions: dict[str, Typestore] = {}
+        self._storages: list[Storage] = []
+        if not self.path.exists():
+            raise BagError(f"bag {self.path} does not exist")
+        with _explained(self.path), self._opened:
+            for file in self._files():
+                unpacked = Path(self._opened.enter_context(TemporaryDirectory()))
+                self._storages.append(open_storage(file, unpacked))
+                self._opened.callback(self._storages[-1].close)
+            self._opened = self._opened.pop_all()
+        self._channels = [channel for storage in self._storages for channel in storage.channels]
+        self.topics = {name: self._topic(name) for name in dict.fromkeys(channel.topic for channel in self._channels)}
+        filled = [storage for storage in self._storages if any(channel.count for channel in storage.channels)]
+        self.start = min((storage.start for storage in filled), default=0)
+        self.end = max((storage.end for storage in filled), default=0)
 
     def __enter__(self) -> "BagReader":
         return self
@@ -67,60 +95,119 @@ class BagReader:
         self.close()
 
     def close(self) -> None:
-        self._reader.close()
+        self._opened.close()
 
-    @property
-    def definitions(self) -> Typestore:
-        """The message types of the bag."""
-        return self._reader.typestore
+    def definitions(self, msgtype: str) -> Typestore:
+        """A message type and those that it is made of, as the bag defines them.
+
+        Raises:
+            BagError: neither the bag nor this package has a definition, or it is not understood.
+        """
+        if msgtype not in self._definitions:
+            with _explained(self.path):
+                self._definitions[msgtype] = self._typestore(msgtype)
+        return self._definitions[msgtype]
 
     def defines_as_we_do(self, msgtype: str) -> bool:
         """Whether the bag's definition of one of our types is ours: an older one makes other bytes."""
-        return bool(self.definitions.hash_rihs01(msgtype) == typestore().hash_rihs01(msgtype))
+        return bool(self.definitions(msgtype).hash_rihs01(msgtype) == typestore().hash_rihs01(msgtype))
+
+    def choose(self, topic: str, msgtypes: Collection[str]) -> bool:
+        """Read messages of one of these types from a topic, of which it may have several; whether it has any."""
+        counts = self.topics[topic].counts
+        chosen = max((msgtype for msgtype in counts if msgtype in msgtypes), key=counts.__getitem__, default=None)
+        if chosen is None or not counts[chosen]:
+            return False
+        self.topics[topic] = replace(self.topics[topic], msgtype=chosen)
+        return True
 
     def raw(self, topics: Collection[str] | None = None, start: int | None = None) -> Iterator[tuple[str, int, bytes]]:
         """(topic, log time in nanoseconds, CDR bytes) in order of log time.
 
         Args:
-            topics: only these; names that the bag lacks give nothing.
+            topics: only these; names that the bag lacks give nothing. None for all that are in CDR.
             start: log time to begin at, nanoseconds.
+
+        Raises:
+            BagError: a topic that was asked for has messages in another encoding than CDR.
         """
-        for connection, log_time, data in self._messages(topics, start):
-            yield connection.topic, log_time, bytes(data)
+        names = [name for name, topic in self.topics.items() if topic.encoding == CDR] if topics is None else topics
+        wanted = [self.topics[name] for name in names if name in self.topics]
+        for topic in wanted:
+            if topic.encoding != CDR:
+                raise BagError(
+                    f"bag {self.path}: messages on {topic.name} ({topic.msgtype or 'no type'}) are encoded as "
+                    f"{topic.encoding!r}, only cdr is read"
+                )
+        types = {(topic.name, topic.msgtype) for topic in wanted}
+        with _explained(self.path):
+            for channel, log_time, data in heapq.merge(
+                *(self._messages(storage, types, start) for storage in self._storages), key=lambda item: item[1]
+            ):
+                # rosbag2 may compress every message by itself; CDR begins with a zero.
+                is_compressed = data[:4] == ZSTD
+                yield channel.topic, log_time, zstandard.decompress(data) if is_compressed else bytes(data)
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, Any]]:
         """(topic, log time in nanoseconds, message), as `raw`."""
-        for connection, log_time, data in self._messages(topics):
-            yield connection.topic, log_time, self.decode(connection.topic, data)
+        for topic, log_time, data in self.raw(topics):
+            yield topic, log_time, self.decode(topic, data)
 
     def decode(self, topic: str, data: bytes) -> Any:
         """The message of a topic whose bytes `raw` gave."""
+        msgtype = self.topics[topic].msgtype
+        definitions = self.definitions(msgtype)
         with _explained(self.path):
-            return self._reader.deserialize(data, self.topics[topic].msgtype)
+            return definitions.deserialize_cdr(data, msgtype)
 
+    @staticmethod
     def _messages(
-        self, topics: Collection[str] | None, start: int | None = None
-    ) -> Iterator[tuple[Connection, int, bytes]]:
-        wanted = [connection for connection in self._reader.connections if topics is None or connection.topic in topics]
-        if not wanted:  # the reader would take an empty list for "all"
-            return
-        messages = self._reader.messages(wanted, start=start)
-        while True:
-            with _explained(self.path):
-                item = next(messages, None)
-            if item is None:
-                return
-            yield item
+        storage: Storage, types: Collection[tuple[str, str]], start: int | None
+    ) -> Iterator[tuple[Channel, int, bytes]]:
+        channels = [channel for channel in storage.channels if (channel.topic, channel.msgtype) in types]
+        return storage.messages(channels, start) if channels else iter(())
+
+    def _files(self) -> list[Path]:
+        if self.path.name == METADATA:  # the file in the folder that was meant
+            self.path = self.path.parent
+        if not self.path.is_dir():
+            return [self.path]
+        if not (self.path / METADATA).exists():
+            if files := sorted(path for path in self.path.iterdir() if path.is_file() and kind_of(path)):
+                return files
+            raise ValueError(f"the folder has no {METADATA} and no file of a bag")
+        described = yaml.safe_load((self.path / METADATA).read_text())
+        names = described["rosbag2_bagfile_information"]["relative_file_paths"]
+        return [self.path / Path(name).name for name in names]
 
     def _topic(self, name: str) -> Topic:
-        connections = [connection for connection in self._reader.connections if connection.topic == name]
-        profiles = [profile for connection in connections for profile in _qos(connection)]
-        count = sum(connection.msgcount for connection in connections)
-        return Topic(name, connections[0].msgtype, count, tuple(dict.fromkeys(profiles)))
+        channels = [channel for channel in self._channels if channel.topic == name]
+        counts: Counter[str] = Counter()
+        for channel in channels:
+            counts[channel.msgtype] += channel.count
+        msgtype = max(counts, key=counts.__getitem__)
+        profiles = [profile for channel in channels if channel.msgtype == msgtype for profile in channel.qos]
+        encoding = next(channel.encoding for channel in channels if channel.msgtype == msgtype)
+        return Topic(name, msgtype, tuple(dict.fromkeys(profiles)), counts, encoding)
+
+    def _typestore(self, msgtype: str) -> Typestore:
+        for channel in self._channels:
+            if channel.msgtype == msgtype and channel.definition:
+                store = get_typestore(Stores.EMPTY)
+                store.register(_types(channel))
+                return store
+        if msgtype not in typestore().fielddefs:
+            raise ValueError(f"there is no definition of {msgtype}")
+        return typestore()
 
 
-def _qos(connection: Connection) -> Sequence[Qos]:
-    return connection.ext.offered_qos_profiles if isinstance(connection.ext, ConnectionExtRosbag2) else ()
+def _types(channel: Channel) -> Any:
+    if channel.definition_format == "ros2msg":
+        return get_types_from_msg(channel.definition, channel.msgtype)
+    types: dict[str, Any] = {}
+    for part in channel.definition.split(IDL_SEPARATOR):
+        types.update(get_types_from_idl(part.partition("\n")[2] if part.startswith("IDL: ") else part))
+    return types
 
 
 def read(path: str | Path, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, Any]]:
@@ -129,15 +216,11 @@ def read(path: str | Path, topics: Collection[str] | None = None) -> Iterator[tu
         yield from reader.messages(topics)
 
 
-def _check_path(path: Path) -> None:
-    if not path.exists():
-        raise BagError(f"bag {path} does not exist")
-    if path.is_dir() and not (path / "metadata.yaml").exists():
-        raise BagError(f"folder {path} is no bag: it has no metadata.yaml")
-    if path.is_file() and path.suffix not in SUFFIXES:
-        raise BagError(f"bag {path} must be a folder, or a file ending in {' or '.join(SUFFIXES)}")
-    if path.is_file() and path.stat().st_size == 0:
-        raise BagError(f"bag {path} is empty (0 bytes)")
+def is_bag(path: Path) -> bool:
+    """Whether a path is a folder, or a file that is a bag by its content or by its name."""
+    if path.is_dir() or path.name == METADATA or path.name.endswith(ENDINGS):
+        return True
+    return path.is_file() and kind_of(path) is not None
 
 
 @contextmanager
@@ -145,8 +228,8 @@ def _explained(path: Path) -> Iterator[None]:
     """Damaged data makes the parsers below fail in many ways: every one becomes a BagError with the path."""
     try:
         yield
+    except BagError:
+        raise
     except Exception as error:
         reason = " ".join(str(error).split())[:500] or type(error).__name__
-        if "magic" in reason or "footer" in reason:
-            reason += " The recording was cut off or is no MCAP file; `uplift recover` saves what is whole."
         raise BagError(f"bag {path} cannot be read: {reason}") from error

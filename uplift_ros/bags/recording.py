@@ -1,7 +1,7 @@
 """A recorded run of the graph as plain data: everything but the images, which stay in the bag."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from uplift_ros.bags.reader import BagError, BagReader
 from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import (
     camera_from_msg,
-    is_calibrated,
     keyframe_from_msg,
     serialized_header,
     skeletons_from_msg,
@@ -93,8 +92,9 @@ def images(path: str | Path, topic: str) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _take_camera_info(recording: Recording, _log_time: int, message: Any) -> None:
-    if recording.camera is None and is_calibrated(message):
-        recording.camera = camera_from_msg(message)
+    if recording.camera is None:
+        with suppress(ValueError):  # not calibrated
+            recording.camera = camera_from_msg(message)
 
 
 def _skeletons(message: Any) -> SkeletonFrame:

@@ -66,7 +66,7 @@ def _copy_database(file: Path, output: Path) -> Recovered:
     roll_back(file)
     with BagReader(file) as bag, BagWriter(output, "sqlite3") as writer:
         for topic in bag.topics.values():
-            writer.add_topic(topic.name, topic.msgtype, topic.qos, bag.definitions)
+            writer.add_topic(topic.name, topic.msgtype, topic.qos, bag.definitions(topic.msgtype))
         for name, log_time, data in bag.raw():
             writer.write_raw(name, log_time, data)
         return Recovered(writer.counts)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from uplift_ros.camera import Camera
+from uplift_ros.intrinsics import Calibration
 from uplift_ros.poses import NANOSECONDS, Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.skeleton import Skeleton
 
@@ -210,19 +211,27 @@ def _person_in_space(person: Any) -> Person3D:
     )
 
 
-def is_calibrated(message: Any) -> bool:
-    """Whether a sensor_msgs/CameraInfo has intrinsics: all zeros means none (sensor_msgs)."""
-    return bool(np.any(message.k))
+def calibration_from_msg(message: Any, rectified: bool = False) -> Calibration:
+    """Of a sensor_msgs/CameraInfo, for raw or rectified images."""
+    roi = message.roi
+    return Calibration(
+        width=message.width,
+        height=message.height,
+        k=tuple(message.k),
+        d=tuple(message.d),
+        model=message.distortion_model,
+        p=tuple(message.p),
+        binning=(message.binning_x, message.binning_y),
+        roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
+        rectified=rectified,
+    )
 
 
 def camera_from_msg(message: Any) -> Camera:
-    """The intrinsics of the unrectified image of a sensor_msgs/CameraInfo.
+    """The camera of the raw image that a sensor_msgs/CameraInfo describes, of the size that REP-104 expects.
 
     Raises:
         ValueError: `k` is all zeros (the camera is not calibrated), or no camera has such values.
     """
-    if not is_calibrated(message):
-        raise ValueError("camera_info.k is all zeros: the camera is not calibrated")
-    return Camera.from_matrix(
-        message.k, message.d, message.width, message.height, message.distortion_model or "plumb_bob"
-    )
+    calibration = calibration_from_msg(message)
+    return calibration.camera(*calibration.size)

@@ -1,6 +1,7 @@
 """The images of a video file or a bag, each with stamp, frame and camera; decoded only where somebody asks."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Protocol
 
 import numpy as np
 
-from uplift_ros.bags.reader import SUFFIXES, BagError, BagReader
+from uplift_ros.bags.reader import BagError, BagReader
 from uplift_ros.camera import Camera
-from uplift_ros.messages.conversion import camera_from_msg, is_calibrated, serialized_header
+from uplift_ros.intrinsics import is_rectified
+from uplift_ros.messages.conversion import calibration_from_msg, serialized_header
 from uplift_ros.messages.images import to_rgb
 from uplift_ros.sources.video import VideoFile
 
@@ -54,11 +56,6 @@ class Footage(Protocol):
     def close(self) -> None: ...
 
 
-def is_bag(path: Path) -> bool:
-    """Whether a path is taken for a bag; what is none is taken for a video."""
-    return path.is_dir() or path.suffix in SUFFIXES
-
-
 class VideoFootage:
     """A video file; time begins at 0, and an ideal camera is assumed (see VideoFile).
 
@@ -97,6 +94,7 @@ class BagFootage:
 
     def __init__(self, path: Path, image_topic: str | None = None, camera_info_topic: str | None = None) -> None:
         self._bag = BagReader(path)
+        self._image_topic = ""
         try:
             self._image_topic = self._find_images(image_topic)
             self._camera_info_topic = self._find_camera_info(camera_info_topic)
@@ -132,7 +130,10 @@ class BagFootage:
         """Most repeat the one before but for the stamp, and are not even deserialised."""
         if data[STAMP_SIZE:] != self._intrinsics[0]:
             message = self._bag.decode(self._camera_info_topic, data)
-            camera = camera_from_msg(message) if is_calibrated(message) else None
+            calibration = calibration_from_msg(message, is_rectified(self._image_topic))
+            camera = None
+            with suppress(ValueError):  # one camera_info that is of no use costs itself
+                camera = calibration.camera(*calibration.size)
             self._intrinsics = data[STAMP_SIZE:], camera
 
     def _find_images(self, asked: str | None) -> str:
@@ -164,7 +165,8 @@ class BagFootage:
         return candidates[0] if candidates else NO_CAMERA_INFO
 
     def _candidates(self, types: Collection[str]) -> list[str]:
-        return [topic.name for topic in self._bag.topics.values() if topic.msgtype in types and topic.count]
+        """Topics with messages of these types, which are what is read of them from now on."""
+        return [name for name in self._bag.topics if name != self._image_topic and self._bag.choose(name, types)]
 
     def _asked(self, topic: str, types: Sequence[str]) -> str:
         name = f"/{topic.lstrip('/')}"

@@ -14,12 +14,13 @@ from tqdm import tqdm
 
 from uplift_ros import estimators
 from uplift_ros import settings as node_settings
+from uplift_ros.bags.reader import is_bag
 from uplift_ros.camera import Camera
 from uplift_ros.estimators import PoseEstimator
 from uplift_ros.models import runtime, weights
 from uplift_ros.models.inference import UpliftInference
 from uplift_ros.models.synsp import SynSP
-from uplift_ros.offline.image_sequence import BagFootage, Footage, VideoFootage, is_bag
+from uplift_ros.offline.image_sequence import BagFootage, Footage, VideoFootage
 from uplift_ros.offline.keyframe_intervals import raw_stretches
 from uplift_ros.offline.results import GraphBag
 from uplift_ros.pipeline import Pipeline

@@ -1,0 +1,178 @@
+"""The camera of an image as it was received, from what sensor_msgs/CameraInfo or a calibration file says of the sensor.
+
+REP-104: the calibration is that of the whole sensor; an image may show a region of it, binned, or rectified.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from uplift_ros.camera import Camera
+from uplift_ros.parameters import brief
+
+RECTIFIED = "image_rect"
+"""How names of topics with rectified images begin (image_proc): image_rect, image_rect_color, image_rect_raw."""
+
+COMPRESSED = "compressed"
+
+
+class CalibrationError(ValueError):
+    """Intrinsics that cannot be those of an image; the text names the field of camera_info."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a sensor_msgs/CameraInfo says, of which `camera` makes the camera of an image.
+
+    Args:
+        width, height: pixels of the image that k and p are of.
+        k: (9,) row-major intrinsic matrix of the raw image.
+        d: coefficients of the distortion `model`.
+        p: (12,) row-major projection matrix of the rectified image.
+        binning: pixels of the sensor in one of the image, (x, y); 0 counts as 1.
+        roi: region of interest in pixels of the sensor, (x, y, width, height); width and height 0 are all of it.
+        rectified: images show what p describes, without distortion.
+    """
+
+    width: int
+    height: int
+    k: tuple[float, ...]
+    d: tuple[float, ...] = ()
+    model: str = ""
+    p: tuple[float, ...] = (0.0,) * 12
+    binning: tuple[int, int] = (0, 0)
+    roi: tuple[int, int, int, int] = (0, 0, 0, 0)
+    rectified: bool = False
+
+    @property
+    def is_calibrated(self) -> bool:
+        """All zeros in k mean that nothing is known (sensor_msgs)."""
+        return any(self.k)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the image that REP-104 expects."""
+        _, _, width, height = self.roi
+        across, down = self._bins
+        return (width or self.width) // across, (height or self.height) // down
+
+    @property
+    def _bins(self) -> tuple[int, int]:
+        return max(1, self.binning[0]), max(1, self.binning[1])
+
+    def camera(self, width: int, height: int) -> Camera:
+        """The camera of an image of this size.
+
+        Some drivers write the size of the image where REP-104 has that of the sensor. Their k may be the sensor's or
+        the image's: that one is taken whose principal point lies nearer to the middle.
+
+        An image whose width and height are exchanged was turned upright, by EXIF or the metadata of a video; clockwise,
+        as phones are held. The other way the principal point would lie on the other side of the middle.
+
+        Raises:
+            CalibrationError: not calibrated, or of an image of another size.
+            ValueError: no camera has such values.
+        """
+        if not self.is_calibrated:
+            raise CalibrationError("camera_info.k is all zeros: the camera is not calibrated")
+        if self.width <= 0 or self.height <= 0:
+            raise CalibrationError(f"camera_info.width and height must be positive, got {self.width}x{self.height}")
+        sensor = self._sensor()
+        if views := self._views((width, height)):
+            return self._best(sensor, views, (width, height))
+        if views := self._views((height, width)):
+            return self._best(sensor, views, (height, width)).turned()
+        raise CalibrationError(f"camera_info is of {self._described()} images, these are {width}x{height}")
+
+    def _sensor(self) -> Camera:
+        if not self.rectified:
+            return Camera.from_matrix(self.k, self.d, self.width, self.height, self.model or "plumb_bob")
+        if not any(self.p):
+            raise CalibrationError("camera_info.p is all zeros: it says nothing of rectified images")
+        fx, _, cx, _, _, fy, cy, *_ = self.p
+        return Camera(fx, fy, cx, cy, self.width, self.height)
+
+    def _views(self, image: tuple[int, int]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """Possible offsets and bins of an image of a size (width, height); none if it is not of this calibration."""
+        (x, y, *region), bins = self.roi, self._bins
+        sensor = (self.width, self.height)
+        if x or y:  # a corner without a size: as much as the image shows
+            region = [length or pixels * bin_ for length, pixels, bin_ in zip(region, image, bins, strict=True)]
+        shown = [length or whole for length, whole in zip(region, sensor, strict=True)]
+        inside = x + shown[0] <= self.width and y + shown[1] <= self.height
+        if inside and all(
+            abs(length / bin_ - pixels) < 1 for length, bin_, pixels in zip(shown, bins, image, strict=True)
+        ):
+            return [((x, y), bins)]
+        if sensor == image:
+            return list(product([(x, y), (0, 0)], [bins, (1, 1)]))
+        return []
+
+    @staticmethod
+    def _best(
+        sensor: Camera, views: Sequence[tuple[tuple[int, int], tuple[int, int]]], size: tuple[int, int]
+    ) -> Camera:
+        cameras = [sensor.seen_through(offset, bins, size) for offset, bins in views]
+        middle = (np.array(size) - 1) / 2
+        return min(cameras, key=lambda camera: float(np.hypot(*((camera.cx, camera.cy) - middle))))
+
+    def _described(self) -> str:
+        parts = [f"{self.width}x{self.height}"]
+        if any(self.roi):
+            x, y, width, height = self.roi
+            parts.append(f"roi {width}x{height} at ({x}, {y})")
+        if self._bins != (1, 1):
+            parts.append(f"binning {self._bins[0]}x{self._bins[1]}")
+        return ", ".join(parts)
+
+
+def is_rectified(image_topic: str) -> bool:
+    """Whether images on a topic of this name are rectified: /camera/image_rect_color, also compressed."""
+    *_, name = [part for part in image_topic.split("/") if part and part != COMPRESSED] or [""]
+    return name.startswith(RECTIFIED)
+
+
+def load_calibration(path: Path) -> Calibration:
+    """Read a calibration file as ROS's camera_calibration and camera_info_manager write it.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is none; names the file and the field.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text())
+        if not isinstance(tree, dict):
+            raise ValueError(f"expected image_width, image_height, camera_matrix..., got {brief(tree)}")
+        calibration = Calibration(
+            width=_number(tree, "image_width"),
+            height=_number(tree, "image_height"),
+            k=_matrix(tree, "camera_matrix", 9),
+            d=_matrix(tree, "distortion_coefficients"),
+            model=str(tree.get("distortion_model", "")),
+            p=_matrix(tree, "projection_matrix", 12) if "projection_matrix" in tree else (0.0,) * 12,
+        )
+        calibration.camera(calibration.width, calibration.height)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"calibration file {path}: {' '.join(str(error).split())}") from error
+    return calibration
+
+
+def _number(tree: dict[str, Any], name: str) -> int:
+    if not isinstance(value := tree.get(name), int):
+        raise ValueError(f"{name} must be a whole number, got {brief(value)}")
+    return value
+
+
+def _matrix(tree: dict[str, Any], name: str, length: int | None = None) -> tuple[float, ...]:
+    matrix = tree.get(name)
+    data = matrix.get("data") if isinstance(matrix, dict) else matrix
+    if not isinstance(data, list) or not all(isinstance(value, int | float) for value in data):
+        raise ValueError(f"{name} must have data, a list of numbers, got {brief(matrix)}")
+    if length is not None and len(data) != length:
+        raise ValueError(f"{name} must have {length} numbers, got {len(data)}")
+    return tuple(float(value) for value in data)
