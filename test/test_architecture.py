@@ -18,6 +18,7 @@ LAYERS = (
         "camera",
         "files",
         "human_model",
+        "intrinsics",
         "metrics",
         "parameters",
         "paths",
