@@ -17,8 +17,8 @@ from launch_testing.asserts import assertExitCodes
 from support.places import ROOT
 from uplift_ros.msg import Skeletons
 
+from uplift_ros.messages.conversion import stamp_from_msg
 from uplift_ros.nodes import qos
-from uplift_ros.nodes.convert import stamp_from_msg
 
 DEMO = str(ROOT / "launch" / "demo.launch.py")
 SKELETONS = 50

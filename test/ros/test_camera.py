@@ -5,14 +5,15 @@ from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from uplift_ros.msg import Skeletons
 
+from uplift_ros.messages.conversion import camera_from_msg, skeletons_from_msg, stamp_from_msg
 from uplift_ros.messages.images import to_rgb
-from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes import qos
 
 SMALL = {"width": 320, "height": 240}
 
 
 def stamps(messages) -> list[int]:
-    return [convert.stamp_from_msg(message.header.stamp) for message in messages]
+    return [stamp_from_msg(message.header.stamp) for message in messages]
 
 
 @pytest.fixture
@@ -68,8 +69,8 @@ def test_image_intrinsics_and_truth_share_stamp_frame_and_size(filming, observer
 
 def test_the_true_skeleton_is_where_the_image_shows_a_person(filming, observer):
     observer.wait_for(lambda: filming.infos and filming.truths)
-    camera = convert.camera_from_msg(filming.infos[0])
-    person = convert.skeletons_from_msg(filming.truths[0]).persons[0]
+    camera = camera_from_msg(filming.infos[0])
+    person = skeletons_from_msg(filming.truths[0]).persons[0]
     pixels = camera.project(person.joints)
     assert ((pixels > 0) & (pixels < (320, 240))).all()
 

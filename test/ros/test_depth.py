@@ -9,7 +9,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from uplift_ros.msg import Keyframe2D, Person3D, Skeletons
 
 from uplift_ros.camera import Camera
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import ros_messages
+from uplift_ros.nodes import qos
 from uplift_ros.poses import Keyframe, Person2D
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.sources.synthetic.synthetic_source import viewpoint_at
@@ -56,7 +57,7 @@ class Robot:
             height, width = depth.shape
             self.images.publish(
                 Image(
-                    header=convert.header(stamp, "camera"),
+                    header=ros_messages().header(stamp, "camera"),
                     height=height,
                     width=width,
                     encoding=encoding,
@@ -64,10 +65,10 @@ class Robot:
                     data=depth.tobytes(),
                 )
             )
-        self.infos.publish(convert.camera_to_msg(CAMERA, stamp, "camera"))
+        self.infos.publish(ros_messages().camera_info(CAMERA, stamp, "camera"))
         keyframe = Keyframe(stamp, "camera", CAMERA.width, CAMERA.height, self.number, 10, (person,))
         answered = len(self.live)
-        self.keyframes.publish(convert.keyframe_to_msg(keyframe))
+        self.keyframes.publish(ros_messages().keyframe(keyframe))
         self.observer.wait_for(lambda: len(self.live) > answered)
         self.number += 1
         return self.live[-1].persons[0]

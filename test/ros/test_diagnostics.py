@@ -7,7 +7,8 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import Image
 
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import ros_messages
+from uplift_ros.nodes import qos
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 START = 1_700_000_000_000_000_000
@@ -51,7 +52,7 @@ def film(observer):
         numbers = itertools.count()
 
         def publish() -> None:
-            header = convert.header(START + next(numbers) * APART, "camera")
+            header = ros_messages().header(START + next(numbers) * APART, "camera")
             data = bytes(3 * 64 * 48)
             publisher.publish(Image(header=header, height=48, width=64, encoding="rgb8", step=3 * 64, data=data))
 

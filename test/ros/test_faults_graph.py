@@ -16,7 +16,8 @@ from support.running import running_nodes
 from uplift_ros.msg import SkeletonInfo, Skeletons
 from visualization_msgs.msg import MarkerArray
 
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import stamp_from_msg
+from uplift_ros.nodes import qos
 from uplift_ros.parameters import TABLES
 from uplift_ros.paths import command_script
 
@@ -58,7 +59,7 @@ class Graph:
     def _take(self, message: MarkerArray) -> None:
         refined = [marker for marker in message.markers if marker.points and not marker.ns.startswith("raw/")]
         if refined:
-            self._newest = convert.stamp_from_msg(refined[0].header.stamp)
+            self._newest = stamp_from_msg(refined[0].header.stamp)
 
     def recover(self, timeout: float = 60.0) -> float:
         """Seconds until somebody is shown whom the camera sees from now on."""

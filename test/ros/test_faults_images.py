@@ -14,7 +14,8 @@ from sensor_msgs.msg import Image
 from support.footprint import GIVE_BACK, Footprint
 from uplift_ros.msg import Keyframe2D
 
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
+from uplift_ros.nodes import qos
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 
 pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
@@ -60,7 +61,7 @@ class Camera:
         self.wait(late)
         height, width = image.shape[:2]
         fields = {"height": height, "width": width, "encoding": "rgb8", "step": 3 * width, "data": image.tobytes()}
-        header = convert.header(self.stamp if stamp is None else stamp, "camera")
+        header = ros_messages().header(self.stamp if stamp is None else stamp, "camera")
         self._images.publish(Image(header=header, **fields | changed))
         self.stamp += FRAME
 
@@ -76,7 +77,7 @@ class Camera:
         first, known = self.stamp, len(self.keyframes)
 
         def shown(keyframe: Keyframe2D) -> bool:
-            return first <= convert.stamp_from_msg(keyframe.header.stamp) < self.stamp
+            return first <= stamp_from_msg(keyframe.header.stamp) < self.stamp
 
         while not (new := [keyframe for keyframe in self.keyframes[known:] if shown(keyframe)]):
             assert time.monotonic() - begin < limit, "no key-frames any more"

@@ -19,7 +19,8 @@ from support.recordings import STANDING as UPRIGHT
 from uplift_ros.msg import Keyframe2D, Person3D, RateState, Skeletons
 
 from uplift_ros.camera import Camera
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import ros_messages, skeletons_from_msg
+from uplift_ros.nodes import qos
 from uplift_ros.parameters import UPLIFT
 from uplift_ros.poses import Keyframe, Person2D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.poses import Person3D as PlainPerson3D
@@ -76,7 +77,7 @@ class Detector:
         self._due = time.monotonic()
 
     def _take(self, message: Skeletons) -> None:
-        self.skeletons.append(convert.skeletons_from_msg(message))
+        self.skeletons.append(skeletons_from_msg(message))
 
     def send(self, *persons: Person2D, info: CameraInfo | None = None, calibrated=True, late=0.0, **changed) -> None:
         """The next key-frame in its time, `late` seconds after it, with fields changed."""
@@ -88,12 +89,12 @@ class Detector:
         size = {"width": changed.get("width", 640), "height": changed.get("height", 480)}
         if calibrated:
             self.infos.publish(info or self.calibration())
-        self.keyframes.publish(convert.keyframe_to_msg(Keyframe(frame_id="camera", **size, **plain)))
+        self.keyframes.publish(ros_messages().keyframe(Keyframe(frame_id="camera", **size, **plain)))
         self.stamp += STRIDE * FRAME
         self.sequence += 1
 
     def calibration(self) -> CameraInfo:
-        return convert.camera_to_msg(CAMERA, self.stamp, "camera")
+        return ros_messages().camera_info(CAMERA, self.stamp, "camera")
 
     def recover(self, limit: float = 10.0) -> float:
         """Good key-frames until somebody comes out of one, placed; the seconds that it took."""
@@ -198,7 +199,7 @@ def skeletons(**changed) -> Callable[[Detector], None]:
         for _ in range(6):
             detector.send(somebody())
             frame = SkeletonFrame(detector.stamp, "camera", (replace(ghost, **changed),))
-            detector.raw.publish(convert.skeletons_to_msg(frame))
+            detector.raw.publish(ros_messages().skeletons(frame))
 
     return fault
 

@@ -7,7 +7,8 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from uplift_ros.msg import Skeletons
 
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
+from uplift_ros.nodes import qos
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 
 FRAME = 20_000_000
@@ -31,7 +32,7 @@ def test_skeletons_that_a_frozen_refiner_missed_are_counted(start, observer):
 
     def publish(frames: int) -> None:
         for _ in range(frames):
-            publisher.publish(convert.skeletons_to_msg(SkeletonFrame(next(stamps), "camera", ())))
+            publisher.publish(ros_messages().skeletons(SkeletonFrame(next(stamps), "camera", ())))
             observer.executor.spin_once(timeout_sec=0.005)
 
     def lost() -> int:
@@ -45,7 +46,7 @@ def test_skeletons_that_a_frozen_refiner_missed_are_counted(start, observer):
     process.send(signal.SIGCONT)
     observer.wait_for(lambda: len(refined) + lost() == 20 + FROZEN)
     assert lost() > QUEUE
-    received = [convert.stamp_from_msg(message.header.stamp) for message in refined]
+    received = [stamp_from_msg(message.header.stamp) for message in refined]
     assert np.all(np.diff(received) > 0)
 
 
@@ -58,7 +59,7 @@ def test_a_malformed_skeleton_costs_no_other_of_its_burst(start, observer):
     headless = Person3D("p1", 0.9, Source.KEYFRAME, ScaleSource.PRIOR, np.zeros((3, 3)), np.ones(3), 0.0)
     for number in range(1, 11):
         persons = (headless,) if number == 5 else ()
-        publisher.publish(convert.skeletons_to_msg(SkeletonFrame(number * FRAME, "camera", persons)))
+        publisher.publish(ros_messages().skeletons(SkeletonFrame(number * FRAME, "camera", persons)))
     observer.wait_for(lambda: len(refined) == 9)
-    stamps = [convert.stamp_from_msg(message.header.stamp) // FRAME for message in refined]
+    stamps = [stamp_from_msg(message.header.stamp) // FRAME for message in refined]
     assert stamps == [1, 2, 3, 4, 6, 7, 8, 9, 10]

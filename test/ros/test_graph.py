@@ -9,7 +9,8 @@ from sensor_msgs.msg import CameraInfo
 from uplift_ros.msg import Keyframe2D, Person3D, RateState, SkeletonInfo, Skeletons
 
 from uplift_ros.camera import Camera
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
+from uplift_ros.nodes import qos
 from uplift_ros.poses import Keyframe, Person2D
 
 MODEL_RATE = 50
@@ -56,9 +57,9 @@ class FakeEstimator:
         stamp = START + self.frame * FRAME
         keyframe = Keyframe(stamp, "camera", 640, 480, self.sequence, self.stride, (person,) * people)
         if self.calibrated:
-            self.infos.publish(convert.camera_to_msg(CAMERA, stamp, "camera"))
+            self.infos.publish(ros_messages().camera_info(CAMERA, stamp, "camera"))
         answered = len(self.answers)
-        self.keyframes.publish(convert.keyframe_to_msg(keyframe))
+        self.keyframes.publish(ros_messages().keyframe(keyframe))
         self.observer.wait_for(lambda: len(self.answers) > answered)
         self.strides.append(self.stride)
         self.frame += self.stride
@@ -93,7 +94,7 @@ def test_skeletons_come_for_every_frame_whatever_the_stride(uplift, estimator, o
     uplift(stride_mode="fixed", stride=stride)
     raw = observer.collect(Skeletons, "skeletons/raw")
     estimator.send_until(lambda state: len(raw) >= 120, people=1)
-    stamps = [convert.stamp_from_msg(message.header.stamp) for message in raw]
+    stamps = [stamp_from_msg(message.header.stamp) for message in raw]
     assert stamps == [START + frame * FRAME for frame in range(len(stamps))]
     assert estimator.strides[-1] == stride
 
@@ -104,8 +105,8 @@ def test_frames_that_wait_come_out_when_the_node_is_deactivated(uplift, estimato
     estimator.send_until(lambda state: len(raw) >= 40, people=1)
     observer.change_state("uplift", "deactivate")
     newest = START + (estimator.frame - estimator.stride) * FRAME
-    observer.wait_for(lambda: convert.stamp_from_msg(raw[-1].header.stamp) == newest)
-    assert [convert.stamp_from_msg(message.header.stamp) for message in raw] == list(range(START, newest + 1, FRAME))
+    observer.wait_for(lambda: stamp_from_msg(raw[-1].header.stamp) == newest)
+    assert [stamp_from_msg(message.header.stamp) for message in raw] == list(range(START, newest + 1, FRAME))
 
 
 def test_frames_that_wait_come_out_when_no_key_frame_follows(uplift, estimator, observer):
@@ -113,10 +114,10 @@ def test_frames_that_wait_come_out_when_no_key_frame_follows(uplift, estimator, 
     raw = observer.collect(Skeletons, "skeletons/raw")
     estimator.send_until(lambda state: len(raw) >= 40, people=1)
     newest = START + (estimator.frame - estimator.stride) * FRAME
-    observer.wait_for(lambda: convert.stamp_from_msg(raw[-1].header.stamp) == newest)
+    observer.wait_for(lambda: stamp_from_msg(raw[-1].header.stamp) == newest)
     before = len(raw)
     estimator.send_until(lambda state: len(raw) >= before + 10, people=1)  # and the stream goes on after them
-    stamps = [convert.stamp_from_msg(message.header.stamp) for message in raw]
+    stamps = [stamp_from_msg(message.header.stamp) for message in raw]
     assert stamps == list(range(START, stamps[-1] + 1, FRAME))
 
 
@@ -134,7 +135,7 @@ def test_skeletons_come_one_by_one_with_playout_and_in_bursts_without(uplift, es
         observer.wait_for(lambda at=begun + number * 0.4: time.monotonic() >= at)
         estimator.send()
     observer.wait_for(lambda: len(arrived) >= 160)
-    stamps = [convert.stamp_from_msg(message.header.stamp) for message in raw]
+    stamps = [stamp_from_msg(message.header.stamp) for message in raw]
     assert stamps == [START + frame * FRAME for frame in range(len(stamps))]
     observer.wait_for(lambda: len(live) == 10)  # at once, in either case
     pace = np.median(np.diff(arrived[60:160]))
@@ -149,8 +150,8 @@ def test_refined_skeletons_are_the_raw_ones_in_order(uplift, start, estimator, o
     for _ in range(10):
         estimator.send()
     observer.wait_for(lambda: len(refined) >= 80)
-    people = {convert.stamp_from_msg(message.header.stamp): [p.id for p in message.persons] for message in raw}
-    stamps = [convert.stamp_from_msg(message.header.stamp) for message in refined]
+    people = {stamp_from_msg(message.header.stamp): [p.id for p in message.persons] for message in raw}
+    stamps = [stamp_from_msg(message.header.stamp) for message in refined]
     assert stamps == [stamps[0] + frame * FRAME for frame in range(len(stamps))]
     assert [[person.id for person in message.persons] for message in refined] == [people[stamp] for stamp in stamps]
 
@@ -243,7 +244,7 @@ def test_the_joint_set_is_described_for_late_subscribers(uplift, observer):
 
 def test_a_keyframe_of_another_joint_set_is_refused_and_the_node_goes_on(uplift, estimator, observer):
     uplift()
-    wrong = convert.keyframe_to_msg(Keyframe(START, "camera", 640, 480, 0, 10, ()))
+    wrong = ros_messages().keyframe(Keyframe(START, "camera", 640, 480, 0, 10, ()))
     wrong.skeleton = "coco17"
     estimator.keyframes.publish(wrong)
     assert estimator.send().keyframe_hz == 0.0

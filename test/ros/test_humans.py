@@ -11,7 +11,8 @@ from support.recordings import STANDING
 from uplift_ros.msg import Keyframe2D, Skeletons
 
 from uplift_ros.human_model import HumanPose
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import ros_messages
+from uplift_ros.nodes import qos
 from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
 
 HAS_HRI = importlib.util.find_spec("hri_msgs") is not None
@@ -25,14 +26,14 @@ STANDING_THERE = STANDING + np.array((0.5, 0.0, 3.0))
 
 def keyframe(sequence: int, *names: str) -> Keyframe2D:
     people = tuple(Person2D(name, 0.75, BOX, np.full((17, 2), 32.0), np.full(17, 0.5)) for name in names)
-    return convert.keyframe_to_msg(Keyframe(1 + sequence, "camera", 64, 64, sequence, 10, people))
+    return ros_messages().keyframe(Keyframe(1 + sequence, "camera", 64, 64, sequence, 10, people))
 
 
 def skeletons(stamp: int, *names: str) -> Skeletons:
     people = [
         Person3D(name, 1.0, Source.KEYFRAME, ScaleSource.PRIOR, STANDING_THERE, np.ones(17), 0.0) for name in names
     ]
-    return convert.skeletons_to_msg(SkeletonFrame(stamp, "camera", tuple(people)))
+    return ros_messages().skeletons(SkeletonFrame(stamp, "camera", tuple(people)))
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from uplift_ros.msg import Keyframe2D, RateState
 
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import ros_messages
+from uplift_ros.nodes import qos
 from uplift_ros.poses import Keyframe, Person2D
 
 FRAME = 20_000_000
@@ -40,7 +41,7 @@ class SlowEstimator:
         person = Person2D("p1", 0.9, np.array([100.0, 100.0, 300.0, 300.0]), keypoints, np.ones(17))
         keyframe = Keyframe(self.frame * FRAME, "camera", 640, 480, self.sequence, self.stride, (person,))
         answered = len(self.answers)
-        self.keyframes.publish(convert.keyframe_to_msg(keyframe))
+        self.keyframes.publish(ros_messages().keyframe(keyframe))
         self.observer.wait_for(lambda: len(self.answers) > answered)
         self.sequence += 1
         self.frame += self.stride

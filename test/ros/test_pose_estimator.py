@@ -9,7 +9,8 @@ from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from uplift_ros.msg import Keyframe2D
 
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
+from uplift_ros.nodes import qos
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 
@@ -42,11 +43,11 @@ def film(observer):
 def image_message(image: np.ndarray, frame: int, **changed) -> Image:
     height, width = image.shape[:2]
     fields = {"height": height, "width": width, "encoding": "rgb8", "step": 3 * width, "data": image.tobytes()}
-    return Image(header=convert.header(START + frame * FRAME, "camera"), **fields | changed)
+    return Image(header=ros_messages().header(START + frame * FRAME, "camera"), **fields | changed)
 
 
 def frame_of(keyframe: Keyframe2D) -> int:
-    frame, rest = divmod(convert.stamp_from_msg(keyframe.header.stamp) - START, FRAME)
+    frame, rest = divmod(stamp_from_msg(keyframe.header.stamp) - START, FRAME)
     assert rest == 0, "the stamp is not an image's own"
     return frame
 
@@ -149,7 +150,9 @@ def test_compressed_images_are_taken_where_asked_for(start, observer, film, pers
     film(
         CompressedImage,
         "image_raw/compressed",
-        lambda frame: CompressedImage(header=convert.header(START + frame * FRAME, "camera"), format="jpeg", data=jpeg),
+        lambda frame: CompressedImage(
+            header=ros_messages().header(START + frame * FRAME, "camera"), format="jpeg", data=jpeg
+        ),
     )
     observer.wait_for(lambda: len(keyframes) >= 2)
     assert [len(keyframe.persons) for keyframe in keyframes] == [1] * len(keyframes)

@@ -11,7 +11,8 @@ from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 from support.recordings import STANDING
 from uplift_ros.msg import Skeletons
 
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
+from uplift_ros.nodes import qos
 from uplift_ros.nodes.links.transforms import Transforms
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 
@@ -28,7 +29,7 @@ def raw_skeletons(number: int) -> Skeletons:
     person = Person3D(
         "p1", 1.0, Source.UPSAMPLED, ScaleSource.PRIOR, STANDING + np.array((0, 0, 3.0)), np.ones(17), 0.0
     )
-    return convert.skeletons_to_msg(SkeletonFrame(START + number * FRAME, "camera", (person,)))
+    return ros_messages().skeletons(SkeletonFrame(START + number * FRAME, "camera", (person,)))
 
 
 @pytest.mark.skipif(HAS_TF2, reason="tf2_ros is installed")
@@ -52,12 +53,14 @@ def graph(start, observer):
     refined = observer.collect(Skeletons, "skeletons")
     observer.wait_for(lambda: raw.get_subscription_count() and moving.get_subscription_count())
     observer.wait_for(lambda: observer.node.count_publishers("skeletons"))
-    mounted = TransformStamped(header=convert.header(0, "base_link"), child_frame_id="camera")
+    mounted = TransformStamped(header=ros_messages().header(0, "base_link"), child_frame_id="camera")
     mounted.transform.rotation = CAMERA_ON_ROBOT
     static.publish(TFMessage(transforms=[mounted]))
 
     def place(number: int) -> None:
-        robot = TransformStamped(header=convert.header(START + number * FRAME, "odom"), child_frame_id="base_link")
+        robot = TransformStamped(
+            header=ros_messages().header(START + number * FRAME, "odom"), child_frame_id="base_link"
+        )
         robot.transform.translation = Vector3(x=float(number))
         moving.publish(TFMessage(transforms=[robot]))
 
@@ -74,7 +77,7 @@ def test_skeletons_come_in_the_target_frame_each_moved_at_its_own_stamp(graph, o
     observer.wait_for(lambda: len(refined) == 19)
     assert {message.header.frame_id for message in refined} == {"odom"}
     for number, message in enumerate(refined, 1):
-        assert convert.stamp_from_msg(message.header.stamp) == START + number * FRAME
+        assert stamp_from_msg(message.header.stamp) == START + number * FRAME
         x, y, z = STANDING[0]
         pelvis = message.persons[0].joints[0]
         np.testing.assert_allclose((pelvis.x, pelvis.y, pelvis.z), (number + 3.0 + z, -x, -y), atol=1e-6)

@@ -9,7 +9,8 @@ from support.recordings import STANDING
 from uplift_ros.msg import Skeletons
 
 from uplift_ros.lab.data.virtual_camera import look_at_world
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
+from uplift_ros.nodes import qos
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.transforms import RigidTransform
 
@@ -33,7 +34,7 @@ def seen(camera: str, stamp: int, depth_error: float) -> Skeletons:
     joints = (TRUTH - transform.translation) @ transform.rotation
     joints = joints + np.array((0.0, 0.0, depth_error))
     person = Person3D("p3", 1.0, Source.UPSAMPLED, ScaleSource.PRIOR, joints, np.ones(17), 0.0)
-    return convert.skeletons_to_msg(SkeletonFrame(stamp, f"{camera}_optical_frame", (person,)))
+    return ros_messages().skeletons(SkeletonFrame(stamp, f"{camera}_optical_frame", (person,)))
 
 
 def test_views_without_a_target_frame_are_refused(start, observer):
@@ -66,7 +67,7 @@ def graph(start, observer):
     observer.wait_for(lambda: observer.node.count_publishers("skeletons"))
     transforms = []
     for name in CAMERAS:
-        found = TransformStamped(header=convert.header(0, "map"), child_frame_id=f"{name}_optical_frame")
+        found = TransformStamped(header=ros_messages().header(0, "map"), child_frame_id=f"{name}_optical_frame")
         found.transform.rotation = Quaternion(**dict(zip("xyzw", placed(name).quaternion.tolist(), strict=True)))
         found.transform.translation = Vector3(**dict(zip("xyz", placed(name).translation.tolist(), strict=True)))
         transforms.append(found)
@@ -91,7 +92,7 @@ def test_two_cameras_give_one_skeleton_better_than_each(graph, observer):
     for number in range(20):  # the other camera is 4 ms late, and errs the other way
         publish("right", START + number * FRAME + 4_000_000, depth_error=-0.2)
     observer.wait_for(lambda: len(refined) == 20)
-    assert [convert.stamp_from_msg(each.header.stamp) for each in refined] == [START + n * FRAME for n in range(20)]
+    assert [stamp_from_msg(each.header.stamp) for each in refined] == [START + n * FRAME for n in range(20)]
     assert {each.header.frame_id for each in refined} == {"map"}
     assert {each.persons[0].id for each in refined} == {"p1"}
     for message in refined:
@@ -108,4 +109,4 @@ def test_a_recording_that_starts_again_is_followed(graph, observer):
         publish(camera, START)
         publish(camera, START + FRAME)
     observer.wait_for(lambda: len(refined) == 3)
-    assert [convert.stamp_from_msg(each.header.stamp) for each in refined[1:]] == [START, START + FRAME]
+    assert [stamp_from_msg(each.header.stamp) for each in refined[1:]] == [START, START + FRAME]

@@ -10,7 +10,8 @@ from support.recordings import CAMERA, STANDING
 from uplift_ros.msg import Skeletons
 from visualization_msgs.msg import Marker, MarkerArray
 
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
+from uplift_ros.nodes import qos
 from uplift_ros.nodes.visualizer_node import transforms
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.skeleton import H36M17
@@ -23,7 +24,7 @@ def frame(stamp: int, *names: str) -> Skeletons:
         Person3D(name, 1.0, Source.KEYFRAME, ScaleSource.PRIOR, STANDING + np.array((0, 0, 3.0)), np.ones(17), 0.0)
         for name in names
     ]
-    return convert.skeletons_to_msg(SkeletonFrame(stamp, "camera_optical_frame", tuple(people)))
+    return ros_messages().skeletons(SkeletonFrame(stamp, "camera_optical_frame", tuple(people)))
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_a_person_is_four_markers_with_stable_ids(show):
 
 def test_markers_carry_stamp_frame_lifetime_and_one_colour_per_point(show):
     bones, joints, label, bar = show(7 * NANOSECONDS + 5, "p1")
-    assert convert.stamp_from_msg(bones.header.stamp) == 7 * NANOSECONDS + 5
+    assert stamp_from_msg(bones.header.stamp) == 7 * NANOSECONDS + 5
     assert bones.header.frame_id == "camera_optical_frame"
     assert (bones.lifetime.sec, bones.lifetime.nanosec) == (1, 500_000_000)
     assert (len(bones.points), len(bones.colors), len(joints.points), len(joints.colors)) == (32, 32, 17, 17)
@@ -127,11 +128,11 @@ def test_images_are_received_only_while_somebody_wants_the_overlay(show, observe
 def test_the_overlay_is_the_image_of_the_skeletons_time_with_the_person_drawn(show, observer):
     overlays = observer.collect(Image, "overlay", qos.images())
     images = observer.node.create_publisher(Image, "image_raw", qos.poses())
-    infos = observer.node.create_publisher(type(convert.camera_to_msg(CAMERA, 0, "")), "camera_info", qos.poses())
+    infos = observer.node.create_publisher(type(ros_messages().camera_info(CAMERA, 0, "")), "camera_info", qos.poses())
     observer.wait_for(lambda: images.get_subscription_count() and infos.get_subscription_count())
     black = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
     for stamp in (NANOSECONDS, 2 * NANOSECONDS):
-        header = convert.header(stamp, "camera_optical_frame")
+        header = ros_messages().header(stamp, "camera_optical_frame")
         step = 3 * CAMERA.width
         images.publish(
             Image(
@@ -143,9 +144,9 @@ def test_the_overlay_is_the_image_of_the_skeletons_time_with_the_person_drawn(sh
                 data=black.tobytes(),
             )
         )
-    infos.publish(convert.camera_to_msg(CAMERA, NANOSECONDS, "camera_optical_frame"))
+    infos.publish(ros_messages().camera_info(CAMERA, NANOSECONDS, "camera_optical_frame"))
     observer.wait_for(lambda: show(NANOSECONDS, "p1") and overlays)  # again until image and intrinsics are there
-    assert convert.stamp_from_msg(overlays[0].header.stamp) == NANOSECONDS
+    assert stamp_from_msg(overlays[0].header.stamp) == NANOSECONDS
     drawn = np.frombuffer(overlays[0].data, np.uint8).reshape(CAMERA.height, CAMERA.width, 3)
     x, y = CAMERA.project(STANDING[16] + np.array((0, 0, 3.0))).round().astype(int)
     assert drawn[y, x, 2] > drawn[y, x, 0] > 0, "the right wrist is blue"

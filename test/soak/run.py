@@ -18,7 +18,8 @@ from soak.people import People
 from uplift_ros.msg import Keyframe2D, RateState, Skeletons
 
 from uplift_ros.camera import Camera
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import ros_messages, skeletons_from_msg, stamp_from_msg
+from uplift_ros.nodes import qos
 from uplift_ros.nodes.graph.monitor import Monitor
 from uplift_ros.poses import SkeletonFrame
 from uplift_ros.sources.synthetic.synthetic_source import HORIZONTAL_FOV
@@ -182,10 +183,10 @@ class Soak:
             self._executor.spin_once(timeout_sec=0.0)  # answers of services, which nobody waits for
 
     def _publish(self, image: np.ndarray, stamp: int, encoding: str) -> None:
-        header = convert.header(stamp, "camera")
+        header = ros_messages().header(stamp, "camera")
         height, width = image.shape[:2]
         camera = Camera.from_fov(HORIZONTAL_FOV, width, height)
-        self._infos.publish(convert.camera_to_msg(camera, stamp, "camera"))
+        self._infos.publish(ros_messages().camera_info(camera, stamp, "camera"))
         data = image.tobytes()
         self._images.publish(
             Image(header=header, height=height, width=width, encoding=encoding, step=3 * width, data=data)
@@ -217,7 +218,7 @@ class Soak:
     def _take_refined(self, message: Skeletons) -> None:
         entry = self._entry(message)
         self.ledger.refined.append(entry)
-        self.bad += not _is_finite(convert.skeletons_from_msg(message))
+        self.bad += not _is_finite(skeletons_from_msg(message))
         if self._recovering:
             name, since, stamp = self._recovering
             if stamp < entry.stamp <= self._stamp:
@@ -226,7 +227,7 @@ class Soak:
 
     @staticmethod
     def _entry(message: object, stride: int = 0) -> Entry:
-        return Entry(convert.stamp_from_msg(message.header.stamp), time.monotonic(), stride)
+        return Entry(stamp_from_msg(message.header.stamp), time.monotonic(), stride)
 
 
 def _is_finite(frame: SkeletonFrame) -> bool:

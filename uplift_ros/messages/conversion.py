@@ -1,12 +1,13 @@
 """Between messages and the plain data of `poses` and `camera`, for the message classes of rclpy and of bags alike.
 
 Reading a message takes its fields only, so functions serve both families. Making one takes its class: a MessageFactory
-is told where classes come from. Nothing is rounded but to the messages' float32.
+takes where classes come from. Nothing is rounded but to the messages' float32.
 """
 
 import importlib
 import struct
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,16 @@ def import_message(msgtype: str) -> type:
     package, kind, name = msgtype.split("/")
     message_class: type = getattr(importlib.import_module(f"{package}.{kind}"), name)
     return message_class
+
+
+@cache
+def ros_messages() -> MessageFactory:
+    """The factory of rclpy's messages, made when a node first asks for it: bags need no ROS.
+
+    Raises:
+        ImportError, AttributeError: ROS, or this package's messages, are not installed.
+    """
+    return MessageFactory(import_message)
 
 
 def serialized_header(data: bytes) -> tuple[int, str]:

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.msg import Skeletons
-from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.lifecycle.spin import spin
@@ -80,9 +81,9 @@ class CameraNode(base.ManagedNode):
             self._publish(image, frame.truth, stamp + frame.time)
 
     def _publish(self, image: np.ndarray, truth: np.ndarray | None, stamp: int) -> None:
-        header = convert.header(stamp, self.parameter("frame_id"))
+        header = ros_messages().header(stamp, self.parameter("frame_id"))
         height, width = image.shape[:2]
-        self._infos.publish(convert.camera_to_msg(self._source.camera, stamp, header.frame_id))
+        self._infos.publish(ros_messages().camera_info(self._source.camera, stamp, header.frame_id))
         self._images.publish(
             Image(
                 header=header,
@@ -94,7 +95,7 @@ class CameraNode(base.ManagedNode):
             )
         )
         if truth is not None:
-            self._truth.publish(convert.skeletons_to_msg(true_skeleton(truth, stamp, header.frame_id)))
+            self._truth.publish(ros_messages().skeletons(true_skeleton(truth, stamp, header.frame_id)))
         if self._compressed.get_subscription_count():
             quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
             _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)

@@ -8,9 +8,10 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import JointState
 
 from uplift_ros.human_model import HumanPose
+from uplift_ros.messages.conversion import keyframe_from_msg, ros_messages, skeletons_from_msg
 from uplift_ros.messages.hri import region_of_interest, skeleton2d
 from uplift_ros.msg import Keyframe2D, Skeletons
-from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.nodes.links.broadcast import tf_message, transform
@@ -63,7 +64,7 @@ class HumansNode(base.ManagedNode):
         self._follow(set(), set())
 
     def _take_keyframe(self, message: Keyframe2D) -> None:
-        keyframe = convert.keyframe_from_msg(message)
+        keyframe = keyframe_from_msg(message)
         keyframe.check_form()
         self.tick("keyframe_hz")
         with self.timed():
@@ -90,7 +91,7 @@ class HumansNode(base.ManagedNode):
             )
 
     def _publish_2d(self, keyframe: Keyframe) -> None:
-        header = convert.header(keyframe.stamp, keyframe.frame_id)
+        header = ros_messages().header(keyframe.stamp, keyframe.frame_id)
         for person in keyframe.persons:
             body = self._bodies[person.id]
             points = skeleton2d(person, keyframe.width, keyframe.height)
@@ -102,10 +103,10 @@ class HumansNode(base.ManagedNode):
             body.roi.publish(region)
 
     def _take_skeletons(self, message: Skeletons) -> None:
-        frame = convert.skeletons_from_msg(message)
+        frame = skeletons_from_msg(message)
         frame.check_form()
         self.tick("skeletons_hz")
-        header = convert.header(frame.stamp, frame.frame_id)
+        header = ros_messages().header(frame.stamp, frame.frame_id)
         transforms = []
         self._follow(self._in_image, {person.id for person in frame.persons})
         for person in frame.persons:
@@ -116,7 +117,7 @@ class HumansNode(base.ManagedNode):
             names = [f"{joint}_{person.id}" for joint in pose.angles]
             state = JointState(header=header, name=names, position=list(pose.angles.values()))
             self._bodies[person.id].joint_states.publish(state)
-            within = convert.header(frame.stamp, f"body_{person.id}")
+            within = ros_messages().header(frame.stamp, f"body_{person.id}")
             transforms.append(transform(header, f"body_{person.id}", pose.body))
             transforms += [transform(within, f"{link}_{person.id}", place) for link, place in pose.links.items()]
         if self._tf_message and transforms:

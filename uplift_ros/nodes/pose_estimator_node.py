@@ -7,10 +7,10 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
 from uplift_ros import estimators
-from uplift_ros.messages.conversion import serialized_header
+from uplift_ros.messages.conversion import ros_messages, serialized_header, stamp_from_msg
 from uplift_ros.messages.images import to_rgb
 from uplift_ros.msg import Keyframe2D
-from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.lifecycle.spin import spin
@@ -97,11 +97,11 @@ class PoseEstimatorNode(base.ManagedNode):
         with self.timed():
             message = deserialize_message(serialized, self._image_type)
             image = to_rgb(message)
-            stamp = convert.stamp_from_msg(message.header.stamp)
+            stamp = stamp_from_msg(message.header.stamp)
             persons = self._tracker.update(stamp, self._estimator.estimate(image))
         height, width = image.shape[:2]
         keyframe = Keyframe(stamp, message.header.frame_id, width, height, self._sequence, stride, persons)
-        self._keyframes.publish(convert.keyframe_to_msg(keyframe))
+        self._keyframes.publish(ros_messages().keyframe(keyframe))
         self._sequence += 1
         self.tick("keyframe_hz")
         self._rate.add(stamp, self.parameter("model_rate") / stride)

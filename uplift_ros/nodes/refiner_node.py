@@ -4,10 +4,11 @@ from functools import partial
 
 import torch
 
+from uplift_ros.messages.conversion import ros_messages, skeletons_from_msg
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.msg import Skeletons
-from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.nodes.links.optional import needed
@@ -90,7 +91,7 @@ class RefinerNode(base.ManagedNode):
             return Synchroniser(len(self._topics))
 
     def _take(self, view: int, message: Skeletons) -> None:
-        frame = convert.skeletons_from_msg(message)
+        frame = skeletons_from_msg(message)
         frame.check_form()  # here, where it costs no other frame of the burst
         self._bursts[view].append(frame)
         if len(self._bursts[view]) < MAX_BURST:
@@ -140,7 +141,7 @@ class RefinerNode(base.ManagedNode):
 
     def _publish(self, frames: list[SkeletonFrame]) -> None:
         for frame in frames:
-            self._refined.publish(convert.skeletons_to_msg(frame))
+            self._refined.publish(ros_messages().skeletons(frame))
             self._age_ms = (self.get_clock().now().nanoseconds - frame.stamp) / 1e6
 
 

@@ -7,9 +7,10 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import CameraInfo
 
 from uplift_ros.camera import Camera
+from uplift_ros.messages.conversion import camera_from_msg, keyframe_from_msg, ros_messages
 from uplift_ros.models import runtime
 from uplift_ros.msg import Keyframe2D, RateState, SkeletonInfo, Skeletons
-from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.nodes.links.depth import DepthImages
@@ -78,7 +79,7 @@ class UpliftNode(base.ManagedNode):
         self._estimator_figures: dict[str, float] = {}
         self._refiner_figures: dict[str, float] = {}
         self._estimator = EstimatorStride(self, self.parameter("estimator_node"))
-        self._info.publish(convert.skeleton_info_to_msg(H36M17))
+        self._info.publish(ros_messages().skeleton_info(H36M17))
         self.subscribe(CameraInfo, "camera_info", self._take_camera_info, qos.camera_info())
         self.subscribe(Keyframe2D, "keyframes", self._take_keyframe, qos.poses(), expected="key-frames")
         if self._depth:
@@ -128,14 +129,14 @@ class UpliftNode(base.ManagedNode):
         message.header = type(message.header)()  # intrinsics are converted only when they change
         if message != self._camera_info:
             self._camera_info, self._camera = message, None
-            self._camera = convert.camera_from_msg(message)
+            self._camera = camera_from_msg(message)
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
         self._estimator_figures |= diagnosed(message.status, self._estimator_name)
         self._refiner_figures |= diagnosed(message.status, self._refiner_name)
 
     def _take_keyframe(self, message: Keyframe2D) -> None:
-        keyframe = convert.keyframe_from_msg(message)
+        keyframe = keyframe_from_msg(message)
         self.tick("keyframe_hz")
         if keyframe.stride % self._s_out:
             self.report(
@@ -155,7 +156,7 @@ class UpliftNode(base.ManagedNode):
         if self._depth:
             self._measure(self._depth, keyframe, uplifted.live)
         self._give_out(uplifted.final)
-        self._live.publish(convert.skeletons_to_msg(self._scale.apply(uplifted.live)))
+        self._live.publish(ros_messages().skeletons(self._scale.apply(uplifted.live)))
         self._latest = self._rate_state(keyframe, uplifted, self._decide(keyframe, uplifted))
         self._rates.publish(self._latest)
 
@@ -173,7 +174,7 @@ class UpliftNode(base.ManagedNode):
 
     def _publish(self, final: list[SkeletonFrame]) -> None:
         for frame in final:
-            self._raw.publish(convert.skeletons_to_msg(frame))
+            self._raw.publish(ros_messages().skeletons(frame))
             self._output_rate.add(frame.stamp)
             self._age_ms = (self.get_clock().now().nanoseconds - frame.stamp) / 1e6
 
@@ -226,7 +227,7 @@ class UpliftNode(base.ManagedNode):
     def _rate_state(self, keyframe: Keyframe, uplifted: Uplifted, decision: Decision) -> RateState:
         self._keyframe_rate.add(keyframe.stamp)
         return RateState(
-            header=convert.header(keyframe.stamp, keyframe.frame_id),
+            header=ros_messages().header(keyframe.stamp, keyframe.frame_id),
             stride=decision.stride,
             velocity=uplifted.velocity,
             camera_hz=self._estimator_figures.get("camera_hz", 0.0),

@@ -12,9 +12,10 @@ from uplift_ros.camera import Camera
 from uplift_ros.drawing import markers
 from uplift_ros.drawing.image_buffer import WaitingImages
 from uplift_ros.drawing.skeletons import draw_pose
+from uplift_ros.messages.conversion import camera_from_msg, ros_messages, skeletons_from_msg, stamp_from_msg
 from uplift_ros.messages.images import to_rgb
 from uplift_ros.msg import Skeletons
-from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.lifecycle.spin import spin
@@ -82,14 +83,14 @@ class VisualizerNode(base.ManagedNode):
 
     def _take_camera_info(self, message: CameraInfo) -> None:
         if self._image_input is not None:
-            self._camera = convert.camera_from_msg(message)
+            self._camera = camera_from_msg(message)
 
     def _take_image(self, message: Image) -> None:
-        self._waiting.push(convert.stamp_from_msg(message.header.stamp), message, len(message.data))
+        self._waiting.push(stamp_from_msg(message.header.stamp), message, len(message.data))
 
     def _take_skeletons(self, message: Skeletons) -> None:
         self.tick("skeletons_hz")
-        frame = convert.skeletons_from_msg(message)
+        frame = skeletons_from_msg(message)
         frame.check_form()
         with self.timed():
             if self._markers.get_subscription_count():  # they take half a millisecond a person
@@ -108,7 +109,7 @@ class VisualizerNode(base.ManagedNode):
     def _take_raw(self, message: Skeletons) -> None:
         if not self._markers.get_subscription_count():
             return
-        frame = convert.skeletons_from_msg(message)
+        frame = skeletons_from_msg(message)
         frame.check_form()
         people = {RAW + person.id for person in frame.persons}
         shown = [raw_marker(person, self._lifetime) for person in frame.persons]
@@ -116,7 +117,7 @@ class VisualizerNode(base.ManagedNode):
         self._shown_raw = people
 
     def _publish_markers(self, frame: SkeletonFrame, shown: list[Marker]) -> None:
-        header = convert.header(frame.stamp, frame.frame_id)
+        header = ros_messages().header(frame.stamp, frame.frame_id)
         for marker in shown:
             marker.header = header
         self._markers.publish(MarkerArray(markers=shown))
@@ -183,9 +184,9 @@ def transforms(frame: SkeletonFrame) -> list[TransformStamped]:
     for person in frame.persons:
         if (body := body_frame(person.joints)) is None:
             continue
-        header = convert.header(frame.stamp, frame.frame_id)
+        header = ros_messages().header(frame.stamp, frame.frame_id)
         result.append(transform(header, f"body_{person.id}", body))
-        within = convert.header(frame.stamp, f"body_{person.id}")
+        within = ros_messages().header(frame.stamp, f"body_{person.id}")
         places = (person.joints - body.translation) @ body.rotation
         for joint, place in zip(H36M17.joints, places, strict=True):
             if np.isfinite(place).all():

@@ -14,7 +14,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from uplift_ros.nodes import convert, qos
+from uplift_ros.messages.conversion import ros_messages
+from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.executor import DirectExecutor
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.pose_estimator_node import PoseEstimatorNode
@@ -77,7 +78,7 @@ def film() -> None:
     image = Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH, data=bytes(3 * WIDTH * HEIGHT))
     due = time.monotonic()
     while True:
-        image.header.stamp = convert.stamp_to_msg(time.time_ns())
+        image.header.stamp = ros_messages().time(time.time_ns())
         publisher.publish(image)
         due += 1 / RATE
         time.sleep(max(0.0, due - time.monotonic()))

@@ -8,8 +8,9 @@ from rclpy.clock import ClockType
 from rclpy.time import Time
 from sensor_msgs.msg import Image
 
+from uplift_ros.messages.conversion import stamp_from_msg
 from uplift_ros.messages.images import to_metres
-from uplift_ros.nodes import convert, qos
+from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.base import ManagedNode
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 
@@ -48,6 +49,6 @@ class DepthImages:
         """
         time = Time(nanoseconds=stamp, clock_type=ClockType.ROS_TIME)
         around = [self._cache.getElemBeforeTime(time), self._cache.getElemAfterTime(time)]
-        by_distance = {abs(convert.stamp_from_msg(image.header.stamp) - stamp): image for image in around if image}
+        by_distance = {abs(stamp_from_msg(image.header.stamp) - stamp): image for image in around if image}
         nearest = min(by_distance, default=None)
         return to_metres(by_distance[nearest]) if nearest is not None and nearest <= TOLERANCE else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from std_msgs.msg import Header
 
-from uplift_ros.nodes import convert
+from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.poses import SkeletonFrame
 
 SLOP = 0.03
@@ -57,7 +57,7 @@ class Synchroniser:
                 complete += self._together
                 self.reset()
             self._newest[camera] = frame.stamp
-            self._inputs[camera].signalMessage(_Stamped(convert.header(frame.stamp, frame.frame_id), frame))
+            self._inputs[camera].signalMessage(_Stamped(ros_messages().header(frame.stamp, frame.frame_id), frame))
         complete += self._together
         self._together = []
         return complete
