@@ -30,6 +30,7 @@ LAYERS = (
     },
     {"models"},
     {"streaming", "estimators", "sources", "messages"},
+    {"stages"},
     {"pipeline"},
     {"bags", "offline", "drawing"},
     {"nodes", "cli", "lab"},
@@ -85,3 +86,12 @@ def test_no_modules_import_each_other_in_a_circle():
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("algorithm", ["AdaptiveStride", "StreamingUplifter", "StreamingRefiner"])
+def test_what_parameters_describe_is_constructed_in_one_place(algorithm):
+    def constructs(module: str) -> bool:
+        calls = (node for node in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(node, ast.Call))
+        return any(ast.unparse(call.func).split(".")[-1] == algorithm for call in calls)
+
+    assert [module for module in MODULES if constructs(module)] == ["uplift_ros.stages.build"]

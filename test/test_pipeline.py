@@ -5,10 +5,10 @@ from support import tiny
 from uplift_ros.camera import Camera
 from uplift_ros.pipeline import Pipeline, Step
 from uplift_ros.poses import ScaleSource
-from uplift_ros.streaming.keyframes import KeyframeSchedule
-from uplift_ros.streaming.refiner import StreamingRefiner
+from uplift_ros.settings import defaults_of
+from uplift_ros.stages import build
+from uplift_ros.stages.detection import DetectionStage
 from uplift_ros.streaming.stride import AdaptiveStride, FixedStride, Reason
-from uplift_ros.streaming.uplifter import StreamingUplifter
 
 FRAME = 20_000_000
 START = 5_000_000_000
@@ -34,13 +34,13 @@ class Camcorder:
         return np.full((120, 160, 3), 50 + frame, np.uint8)
 
 
-def pipeline(controller=None, **uplifter) -> Pipeline:
+def pipeline(controller=None, **parameters) -> Pipeline:
     return Pipeline(
-        tiny.BrightPerson(),
-        StreamingUplifter(tiny.uplift(), **uplifter),
-        StreamingRefiner("synsp", DELAY, tiny.synsp()),
-        controller or FixedStride(10, 2),
-        KeyframeSchedule(10, 50.0),
+        DetectionStage(tiny.BrightPerson(), 10, 50.0),
+        build.uplifting(
+            defaults_of("uplift", **parameters), build.UpliftNetwork(tiny.uplift()), controller or FixedStride(10, 2)
+        ),
+        build.refinement(defaults_of("refiner", delay=DELAY), tiny.synsp()),
     )
 
 
@@ -81,7 +81,7 @@ def test_every_frame_comes_out_once_raw_and_once_refined():
     end = camcorder.pipeline.flush()
     assert stamps(end.raw) == list(range(37, 41))
     assert stamps(end.refined) == list(range(37 - DELAY, 41))
-    assert (end.keyframe, end.decision) == (None, None)
+    assert (end.keyframe, end.uplifting.decision) == (None, None)
 
 
 def test_a_pause_gives_out_what_waited_and_both_stages_begin_anew():
@@ -97,15 +97,15 @@ def test_the_controllers_decision_sets_the_stride_of_the_next_key_frame():
     camcorder = Camcorder(pipeline(AdaptiveStride(20, 4, threshold=1e9, medium=20, s_out=2)))
     steps = camcorder.film(41)
     assert camcorder.decoded == [0, 20, 40]
-    assert steps[0].decision.reason is Reason.SLOW
+    assert steps[0].uplifting.decision.reason is Reason.SLOW
     assert [step.keyframe.stride for step in steps if step.keyframe] == [10, 20, 20]
 
 
 def test_fast_motion_brings_more_key_frames():
     camcorder = Camcorder(pipeline(AdaptiveStride(20, 4, threshold=1e-9, s_out=2)))
     steps = camcorder.film(41)
-    assert steps[20].velocity > 0
-    assert steps[20].decision.reason is Reason.FAST
+    assert steps[20].uplifting.rates.velocity > 0
+    assert steps[20].uplifting.decision.reason is Reason.FAST
     assert camcorder.decoded == [0, 20, 24, 28, 32, 36, 40]
 
 
@@ -137,7 +137,7 @@ def test_a_late_image_right_before_the_next_key_frame_makes_that_one_no_news():
     _, late, next_one = (
         chain.push(START + milliseconds * 1_000_000, "camera", CAMERA, lambda: image) for milliseconds in (0, 69, 80)
     )
-    assert late.decision is not None
-    assert next_one == Step(next_one.keyframe)
+    assert late.uplifting.decision is not None
     assert next_one.keyframe.stamp == START + 80_000_000
-    assert chain.uplifter.skipped == 1
+    assert (next_one.uplifting.live, next_one.uplifting.decision) == (None, None)
+    assert [problem.kind for problem in next_one.uplifting.problems] == ["repeated"]

@@ -13,6 +13,41 @@ from uplift_ros.parameters import TABLES, Value, brief
 Settings = dict[str, dict[str, Value]]
 """Value by parameter by node."""
 
+
+class NodeSettings(Mapping[str, Any]):
+    """The values of one node's parameters, which notes those that are read.
+
+    Args:
+        node: key of the node's table.
+        values: every parameter of it.
+    """
+
+    def __init__(self, node: str, values: Mapping[str, Value]) -> None:
+        self.node, self._values = node, values
+        self._read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self._read.add(name)
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def without_effect(self) -> list[str]:
+        """Names of parameters that were set to another value than their default, and that nothing has read."""
+        defaults = defaults_of(self.node)
+        return [name for name, value in self._values.items() if name not in self._read and value != defaults[name]]
+
+
+def defaults_of(node: str, **changed: Value) -> dict[str, Any]:
+    """Every parameter of a node at its default, save those that are changed."""
+    return {known.name: known.default for known in TABLES[node]} | changed
+
+
 OF_ROS = ("use_sim_time", "qos_overrides", "start_type_description_service")
 """Parameters that every node has beside its table; they mean nothing without ROS."""
 
@@ -71,7 +106,7 @@ def load(path: Path | None, wishes: Mapping[str, Mapping[str, Value]]) -> Settin
         OSError: the file cannot be read.
         ValueError: it is no parameter file of ROS, or a parameter is unknown or has a value that is not allowed.
     """
-    settings: Settings = {node: {known.name: known.default for known in table} for node, table in TABLES.items()}
+    settings: Settings = {node: defaults_of(node) for node in TABLES}
     if path is not None:
         try:
             _apply_file(settings, path)

@@ -67,7 +67,7 @@ def test_intrinsics_from_elsewhere_can_be_chosen(uplift_process, tmp_path):
 def test_without_intrinsics_skeletons_have_no_scale_and_the_summary_says_so(uplift_process, tmp_path, capsys, options):
     source = filming.write_bag(tmp_path / "in.mcap", info="/camera_info" if options else "")
     assert uplift_process(source, "-o", tmp_path / "out.mcap", *options) == 0
-    assert "(no intrinsics in camera_info: skeletons around the origin, without scale)" in capsys.readouterr().out
+    assert "; no_camera_info (" in capsys.readouterr().out
     assert "/camera_info" not in filming.topics(tmp_path / "out.mcap")
     results = recording.load(tmp_path / "out.mcap")
     assert {person.scale_source for frame in results.skeletons for person in frame.persons} == {ScaleSource.NONE}
@@ -78,7 +78,7 @@ def test_intrinsics_of_another_image_size_are_not_used_and_the_summary_says_so(u
         tmp_path / "in.mcap", lambda stamp, image: recordings.compressed_image(stamp, cv2.resize(image, filming.SIZE))
     )
     assert uplift_process(source, "-o", tmp_path / "out.mcap") == 0
-    assert "(camera_info is of 320x240 images, these are 160x120: skeletons" in capsys.readouterr().out
+    assert "; wrong_camera_info (" in capsys.readouterr().out
 
 
 def test_an_uncalibrated_camera_counts_as_none(uplift_process, tmp_path, capsys, monkeypatch):
@@ -90,7 +90,7 @@ def test_an_uncalibrated_camera_counts_as_none(uplift_process, tmp_path, capsys,
     calibrated = recordings.camera_info
     monkeypatch.setattr(recordings, "camera_info", uncalibrated)
     assert uplift_process(filming.write_bag(tmp_path / "in.mcap"), "-o", tmp_path / "out.mcap") == 0
-    assert "no intrinsics in camera_info" in capsys.readouterr().out
+    assert "; no_camera_info (" in capsys.readouterr().out
 
 
 def test_intrinsics_may_change_during_a_recording(tmp_path):

@@ -17,10 +17,7 @@ from uplift_ros.pipeline import Pipeline
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 from uplift_ros.sources.video import VideoFile
-from uplift_ros.streaming.keyframes import KeyframeSchedule
-from uplift_ros.streaming.refiner import StreamingRefiner
-from uplift_ros.streaming.stride import AdaptiveStride
-from uplift_ros.streaming.uplifter import StreamingUplifter
+from uplift_ros.stages import build
 
 TOPICS = {"/camera_info", "/keyframes", "/rate_state", "/skeleton_info", "/skeletons", "/skeletons/raw"}
 
@@ -94,19 +91,10 @@ def test_a_bag_gives_what_its_images_give_in_the_pipeline_of_the_nodes_parameter
     assert uplift_process(source, "-o", tmp_path / "out.mcap") == 0
 
     values = settings.load(parameters, {})
-    uplift, refiner = values["uplift"], values["refiner"]
     pipeline = Pipeline(
-        tiny.BrightPerson(),
-        StreamingUplifter(UpliftInference(tiny.uplift()), latency=uplift["latency"], output_rate=uplift["output_rate"]),
-        StreamingRefiner(refiner["method"], refiner["delay"], tiny.synsp()),
-        AdaptiveStride(
-            uplift["stride_slow"],
-            uplift["stride_fast"],
-            uplift["velocity_threshold"],
-            uplift["hold_frames"],
-            s_out=2,
-        ),
-        KeyframeSchedule(values["pose_estimator"]["stride"], values["pose_estimator"]["model_rate"]),
+        build.detection(values["pose_estimator"], tiny.BrightPerson()),
+        build.uplifting(values["uplift"], build.UpliftNetwork(UpliftInference(tiny.uplift()))),
+        build.refinement(values["refiner"], tiny.synsp()),
     )
     steps = [
         pipeline.push(stamp, "camera_optical_frame", recordings.CAMERA, lambda image=image: image)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from uplift_ros.models.configs import compact
-from uplift_ros.streaming.keyframes import MAX_DISORDER
+from uplift_ros.streaming.clock import MAX_DISORDER_NS
 
 SECOND = 1_000_000_000
 FRAME = SECOND // 50
@@ -211,7 +211,7 @@ def _streams(keyframes: Sequence[Entry], deaths: Sequence[float]) -> list[tuple[
             newest = streams[-1][0][-1]
             gap = keyframe.stamp - newest.stamp
             killed = any(newest.at - IN_HAND < death < keyframe.at for death in deaths)
-            if not killed and -MAX_DISORDER * SECOND <= gap < WINDOW:
+            if not killed and -MAX_DISORDER_NS <= gap < WINDOW:
                 streams[-1][0].append(keyframe)
                 continue
             streams[-1] = (streams[-1][0], killed)

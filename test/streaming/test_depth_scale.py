@@ -10,7 +10,8 @@ from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, Skeleton
 from uplift_ros.sources.synthetic.figure import figure
 from uplift_ros.sources.synthetic.motion import PERIOD, pose
 from uplift_ros.sources.synthetic.synthetic_source import viewpoint_at
-from uplift_ros.streaming.depth_scale import AVERAGED, FRESH, MEMORY, SURFACE, DepthScale, size_factor
+from uplift_ros.streaming.clock import FRESH_SIZE_NS, SIZE_MEMORY_NS
+from uplift_ros.streaming.depth_scale import AVERAGED, SURFACE, DepthScale, size_factor
 
 CAMERA = Camera.from_fov(0.96, 320, 240)
 WALL = 6.0
@@ -165,7 +166,7 @@ def test_a_size_that_is_no_longer_measured_is_kept_as_a_prior():
     joints, depth = scene()
     scale = DepthScale()
     scale.measure(seen(joints), placed(joints, factor=0.8), depth)
-    later = replace(placed(joints, factor=0.8), stamp=START + FRESH + 1)
+    later = replace(placed(joints, factor=0.8), stamp=START + FRESH_SIZE_NS + 1)
     person = scale.apply(later).persons[0]
     np.testing.assert_allclose(person.joints, joints, rtol=0.02)
     assert person.scale_source is ScaleSource.PRIOR
@@ -173,7 +174,7 @@ def test_a_size_that_is_no_longer_measured_is_kept_as_a_prior():
 
 def test_sizes_are_forgotten_in_the_end_and_when_time_runs_backwards():
     joints, depth = scene()
-    for stamp in (START + MEMORY + 1, START - 1):
+    for stamp in (START + SIZE_MEMORY_NS + 1, START - 1):
         scale = DepthScale()
         scale.measure(seen(joints), placed(joints, factor=0.8), depth)
         scale.measure(replace(seen(joints), stamp=stamp, persons=()), placed(joints), depth)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from uplift_ros.poses import SkeletonFrame
-from uplift_ros.streaming.playout import MEMORY, SPARE, Playout
+from uplift_ros.streaming.playout import MEMORY_PERIODS, SPARE_FRAMES, Playout
 
 
 def played(bursts: dict[int, int], periods: int) -> tuple[list[int], list[int]]:
@@ -36,16 +36,16 @@ def test_one_late_burst_makes_one_pause_and_no_other():
 
 def test_a_delay_that_has_become_too_long_shrinks_at_double_pace():
     slow = dict.fromkeys(range(0, 100, 20), 20)
-    fast = dict.fromkeys(range(84, 84 + 2 * MEMORY, 4), 4)
-    at, numbers = played(slow | fast, 84 + 2 * MEMORY)
+    fast = dict.fromkeys(range(84, 84 + 2 * MEMORY_PERIODS, 4), 4)
+    at, numbers = played(slow | fast, 84 + 2 * MEMORY_PERIODS)
     assert max(np.bincount(at)) == 2
     assert np.diff(at).max() == 1
-    newest = 100 + 4 * (2 * MEMORY // 4) - 1
-    assert newest - numbers[-1] <= SPARE + 4
+    newest = 100 + 4 * (2 * MEMORY_PERIODS // 4) - 1
+    assert newest - numbers[-1] <= SPARE_FRAMES + 4
 
 
 def test_two_frames_may_be_there_in_every_period():
-    at, _ = played({0: 2} | dict.fromkeys(range(1, 3 * MEMORY), 1), 3 * MEMORY)
+    at, _ = played({0: 2} | dict.fromkeys(range(1, 3 * MEMORY_PERIODS), 1), 3 * MEMORY_PERIODS)
     assert max(np.bincount(at)) == 1
 
 
@@ -57,7 +57,7 @@ def test_of_three_in_every_period_one_is_made_up_for_after_five_seconds():
 def test_a_flush_forgets_how_many_waited():
     playout, frame = Playout(), SkeletonFrame(0, "camera", ())
     playout.push([frame] * 300)
-    for _ in range(MEMORY - 1):
+    for _ in range(MEMORY_PERIODS - 1):
         playout.take()
     playout.flush()
     playout.push([frame] * 10)
@@ -76,4 +76,4 @@ def test_what_waits_can_be_had_at_once():
 def test_what_was_made_up_for_counts_as_no_longer_waiting():
     """Of four in every period one is made up for after five seconds, and one right after it."""
     at, _ = played({0: 4} | dict.fromkeys(range(1, 600), 1), 600)
-    assert np.flatnonzero(np.bincount(at) == 2).tolist() == [MEMORY - 1, MEMORY]
+    assert np.flatnonzero(np.bincount(at) == 2).tolist() == [MEMORY_PERIODS - 1, MEMORY_PERIODS]

@@ -2,8 +2,9 @@ import numpy as np
 
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.sources.synthetic.motion import pose
+from uplift_ros.streaming.clock import TRANSFORM_PATIENCE_NS
 from uplift_ros.streaming.refiner import StreamingRefiner
-from uplift_ros.streaming.target_frame import PATIENCE, TargetFrame
+from uplift_ros.streaming.target_frame import TargetFrame
 from uplift_ros.transforms import RigidTransform
 
 PERIOD = 20_000_000
@@ -52,7 +53,7 @@ def test_frames_wait_in_order_for_transforms_that_come_later():
 def test_a_frame_whose_transform_never_comes_is_given_up_with_the_reason():
     target = TargetFrame("odom", Known(until=-1))
     assert target.move(skeletons(0, 1, 2)) == []
-    assert target.move(skeletons(1 + PATIENCE // PERIOD)) == []
+    assert target.move(skeletons(1 + TRANSFORM_PATIENCE_NS // PERIOD)) == []
     assert target.lost == 2
     assert target.reason == "extrapolation into the future"
 

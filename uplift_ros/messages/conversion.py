@@ -16,6 +16,7 @@ from uplift_ros.camera import Camera
 from uplift_ros.intrinsics import Calibration
 from uplift_ros.poses import NANOSECONDS, Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.skeleton import Skeleton
+from uplift_ros.streaming.rates import Rates
 
 
 class MessageFactory:
@@ -38,6 +39,7 @@ class MessageFactory:
         self._person3d = message_class("uplift_ros/msg/Person3D")
         self._skeletons = message_class("uplift_ros/msg/Skeletons")
         self._skeleton_info = message_class("uplift_ros/msg/SkeletonInfo")
+        self._rate_state = message_class("uplift_ros/msg/RateState")
 
     def time(self, stamp: int) -> Any:
         """builtin_interfaces/Time from nanoseconds."""
@@ -89,6 +91,23 @@ class MessageFactory:
             scores=np.asarray(person.scores, np.float32),
             covariance=np.asarray(person.covariance, np.float32).ravel(),
             velocity=float(person.velocity),
+        )
+
+    def rate_state(self, rates: Rates) -> Any:
+        """uplift_ros/RateState."""
+        return self._rate_state(
+            header=self.header(rates.stamp, rates.frame_id),
+            stride=rates.stride,
+            velocity=rates.velocity,
+            camera_hz=rates.camera_hz,
+            keyframe_hz=rates.keyframe_hz,
+            output_hz=rates.output_hz,
+            estimate_ms=rates.estimate_ms,
+            uplift_ms=rates.uplift_ms,
+            refine_ms=rates.refine_ms,
+            age_ms=rates.age_ms,
+            dropped=rates.dropped,
+            reason=int(rates.reason),
         )
 
     def skeleton_info(self, skeleton: Skeleton) -> Any:

@@ -1,5 +1,6 @@
 """The topics of the live graph in a bag, written without ROS and without a clock: log times are header stamps."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
@@ -9,10 +10,8 @@ from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import MessageFactory
 from uplift_ros.messages.typestore import message_class
 from uplift_ros.pipeline import Step
-from uplift_ros.poses import Keyframe
 from uplift_ros.skeleton import H36M17
 from uplift_ros.streaming.rates import StampRate
-from uplift_ros.streaming.stride import Decision
 
 UNLIMITED = QosTime(9223372036, 854775807)
 LATCHED = Qos(
@@ -42,8 +41,7 @@ class GraphBag:
 
     def __init__(self, path: Path) -> None:
         self._messages = MessageFactory(message_class)
-        self._rate_state = message_class("uplift_ros/msg/RateState")
-        self._image_rate, self._keyframe_rate, self._output_rate = StampRate(), StampRate(), StampRate()
+        self._image_rate = StampRate()
         self._begun = False
         self._writer = BagWriter(path)
         self._writer.add_topic("/skeleton_info", "uplift_ros/msg/SkeletonInfo", [LATCHED])
@@ -66,28 +64,13 @@ class GraphBag:
     def write_step(self, step: Step) -> None:
         """What the pipeline made of an image, or gave at the end."""
         if step.keyframe is not None:
-            self._keyframe_rate.add(step.keyframe.stamp)
             self._writer.write("/keyframes", step.keyframe.stamp, self._messages.keyframe(step.keyframe))
-        for frame in step.raw:
-            self._output_rate.add(frame.stamp)
+        raw = step.raw
+        for frame in raw:
             self._writer.write("/skeletons/raw", frame.stamp, self._messages.skeletons(frame))
         for frame in step.refined:
             self._writer.write("/skeletons", frame.stamp, self._messages.skeletons(frame))
-        if step.keyframe is not None and step.decision is not None:
-            self._writer.write("/rate_state", step.keyframe.stamp, self._rates(step.keyframe, step.decision, step))
-
-    def _rates(self, keyframe: Keyframe, decision: Decision, step: Step) -> object:
-        return self._rate_state(
-            header=self._messages.header(keyframe.stamp, keyframe.frame_id),
-            stride=decision.stride,
-            velocity=step.velocity,
-            camera_hz=self._image_rate.per_second,
-            keyframe_hz=self._keyframe_rate.per_second,
-            output_hz=self._output_rate.per_second,
-            estimate_ms=0.0,
-            uplift_ms=0.0,
-            refine_ms=0.0,
-            age_ms=(keyframe.stamp - step.raw[-1].stamp) / 1e6 if step.raw else 0.0,
-            dropped=0,
-            reason=int(decision.reason),
-        )
+        if (rates := step.uplifting.rates) is not None:
+            age_ms = (rates.stamp - raw[-1].stamp) / 1e6 if raw else 0.0
+            rates = replace(rates, camera_hz=self._image_rate.per_second, age_ms=age_ms)
+            self._writer.write("/rate_state", rates.stamp, self._messages.rate_state(rates))

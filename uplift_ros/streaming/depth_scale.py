@@ -13,6 +13,7 @@ import numpy as np
 from uplift_ros.camera import CANONICAL_STATURE
 from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame
 from uplift_ros.skeleton import H36M17
+from uplift_ros.streaming.clock import FRESH_SIZE_NS, SIZE_MEMORY_NS
 
 SURFACE = np.array(
     [0.10, 0.09, 0.06, 0.05, 0.09, 0.06, 0.05, 0.10, 0.08, np.nan, 0.09, 0.06, 0.04, 0.03, 0.06, 0.04, 0.03]
@@ -38,12 +39,6 @@ MAX_PATCH = 10
 
 AVERAGED = 30
 """A size is the median of this many measurements: it does not change, and single ones err by a few percent."""
-
-FRESH = 2_000_000_000
-"""Nanoseconds after its last measurement for which a size counts as measured; later it is kept as a prior."""
-
-MEMORY = 60_000_000_000
-"""Nanoseconds after its last measurement at which a size is forgotten."""
 
 
 @dataclass
@@ -94,7 +89,9 @@ class DepthScale:
         if keyframe.stamp < self._stamp:
             self.reset()
         self._stamp = keyframe.stamp
-        self._sizes = {name: size for name, size in self._sizes.items() if keyframe.stamp - size.stamp <= MEMORY}
+        self._sizes = {
+            name: size for name, size in self._sizes.items() if keyframe.stamp - size.stamp <= SIZE_MEMORY_NS
+        }
         in_space = {person.id: person for person in placed.persons}
         measured = 0
         for person in keyframe.persons:
@@ -116,7 +113,7 @@ class DepthScale:
         size = self._sizes.get(person.id)
         if size is None or person.scale_source is ScaleSource.NONE:
             return person
-        fresh = stamp - size.stamp <= FRESH
+        fresh = stamp - size.stamp <= FRESH_SIZE_NS
         return replace(
             person,
             joints=person.joints * size.factor,

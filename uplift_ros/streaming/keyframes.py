@@ -4,12 +4,7 @@ Times are image stamps in nanoseconds; frames are counted at the model's rate, w
 """
 
 from uplift_ros.poses import NANOSECONDS
-
-MAX_PAUSE = 2.0
-"""Seconds without an image after which frames are counted anew."""
-
-MAX_DISORDER = 0.1
-"""Seconds by which images may overtake each other; a longer way back is a jump in time (a bag that starts again)."""
+from uplift_ros.streaming.clock import PAUSE_NS, is_break
 
 
 class KeyframeSchedule:
@@ -54,7 +49,7 @@ class KeyframeSchedule:
 
     def is_due(self, stamp: int) -> bool:
         """Whether this image is a key-frame. Asking uses nothing up: images stay due until one is taken."""
-        if self._anchor is None or self._is_break(stamp):
+        if self._anchor is None or is_break(stamp, self._newest, PAUSE_NS):
             self._anchor = self._newest = stamp
             self._next_frame = 0
         self._newest = max(self._newest, stamp)
@@ -66,10 +61,6 @@ class KeyframeSchedule:
 
     def _multiple_after(self, frame: int) -> int:
         return (frame // self._stride + 1) * self._stride
-
-    def _is_break(self, stamp: int) -> bool:
-        gap = (stamp - self._newest) / NANOSECONDS
-        return gap > MAX_PAUSE or gap < -MAX_DISORDER
 
 
 def _checked_stride(stride: int) -> int:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from uplift_ros.streaming.stride import Decision, Reason, StrideController
 
-FULL = 0.95
+HIGH_LOAD = 0.95
 """Share of the time between key-frames that the work may take; beyond, key-frames would come late or queue up."""
 
-ROOM = 0.75
-"""Share that it may take at a shorter stride for going back to it; the distance to FULL keeps it from wavering."""
+LOW_LOAD = 0.75
+"""Share that it may take at a shorter stride for going back to it; the distance to HIGH_LOAD keeps it from wavering."""
 
 
 @dataclass
@@ -17,10 +17,14 @@ class Load:
     """How long a key-frame takes.
 
     Attributes:
-        seconds: of the slowest stage; whoever measures it keeps it up to date.
+        seconds: of the slowest stage.
     """
 
     seconds: float = 0.0
+
+    def note(self, *stages_ms: float) -> None:
+        """Keep what a key-frame takes in each stage, of which the slowest limits the rate."""
+        self.seconds = max(stages_ms) / 1e3
 
 
 class LoadShedding:
@@ -44,9 +48,9 @@ class LoadShedding:
         return decision if decision.stride >= shortest else Decision(shortest, Reason.OVERLOAD)
 
     def _direction(self) -> int:
-        if self._share(self._step) > FULL and self._step + 1 < len(self._strides):
+        if self._share(self._step) > HIGH_LOAD and self._step + 1 < len(self._strides):
             return 1
-        if self._step > 0 and self._share(self._step - 1) < ROOM:
+        if self._step > 0 and self._share(self._step - 1) < LOW_LOAD:
             return -1
         return 0
 

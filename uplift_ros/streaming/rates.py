@@ -1,14 +1,45 @@
 """Rates by stamps: what a recording shows, however fast it is replayed."""
 
 from collections import deque
+from dataclasses import dataclass
 
 from uplift_ros.poses import NANOSECONDS
+from uplift_ros.streaming.stride import Reason
 
-PERIOD = 2 * NANOSECONDS
+PERIOD_NS = 2 * NANOSECONDS
 """Rates are means over this time, or over the last two events where these are farther apart."""
 
 ENOUGH = 0.8
 """Share of the asked rate from which on it counts as reached: images come at a rate of their own."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The state of a chain at a key-frame; the message RateState has the same fields.
+
+    Attributes:
+        stamp, frame_id: of the key-frame.
+        stride, reason: from here on, and why.
+        velocity: m/s, of the fastest person.
+        camera_hz, keyframe_hz, output_hz: of images, key-frames and raw skeletons.
+        estimate_ms, uplift_ms, refine_ms: what a frame takes in each stage.
+        age_ms: of the newest raw skeletons when they left.
+        dropped: key-frames that were lost or had to wait.
+    """
+
+    stamp: int
+    frame_id: str
+    stride: int
+    reason: Reason
+    velocity: float
+    keyframe_hz: float
+    output_hz: float
+    dropped: int
+    camera_hz: float = 0.0
+    estimate_ms: float = 0.0
+    uplift_ms: float = 0.0
+    refine_ms: float = 0.0
+    age_ms: float = 0.0
 
 
 class StampRate:
@@ -22,7 +53,7 @@ class StampRate:
         if self._stamps and stamp < self._stamps[-1]:
             self._stamps.clear()
         self._stamps.append(stamp)
-        while len(self._stamps) > 2 and stamp - self._stamps[0] > PERIOD:
+        while len(self._stamps) > 2 and stamp - self._stamps[0] > PERIOD_NS:
             self._stamps.popleft()
 
     @property
@@ -54,5 +85,5 @@ class AskedRate:
 
     @property
     def falls_short(self) -> bool:
-        settled = self._last - self._since >= PERIOD
+        settled = self._last - self._since >= PERIOD_NS
         return settled and 0 < self.reached < ENOUGH * self.asked

@@ -11,6 +11,7 @@ from uplift_ros.models.synsp import SynSP
 from uplift_ros.poses import Person3D, SkeletonFrame, is_sound
 from uplift_ros.skeleton import H36M17
 from uplift_ros.streaming import uncertainty
+from uplift_ros.streaming.clock import is_same_motion
 from uplift_ros.streaming.filters import OneEuro, PassThrough, SavitzkyGolay, Smoother
 from uplift_ros.streaming.swaa import StreamingAverage, average_windows, sliding_windows
 
@@ -18,9 +19,6 @@ METHODS = ("synsp", "one_euro", "savgol", "none")
 
 MAX_DELAY = 7
 """Frames: the full sliding-window average over windows of 8 (SynSP, CVPR 2024)."""
-
-MAX_GAP = 100_000_000
-"""Nanoseconds between frames beyond which motion begins anew."""
 
 MAX_EXTENT = 10.0
 """Metres between a joint and the pelvis that no person has; such input would only drive the network to overflow."""
@@ -252,7 +250,7 @@ def _usable(person: Person3D) -> bool:
 
 
 def _continues(before: SkeletonFrame, frame: SkeletonFrame) -> bool:
-    return 0 < frame.stamp - before.stamp <= MAX_GAP and frame.frame_id == before.frame_id
+    return is_same_motion(frame.stamp, before.stamp) and frame.frame_id == before.frame_id
 
 
 def _checked(model: SynSP | None, delay: int) -> SynSP:

@@ -4,10 +4,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from uplift_ros.poses import SkeletonFrame
+from uplift_ros.streaming.clock import TRANSFORM_PATIENCE_NS
 from uplift_ros.transforms import RigidTransform, moved
-
-PATIENCE = 500_000_000
-"""Nanoseconds by which skeletons may be older than the newest ones before their transform is no longer awaited."""
 
 Lookup = Callable[[str, str, int], RigidTransform]
 """(target frame, source frame, stamp) to the transform from source to target at that stamp, never at another; raises
@@ -22,7 +20,7 @@ class TargetFrame:
         lookup: knows the transforms.
 
     Attributes:
-        lost: frames given up so far, because their transform did not come within PATIENCE.
+        lost: frames given up so far, because their transform did not come within TRANSFORM_PATIENCE_NS.
         reason: why the last lookup failed.
     """
 
@@ -51,7 +49,9 @@ class TargetFrame:
                 transform = self._lookup(self.name, first.frame_id, first.stamp)
             except LookupError as error:
                 self.reason = str(error)
-                if abs(self._waiting[-1].stamp - first.stamp) < PATIENCE:  # either way: a bag may start again
+                if (
+                    abs(self._waiting[-1].stamp - first.stamp) < TRANSFORM_PATIENCE_NS
+                ):  # either way: a bag may start again
                     break
                 self.lost += 1
             else:

@@ -4,7 +4,7 @@ from bisect import bisect_left
 
 from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.poses import NANOSECONDS
-from uplift_ros.streaming.keyframes import MAX_DISORDER
+from uplift_ros.streaming.clock import is_break
 
 
 class Timeline:
@@ -18,7 +18,7 @@ class Timeline:
     def __init__(self, config: UpliftConfig) -> None:
         self._stride = config.token_stride
         self._tokens_per_nanosecond = config.model_rate / config.token_stride / NANOSECONDS
-        self._pause = config.frames / config.model_rate * NANOSECONDS
+        self._window_ns = round(config.frames / config.model_rate * NANOSECONDS)
         self._tokens: list[int] = []
         self._stamps: list[int] = []
         self._origin = 0
@@ -30,10 +30,7 @@ class Timeline:
 
     def breaks_at(self, stamp: int) -> bool:
         """Whether time jumps: back (a bag that starts again), or by a whole window, which the network cannot bridge."""
-        if not self._stamps:
-            return False
-        gap = stamp - self._stamps[-1]
-        return gap < -MAX_DISORDER * NANOSECONDS or gap >= self._pause
+        return bool(self._stamps) and is_break(stamp, self._stamps[-1], self._window_ns - 1)
 
     def token(self, stamp: int) -> int:
         """The nearest token; the first key-frame is at 0."""

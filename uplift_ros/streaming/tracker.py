@@ -13,9 +13,7 @@ import numpy as np
 from uplift_ros.poses import NANOSECONDS, Person2D
 from uplift_ros.similarity import person_size
 from uplift_ros.streaming.assignment import best_pairs
-
-MEMORY = 1.7
-"""Seconds that an unseen person is remembered: an occlusion of a second between two key-frames that are 0.4 s apart."""
+from uplift_ros.streaming.clock import PERSON_MEMORY_NS
 
 # Lengths below are in units of the person's size, times in seconds; tuned on simulated crowds (test/support/crowds.py).
 
@@ -97,7 +95,7 @@ class PersonTracker:
             stamp: of the image, nanoseconds. A step back in time forgets everybody.
             persons: the people found in it.
         """
-        oldest = stamp - round(MEMORY * NANOSECONDS)
+        oldest = stamp - PERSON_MEMORY_NS
         self._tracks = [track for track in self._tracks if oldest <= track.stamp <= stamp]
         costs = np.empty((len(self._tracks), len(persons)))
         for row, track in enumerate(self._tracks):

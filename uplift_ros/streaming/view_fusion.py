@@ -12,6 +12,7 @@ import numpy as np
 
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, is_sound
 from uplift_ros.streaming.assignment import best_pairs
+from uplift_ros.streaming.clock import VIEW_MEMORY_NS
 from uplift_ros.transforms import COLUMNS, ROWS, about_line, symmetric
 
 ACROSS, ALONG = 0.031, 0.066
@@ -35,9 +36,6 @@ POSE_TOLERANCE = 0.1
 
 LOYALTY = 4.0
 """Taken off the cost of two who were one person the last time."""
-
-MEMORY = 5_000_000_000
-"""Nanoseconds for which it is remembered who was who."""
 
 IMPOSSIBLE = 1e6
 
@@ -216,5 +214,5 @@ class ViewFusion:
         for body, name in zip(bodies, names, strict=True):
             for camera, person in body.members:
                 self._known[camera, person.id] = name, stamp
-        self._known = {key: known for key, known in self._known.items() if abs(stamp - known[1]) <= MEMORY}
+        self._known = {key: known for key, known in self._known.items() if abs(stamp - known[1]) <= VIEW_MEMORY_NS}
         return names

@@ -15,7 +15,9 @@ from uplift_ros.models.inference import UpliftInference
 from uplift_ros.models.runtime import prepare
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import NANOSECONDS, Keyframe, Person2D
-from uplift_ros.streaming.uplifter import StreamingUplifter
+from uplift_ros.settings import defaults_of
+from uplift_ros.stages import build
+from uplift_ros.streaming.stride import FixedStride
 
 RATE = 50
 """Frames per second of the video."""
@@ -33,7 +35,9 @@ class Stream:
 
     def __init__(self, network: UpliftInference, stride: int = STRIDE, people: int = 1, cameras: int = 1) -> None:
         self.stride, self.people, self.cameras = stride, people, cameras
-        self._uplifters = [StreamingUplifter(network) for _ in range(cameras)]
+        parameters = defaults_of("uplift")
+        controller = FixedStride(stride, network.config.token_stride)
+        self._stages = [build.uplifting(parameters, build.UpliftNetwork(network), controller) for _ in range(cameras)]
         keypoints = np.random.default_rng(0).uniform(100, 400, (17, 2))
         self._persons = tuple(
             Person2D(f"p{index}", 1.0, np.zeros(4), keypoints + index, np.ones(17)) for index in range(people)
@@ -44,8 +48,8 @@ class Stream:
 
     def __call__(self) -> None:
         stamp = self._sequence * self.stride * NANOSECONDS // RATE
-        for uplifter in self._uplifters:
-            uplifter.push(Keyframe(stamp, "camera", 640, 480, self._sequence, self.stride, self._persons), CAMERA)
+        for stage in self._stages:
+            stage.push(Keyframe(stamp, "camera", 640, 480, self._sequence, self.stride, self._persons), CAMERA)
         self._sequence += 1
 
 

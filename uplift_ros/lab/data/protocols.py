@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,12 +14,15 @@ from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.data.virtual_camera import surrounding_views
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.poses import NANOSECONDS, Keyframe, Person2D, SkeletonFrame
+from uplift_ros.pipeline import Pipeline, Step
+from uplift_ros.poses import NANOSECONDS, Person2D
+from uplift_ros.settings import defaults_of
 from uplift_ros.skeleton import H36M17
-from uplift_ros.streaming.keyframes import KeyframeSchedule
+from uplift_ros.stages import build
+from uplift_ros.stages.detection import DetectionStage
+from uplift_ros.stages.refinement import RefinementStage
 from uplift_ros.streaming.stride import StrideController
 from uplift_ros.streaming.track import interpolate
-from uplift_ros.streaming.uplifter import StreamingUplifter
 
 PIXELS = Camera(1000.0, 1000.0, 500.0, 500.0, 1001, 1001)
 """The camera of the simulated key-frames; inputs are normalised, so any will do."""
@@ -132,39 +136,81 @@ def _central(model: UpliftUpsample, inputs: np.ndarray, stride: int) -> np.ndarr
     return torch.cat(poses).double().numpy()
 
 
+class ClipDetector:
+    """The 2D estimator and the tracker of a clip with one person: reports what the clip's detector saw.
+
+    Args:
+        plane: (T, 17, 2) on the plane z = 1.
+    """
+
+    def __init__(self, plane: np.ndarray) -> None:
+        self._keypoints = plane * PIXELS.fx + (PIXELS.cx, PIXELS.cy)
+        self._frame = 0
+
+    def image(self, frame: int) -> np.ndarray:
+        """What stands for the image of a frame: black, and nothing is stored."""
+        self._frame = frame
+        return np.broadcast_to(np.uint8(0), (PIXELS.height, PIXELS.width, 3))
+
+    def estimate(self, image: np.ndarray) -> list[Person2D]:
+        keypoints = self._keypoints[self._frame]
+        return [Person2D("p1", 1.0, np.zeros(4), keypoints, np.ones(len(keypoints)))]
+
+    def update(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
+        return tuple(persons)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
 def online(model: UpliftUpsample, clip: Clip, controller: StrideController, stride: int, latency: int) -> Estimate:
-    """The streaming classes driven frame by frame, as the nodes drive them; what waits at the end comes out.
+    """What the nodes make of a clip; frames that wait at its end are final then.
 
     Args:
         stride: until the controller's first decision.
     """
-    outputs, taken = stream(StreamingUplifter(model, latency=latency), clip, controller, stride)
-    frames = np.array([round(output.stamp * model.config.model_rate / NANOSECONDS) for output in outputs])
+    steps = stream(clip, build.UpliftNetwork(model), controller, stride, latency)
+    rate = model.config.model_rate
+    outputs = [frame for step in steps for frame in step.raw]
     poses = np.stack([output.persons[0].joints for output in outputs])
-    return Estimate(clip, poses, frames, np.isin(frames, taken))
+    frames = frames_of([output.stamp for output in outputs], rate)
+    return Estimate(clip, poses, frames, np.isin(frames, keyframes_of(steps, rate)))
 
 
 def stream(
-    uplifter: StreamingUplifter, clip: Clip, controller: StrideController, stride: int
-) -> tuple[list[SkeletonFrame], list[int]]:
-    """What comes out of a fresh uplifter, and the frames of the clip that were key-frames; arguments as in `online`."""
-    rate = uplifter.config.model_rate
-    schedule = KeyframeSchedule(stride, rate)
-    outputs: list[SkeletonFrame] = []
-    taken = []
-    for frame, plane in enumerate(clip.plane):
-        stamp = round(frame / rate * NANOSECONDS)
-        if not schedule.is_due(stamp):
-            continue
-        schedule.take(stamp)
-        taken.append(frame)
-        keypoints = plane * 1000.0 + 500.0
-        person = Person2D("p1", 1.0, np.zeros(4), keypoints, np.ones(len(keypoints)))
-        uplifted = uplifter.push(Keyframe(stamp, "camera", 1001, 1001, frame, schedule.stride, (person,)), PIXELS)
-        if uplifted is not None:
-            outputs += uplifted.final
-            schedule.stride = controller.update(uplifted.frame, uplifted.velocity).stride
-    return outputs + uplifter.flush(), taken
+    clip: Clip,
+    network: build.UpliftNetwork,
+    controller: StrideController,
+    stride: int,
+    latency: int,
+    refinement: RefinementStage | None = None,
+) -> list[Step]:
+    """The pipeline's steps over a clip, frame by frame; arguments as in `online`.
+
+    Args:
+        refinement: None passes raw skeletons on as they are.
+    """
+    rate, detector = network.model.config.model_rate, ClipDetector(clip.plane)
+    pipeline = Pipeline(
+        DetectionStage(detector, stride, rate, tracker=lambda: detector),
+        build.uplifting(defaults_of("uplift", latency=latency), network, controller),
+        refinement or build.refinement(defaults_of("refiner", method="none", delay=0), None),
+    )
+    steps = [
+        pipeline.push(round(frame / rate * NANOSECONDS), "camera", PIXELS, partial(detector.image, frame))
+        for frame in range(len(clip.plane))
+    ]
+    return [*steps, pipeline.flush()]
+
+
+def frames_of(stamps: Sequence[int], rate: float) -> np.ndarray:
+    """(K,) frames of a clip at stamps in nanoseconds."""
+    return np.array([round(stamp * rate / NANOSECONDS) for stamp in stamps])
+
+
+def keyframes_of(steps: Sequence[Step], rate: float) -> np.ndarray:
+    """(K,) frames of a clip that were key-frames."""
+    return frames_of([step.keyframe.stamp for step in steps if step.keyframe], rate)
 
 
 def disturbed_truth(clips: Sequence[Clip], width: float, seed: int) -> Iterator[Estimate]:

@@ -20,8 +20,10 @@ from uplift_ros.lab.smoothnet import SmoothNet
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.settings import defaults_of
+from uplift_ros.stages import build
 from uplift_ros.streaming.refiner import MAX_DELAY, METHODS
-from uplift_ros.streaming.stride import AdaptiveStride, FixedStride, StrideController
+from uplift_ros.streaming.stride import FixedStride
 
 ADAPTIVE = "adaptive"
 RECORDED = "recorded"
@@ -231,12 +233,12 @@ def _estimate(
 ) -> protocols.Estimate:
     if args.mode == "offline":
         return protocols.offline(model, clip, int(stride), flip=args.flip)
-    s_out = model.config.token_stride
     if stride == ADAPTIVE:
         slow, fast = max(model.config.input_strides), min(model.config.input_strides)
-        controller: StrideController = AdaptiveStride(slow, fast, s_out=s_out)
+        parameters = defaults_of("uplift", stride_slow=slow, stride_fast=fast)
+        controller = build.adaptive_stride(parameters, model.config)
         return protocols.online(model, clip, controller, slow, args.latency)
-    return protocols.online(model, clip, FixedStride(int(stride), s_out), int(stride), args.latency)
+    return protocols.online(model, clip, FixedStride(int(stride), model.config.token_stride), int(stride), args.latency)
 
 
 def _refiners(args: argparse.Namespace, method: str) -> Iterator[tuple[scores.Row, Refiner]]:

@@ -14,6 +14,8 @@ from uplift_ros.lab.evaluation.scores import frame_errors
 from uplift_ros.lab.plots.plot_data import Study, add_study_arguments, load_study
 from uplift_ros.lab.plots.style import AREA, BLUE, FAINT, INK, VERMILLION, caption, legend_above, new_figure
 from uplift_ros.lab.studies.adaptive_stride import StrideLog
+from uplift_ros.settings import defaults_of
+from uplift_ros.stages import build
 from uplift_ros.streaming.stride import AdaptiveStride, Decision, FixedStride, StrideController
 
 ADAPTIVE = INK
@@ -52,7 +54,8 @@ class Run:
 def picture(args: argparse.Namespace) -> Figure:
     study = load_study(args)
     slow, fast = study.strides[-1], study.strides[0]
-    controller = AdaptiveStride(slow, fast, args.threshold, s_out=study.model.config.token_stride)
+    parameters = defaults_of("uplift", stride_slow=slow, stride_fast=fast, velocity_threshold=args.threshold)
+    controller = build.adaptive_stride(parameters, study.model.config)
     runs = run_all(study, controller, args.latency)
     figure = draw(runs, study.rate, [controller.medium_threshold, controller.threshold])
     caption(

@@ -19,7 +19,9 @@ from uplift_ros.lab.evaluation import scores
 from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.streaming.stride import AdaptiveStride, Decision, FixedStride, StrideController
+from uplift_ros.settings import defaults_of
+from uplift_ros.stages import build
+from uplift_ros.streaming.stride import Decision, FixedStride, StrideController
 
 FIXED_STRIDES = (4, 5, 6, 8, 10, 12, 15, 16, 20)
 """Those of them that a network knows make its fixed curve."""
@@ -58,12 +60,13 @@ def fixed_rules(config: UpliftConfig) -> list[Rule]:
 
 def adaptive_rules(config: UpliftConfig, thresholds: Sequence[float], holds: Sequence[int]) -> Iterator[Rule]:
     """The paper's two strides and ours with a medium one, at every threshold and hold."""
-    fast, slow, s_out = min(config.input_strides), max(config.input_strides), config.token_stride
-
-    mediums = {"paper": slow, "medium": AdaptiveStride(slow, fast, s_out=s_out).medium}
+    slow, fast = max(config.input_strides), min(config.input_strides)
+    strides = defaults_of("uplift", stride_slow=slow, stride_fast=fast)
+    mediums = {"paper": slow, "medium": build.adaptive_stride(strides, config).medium}
     for hold, threshold, (name, medium) in product(holds, thresholds, mediums.items()):
         told = {"rule": name, "stride": "adaptive", "threshold": threshold, "hold_frames": hold}
-        yield Rule(told, partial(AdaptiveStride, slow, fast, threshold, hold, medium, s_out=s_out), slow)
+        parameters = strides | {"stride_medium": medium, "velocity_threshold": threshold, "hold_frames": hold}
+        yield Rule(told, partial(build.adaptive_stride, parameters, config), slow)
 
 
 @dataclass

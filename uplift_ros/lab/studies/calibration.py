@@ -24,12 +24,13 @@ from uplift_ros.lab.data.formats import load
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.poses import NANOSECONDS, SkeletonFrame, Source
+from uplift_ros.poses import SkeletonFrame, Source
+from uplift_ros.settings import defaults_of
+from uplift_ros.stages import build
+from uplift_ros.stages.refinement import RefinementStage
 from uplift_ros.streaming import uncertainty
-from uplift_ros.streaming.refiner import StreamingRefiner
 from uplift_ros.streaming.stride import FixedStride
 from uplift_ros.streaming.uncertainty import ErrorModel
-from uplift_ros.streaming.uplifter import StreamingUplifter
 from uplift_ros.transforms import symmetric
 
 LATENCY, DELAY = 4, 3
@@ -71,20 +72,25 @@ class Judged:
 
 
 def stream(
-    model: UpliftUpsample, clips: Sequence[protocols.Clip], errors: ErrorModel | None, refiner: StreamingRefiner
+    model: UpliftUpsample,
+    clips: Sequence[protocols.Clip],
+    errors: ErrorModel | None,
+    refinement: RefinementStage | None,
 ) -> Iterator[tuple[Judged, Judged]]:
     """Every clip at every stride of the network: what comes out of the uplifter, and of a refiner after it."""
-    rate = model.config.model_rate
+    network, rate = build.UpliftNetwork(model, errors), model.config.model_rate
     for clip in tqdm(clips, "clips", disable=None):
         for stride in model.config.input_strides:
-            uplifter = StreamingUplifter(model, latency=LATENCY, errors=errors)
-            frames, taken = protocols.stream(uplifter, clip, FixedStride(stride, model.config.token_stride), stride)
-            refined = refiner.push_many(frames) + refiner.flush()
-            yield _judged(frames, clip, taken, rate), _judged(refined, clip, taken, rate)
+            controller = FixedStride(stride, model.config.token_stride)
+            steps = protocols.stream(clip, network, controller, stride, LATENCY, refinement)
+            keyframes = protocols.keyframes_of(steps, rate)
+            raw = [frame for step in steps for frame in step.raw]
+            refined = [frame for step in steps for frame in step.refined]
+            yield _judged(raw, clip, keyframes, rate), _judged(refined, clip, keyframes, rate)
 
 
-def _judged(frames: list[SkeletonFrame], clip: protocols.Clip, taken: list[int], rate: float) -> Judged:
-    at = np.array([round(frame.stamp * rate / NANOSECONDS) for frame in frames])
+def _judged(frames: list[SkeletonFrame], clip: protocols.Clip, keyframes: np.ndarray, rate: float) -> Judged:
+    at = protocols.frames_of([frame.stamp for frame in frames], rate)
     people = [frame.persons[0] for frame in frames]
     return Judged(
         np.stack([person.joints for person in people]),
@@ -92,7 +98,7 @@ def _judged(frames: list[SkeletonFrame], clip: protocols.Clip, taken: list[int],
         np.stack([person.scores for person in people]),
         np.stack([person.covariance for person in people]),
         np.array([person.source for person in people]),
-        np.abs(at[:, None] - np.array(taken)).min(-1) / rate,
+        np.abs(at[:, None] - keyframes).min(-1) / rate,
     )
 
 
@@ -241,8 +247,7 @@ def main(args: argparse.Namespace) -> int:
     rate = model.config.model_rate
     network = weights.load(args.refiner, SynSP)
     if args.fit:
-        unrefined = StreamingRefiner("none", 0)
-        raw = [judged for judged, _ in stream(model, _clips(args, args.fit, rate), None, unrefined)]
+        raw = [judged for judged, _ in stream(model, _clips(args, args.fit, rate), None, None)]
         fit(raw, rate).save(
             uncertainty.path_of(args.model), {"data": args.fit.name, "seed": args.seed, "latency": LATENCY}
         )
@@ -250,7 +255,8 @@ def main(args: argparse.Namespace) -> int:
         errors = uncertainty.load(args.model)
         if errors is None:
             raise ValueError(f"model: the errors of {args.model} were not measured yet: give --fit")
-        streams = list(stream(model, _clips(args, args.data, rate), errors, StreamingRefiner("synsp", DELAY, network)))
+        refinement = build.refinement(defaults_of("refiner", delay=DELAY), network)
+        streams = list(stream(model, _clips(args, args.data, rate), errors, refinement))
         raw, refined = [judged for judged, _ in streams], [judged for _, judged in streams]
         figures = {"raw": check(raw), "refined": check(refined), "tension": fit_tension(raw, refined)}
         print(json.dumps(figures, indent=1))

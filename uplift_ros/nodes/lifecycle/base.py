@@ -3,8 +3,9 @@
 import contextlib
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import rclpy
@@ -25,6 +26,7 @@ from uplift_ros.nodes.lifecycle.descriptor import descriptor
 from uplift_ros.nodes.lifecycle.executor import Direct
 from uplift_ros.nodes.lifecycle.health import SUBSCRIBERS, Health
 from uplift_ros.parameters import TABLES, Value
+from uplift_ros.stages.problem import Problem
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -102,6 +104,11 @@ class ManagedNode(LifecycleNode):
         """Dynamic parameters are about to change, those that are set together at once; raise ValueError to refuse."""
 
     # For the hooks and callbacks of a node
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """All present values by name."""
+        return MappingProxyType(self._settings)
 
     def parameter(self, name: str) -> Any:
         """The parameter's present value, in the type of its table."""
@@ -195,6 +202,15 @@ class ManagedNode(LifecycleNode):
                 self.get_logger().error(message)
             else:
                 self.get_logger().warning(message)
+
+    def report_each(self, problems: Iterable[Problem]) -> None:
+        """Report the problems of a stage."""
+        for problem in problems:
+            self.report(problem.kind, problem.message)
+
+    def full_name(self, node: str) -> str:
+        """The name that diagnostics have for a node, which may be relative to the namespace of this one."""
+        return self.resolve_service_name(f"{node}/set_parameters").removesuffix("/set_parameters")
 
     def finish(self, exit_code: int = 0) -> None:
         """End the process; may be called from any thread."""

@@ -13,13 +13,10 @@ from uplift_ros.messages.images import to_metres
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.base import ManagedNode
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
+from uplift_ros.streaming.clock import DEPTH_TOLERANCE_NS
 
 CACHED = 15
 """Depth images kept: half a second, longer than any 2D estimator needs for an image."""
-
-TOLERANCE = 16_000_000
-"""Nanoseconds between a key-frame and its depth image: half a frame of a 30 Hz camera. Older depth would be of another
-posture."""
 
 
 class DepthImages:
@@ -51,4 +48,4 @@ class DepthImages:
         around = [self._cache.getElemBeforeTime(time), self._cache.getElemAfterTime(time)]
         by_distance = {abs(stamp_from_msg(image.header.stamp) - stamp): image for image in around if image}
         nearest = min(by_distance, default=None)
-        return to_metres(by_distance[nearest]) if nearest is not None and nearest <= TOLERANCE else None
+        return to_metres(by_distance[nearest]) if nearest is not None and nearest <= DEPTH_TOLERANCE_NS else None

@@ -8,10 +8,8 @@ from typing import Any
 from std_msgs.msg import Header
 
 from uplift_ros.messages.conversion import ros_messages
-from uplift_ros.poses import SkeletonFrame
-
-SLOP = 0.03
-"""Seconds between frames that may go together; of several the nearest does."""
+from uplift_ros.poses import NANOSECONDS, SkeletonFrame
+from uplift_ros.streaming.clock import VIEW_TOLERANCE_NS
 
 QUEUE = 200
 """Frames of one camera that wait for those of another: key-frames of slow cameras bring a second of them at once."""
@@ -43,7 +41,7 @@ class Synchroniser:
         self._newest = [0] * self._cameras
         self._last = 0
         self._together: list[tuple[SkeletonFrame, ...]] = []
-        synchroniser = self._filters.ApproximateTimeSynchronizer(self._inputs, QUEUE, SLOP)
+        synchroniser = self._filters.ApproximateTimeSynchronizer(self._inputs, QUEUE, VIEW_TOLERANCE_NS / NANOSECONDS)
         synchroniser.registerCallback(self._take)
 
     def push(self, camera: int, frames: Sequence[SkeletonFrame]) -> list[tuple[SkeletonFrame, ...]]:

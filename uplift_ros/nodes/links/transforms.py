@@ -9,10 +9,8 @@ from rclpy.time import Time
 
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.base import ManagedNode
+from uplift_ros.streaming.clock import TRANSFORM_MEMORY_NS
 from uplift_ros.transforms import RigidTransform
-
-CACHE = 10_000_000_000
-"""Nanoseconds that tf2 remembers; what it gets later than that it ignores."""
 
 
 class Transforms:
@@ -53,7 +51,7 @@ class Transforms:
         """
         if stamp <= 0:
             raise LookupError(f"stamp must be above 0 (0 means latest to tf2), got {stamp}")
-        if stamp < self._last_stamp - CACHE:  # a recording starts again: tf2 would ignore what it says
+        if stamp < self._last_stamp - TRANSFORM_MEMORY_NS:  # a recording starts again: tf2 would ignore what it says
             self._buffer.clear()
         self._last_stamp = stamp
         try:

@@ -1,9 +1,10 @@
-"""What the parameters of the node uplift make of a velocity and a load."""
+"""What the nodes' parameters make of the stages."""
 
 import pytest
 
-from uplift_ros.parameters import UPLIFT
-from uplift_ros.streaming.control import STRIDE_PARAMETERS, stride_controller
+from uplift_ros.models.uplift import UpliftConfig
+from uplift_ros.settings import defaults_of
+from uplift_ros.stages import build
 from uplift_ros.streaming.overload import Load
 from uplift_ros.streaming.stride import Decision, Reason, StrideController
 
@@ -20,12 +21,7 @@ GIVEN = {
 
 
 def controller(load: Load | None = None, **changed) -> StrideController:
-    return stride_controller(**(GIVEN | changed), s_out=2, model_rate=50.0, load=load)
-
-
-def test_the_parameters_are_those_of_the_node():
-    assert set(STRIDE_PARAMETERS) == set(GIVEN)
-    assert set(STRIDE_PARAMETERS) <= {parameter.name for parameter in UPLIFT}
+    return build.stride_controller(defaults_of("uplift", **(GIVEN | changed)), UpliftConfig(), load)
 
 
 def test_a_fixed_stride_heeds_neither_velocity_nor_load():

@@ -1,0 +1,202 @@
+"""Parameters of the nodes to the stages that they describe.
+
+Every shell builds its stages here, so a parameter means the same in all of them. A shell that passes NodeSettings
+learns which parameters had no effect, because nothing here read them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from uplift_ros import estimators
+from uplift_ros.estimators import PoseEstimator
+from uplift_ros.models import runtime, weights
+from uplift_ros.models.configs import UpliftConfig
+from uplift_ros.models.inference import UpliftInference
+from uplift_ros.models.synsp import SynSP
+from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.settings import names_in
+from uplift_ros.stages.detection import DetectionStage
+from uplift_ros.stages.refinement import RefinementStage, Synchroniser
+from uplift_ros.stages.uplifting import UpliftingStage
+from uplift_ros.streaming import uncertainty
+from uplift_ros.streaming.depth_scale import DepthScale
+from uplift_ros.streaming.overload import Load, LoadShedding
+from uplift_ros.streaming.playout import Playout
+from uplift_ros.streaming.refiner import StreamingRefiner
+from uplift_ros.streaming.stride import AdaptiveStride, FixedStride, StrideController
+from uplift_ros.streaming.target_frame import Lookup, TargetFrame
+from uplift_ros.streaming.uplifter import StreamingUplifter
+
+Parameters = Mapping[str, Any]
+"""Value by name, of one node."""
+
+
+def estimator(parameters: Parameters) -> PoseEstimator:
+    """The 2D estimator of the node pose_estimator, to be closed in the end.
+
+    Raises:
+        FileNotFoundError: weights are missing.
+        ValueError: a parameter that the backend does not support.
+        ImportError: a package that it needs is not installed.
+    """
+    names = ("backend", "model_path", "device", "max_persons", "score_threshold")
+    return estimators.create(**{name: parameters[name] for name in names})
+
+
+def detection(parameters: Parameters, estimator: PoseEstimator) -> DetectionStage:
+    """The stage of the node pose_estimator.
+
+    Raises:
+        ValueError: names the parameter that is out of range.
+    """
+    return DetectionStage(estimator, parameters["stride"], parameters["model_rate"])
+
+
+@dataclass(frozen=True)
+class UpliftNetwork:
+    """An uplifting network ready to run.
+
+    Attributes:
+        errors: how far it is off, as measured; None if nobody measured it.
+        spare: loads it again on the CPU, for when its device fails; None on the CPU.
+    """
+
+    model: UpliftUpsample | UpliftInference
+    errors: uncertainty.ErrorModel | None = None
+    spare: partial[UpliftInference] | None = None
+
+
+def uplift_network(parameters: Parameters) -> UpliftNetwork:
+    """The network of the node uplift.
+
+    Raises:
+        FileNotFoundError: no such weights.
+        ValueError: they are of another network, or the device is not here.
+    """
+    _use_one_thread()
+    name, device = parameters["model"], parameters["device"]
+    spare = None if device == "cpu" else partial(runtime.load, name)
+    return UpliftNetwork(runtime.load(name, device, parameters["precision"]), uncertainty.load(name), spare)
+
+
+def uplifting(
+    parameters: Parameters,
+    network: UpliftNetwork,
+    controller: StrideController | None = None,
+    *,
+    is_live: bool = False,
+) -> UpliftingStage:
+    """The stage of the node uplift.
+
+    Args:
+        controller: instead of the one that the parameters ask for.
+        is_live: keeps pace with a camera: an adaptive stride sheds load, and `playout` counts.
+
+    Raises:
+        ValueError: names the parameter that is out of range.
+    """
+    load = Load() if is_live else None
+    uplifter = StreamingUplifter(
+        network.model,
+        latency=parameters["latency"],
+        output_rate=parameters["output_rate"],
+        person_height=parameters["person_height"],
+        errors=network.errors,
+        spare=network.spare,
+    )
+    return UpliftingStage(
+        uplifter,
+        controller or stride_controller(parameters, uplifter.config, load),
+        depth_scale=DepthScale(parameters["person_height"]) if parameters["use_depth"] else None,
+        playout=Playout() if is_live and parameters["playout"] else None,
+        load=load,
+    )
+
+
+def stride_controller(parameters: Parameters, config: UpliftConfig, load: Load | None = None) -> StrideController:
+    """The controller that the parameters of the node uplift ask for.
+
+    Args:
+        config: of the network.
+        load: what the machine has to do, if it must keep pace with a camera.
+
+    Raises:
+        ValueError: names the parameter out of range. Both modes are checked, so that a change of the mode cannot fail.
+    """
+    fixed = FixedStride(parameters["stride"], config.token_stride)
+    adaptive = adaptive_stride(parameters, config)
+    if parameters["stride_mode"] == "fixed":
+        return fixed
+    return adaptive if load is None else LoadShedding(adaptive, load, adaptive.strides, config.model_rate)
+
+
+def adaptive_stride(parameters: Parameters, config: UpliftConfig) -> AdaptiveStride:
+    """The rule of the mode adaptive alone.
+
+    Raises:
+        ValueError: names the parameter that is out of range.
+    """
+    return AdaptiveStride(
+        parameters["stride_slow"],
+        parameters["stride_fast"],
+        parameters["velocity_threshold"],
+        parameters["hold_frames"],
+        parameters["stride_medium"],
+        parameters["velocity_medium"],
+        s_out=config.token_stride,
+    )
+
+
+def refinement_network(parameters: Parameters) -> SynSP | None:
+    """The network of the node refiner; None if its method has none.
+
+    Raises:
+        FileNotFoundError: no such weights.
+        ValueError: they are of another network, or the device is not here.
+    """
+    _use_one_thread()
+    if parameters["method"] != "synsp":
+        return None
+    network: SynSP = weights.load(parameters["model"], SynSP, parameters["device"])
+    return network
+
+
+def view_topics(parameters: Parameters) -> list[str]:
+    """Topics of the raw skeletons of all views of the node refiner."""
+    return ["skeletons/raw", *names_in(parameters["views"])]
+
+
+def refinement(
+    parameters: Parameters,
+    network: SynSP | None,
+    lookup: Lookup | None = None,
+    synchroniser: Synchroniser | None = None,
+) -> RefinementStage:
+    """The stage of the node refiner.
+
+    Args:
+        lookup: knows transforms, for `target_frame`.
+        synchroniser: of several views.
+
+    Raises:
+        ValueError: names the parameter that is out of range, or that this shell does not support.
+    """
+    target, views = parameters["target_frame"], view_topics(parameters)
+    if len(views) > 1 and not target:
+        raise ValueError("parameter views needs target_frame, in which all views are seen together, got ''")
+    if target and lookup is None:
+        raise ValueError(f"parameter target_frame must be empty: only nodes look up transforms, got {target!r}")
+    z_up = bool(target) and "optical" not in target  # REP-103 names frames with z forward so
+    refiner = StreamingRefiner(parameters["method"], parameters["delay"], network, z_up=z_up)
+    targets = [TargetFrame(target, lookup) for _ in views] if lookup else []
+    return RefinementStage(refiner, targets, synchroniser)
+
+
+def _use_one_thread() -> None:
+    """A second thread gains next to nothing on networks this small, and on a busy machine threads that wait for each
+    other cost forty times the time (measured)."""
+    torch.set_num_threads(1)

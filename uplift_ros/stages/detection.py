@@ -1,0 +1,109 @@
+"""Stage 1: images to key-frames. Which image is one, the people in it, and their identities."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from uplift_ros.estimators import PoseEstimator
+from uplift_ros.poses import Keyframe, Person2D
+from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
+from uplift_ros.streaming.assignment import best_pairs
+from uplift_ros.streaming.keyframes import KeyframeSchedule
+from uplift_ros.streaming.rates import AskedRate
+from uplift_ros.streaming.tracker import PersonTracker
+
+
+class Tracker(Protocol):
+    """Gives the people of an image their ids."""
+
+    def update(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]: ...
+
+
+class DetectionStage:
+    """The images of one camera, in order of arrival; those between key-frames are never decoded.
+
+    `take` and `detect` may run in two threads: the first only reads stamps, the second does all the work.
+
+    Args:
+        estimator: finds people in an image.
+        stride: frames between key-frames. A longer one costs fewer estimates, and leaves more to upsample.
+        model_rate: frames per second in which the stride is counted.
+        tracker: makes what gives ids, at every reset.
+
+    Attributes:
+        dropped: key-frames so far that had to wait for a later image, because the estimator was busy.
+        rate: of the key-frames, against the rate that the stride asks for.
+
+    Raises:
+        ValueError: stride or model_rate out of range.
+    """
+
+    def __init__(
+        self,
+        estimator: PoseEstimator,
+        stride: int,
+        model_rate: float,
+        tracker: Callable[[], Tracker] = PersonTracker,
+    ) -> None:
+        self._estimator, self._model_rate, self._make_tracker = estimator, model_rate, tracker
+        self._schedule = KeyframeSchedule(stride, model_rate)
+        self._sequence = 0
+        self.dropped = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget images and people; key-frames are still counted on."""
+        self._schedule = KeyframeSchedule(self.stride, self._model_rate)
+        self._tracker = self._make_tracker()
+        self._dropped_keyframe: int | None = None
+        self.rate = AskedRate()
+
+    def warm_up(self, max_persons: int) -> None:
+        """Load what would otherwise be loaded when the first people are seen, and delay the first key-frames."""
+        self._estimator.estimate(SyntheticSource().frame(0).image)
+        if max_persons > 1:
+            best_pairs(np.eye(2))
+
+    @property
+    def stride(self) -> int:
+        """Frames between key-frames, from the next multiple on."""
+        return self._schedule.stride
+
+    @stride.setter
+    def stride(self, stride: int) -> None:
+        self._schedule.stride = stride
+
+    def push(self, stamp: int, frame_id: str, image: Callable[[], np.ndarray]) -> Keyframe | None:
+        """Take the next image; arguments as in `take` and `detect`. None if it is no key-frame."""
+        stride = self.take(stamp)
+        return None if stride is None else self.detect(stamp, frame_id, image(), stride)
+
+    def take(self, stamp: int, is_busy: bool = False) -> int | None:
+        """Decide whether the image at `stamp`, nanoseconds, becomes a key-frame.
+
+        Args:
+            is_busy: the estimator cannot take it: a later image will do. However many are tried, one key-frame counts
+                as dropped.
+
+        Returns:
+            The stride of the key-frame, for `detect`; None if the image is none.
+        """
+        if not self._schedule.is_due(stamp):
+            return None
+        if is_busy:
+            keyframe = self._schedule.frame(stamp) // self.stride
+            self.dropped += keyframe != self._dropped_keyframe
+            self._dropped_keyframe = keyframe
+            return None
+        self._schedule.take(stamp)
+        return self.stride
+
+    def detect(self, stamp: int, frame_id: str, image: np.ndarray, stride: int) -> Keyframe:
+        """Make a key-frame of an image that was taken, (H, W, 3) uint8 RGB."""
+        persons = self._tracker.update(stamp, self._estimator.estimate(image))
+        height, width = image.shape[:2]
+        keyframe = Keyframe(stamp, frame_id, width, height, self._sequence, stride, persons)
+        self._sequence += 1
+        self.rate.add(stamp, self._model_rate / stride)
+        return keyframe

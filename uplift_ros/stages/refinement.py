@@ -1,0 +1,116 @@
+"""Stage 3: raw skeletons to smooth ones, of one camera or of several that see the same people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from uplift_ros.poses import SkeletonFrame
+from uplift_ros.stages.problem import Problem
+from uplift_ros.streaming.refiner import StreamingRefiner
+from uplift_ros.streaming.target_frame import TargetFrame
+from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance
+
+
+class Synchroniser(Protocol):
+    """Puts together what several cameras saw at one time."""
+
+    def reset(self) -> None: ...
+
+    def push(self, camera: int, frames: Sequence[SkeletonFrame]) -> list[tuple[SkeletonFrame, ...]]: ...
+
+
+@dataclass(frozen=True)
+class Refining:
+    """What some frames brought.
+
+    Attributes:
+        frames: skeletons, in order.
+        problems: what was left out.
+    """
+
+    frames: list[SkeletonFrame] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+class RefinementStage:
+    """The raw skeletons of all views: `join` makes one stream of them, `push` smooths it.
+
+    Args:
+        refiner: smooths.
+        targets: of each view, what moves its skeletons into the frame to smooth in; empty leaves them in the camera's.
+        synchroniser: of the views; None if there is only one.
+
+    Raises:
+        ValueError: several views without a frame in which all are seen together.
+    """
+
+    def __init__(
+        self,
+        refiner: StreamingRefiner,
+        targets: Sequence[TargetFrame] = (),
+        synchroniser: Synchroniser | None = None,
+    ) -> None:
+        self._refiner, self._targets, self._synchroniser = refiner, targets, synchroniser
+        self._fusion = ViewFusion()
+
+    def reset(self) -> None:
+        """Forget the stream, frames that wait included."""
+        self._refiner.reset()
+        for target in self._targets:
+            target.reset()
+        if self._synchroniser:
+            self._synchroniser.reset()
+        self._fusion.reset()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether frames wait for transforms: then `join` may bring frames without new ones."""
+        return any(target.is_waiting for target in self._targets)
+
+    def join(self, views: Sequence[list[SkeletonFrame]]) -> Refining:
+        """Make one stream of the next frames of every view, which may be none."""
+        problems: list[Problem] = []
+        if self._synchroniser:
+            views = [[with_covariance(frame) for frame in frames] for frames in views]
+        if self._targets:
+            views = [_moved(frames, target, problems) for frames, target in zip(views, self._targets, strict=True)]
+        if self._synchroniser is None:
+            (frames,) = views
+            return Refining(frames, problems)
+        return Refining(self._fused(self._synchroniser, views, problems), problems)
+
+    def push(self, frames: Sequence[SkeletonFrame]) -> Refining:
+        """Smooth the next frames of the stream.
+
+        Raises:
+            ValueError: another skeleton, arrays of another shape, or two persons of one id. No frame was taken.
+        """
+        dropped = self._refiner.dropped
+        refined = self._refiner.push_many(frames)
+        if self._refiner.dropped == dropped:
+            return Refining(refined)
+        message = f"{self._refiner.dropped} persons left out so far: joints or scores are not finite"
+        return Refining(refined, [Problem("unusable", message)])
+
+    def flush(self) -> list[SkeletonFrame]:
+        """The stream ends: the frames that wait for later ones."""
+        return self._refiner.flush()
+
+    def _fused(
+        self, synchroniser: Synchroniser, views: Sequence[list[SkeletonFrame]], problems: list[Problem]
+    ) -> list[SkeletonFrame]:
+        left_out = self._fusion.left_out
+        together = [seen for camera, frames in enumerate(views) for seen in synchroniser.push(camera, frames)]
+        fused = [self._fusion.fuse(seen) for seen in together]
+        if self._fusion.left_out > left_out:
+            message = f"{self._fusion.left_out} persons left out so far: no camera_info, or not finite"
+            problems.append(Problem("unplaced", message))
+        return fused
+
+
+def _moved(frames: list[SkeletonFrame], target: TargetFrame, problems: list[Problem]) -> list[SkeletonFrame]:
+    lost = target.lost
+    moved = target.move(frames)
+    if target.lost > lost:
+        problems.append(Problem("no_transform", f"{target.lost} frames given up so far: {target.reason}"))
+    return moved

@@ -1,0 +1,218 @@
+"""Stage 2: key-frames to 3D skeletons at full rate, and the stride of the key-frames to come."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from uplift_ros.camera import Camera
+from uplift_ros.poses import Keyframe, SkeletonFrame
+from uplift_ros.stages.problem import Problem
+from uplift_ros.streaming.clock import is_pause
+from uplift_ros.streaming.depth_scale import DepthScale
+from uplift_ros.streaming.overload import Load
+from uplift_ros.streaming.playout import Playout
+from uplift_ros.streaming.rates import Rates, StampRate
+from uplift_ros.streaming.stride import Decision, FixedStride, Reason, StrideController
+from uplift_ros.streaming.uplifter import StreamingUplifter
+
+DepthLookup = Callable[[], np.ndarray | None]
+"""The depth image of a key-frame's time, (H, W) metres, aligned with its image; None if there is none. Raises
+ValueError if it cannot be read."""
+
+
+@dataclass(frozen=True)
+class Uplifting:
+    """What one key-frame brought.
+
+    Attributes:
+        raw: skeletons that leave now: final, in order, in the size that depth measured.
+        live: the key-frame itself, before it is final; None for a stale or duplicate key-frame.
+        decision: the stride from here on, and why.
+        rates: what RateState reports. What a clock or another process measures is left at 0.
+        problems: what was done without.
+    """
+
+    raw: list[SkeletonFrame] = field(default_factory=list)
+    live: SkeletonFrame | None = None
+    decision: Decision | None = None
+    rates: Rates | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+
+class UpliftingStage:
+    """The key-frames of one camera.
+
+    Args:
+        uplifter: the network over time.
+        controller: chooses the stride.
+        depth_scale: measures people with depth images; None leaves them the size of `person_height`.
+        playout: evens out when raw skeletons leave, see `play`; None lets them leave as soon as they are final.
+        load: what a key-frame costs, which the controller may read; the shell keeps it up to date.
+    """
+
+    def __init__(
+        self,
+        uplifter: StreamingUplifter,
+        controller: StrideController,
+        *,
+        depth_scale: DepthScale | None = None,
+        playout: Playout | None = None,
+        load: Load | None = None,
+    ) -> None:
+        self.config = uplifter.config
+        self.load = load or Load()
+        self._uplifter, self._controller = uplifter, controller
+        self._depth_scale, self._playout = depth_scale, playout
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream, frames that wait included. The controller keeps its state."""
+        self._uplifter.reset()
+        if self._depth_scale:
+            self._depth_scale.reset()
+        if self._playout:
+            self._playout.flush()
+        self._newest: int | None = None
+        self._last_sequence: int | None = None
+        self._gaps = 0
+        self._stride_reached = False
+        self._keyframe_rate, self._output_rate = StampRate(), StampRate()
+
+    @property
+    def fixed_stride(self) -> int | None:
+        """The stride that never changes; None if it may."""
+        return self._controller.decision.stride if isinstance(self._controller, FixedStride) else None
+
+    def control(self, controller: StrideController) -> None:
+        """Let another controller decide from the next key-frame on."""
+        self._controller, self._stride_reached = controller, False
+
+    def push(self, keyframe: Keyframe, camera: Camera | None, depth: DepthLookup | None = None) -> Uplifting:
+        """Take the next key-frame.
+
+        Args:
+            camera: the newest intrinsics, which are not used unless they are of images of this size.
+            depth: looked up if people are to be measured.
+
+        Raises:
+            ValueError: another skeleton, arrays of another shape, or two people of one id. Nothing was taken.
+        """
+        keyframe.check_form()
+        problems = self._stride_problems(keyframe)
+        # 1. After a pause, frames that still wait have nothing to wait for.
+        final: list[SkeletonFrame] = []
+        if self._newest is not None and is_pause(keyframe.stamp, self._newest):
+            final = self._sized(self._uplifter.flush())
+        # 2. Intrinsics, if they are of these images.
+        camera = _fitting(camera, keyframe, problems)
+        # 3. 2D to 3D. What corrects the people of a key-frame belongs before this step.
+        uplifted = self._uplifter.push(keyframe, camera)
+        self._count_gap(keyframe.sequence)
+        if self._uplifter.failure:
+            problems.append(Problem("device_lost", f"falling back to CPU, the device failed: {self._uplifter.failure}"))
+        if uplifted is None:
+            problems.append(Problem("repeated", f"key-frame {keyframe.sequence} is no later than the one before"))
+            return Uplifting(self._leave(final), problems=problems)
+        self._newest = keyframe.stamp
+        # 4. The true size of people.
+        if self._depth_scale:
+            problems += _measure(self._depth_scale, keyframe, uplifted.live, depth)
+        (live,) = self._sized([uplifted.live])
+        raw = self._leave(final + self._sized(uplifted.final))
+        # 5. The stride of the key-frames to come.
+        decision = self._decide(keyframe, uplifted.frame, uplifted.velocity)
+        self._keyframe_rate.add(keyframe.stamp)
+        rates = Rates(
+            stamp=keyframe.stamp,
+            frame_id=keyframe.frame_id,
+            stride=decision.stride,
+            reason=decision.reason,
+            velocity=uplifted.velocity,
+            keyframe_hz=self._keyframe_rate.per_second,
+            output_hz=self._output_rate.per_second,
+            dropped=self._gaps,
+        )
+        return Uplifting(raw, live, decision, rates, problems)
+
+    def play(self) -> list[SkeletonFrame]:
+        """With a playout, the skeletons that leave in one period of the output rate."""
+        return self._counted(self._playout.take() if self._playout else [])
+
+    def pause(self) -> list[SkeletonFrame]:
+        """No key-frame came for PAUSE_NS: the frames that wait for one are final. The stream may continue."""
+        return self._leave(self._sized(self._uplifter.flush()))
+
+    def flush(self) -> list[SkeletonFrame]:
+        """The stream ends: all frames that wait, for key-frames or in the playout."""
+        paused = self.pause()
+        return paused + self._counted(self._playout.flush() if self._playout else [])
+
+    def _stride_problems(self, keyframe: Keyframe) -> list[Problem]:
+        if keyframe.stride % self.config.token_stride == 0:
+            return []
+        message = (
+            f"key-frames come with a stride of {keyframe.stride}, which is no multiple of {self.config.token_stride} "
+            "(the model's s_out): poses are moved to the nearest frame that the model knows"
+        )
+        return [Problem("odd_stride", message)]
+
+    def _count_gap(self, sequence: int) -> None:
+        if self._last_sequence is not None and sequence > self._last_sequence:
+            self._gaps += sequence - self._last_sequence - 1
+        self._last_sequence = sequence
+
+    def _sized(self, frames: list[SkeletonFrame]) -> list[SkeletonFrame]:
+        return [self._depth_scale.apply(frame) for frame in frames] if self._depth_scale else frames
+
+    def _leave(self, final: list[SkeletonFrame]) -> list[SkeletonFrame]:
+        """Of new final frames, those that leave at once."""
+        if self._playout is None:
+            return self._counted(final)
+        self._playout.push(final)
+        return []
+
+    def _counted(self, leaving: list[SkeletonFrame]) -> list[SkeletonFrame]:
+        for frame in leaving:
+            self._output_rate.add(frame.stamp)
+        return leaving
+
+    def _decide(self, keyframe: Keyframe, frame: int, velocity: float) -> Decision:
+        """A fixed stride that key-frames had and then lost was changed by hand: it is left alone."""
+        decision = self._controller.update(frame, velocity)
+        if decision.reason is Reason.FIXED:
+            reached = keyframe.stride == decision.stride
+            if self._stride_reached and not reached:
+                return Decision(keyframe.stride, Reason.MANUAL)
+            self._stride_reached |= reached
+        return decision
+
+
+def _fitting(camera: Camera | None, keyframe: Keyframe, problems: list[Problem]) -> Camera | None:
+    """The intrinsics if they are of the key-frame's images; else None, and the problem is added."""
+    if camera is None:
+        message = "no intrinsics in camera_info: skeletons stay around the origin, without scale"
+        problems.append(Problem("no_camera_info", message))
+    elif (camera.width, camera.height) != (keyframe.width, keyframe.height):
+        message = (
+            f"camera_info is of {camera.width}x{camera.height} images, key-frames are of "
+            f"{keyframe.width}x{keyframe.height}: skeletons stay around the origin, without scale"
+        )
+        problems.append(Problem("wrong_camera_info", message))
+    else:
+        return camera
+    return None
+
+
+def _measure(
+    depth_scale: DepthScale, keyframe: Keyframe, live: SkeletonFrame, depth: DepthLookup | None
+) -> list[Problem]:
+    try:
+        image = depth() if depth else None
+        if image is None:
+            message = f"no depth image of the time of key-frame {keyframe.sequence}: no person is measured"
+            return [Problem("no_depth", message)]
+        depth_scale.measure(keyframe, live, image)
+    except ValueError as error:
+        return [Problem("wrong_depth", str(error))]
+    return []
