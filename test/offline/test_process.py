@@ -17,7 +17,7 @@ from uplift_ros.pipeline import Pipeline
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 from uplift_ros.sources.video import VideoFile
-from uplift_ros.stages import build
+from uplift_ros.stages import build, build_detection
 
 TOPICS = {"/camera_info", "/keyframes", "/rate_state", "/skeleton_info", "/skeletons", "/skeletons/raw"}
 
@@ -92,7 +92,7 @@ def test_a_bag_gives_what_its_images_give_in_the_pipeline_of_the_nodes_parameter
 
     values = settings.load(parameters, {})
     pipeline = Pipeline(
-        build.detection(values["pose_estimator"], tiny.BrightPerson()),
+        build_detection.detection(values["pose_estimator"], tiny.BrightPerson()),
         build.uplifting(values["uplift"], build.UpliftNetwork(UpliftInference(tiny.uplift()))),
         build.refinement(values["refiner"], tiny.synsp()),
     )

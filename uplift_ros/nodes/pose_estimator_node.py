@@ -12,7 +12,7 @@ from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.lifecycle.spin import spin
-from uplift_ros.stages import build
+from uplift_ros.stages import build_detection
 
 
 class PoseEstimatorNode(base.ManagedNode):
@@ -22,8 +22,8 @@ class PoseEstimatorNode(base.ManagedNode):
         super().__init__("pose_estimator")
 
     def configure(self) -> None:
-        estimator = self.opened(build.estimator(self.parameters))
-        self._stage = build.detection(self.parameters, estimator)
+        estimator = self.opened(build_detection.estimator(self.parameters))
+        self._stage = build_detection.detection(self.parameters, estimator)
         self._stage.warm_up(self.parameter("max_persons"))
         self._keyframes = self.advertise(Keyframe2D, "keyframes", qos.poses())
 

@@ -22,7 +22,7 @@ from uplift_ros.offline.results import GraphBag
 from uplift_ros.pipeline import Pipeline, Step
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.settings import NodeSettings, Settings
-from uplift_ros.stages import build
+from uplift_ros.stages import build, build_detection
 
 STAGES = ("camera", "pose_estimator", "uplift", "refiner")
 """Nodes whose work this command does; their parameters count here, as far as the stages read them."""
@@ -56,7 +56,7 @@ class Networks:
         uplift = build.uplift_network(nodes["uplift"])
         refine = build.refinement_network(nodes["refiner"])
         build.refinement(nodes["refiner"], refine)  # a setting out of range fails before the estimator loads
-        return cls(nodes, build.estimator(nodes["pose_estimator"]), uplift, refine)
+        return cls(nodes, build_detection.estimator(nodes["pose_estimator"]), uplift, refine)
 
     def pipeline(self) -> Pipeline:
         """A fresh one.
@@ -65,7 +65,7 @@ class Networks:
             ValueError: names the parameter that is out of range.
         """
         return Pipeline(
-            build.detection(self.settings["pose_estimator"], self.estimator),
+            build_detection.detection(self.settings["pose_estimator"], self.estimator),
             build.uplifting(self.settings["uplift"], self.uplift),
             build.refinement(self.settings["refiner"], self.refine),
         )

@@ -1,4 +1,4 @@
-"""Parameters of the nodes to the stages that they describe.
+"""Parameters of the nodes to the stages that they describe (stages/build_detection.py has the first one).
 
 Every shell builds its stages here, so a parameter means the same in all of them. A shell that passes NodeSettings
 learns which parameters had no effect, because nothing here read them.
@@ -11,15 +11,12 @@ from typing import Any
 
 import torch
 
-from uplift_ros import estimators
-from uplift_ros.estimators import PoseEstimator
 from uplift_ros.models import runtime, weights
 from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.inference import UpliftInference
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.settings import names_in
-from uplift_ros.stages.detection import DetectionStage
 from uplift_ros.stages.refinement import RefinementStage, Synchroniser
 from uplift_ros.stages.uplifting import UpliftingStage
 from uplift_ros.streaming import uncertainty
@@ -33,27 +30,6 @@ from uplift_ros.streaming.uplifter import StreamingUplifter
 
 Parameters = Mapping[str, Any]
 """Value by name, of one node."""
-
-
-def estimator(parameters: Parameters) -> PoseEstimator:
-    """The 2D estimator of the node pose_estimator, to be closed in the end.
-
-    Raises:
-        FileNotFoundError: weights are missing.
-        ValueError: a parameter that the backend does not support.
-        ImportError: a package that it needs is not installed.
-    """
-    names = ("backend", "model_path", "device", "max_persons", "score_threshold")
-    return estimators.create(**{name: parameters[name] for name in names})
-
-
-def detection(parameters: Parameters, estimator: PoseEstimator) -> DetectionStage:
-    """The stage of the node pose_estimator.
-
-    Raises:
-        ValueError: names the parameter that is out of range.
-    """
-    return DetectionStage(estimator, parameters["stride"], parameters["model_rate"])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,29 @@
+"""Parameters of the node pose_estimator to its stage; apart from build.py, so that it loads no network library."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from uplift_ros import estimators
+from uplift_ros.estimators import PoseEstimator
+from uplift_ros.stages.detection import DetectionStage
+
+
+def estimator(parameters: Mapping[str, Any]) -> PoseEstimator:
+    """The 2D estimator of the node pose_estimator, to be closed in the end.
+
+    Raises:
+        FileNotFoundError: weights are missing.
+        ValueError: a parameter that the backend does not support.
+        ImportError: a package that it needs is not installed.
+    """
+    names = ("backend", "model_path", "device", "max_persons", "score_threshold")
+    return estimators.create(**{name: parameters[name] for name in names})
+
+
+def detection(parameters: Mapping[str, Any], estimator: PoseEstimator) -> DetectionStage:
+    """The stage of the node pose_estimator.
+
+    Raises:
+        ValueError: names the parameter that is out of range.
+    """
+    return DetectionStage(estimator, parameters["stride"], parameters["model_rate"])
