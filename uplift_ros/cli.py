@@ -14,6 +14,7 @@ COMMANDS = {
     "train": ("uplift_ros.lab.training.train_command", "the networks on motion capture"),
     "evaluate": ("uplift_ros.lab.evaluation.evaluate", "accuracy on motion capture"),
     "study": ("uplift_ros.lab.studies.study", "adaptive stride, quality cues, several views, detectors: measured"),
+    "import": ("uplift_ros.lab.import_weights", "the papers' own weights, for those who have them"),
     "bench": ("uplift_ros.lab.bench.bench", "speed of the parts"),
     "plot": ("uplift_ros.lab.plots.plot", "pictures of attention, accuracy and training"),
 }

@@ -104,3 +104,43 @@ def write_amass_joints(folder: Path, frames: int = 80) -> Path:
         takes = {"01_01_poses": {"positions_3d": joints, "frame_rate": np.float64(50.0)}}
         np.savez_compressed(folder / f"{dataset}.npz", positions_3d={"01": takes})
     return folder
+
+
+def write_release(folder: Path, name: str, frames: tuple[int, ...] = (20, 14), cameras: int = 1) -> Path:
+    """A folder of SmoothNet's release, `train` and `test` alike: h36m_fcn_3D, pw3d_spin_3D, jhmdb_simplepose_2D, ...
+
+    Sequences are named after their cameras; with several, they are the same motion and all but the first are one frame
+    longer.
+    """
+    dataset, estimator, representation = name.split("_")
+    rng = np.random.default_rng(0)
+    files: dict[str, dict[str, list]] = {"detected": {}, "groundtruth": {}}
+    for number, count in enumerate(frames):
+        for camera in range(cameras):
+            length = count + (camera > 0)
+            images = np.array([f"S9_{number}_camera_{camera}/{frame:06d}.jpg" for frame in range(length)])
+            joints = motion(100 * number, length)
+            if representation == "3D":
+                joints = joints if dataset == "h36m" else joints[:, [3, 2, 1, 4, 5, 6, 16, 15, 14, 11, 12, 13, 8, 10]]
+                truth, noise, key = joints - joints[:, :1], 0.05, "joints_3d"
+            elif representation == "2D":
+                joints = joints[:, : 17 if dataset == "h36m" else 15, [0, 2]]
+                truth, noise, key = 200 + 100 * joints, 5.0, "joints_2d"
+            else:
+                truth, noise, key = 0.3 * rng.normal(size=(1, 24, 3)) + 0.02 * joints[:, :1], 0.1, "pose"
+            noisy = truth + rng.normal(0, noise, truth.shape)
+            for part, values in (("detected", noisy), ("groundtruth", truth)):
+                content = files[part]
+                content.setdefault("imgname", []).append(images)
+                content.setdefault(key, []).append(values.reshape(length, -1))
+                if representation == "smpl":
+                    content.setdefault("shape", []).append(np.full((length, 10), 0.1))
+                if dataset == "jhmdb":
+                    content.setdefault("bbox", []).append(np.tile([100.0, 50.0, 200.0, 250.0], (length, 1)))
+                    content.setdefault("imgshape", []).append(np.array([320, 240, 3]))
+    for part, label in (("detected", estimator), ("groundtruth", "gt")):
+        (folder / name / part).mkdir(parents=True)
+        for split in ("train", "test"):
+            arrays = {key: objects(values) for key, values in files[part].items()}
+            np.savez(folder / name / part / f"{dataset}_{label}_{representation}_{split}.npz", **arrays)
+    return folder / name

@@ -13,8 +13,9 @@ from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols, refiners
 from uplift_ros.lab.data.formats import add_data_arguments, load
 from uplift_ros.lab.data.formats.papers import add_paper_arguments, load_takes
+from uplift_ros.lab.data.formats.smoothnet_data import is_release
 from uplift_ros.lab.data.refiners import RATE, Refiner
-from uplift_ros.lab.evaluation import paper_protocol, scores, video
+from uplift_ros.lab.evaluation import paper_protocol, refinement_protocol, scores, video
 from uplift_ros.lab.evaluation.reference import load_reference
 from uplift_ros.lab.smoothnet import SmoothNet
 from uplift_ros.models import weights
@@ -85,6 +86,11 @@ def main(args: argparse.Namespace) -> int:
     if args.video is not None and args.data is None:
         _check_video(args)
         rows = list(_video_rows(args))
+    elif args.data is not None and is_release(args.data):
+        rows = []
+        for row in refinement_protocol.rows(args):
+            _print(row)
+            rows.append(row)
     else:
         _check(args)
         rows = _mocap_rows(args)

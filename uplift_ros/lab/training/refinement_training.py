@@ -189,8 +189,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", help="weights to start from, by name or file")
     parser.add_argument("--window", type=int, default=8, help="frames that are refined together")
     parser.add_argument("--minutes", type=positive, default=60.0, help="time to train, resumed runs together")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--batch", type=int, help="windows in a step: 64, or the recipe's")
+    parser.add_argument("--learning-rate", type=float, help="1e-3, or the recipe's")
     parser.add_argument("--acceleration-weight", type=float, default=1.0, help="in the loss, of errors that are put on")
     parser.add_argument("--paired-weight", type=float, default=1.0, help="the same on the output of --uplifter")
     parser.add_argument("--averaged", type=float, default=0.0, help="share of the loss on averages of windows, 0 to 1")
@@ -229,8 +229,8 @@ def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable[[A
         minutes=args.minutes,
         pairs=pairs,
         validation=validation,
-        batch=args.batch,
-        learning_rate=args.learning_rate,
+        batch=args.batch or 64,
+        learning_rate=args.learning_rate or 1e-3,
         seed=args.seed,
         bfloat16=args.bfloat16,
         provenance={"data": args.data.name, "start": args.start, "uplifter": args.uplifter},

@@ -4,13 +4,18 @@ import argparse
 
 import torch
 
-from uplift_ros.lab.training import refinement_training
+from uplift_ros.lab.training import paper_refinement, refinement_training
 from uplift_ros.models.configs import SynSPConfig
 from uplift_ros.models.synsp import SynSP, synsp_loss
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     refinement_training.add_arguments(parser)
+    parser.add_argument(
+        "--recipe", choices=("product", "paper"), default="product", help="of all that is drawn and set"
+    )
+    parser.add_argument("--epochs", type=int, help="of --recipe paper, otherwise its own")
+    parser.add_argument("--views", action="store_true", help="of --recipe paper: the cameras of a moment together")
     parser.add_argument(
         "--inverse-dct",
         action="store_true",
@@ -19,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    if args.recipe == "paper":
+        return paper_refinement.main(args)
     torch.manual_seed(args.seed)
     changes = {} if args.dropout is None else {"dropout": args.dropout, "attention_dropout": args.dropout / 2}
     config = SynSPConfig(window=args.window, inverse_dct=args.inverse_dct)

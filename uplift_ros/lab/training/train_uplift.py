@@ -16,7 +16,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from uplift_ros.camera import NORMALISATIONS
 from uplift_ros.lab.data.formats import add_data_arguments, load
+from uplift_ros.lab.data.formats.papers import add_paper_arguments
 from uplift_ros.lab.data.windows import WindowSampler
+from uplift_ros.lab.training import paper_recipe
 from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, TrainingLog
 from uplift_ros.lab.training.precision import Bfloat16Products
 from uplift_ros.lab.training.widen import widen
@@ -29,6 +31,9 @@ HEAD_FACTOR = 0.1
 Adam at full rate moves joints by decimetres; with the factor 200 steps reached 163 mm, without it 640 mm."""
 
 VARIANTS = {"n81": n81, "n351": n351, "compact": compact}
+
+STEPS, BATCH, RATE = 20000, 64, 5e-4
+"""Of the product's own recipe, unless the options say otherwise."""
 
 STAGES = ("deferred", "spatial", "strided")
 """What an ablation can leave out (Table 3): fields of `UpliftConfig`."""
@@ -175,13 +180,18 @@ def _optimisers(model: UpliftUpsample, learning_rate: float) -> tuple[torch.opti
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser)
+    add_paper_arguments(parser)
+    parser.add_argument(
+        "--recipe", choices=("product", "paper"), default="product", help="of all that is drawn and set"
+    )
     parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for checkpoint, log and weights")
     parser.add_argument("--variant", choices=sorted(VARIANTS), default="compact")
-    parser.add_argument("--steps", type=int, default=20000)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--steps", type=int, help=f"{STEPS}, or the recipe's")
+    parser.add_argument("--batch", type=int, help=f"windows in a step: {BATCH}, or the recipe's")
+    parser.add_argument("--learning-rate", type=float, help=f"{RATE}, or the recipe's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="of --recipe paper: cpu, cuda or cuda:N")
     parser.add_argument("--start", help="weights to start from, by name or file; narrower ones are widened")
     parser.add_argument("--bfloat16", action="store_true", help="faster on processors with bfloat16 instructions")
     parser.add_argument("--twins", action="store_true", help="each window with its mirror image in the same batch")
@@ -197,14 +207,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    if args.recipe == "paper":
+        return paper_recipe.main(args)
     train(
         args.data,
         args.body_model,
         args.out,
         args.variant,
-        steps=args.steps,
-        batch=args.batch,
-        learning_rate=args.learning_rate,
+        steps=args.steps or STEPS,
+        batch=args.batch or BATCH,
+        learning_rate=args.learning_rate or RATE,
         seed=args.seed,
         threads=args.threads,
         start=args.start,

@@ -13,6 +13,7 @@ def add_paper_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calibration", type=Path, help="Human3.6M's cameras: metadata.xml or camera-parameters.json")
     parser.add_argument("--subjects", nargs="+", help="of Human3.6M; S1 S5 S6 S7 S8 for training, S9 S11 for tests")
     parser.add_argument("--test-rate", type=float, help="frames per second of MPI-INF-3DHP's test sequences")
+    parser.add_argument("--views", action="store_true", help="of SmoothNet's release: the cameras of a moment together")
 
 
 def load_takes(args: argparse.Namespace, test: bool) -> list[Take] | None:

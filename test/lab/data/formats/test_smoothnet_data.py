@@ -1,0 +1,64 @@
+"""SmoothNet's release: sequences of every representation, views together, and files that do not fit."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+from support import paper_data
+
+from uplift_ros.lab.data.formats.smoothnet_data import from_6d, load_release, to_6d
+
+
+@pytest.mark.parametrize(
+    ("name", "joints", "coordinates"),
+    [("h36m_fcn_3D", 17, 3), ("pw3d_spin_3D", 14, 3), ("h36m_cpn_2D", 17, 2), ("jhmdb_simplepose_2D", 15, 2)],
+)
+def test_sequences_are_read_as_the_network_has_them(tmp_path, name, joints, coordinates):
+    data = load_release(paper_data.write_release(tmp_path, name), "test")
+    assert (data.joints, data.coordinates) == (joints, coordinates)
+    assert [sequence.true.shape for sequence in data.sequences] == [
+        (1, frames, joints * coordinates) for frames in (20, 14)
+    ]
+
+
+def test_2d_poses_are_in_the_papers_units(tmp_path):
+    (human, _), (other, _) = (
+        load_release(paper_data.write_release(tmp_path, name), "test").sequences
+        for name in ("h36m_cpn_2D", "jhmdb_simplepose_2D")
+    )
+    pixels = 200 + 100 * paper_data.motion(0, 20)[..., [0, 2]]
+    np.testing.assert_allclose(human.true.reshape(20, 17, 2), (pixels - 500) / 500)
+    np.testing.assert_allclose(other.true.reshape(20, 15, 2), pixels[:, :15] / (320, 240) - 0.5)
+    assert set(other.boxes) == {200.0}
+
+
+def test_rotations_are_two_columns_row_by_row_and_come_back():
+    vectors = np.random.default_rng(0).normal(0, 1, (4, 24, 3))
+    values = to_6d(vectors)
+    matrix = Rotation.from_rotvec(vectors[0, 0]).as_matrix()
+    np.testing.assert_allclose(values[0, 0], [matrix[0, 0], matrix[0, 1], *matrix[1, :2], *matrix[2, :2]])
+    turned = Rotation.from_rotvec(from_6d(values).reshape(-1, 3)).inv() * Rotation.from_rotvec(vectors.reshape(-1, 3))
+    assert turned.magnitude().max() < 1e-6
+    assert np.isfinite(from_6d(1.1 * values + 0.01)).all()
+
+
+def test_the_cameras_of_a_moment_are_cropped_and_put_together(tmp_path):
+    data = load_release(paper_data.write_release(tmp_path, "h36m_fcn_3D", cameras=4), "train", several_views=True)
+    assert [sequence.true.shape for sequence in data.sequences] == [(4, 20, 51), (4, 14, 51)]
+
+
+def test_files_of_other_forms_are_refused(tmp_path):
+    folder = paper_data.write_release(tmp_path, "h36m_fcn_3D")
+    with pytest.raises(ValueError, match=r"h36m.*must hold one file \*_val.npz, it has 0; give a folder"):
+        load_release(folder, "val")
+    detected = folder / "detected" / "h36m_fcn_3D_test.npz"
+    np.savez(detected, imgname=paper_data.objects([["a"]] * 2), joints_2d=np.zeros((2, 5, 34)))
+    with pytest.raises(ValueError, match="has arrays imgname, joints_2d, not 'joints_3d'; give a folder"):
+        load_release(folder, "test")
+    np.savez(detected, imgname=paper_data.objects([["a"]] * 2), joints_3d=np.zeros((2, 5, 51)))
+    with pytest.raises(ValueError, match="array 'joints_3d': sequences have different lengths"):
+        load_release(folder, "test")
+    np.savez(detected, imgname=paper_data.objects([["a"]] * 2), joints_3d=np.full((2, 5, 51), "x"))
+    with pytest.raises(
+        ValueError, match=r"sequence 0: expected numbers of shape \(T, 51\), got <U1 of shape \(5, 51\)"
+    ):
+        load_release(folder, "test")

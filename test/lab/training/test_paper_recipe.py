@@ -1,0 +1,107 @@
+"""`uplift train uplift --recipe paper`: configurations, optimiser, and the three commands from AMASS to Human3.6M."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from support import paper_data, tiny
+
+from uplift_ros import cli
+from uplift_ros.lab.data.mocap import Sequence
+from uplift_ros.lab.training import paper_recipe
+from uplift_ros.lab.training.paper_recipe import RECIPES, Recipe, paper_loss, train
+from uplift_ros.lab.training.paper_windows import Videos
+from uplift_ros.models import weights
+from uplift_ros.models.configs import n81
+from uplift_ros.models.uplift import UpliftUpsample
+
+
+def small():
+    return replace(tiny.uplift().config, stochastic_depth=0.1)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(paper_recipe, "VARIANTS", {"n351": small, "n81": small})
+    paper_data.write_amass_joints(tmp_path / "amass")
+    return paper_data.write_h36m(tmp_path, frames=30, actions=("Walking 1",))
+
+
+def run(folder, name, *options):
+    common = ["--recipe", "paper", "--variant", "n351", "--steps", "3", "--batch", "4", "--threads", "1"]
+    return cli.main(["train", "uplift", *common, "--out", str(folder / name), *options])
+
+
+def test_pre_training_fine_tuning_and_evaluation_are_three_commands(folder, capsys):
+    calibration = ["--calibration", str(folder / "metadata.xml")]
+    assert run(folder, "pre", "--data", str(folder / "amass"), *calibration) == 0
+    pre = str(folder / "pre" / "n351.safetensors")
+    assert run(folder, "fine", *paper_data.h36m_options(folder), "--start", pre) == 0
+    fine = str(folder / "fine" / "n351.safetensors")
+    rows = ["--model", fine, "--stride", "4", "--subjects", "S9", "--json", str(folder / "rows.json")]
+    assert cli.main(["evaluate", *paper_data.h36m_options(folder), "--flip", *rows]) == 0
+    assert "action_mean" in json.loads((folder / "rows.json").read_text())[0]["protocol"]["all_frames"]
+    found = [weights.read_header(path)[2] for path in (pre, fine)]
+    assert [(header["configuration"], header["rate"]) for header in found] == [("amass", 4e-5), ("fine-tuning", 2e-5)]
+    assert weights.read_header(fine)[1]["normalisation"] == "screen"
+
+
+def test_the_configurations_are_the_authors():
+    assert RECIPES["n81", "h36m"] == Recipe(256, 4e-5, 120, twins=False, averaged=True)
+    assert {(recipe.batch, recipe.twins, recipe.averaged) for key, recipe in RECIPES.items() if key[0] == "n351"} == {
+        (512, True, False)
+    }
+    assert [RECIPES["n351", kind].epochs for kind in ("h36m", "amass", "fine-tuning")] == [120, 100, 3]
+    assert n81().stochastic_depth == 0.1
+
+
+def test_one_step_is_adamw_with_decay_on_every_parameter_and_the_rate_falls_in_stairs(tmp_path, monkeypatch):
+    steps: list[torch.optim.Optimizer] = []
+    plain = torch.optim.AdamW.step
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, *a: (steps.append(self), plain(self, *a))[1])
+    monkeypatch.setattr(paper_recipe, "STEPS_PER_EPOCH", 2)
+    rates = []
+    monkeypatch.setattr(paper_recipe.TrainingLog, "write", lambda self, **row: rates.append(row["rate"]))
+    motion = Videos.of_motion([Sequence("CMU/01/walk", paper_data.motion(0, 40))])
+    cameras = list(paper_recipe.h36m.load_calibration(paper_data.write_metadata(tmp_path / "m.xml")).values())
+    recipe = Recipe(4, 4e-5, 1, twins=True, averaged=True)
+    options = {"steps": 5, "seed": 0, "start": None, "on": "cpu", "provenance": {}, "report_every": 1}
+    train(small(), motion, cameras, recipe, tmp_path / "a.safetensors", **options)
+    assert rates == pytest.approx([4e-5 * 0.99 ** (step // 2) for step in range(1, 6)])
+    (group,) = steps[0].param_groups
+    assert (group["weight_decay"], group["betas"], group["eps"], group["amsgrad"]) == (0.1, (0.9, 0.999), 1e-8, False)
+    assert len(group["params"]) == len(list(UpliftUpsample(small()).parameters()))
+
+
+def test_tokens_count_alike():
+    config = small()
+    targets = torch.zeros(2, config.tokens, 17, 3)
+    sequence = torch.zeros_like(targets)
+    sequence[:, -1, :, 0] = config.tokens  # a metre for each token, all on the newest
+    assert paper_loss(targets[:, 0], sequence, targets, config).item() == pytest.approx(0.5)
+    central = torch.zeros(2, 17, 3)
+    central[..., 1] = 3.0
+    assert paper_loss(central, targets, targets, config).item() == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--variant", "compact"], "recipe paper is for --variant n351 or n81, got compact"),
+        ([], "recipe paper trains on Human3.6M (give --keypoints and --calibration)"),
+    ],
+)
+def test_what_the_recipe_cannot_use_is_refused(folder, options, said, capsys):
+    assert run(folder, "out", "--data", str(folder / "amass"), *options) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_the_validation_sets_of_amass_are_left_out(folder, monkeypatch):
+    seen = []
+    monkeypatch.setattr(paper_recipe.Videos, "of_motion", lambda parts: seen.extend(parts) or Videos._joined(
+        [part.joints for part in parts], None))  # fmt: skip
+    run(folder, "out", "--data", str(folder / "amass"), "--calibration", str(folder / "metadata.xml"))
+    assert [part.name.split("/")[0] for part in seen] == ["CMU"]
+    assert np.isfinite(seen[0].joints).all()

@@ -1,0 +1,166 @@
+"""Estimators' outputs with the truth, as SmoothNet (ECCV 2022) releases them and SynSP uses them.
+
+A folder such as `h36m_fcn_3D` names data set, estimator and representation, and holds `detected/` and `groundtruth/`
+with one npz file each for `train` and `test`. A file has one array for each sequence: `joints_3d` (T, 3 J) metres,
+`joints_2d` (T, 2 J) pixels, or `pose` (T, 72) axis-angle vectors of SMPL with `shape` (T, 10).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from uplift_ros.lab.data.object_arrays import array_names, load_objects
+from uplift_ros.lab.data.takes import require
+
+REPRESENTATIONS = {"3D": ("joints_3d", 3), "2D": ("joints_2d", 2), "smpl": ("pose", 6)}
+"""Array of each, and values of a joint as the network has them: SMPL's rotations are two columns of a matrix."""
+
+H36M_SCREEN = 500.0
+"""Pixels: 2D poses of Human3.6M are (x - 500) / 500, whatever the image's exact height."""
+
+SMPL_JOINTS = 24
+FIT = "give a folder of SmoothNet's release, such as h36m_fcn_3D with detected/ and groundtruth/ in it"
+
+
+@dataclass(frozen=True)
+class RefinementSequence:
+    """One sequence, or the same moments as several cameras saw them.
+
+    Attributes:
+        name: of its first image.
+        estimated, true: (P, T, C) as the network has them: metres, parts of the image, or 6D rotations.
+        pixels: (2,) pixels of a unit of 2D poses.
+        boxes: (T,) pixels, longer side of the person's box, where PCK is to be measured.
+        shapes: (P, T, 10) of SMPL, estimated and true, for rotations.
+    """
+
+    name: str
+    estimated: np.ndarray
+    true: np.ndarray
+    pixels: np.ndarray
+    boxes: np.ndarray | None = None
+    shapes: tuple[np.ndarray, np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class RefinementSet:
+    """Sequences of one folder.
+
+    Attributes:
+        dataset, representation: 'h36m' and '3D', from the folder's name.
+        joints, coordinates: of a frame; their product is C.
+    """
+
+    dataset: str
+    representation: str
+    joints: int
+    coordinates: int
+    sequences: list[RefinementSequence]
+
+
+def is_release(path: Path) -> bool:
+    return (path / "detected").is_dir() and (path / "groundtruth").is_dir()
+
+
+def load_release(folder: Path, split: str, *, several_views: bool = False) -> RefinementSet:
+    """All sequences of a folder's `train` or `test` files.
+
+    Args:
+        several_views: put the cameras of a moment together, cropped to the shortest; images are then named after them
+            (`..camera..`).
+
+    Raises:
+        ValueError: a folder or file of another form; names the array, its shape, and what fits.
+    """
+    dataset, representation = folder.resolve().name.split("_")[0], folder.resolve().name.split("_")[-1]
+    if representation not in REPRESENTATIONS or not is_release(folder):
+        raise ValueError(f"data: folder {folder} must end on _3D, _2D or _smpl and hold detected/, groundtruth/; {FIT}")
+    array, coordinates = REPRESENTATIONS[representation]
+    detected, truth = (_file(folder / part, split) for part in ("detected", "groundtruth"))
+    estimated, true = _sequences(detected, array), _sequences(truth, array)
+    if [len(part) for part in estimated] != [len(part) for part in true]:
+        raise ValueError(f"data: {detected} and {truth}, array {array!r}: sequences have different lengths")
+    names = [str(np.ravel(images)[0]) for images in load_objects(detected, "imgname")]
+    sizes = load_objects(truth, "imgshape") if "imgshape" in array_names(truth) else None
+    boxes = _sequences(truth, "bbox") if "bbox" in array_names(truth) else None
+    shapes = [_sequences(file, "shape") for file in (detected, truth)] if representation == "smpl" else None
+    sequences = []
+    for index, name in enumerate(names):
+        size = np.ones(2) if sizes is None else np.asarray(sizes[index], float).ravel()[:2]
+        pair = [_values(part[index], dataset, representation, size)[None] for part in (estimated, true)]
+        box = None if boxes is None else np.ptp(boxes[index].reshape(-1, 2, 2), axis=1).max(-1)
+        betas = (shapes[0][index][None], shapes[1][index][None]) if shapes else None
+        scale = np.full(2, H36M_SCREEN) if representation == "2D" and dataset == "h36m" else size
+        sequences.append(RefinementSequence(name, pair[0], pair[1], scale, box, betas))
+    joints = sequences[0].true.shape[-1] // coordinates
+    sequences = _views(sequences) if several_views else sequences
+    return RefinementSet(dataset, representation, joints, coordinates, sequences)
+
+
+def _file(folder: Path, split: str) -> Path:
+    found = sorted(folder.glob(f"*_{split}.npz"))
+    if len(found) != 1:
+        raise ValueError(f"data: folder {folder} must hold one file *_{split}.npz, it has {len(found)}; {FIT}")
+    return found[0]
+
+
+def _sequences(path: Path, name: str) -> list[np.ndarray]:
+    """Arrays (T, C) of an array of sequences."""
+    if name not in (names := array_names(path)):
+        raise ValueError(f"data: {path} has arrays {', '.join(names)}, not {name!r}; {FIT}")
+    arrays = []
+    for index, values in enumerate(load_objects(path, name)):
+        values = np.asarray(values)
+        flat = values.reshape(len(values), -1) if values.ndim > 1 else values
+        arrays.append(
+            require(f"data: {path}, array {name!r}, sequence {index}", flat, (None, flat.shape[-1]), fits=FIT)
+        )
+    return arrays
+
+
+def _values(values: np.ndarray, dataset: str, representation: str, size: np.ndarray) -> np.ndarray:
+    """(T, C) of a file as the network has them."""
+    if representation == "smpl":
+        return to_6d(values.reshape(len(values), SMPL_JOINTS, 3)).reshape(len(values), -1)
+    if representation == "2D":
+        points = values.reshape(len(values), -1, 2)
+        points = (points - H36M_SCREEN) / H36M_SCREEN if dataset == "h36m" else points / size - 0.5
+        return points.reshape(len(values), -1)
+    return values
+
+
+def to_6d(vectors: np.ndarray) -> np.ndarray:
+    """Axis-angle vectors (..., 3) to the first two columns of their matrices, row by row (..., 6)."""
+    matrices = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix()
+    return matrices[:, :, :2].reshape(*vectors.shape[:-1], 6)
+
+
+def from_6d(values: np.ndarray) -> np.ndarray:
+    """The nearest rotations, as axis-angle vectors (..., 3): two columns made orthonormal (Gram-Schmidt)."""
+    first, second = np.moveaxis(values.reshape(-1, 3, 2), -1, 0)
+    first = first / np.linalg.norm(first, axis=-1, keepdims=True)
+    second = second - (first * second).sum(-1, keepdims=True) * first
+    second = second / np.linalg.norm(second, axis=-1, keepdims=True)
+    matrices = np.stack([first, second, np.cross(first, second)], -1)
+    vectors: np.ndarray = Rotation.from_matrix(matrices).as_rotvec().reshape(*values.shape[:-1], 3)
+    return vectors
+
+
+def _views(sequences: Sequence[RefinementSequence]) -> list[RefinementSequence]:
+    """Sequences whose images differ in their camera alone, put together."""
+    groups: dict[str, list[RefinementSequence]] = {}
+    for sequence in sequences:
+        if "camera" not in sequence.name:
+            raise ValueError(f"data: image {sequence.name!r} does not name its camera, so there are no views; {FIT}")
+        groups.setdefault(sequence.name.split("camera")[0], []).append(sequence)
+    together = []
+    for members in groups.values():
+        frames = min(part.true.shape[1] for part in members)
+        estimated, true = (
+            np.concatenate([getattr(part, kind)[:, :frames] for part in members]) for kind in ("estimated", "true")
+        )
+        together.append(replace(members[0], estimated=estimated, true=true))
+    return together

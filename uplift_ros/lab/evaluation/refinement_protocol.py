@@ -1,0 +1,182 @@
+"""`uplift evaluate` on estimators' outputs of SmoothNet's release: refinement as SynSP's paper measures it.
+
+Networks see all windows of a sequence, whose outputs are averaged (SWAA): those of the paper's recipe poses as they are
+stored, others and filters root-relative ones. Figures are means over all frames of all sequences and views.
+"""
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import savgol_filter
+from scipy.spatial.transform import Rotation
+
+from uplift_ros.lab.data.formats.amass import BodyModel
+from uplift_ros.lab.data.formats.smoothnet_data import FIT, RefinementSequence, RefinementSet, from_6d, load_release
+from uplift_ros.metrics import MILLIMETRES, procrustes
+from uplift_ros.models import weights
+from uplift_ros.models.synsp import SynSP
+from uplift_ros.poses import NANOSECONDS
+from uplift_ros.streaming.filters import OneEuro
+from uplift_ros.streaming.swaa import average_windows, sliding_windows
+
+SAVGOL_FRAMES, SAVGOL_DEGREE, GAUSSIAN_SIGMA = 31, 2, 3.0
+"""Of the comparison in SynSP's code, over whole sequences; the one-euro filter's defaults are of it too."""
+
+PCK_PARTS = (0.05, 0.1, 0.2)
+"""Of the box's longer side, within which a joint counts as found (JHMDB)."""
+
+WORST = 0.01
+"""Share of the frames with the largest errors of the input that are shown by themselves."""
+
+HIPS_OF_14 = (2, 3)
+BATCH = 256
+
+TO_14 = (3, 2, 1, 4, 5, 6, 16, 15, 14, 11, 12, 13, 8, 10)
+"""The 14 joints of SMPL's evaluation among h36m17."""
+
+Row = dict[str, Any]
+
+
+def rows(args: argparse.Namespace) -> Iterator[Row]:
+    """One row for each method, network and branch.
+
+    Raises:
+        ValueError: options, files or networks that do not fit.
+    """
+    data = load_release(args.data, "test", several_views=args.views)
+    body = BodyModel(args.body_model) if args.body_model and data.representation == "smpl" else None
+    inputs = [measure(data, sequence, sequence.estimated, body) for sequence in data.sequences]
+    for method in args.refine:
+        for name in args.refiner_model if method == "synsp" else [None]:
+            network = _network(data, name) if name else None
+            for branch in args.branch if method == "synsp" else [""]:
+                refined = [
+                    _by_network(data, sequence, *network, branch) if network else _filtered(data, sequence, method)
+                    for sequence in data.sequences
+                ]
+                figures = [measure(data, *pair, body) for pair in zip(data.sequences, refined, strict=True)]
+                given = {"data": args.data.name, "refine": method, "refiner_model": name, "branch": branch or None}
+                yield given | summary(figures, inputs)
+
+
+def _filtered(data: RefinementSet, sequence: RefinementSequence, method: str) -> np.ndarray:
+    """(P, T, C) of one sequence after a method without a network."""
+    if method == "none":
+        return sequence.estimated
+    values = _centred(data, sequence.estimated)
+    if method == "gaussian":
+        return gaussian_filter1d(values, GAUSSIAN_SIGMA, axis=1)
+    if method == "savgol":
+        length = min(SAVGOL_FRAMES, values.shape[1] - (values.shape[1] + 1) % 2)
+        return savgol_filter(values, length, min(SAVGOL_DEGREE, length - 1), axis=1)
+    if method == "one_euro":
+        smoother, frames = OneEuro(), values.swapaxes(0, 1)
+        stamps = [round(index * NANOSECONDS / 50) for index in range(len(frames))]
+        return np.stack([smoother.push(*pair)[0] for pair in zip(frames, stamps, strict=True)], 1)
+    raise ValueError(f"refine: {method} is not measured on {data.dataset}_{data.representation}")
+
+
+def _centred(data: RefinementSet, values: np.ndarray) -> np.ndarray:
+    """Poses relative to their root; 2D poses and rotations as they are."""
+    if data.representation != "3D":
+        return values
+    joints = values.reshape(*values.shape[:2], data.joints, 3)
+    return (joints - root(joints)).reshape(values.shape)
+
+
+def _network(data: RefinementSet, name: str) -> tuple[SynSP, bool]:
+    """A network that fits the data, and whether it sees them as they are stored."""
+    model, (_, _, provenance) = weights.load(name, SynSP), weights.read_header(name)
+    if (model.config.joints, model.config.coordinates) != (data.joints, data.coordinates):
+        config = model.config
+        raise ValueError(
+            f"refiner-model: {name!r} is for {config.joints} joints of {config.coordinates} values, the data have "
+            f"{data.joints} of {data.coordinates}; train one with `uplift train synsp --recipe paper`"
+        )
+    return model, provenance.get("recipe") == "paper"
+
+
+@torch.inference_mode()
+def _by_network(
+    data: RefinementSet, sequence: RefinementSequence, model: SynSP, as_stored: bool, branch: str
+) -> np.ndarray:
+    """(P, T, C): all windows of all views through the network, averaged."""
+    values = sequence.estimated if as_stored else _centred(data, sequence.estimated)
+    length, frames = model.config.window, values.shape[1]
+    windows = sliding_windows(values.swapaxes(0, 1), length).swapaxes(1, 2)  # (W, P, T, C)
+    outputs = [
+        getattr(model(torch.from_numpy(np.ascontiguousarray(part, np.float32))), branch).double().numpy()
+        for part in np.split(windows, range(BATCH, len(windows), BATCH))
+    ]
+    averaged = average_windows(np.ascontiguousarray(np.concatenate(outputs).swapaxes(1, 2)))
+    return averaged.swapaxes(0, 1)[:, -frames:]
+
+
+def measure(
+    data: RefinementSet, sequence: RefinementSequence, values: np.ndarray, body: BodyModel | None
+) -> dict[str, np.ndarray]:
+    """Errors of each frame of one sequence, (P T,); millimetres, pixels or degrees, and parts of joints for PCK."""
+    figures: dict[str, np.ndarray] = {}
+    if data.representation == "smpl":
+        vectors, truth = (from_6d(part.reshape(*part.shape[:2], data.joints, 6)) for part in (values, sequence.true))
+        turns = Rotation.from_rotvec(vectors.reshape(-1, 3)).inv() * Rotation.from_rotvec(truth.reshape(-1, 3))
+        figures["rotation_deg"] = np.degrees(turns.magnitude()).reshape(-1, data.joints).mean(-1)
+        if body is None or sequence.shapes is None:
+            return figures
+        poses, target = (
+            _joints(body, part, betas) for part, betas in zip((vectors, truth), sequence.shapes, strict=True)
+        )
+        scale = MILLIMETRES
+    else:
+        shape = (*values.shape[:2], data.joints, data.coordinates)
+        poses, target = values.reshape(shape), sequence.true.reshape(shape)
+        if data.representation == "2D":
+            poses, target, scale = poses * sequence.pixels, target * sequence.pixels, 1.0
+        else:
+            scale = MILLIMETRES
+    if data.representation != "2D":
+        poses, target = poses - root(poses), target - root(target)
+    difference = poses - target
+    distance = scale * np.linalg.norm(difference, axis=-1)  # (P, T, J)
+    figures["mpjpe"] = distance.mean(-1).ravel()
+    figures["pa_mpjpe"] = scale * np.linalg.norm(procrustes(poses, target) - target, axis=-1).mean(-1).ravel()
+    second = scale * np.linalg.norm(np.diff(difference, 2, axis=1), axis=-1).mean(-1)
+    figures["accel"] = second.ravel()
+    figures["accel_padded"] = np.pad(second, ((0, 0), (1, 1))).ravel()[: distance[..., 0].size]
+    if sequence.boxes is not None:
+        for part in PCK_PARTS:
+            figures[f"pck_{part:g}"] = (distance <= part * sequence.boxes[:, None]).mean(-1).ravel()
+    return figures
+
+
+def root(joints: np.ndarray) -> np.ndarray:
+    """(..., 1, D): the pelvis of 17 joints, the middle of the hips of 14."""
+    return joints[..., list(HIPS_OF_14), :].mean(-2, keepdims=True) if joints.shape[-2] == 14 else joints[..., :1, :]
+
+
+def _joints(body: BodyModel, vectors: np.ndarray, betas: np.ndarray) -> np.ndarray:
+    """(P, T, 14, 3) metres of SMPL's body."""
+    if len(body.parents) != vectors.shape[2]:
+        raise ValueError(f"body-model: must have {vectors.shape[2]} joints (SMPL), got {len(body.parents)}; {FIT}")
+    views = [
+        body.h36m17(poses.reshape(len(poses), -1), shape.mean(0), np.zeros((len(poses), 3)))
+        for poses, shape in zip(vectors, betas, strict=True)
+    ]
+    return np.stack(views)[:, :, list(TO_14)]
+
+
+def summary(figures: list[dict[str, np.ndarray]], inputs: list[dict[str, np.ndarray]]) -> Row:
+    """Means over all frames, and over the worst of them by the input's MPJPE."""
+    joined = {name: np.concatenate([part[name] for part in figures]) for name in figures[0]}
+    row: Row = {name: float(values.mean()) for name, values in joined.items() if len(values)}
+    row["frames"] = len(next(iter(joined.values())))
+    if "mpjpe" in joined:
+        before = np.concatenate([part["mpjpe"] for part in inputs])
+        worst = np.argsort(before)[int(len(before) * (1 - WORST)) :]
+        row["mpjpe_worst"] = float(joined["mpjpe"][worst].mean())
+        row["accel_worst"] = float(joined["accel_padded"][worst].mean())
+    return row

@@ -1,0 +1,120 @@
+"""`uplift train synsp --recipe paper`: SynSP trained as its authors did, on SmoothNet's release."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uplift_ros.lab.data.formats.smoothnet_data import FIT, RefinementSet, is_release, load_release
+from uplift_ros.lab.training.loop import Checkpoint, TrainingLog
+from uplift_ros.models import weights
+from uplift_ros.models.configs import SynSPConfig
+from uplift_ros.models.synsp import SynSP, synsp_loss
+
+RATE = 1e-3
+SCALE = (0.9, 1.1)
+"""Of poses and truth together: the only augmentation, of single views of Human3.6M alone."""
+
+SMPL_WIDTH = 256
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One of the authors' configurations.
+
+    Args:
+        batch: windows in a step.
+        epochs: passes over all windows.
+        decay: of the learning rate, after each epoch.
+        acceleration_weight: lambda_a.
+    """
+
+    batch: int
+    epochs: int
+    decay: float
+    acceleration_weight: float
+
+
+def recipe_of(data: RefinementSet, *, several_views: bool) -> Recipe:
+    """The configuration of the representation; the authors have one for each, of H36M and AIST++."""
+    if data.representation == "smpl":
+        return Recipe(8000, 70, 0.95, 1.0)
+    if data.representation == "2D":
+        return Recipe(2000, 70, 0.96, 0.1)
+    if several_views:
+        return Recipe(2000, 70, 0.95, 1.0)
+    return Recipe(64, 10, 0.8, 1.0) if data.dataset == "h36m" else Recipe(8000, 70, 0.95, 0.1)
+
+
+class Windows:
+    """All windows of all sequences, one frame apart.
+
+    Args:
+        length: T, frames of a window.
+    """
+
+    def __init__(self, data: RefinementSet, length: int) -> None:
+        self.scaled = data.dataset == "h36m" and all(len(sequence.true) == 1 for sequence in data.sequences)
+        spare = 1 if data.dataset == "h36m" else 0  # the authors' loaders leave out the last window elsewhere
+        pairs = [np.stack([sequence.estimated, sequence.true]) for sequence in data.sequences]
+        views = {pair.shape[1] for pair in pairs}
+        if len(views) > 1:
+            raise ValueError(f"data: every moment must have the same number of views, got {sorted(views)}; {FIT}")
+        counts = np.array([max(pair.shape[2] - length + spare, 0) for pair in pairs])
+        if not counts.any():
+            raise ValueError(f"data: no sequence has more than {length} frames; choose a smaller --window")
+        self.frames = np.concatenate(pairs, 2).astype(np.float32)  # (2, P, F, C)
+        starts = np.cumsum([0, *(pair.shape[2] for pair in pairs[:-1])])
+        self.first = np.concatenate([start + np.arange(count) for start, count in zip(starts, counts, strict=True)])
+        self.length = length
+
+    def epoch(self, rng: np.random.Generator, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Estimated and true windows (B, P, T, C), or (B, T, C) of single views, each once, in random order."""
+        order = rng.permutation(self.first)
+        for chosen in np.split(order, range(batch, len(order), batch)):
+            windows = self.frames[:, :, chosen[:, None] + np.arange(self.length)].swapaxes(1, 2)  # (2, B, P, T, C)
+            if self.scaled:
+                windows = windows * rng.uniform(*SCALE, (len(chosen), 1, 1, 1)).astype(np.float32)
+            estimated, true = torch.from_numpy(np.ascontiguousarray(windows))
+            yield (estimated, true) if true.shape[1] > 1 else (estimated[:, 0], true[:, 0])
+
+
+def main(args: argparse.Namespace) -> int:
+    if not is_release(args.data):
+        raise ValueError(f"data: recipe paper of synsp trains on an estimator's output, not on {args.data}; {FIT}")
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    data = load_release(args.data, "train", several_views=args.views)
+    recipe = recipe_of(data, several_views=args.views)
+    recipe = replace(recipe, batch=args.batch or recipe.batch, epochs=args.epochs or recipe.epochs)
+    width = SMPL_WIDTH if data.representation == "smpl" else SynSPConfig().width
+    config = SynSPConfig(joints=data.joints, coordinates=data.coordinates, window=args.window, width=width, ffn=width)
+    windows = Windows(data, args.window)
+    model = SynSP(config)
+    optimiser = torch.optim.Adam(model.parameters(), args.learning_rate or RATE, amsgrad=True)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, recipe.decay)
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / "synsp.safetensors"
+    training = asdict(recipe) | {"recipe": "paper", "data": args.data.name, "seed": args.seed}
+    parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
+    checkpoint = Checkpoint(path.with_suffix(".pt"), asdict(config) | training, **parts)
+    log = TrainingLog(path.with_suffix(".csv"))
+    for epoch in range(checkpoint.restore() + 1, recipe.epochs + 1):
+        model.train()
+        losses = []
+        for estimated, true in windows.epoch(np.random.default_rng((args.seed, epoch)), recipe.batch):
+            loss = synsp_loss(model(estimated), true, recipe.acceleration_weight)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item())
+        log.write(epoch=epoch, loss=float(np.mean(losses)), rate=optimiser.param_groups[0]["lr"])
+        schedule.step()
+        checkpoint.save(epoch)
+        weights.save(model, path, training | {"epoch": epoch})
+    print(json.dumps({"weights": str(path)}))
+    return 0

@@ -1,0 +1,155 @@
+"""Training windows exactly as Uplift and Upsample draws them (WACV 2023 and its code), for `--recipe paper`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from uplift_ros.lab.data.formats.h36m import H36MCamera
+from uplift_ros.lab.data.mocap import Sequence as Motion
+from uplift_ros.lab.data.takes import Take, screen
+from uplift_ros.lab.data.windows import Batch
+from uplift_ros.models.configs import UpliftConfig
+from uplift_ros.skeleton import H36M17
+
+MIRROR = np.array([-1.0, 1.0, 1.0], np.float32)
+
+
+@dataclass(frozen=True)
+class Videos:
+    """All frames of all videos one after the other.
+
+    Attributes:
+        joints: (F, 17, 3) metres: root-relative in the camera's frame where there are 2D poses, else in the world.
+        inputs: (F, 17, 2) on the screen, of recordings; motion capture has none.
+        first, last: (F,) first and last frame of the video that a frame is of.
+    """
+
+    joints: np.ndarray
+    inputs: np.ndarray | None
+    first: np.ndarray
+    last: np.ndarray
+
+    @classmethod
+    def of_takes(cls, takes: Sequence[Take]) -> "Videos":
+        joints = [take.truth - take.truth[:, :1] for take in takes]
+        return cls._joined(joints, [screen(take.pixels, take.camera) for take in takes])
+
+    @classmethod
+    def of_motion(cls, sequences: Sequence[Motion]) -> "Videos":
+        return cls._joined([sequence.joints for sequence in sequences], None)
+
+    @classmethod
+    def _joined(cls, joints: list[np.ndarray], inputs: list[np.ndarray] | None) -> "Videos":
+        lengths = np.array([len(part) for part in joints])
+        ends = lengths.cumsum()
+        stacked = np.concatenate(inputs).astype(np.float32) if inputs else None
+        first, last = np.repeat(ends - lengths, lengths), np.repeat(ends - 1, lengths)
+        return cls(np.concatenate(joints).astype(np.float32), stacked, first, last)
+
+
+class PaperSampler:
+    """Endless batches: every frame of every video is the centre of a window once a pass, in a new order each.
+
+    Args:
+        videos: to draw from.
+        batch: windows in a batch.
+        twins: within-batch augmentation: a window is followed by its mirror image. Otherwise a pass has every window
+            twice, as it is and mirrored, each on its own.
+        cameras: for motion capture, of which every window is seen by one. It is mirrored in the world and then seen by
+            the same camera, so that twins are two views and no mirror images of each other.
+
+    Raises:
+        ValueError: twins in an odd batch, or motion capture without cameras.
+    """
+
+    def __init__(
+        self,
+        videos: Videos,
+        config: UpliftConfig,
+        batch: int,
+        rng: np.random.Generator,
+        *,
+        twins: bool,
+        cameras: Sequence[H36MCamera] = (),
+    ) -> None:
+        if twins and batch % 2:
+            raise ValueError(f"batch must be even for windows and their mirror images, got {batch}")
+        if videos.inputs is None and not cameras:
+            raise ValueError("calibration is missing: motion capture is seen by Human3.6M's cameras")
+        self.videos, self.config, self.rng, self.twins, self.cameras = videos, config, rng, twins, cameras
+        self.drawn = batch // 2 if twins else batch
+        self._centres = self._pass()
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            yield self.draw()
+
+    def draw(self) -> Batch:
+        drawn = np.fromiter(self._centres, int, self.drawn)
+        centres, mirrored = drawn % len(self.videos.joints), drawn >= len(self.videos.joints)
+        frames = window_frames(centres, self.videos.first[centres], self.videos.last[centres], self.config)
+        mask, joints = paper_masks(self.rng, self.config, self.drawn), self.videos.joints[frames]
+        if self.videos.inputs is not None:
+            inputs = self.videos.inputs[frames]
+            if self.twins:
+                inputs, joints, mask, mirrored = _doubled(inputs, joints, mask)
+            inputs[mirrored] = inputs[mirrored][:, :, H36M17.flip] * MIRROR[:2]
+            joints[mirrored] = joints[mirrored][:, :, H36M17.flip] * MIRROR
+            return _batch(inputs, mask, joints)
+        cameras = self.rng.integers(len(self.cameras), size=self.drawn)
+        if self.twins:
+            cameras, joints, mask, mirrored = _doubled(cameras, joints, mask)
+        joints[mirrored] = joints[mirrored][:, :, H36M17.flip] * MIRROR
+        seen, inputs = np.empty_like(joints), np.empty((*joints.shape[:-1], 2), np.float32)
+        for index in np.unique(cameras):
+            chosen = cameras == index
+            seen[chosen] = self.cameras[index].see(joints[chosen])
+            inputs[chosen] = project(seen[chosen], self.cameras[index])
+        return _batch(inputs, mask, seen - seen[:, :, :1])
+
+    def _pass(self) -> Iterator[int]:
+        count = len(self.videos.joints) * (1 if self.twins else 2)
+        while True:
+            yield from self.rng.permutation(count)
+
+
+def window_frames(centres: np.ndarray, first: np.ndarray, last: np.ndarray, config: UpliftConfig) -> np.ndarray:
+    """Frames (B, T) of the windows around `centres` (B,); beyond a video the nearest one on the window's own grid."""
+    spacing = config.token_stride
+    frames = centres[:, None] + (np.arange(config.tokens) - config.centre) * spacing
+    lowest, highest = first + (centres - first) % spacing, last - (last - centres) % spacing
+    return frames.clip(lowest[:, None], highest[:, None])
+
+
+def paper_masks(rng: np.random.Generator, config: UpliftConfig, count: int) -> np.ndarray:
+    """(B, T) true at real poses: a uniform input stride for each window, at each of its phases equally often."""
+    period = rng.choice(config.input_strides, count)[:, None] // config.token_stride
+    phase = rng.integers(period)
+    return (np.arange(config.tokens) - config.centre + phase) % period == 0
+
+
+def project(joints: np.ndarray, camera: H36MCamera) -> np.ndarray:
+    """Joints (..., 3) in the optical frame to the screen with the lens of Human3.6M, as the authors (and VideoPose3D).
+
+    Their distortion is u (1 + k1 r^2 + k2 r^4 + k3 r^6 + p . u) + p r^2 of a ray u that is cut off at 45 degrees.
+    Joints outside the image stay.
+    """
+    lens = camera.camera
+    k1, k2, p1, p2, k3 = lens.distortion
+    rays = (joints[..., :2] / joints[..., 2:]).clip(-1, 1)
+    r2 = (rays**2).sum(-1, keepdims=True)
+    tangential = np.array([p1, p2])
+    factor = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3 + (rays * tangential).sum(-1, keepdims=True)
+    return screen((rays * factor + tangential * r2) * (lens.fx, lens.fy) + (lens.cx, lens.cy), lens)
+
+
+def _batch(inputs: np.ndarray, mask: np.ndarray, targets: np.ndarray) -> Batch:
+    arrays = (np.asarray(inputs, np.float32), mask, np.asarray(targets, np.float32))
+    return Batch(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
+
+
+def _doubled(first: np.ndarray, joints: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Every window twice, one after the other, and which of them are to be mirrored."""
+    return *(np.repeat(part, 2, 0) for part in (first, joints, mask)), np.arange(2 * len(joints)) % 2 == 1
