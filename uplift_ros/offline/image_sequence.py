@@ -14,7 +14,9 @@ from uplift_ros.camera import Camera
 from uplift_ros.intrinsics import is_rectified
 from uplift_ros.messages.conversion import calibration_from_msg, serialized_header
 from uplift_ros.messages.images import to_rgb
+from uplift_ros.offline.bag_depth import DEPTH_TYPES, BagDepth
 from uplift_ros.sources.video import VideoFile
+from uplift_ros.stages.uplifting import DepthLookup
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 CAMERA_INFO_TYPES = ("sensor_msgs/msg/CameraInfo",)
@@ -34,12 +36,14 @@ class Shot:
         stamp: nanoseconds.
         camera: intrinsics, None where nothing is known.
         image: decodes it, (H, W, 3) uint8 RGB; to be called before the next shot is taken.
+        depth: decodes the depth image of the same time, None if there is none; may be called later.
     """
 
     stamp: int
     frame_id: str
     camera: Camera | None
     image: Callable[[], np.ndarray]
+    depth: DepthLookup | None = None
 
 
 class Footage(Protocol):
@@ -87,15 +91,25 @@ class BagFootage:
     Args:
         image_topic: None for the only one there is.
         camera_info_topic: None for the one beside the image topic, or the only one; '' for none.
+        depth_topic: of depth images aligned with the images; None does without.
 
     Raises:
         BagError: the bag cannot be read, has no such topic, or several to choose from; the text lists them.
     """
 
-    def __init__(self, path: Path, image_topic: str | None = None, camera_info_topic: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        image_topic: str | None = None,
+        camera_info_topic: str | None = None,
+        depth_topic: str | None = None,
+    ) -> None:
         self._bag = BagReader(path)
-        self._image_topic = ""
+        self._taken: set[str] = set()
+        self._depth: BagDepth | None = None
         try:
+            if depth_topic is not None:
+                self._depth = BagDepth(path, self._asked(depth_topic, DEPTH_TYPES))
             self._image_topic = self._find_images(image_topic)
             self._camera_info_topic = self._find_camera_info(camera_info_topic)
         except BagError:
@@ -117,11 +131,14 @@ class BagFootage:
             stamp, frame_id = serialized_header(data)
             if stamp == previous == 0:
                 raise ValueError(f"images on {topic} carry no time: header.stamp is 0")
-            yield Shot(stamp, frame_id, self._intrinsics[1], partial(self._decode, data))
+            depth = self._depth.at(stamp) if self._depth else None
+            yield Shot(stamp, frame_id, self._intrinsics[1], partial(self._decode, data), depth)
             previous = stamp
 
     def close(self) -> None:
         self._bag.close()
+        if self._depth:
+            self._depth.close()
 
     def _decode(self, data: bytes) -> np.ndarray:
         return to_rgb(self._bag.decode(self._image_topic, data))
@@ -146,6 +163,7 @@ class BagFootage:
             raise BagError(
                 f"bag {self._bag.path} has several image topics, --image-topic chooses: {_listed(candidates)}"
             )
+        self._taken.add(candidates[0])
         return candidates[0]
 
     def _find_camera_info(self, asked: str | None) -> str:
@@ -166,12 +184,13 @@ class BagFootage:
 
     def _candidates(self, types: Collection[str]) -> list[str]:
         """Topics with messages of these types, which are what is read of them from now on."""
-        return [name for name in self._bag.topics if name != self._image_topic and self._bag.choose(name, types)]
+        return [name for name in self._bag.topics if name not in self._taken and self._bag.choose(name, types)]
 
     def _asked(self, topic: str, types: Sequence[str]) -> str:
         name = f"/{topic.lstrip('/')}"
         if name not in (candidates := self._candidates(types)):
             raise BagError(f"bag {self._bag.path} has no {types[0]} on {name}, only on: {_listed(candidates)}")
+        self._taken.add(name)
         return name
 
 

@@ -8,6 +8,7 @@ from uplift_ros.camera import Camera
 from uplift_ros.offline.image_sequence import Footage
 from uplift_ros.offline.prefetch import ahead
 from uplift_ros.pipeline import Pipeline, Step
+from uplift_ros.stages.uplifting import DepthLookup
 
 KEYFRAMES_AHEAD = 4
 """By which one stage may be ahead of the next. They take about equally long; more would only cost memory."""
@@ -29,10 +30,12 @@ class KeyframeInterval:
     Attributes:
         images: at least one. Their pixels are gone: they would fill the memory.
         step: without a key-frame if the recording ends before the next.
+        depth: of the key-frame, until it is uplifted.
     """
 
     images: list[ImageHeader]
     step: Step
+    depth: DepthLookup | None = None
 
 
 def raw_intervals(footage: Footage, pipeline: Pipeline) -> Generator[KeyframeInterval, None, None]:
@@ -58,7 +61,7 @@ def _detected(footage: Footage, pipeline: Pipeline) -> Generator[KeyframeInterva
         images.append(ImageHeader(shot.stamp, shot.frame_id, shot.camera))
         keyframe = pipeline.detection.push(shot.stamp, shot.frame_id, shot.image)
         if keyframe is not None:
-            yield KeyframeInterval(images, Step(keyframe))
+            yield KeyframeInterval(images, Step(keyframe), shot.depth)
             images = []
     if images:
         yield KeyframeInterval(images, Step())
@@ -69,5 +72,8 @@ def _uplifted(
 ) -> Generator[KeyframeInterval, None, None]:
     with closing(detected):
         for interval in detected:
-            keyframe, camera = interval.step.keyframe, interval.images[-1].camera
-            yield replace(interval, step=pipeline.uplift(keyframe, camera)) if keyframe else interval
+            if (keyframe := interval.step.keyframe) is None:
+                yield interval
+            else:
+                step = pipeline.uplift(keyframe, interval.images[-1].camera, interval.depth)
+                yield replace(interval, step=step, depth=None)

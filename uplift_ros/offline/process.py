@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -169,6 +168,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TOPIC",
         help="of bags; default: the one beside the images; '' does without",
     )
+    parser.add_argument(
+        "--depth-topic",
+        metavar="TOPIC",
+        default="/depth",
+        help="of bags, for the parameter use_depth: depth images aligned with the images; default: %(default)s",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -184,24 +189,18 @@ def main(args: argparse.Namespace) -> int:
         return 0
     networks = Networks.load(settings)
     networks.pipeline()  # settings out of range fail here, not once per input
-    camera = networks.settings["camera"]
-    open_video = partial(
-        VideoFootage, fps=camera["fps"], horizontal_fov=camera["horizontal_fov"], frame_id=camera["frame_id"]
-    )
+    open_footage = _opener(networks.settings, args)
     for node in networks.settings.values():
         for name in node.without_effect:
             print(f"parameter {name} of node {node.node} has no effect here", file=sys.stderr)
-    succeeded = [_attempt(source, output, networks, open_video, args) for source, output in work]
+    succeeded = [_attempt(source, output, networks, open_footage) for source, output in work]
     return 0 if all(succeeded) else 1
 
 
-def _attempt(
-    source: Path, output: Path, networks: Networks, open_video: Callable[[Path], Footage], args: argparse.Namespace
-) -> bool:
+def _attempt(source: Path, output: Path, networks: Networks, open_footage: Callable[[Path], Footage]) -> bool:
     """Process one input and print its result."""
     try:
-        footage = BagFootage(source, args.image_topic, args.camera_info_topic) if is_bag(source) else open_video(source)
-        with closing(footage):
+        with closing(open_footage(source)) as footage:
             result = process(footage, networks.pipeline(), output)
     except Exception as error:
         kind = "" if isinstance(error, EXPECTED_ERRORS) else f"{type(error).__name__}: "
@@ -209,3 +208,23 @@ def _attempt(
         return False
     print(f"{source}: {result}", flush=True)
     return True
+
+
+def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> Callable[[Path], Footage]:
+    """Opens an input as the options and parameters say.
+
+    Raises (when called):
+        ValueError: it cannot be read, or has no depth images where use_depth asks for them.
+    """
+    camera, use_depth = settings["camera"], settings["uplift"]["use_depth"]
+    fps, horizontal_fov, frame_id = (camera[name] for name in ("fps", "horizontal_fov", "frame_id"))
+
+    def open_footage(source: Path) -> Footage:
+        if is_bag(source):
+            depth_topic = args.depth_topic if use_depth else None
+            return BagFootage(source, args.image_topic, args.camera_info_topic, depth_topic)
+        if use_depth:
+            raise ValueError("parameter use_depth must be false: a video has no depth images")
+        return VideoFootage(source, fps, horizontal_fov, frame_id)
+
+    return open_footage

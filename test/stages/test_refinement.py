@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.recordings import STANDING
+
+from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.settings import defaults_of
+from uplift_ros.stages import build
+from uplift_ros.stages.refinement import RefinementStage, Refining
+from uplift_ros.streaming.clock import TRANSFORM_PATIENCE_NS
+from uplift_ros.transforms import RigidTransform
+
+FRAME = 20_000_000
+AHEAD = STANDING + np.array((0.0, 0.0, 3.0))
+HERE = RigidTransform(np.eye(3), np.array([1.0, 0.0, 0.0]))
+
+
+def skeletons(number: int, **changed) -> SkeletonFrame:
+    person = Person3D("p1", 1.0, Source.UPSAMPLED, ScaleSource.PRIOR, AHEAD, np.ones(17), 0.0)
+    return SkeletonFrame(number * FRAME, "camera", (replace(person, **changed),))
+
+
+def stage(lookup=None, synchroniser=None, **parameters) -> RefinementStage:
+    return build.refinement(
+        defaults_of("refiner", **({"method": "none", "delay": 0} | parameters)), None, lookup, synchroniser
+    )
+
+
+def kinds(refining: Refining) -> list[str]:
+    return [problem.kind for problem in refining.problems]
+
+
+def known(target: str, source: str, stamp: int) -> RigidTransform:
+    return HERE
+
+
+def unknown(target: str, source: str, stamp: int) -> RigidTransform:
+    raise LookupError("no such frame")
+
+
+class Together:
+    """Frames of two cameras that come in equal numbers."""
+
+    def reset(self) -> None:
+        self.waiting: list[SkeletonFrame] = []
+
+    def push(self, camera, frames):
+        if camera == 0:
+            self.waiting = list(frames)
+            return []
+        return list(zip(self.waiting, frames, strict=True))
+
+
+def test_a_person_who_is_not_finite_is_left_out_and_counted():
+    chain = stage()
+    refining = chain.push([skeletons(0), skeletons(1, joints=np.full((17, 3), np.nan)), skeletons(2)])
+    assert [len(frame.persons) for frame in refining.frames] == [1, 0, 1]
+    assert kinds(refining) == ["unusable"]
+    assert kinds(chain.push([skeletons(3)])) == []
+
+
+def test_frames_wait_for_their_transform_and_are_given_up_in_the_end():
+    chain = stage(unknown, target_frame="odom")
+    waiting = chain.join([[skeletons(0)]])
+    assert (waiting.frames, kinds(waiting), chain.is_waiting) == ([], [], True)
+    late = skeletons(1 + TRANSFORM_PATIENCE_NS // FRAME)
+    assert kinds(chain.join([[late]])) == ["no_transform"]
+
+
+def test_frames_are_smoothed_in_the_target_frame():
+    (frame,) = stage(known, target_frame="odom").join([[skeletons(0)]]).frames
+    assert frame.frame_id == "odom"
+    np.testing.assert_allclose(frame.persons[0].joints, AHEAD + np.array((1.0, 0.0, 0.0)))
+
+
+def test_several_views_give_one_person_and_those_without_a_place_are_counted():
+    chain = stage(known, Together(), target_frame="map", views="right")
+    (frame,) = chain.join([[skeletons(0)], [skeletons(0)]]).frames
+    assert len(frame.persons) == 1
+    joined = chain.join([[skeletons(1)], [skeletons(1, scale_source=ScaleSource.NONE)]])
+    assert kinds(joined) == ["unplaced"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"), [({"target_frame": "odom"}, "target_frame"), ({"views": "right"}, "views")]
+)
+def test_what_needs_transforms_is_refused_without_them(parameters, name):
+    with pytest.raises(ValueError, match=f"^parameter {name} "):
+        stage(**parameters)

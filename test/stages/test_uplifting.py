@@ -1,0 +1,164 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support import tiny
+
+from uplift_ros.camera import Camera
+from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.poses import Keyframe, Person2D, ScaleSource
+from uplift_ros.settings import defaults_of
+from uplift_ros.stages import build
+from uplift_ros.stages.uplifting import Uplifting, UpliftingStage
+from uplift_ros.streaming.stride import Decision, Reason
+
+FRAME = 20_000_000
+SECOND = 50 * FRAME
+START = 1_000_000_000_000
+CAMERA = Camera.from_fov(1.0, 160, 120)
+LATENCY = 4
+
+
+def stage(network: UpliftUpsample | None = None, *, is_live: bool = False, **parameters) -> UpliftingStage:
+    values = defaults_of("uplift", **({"stride_mode": "fixed", "stride": 10, "latency": LATENCY} | parameters))
+    return build.uplifting(values, build.UpliftNetwork(network or tiny.uplift()), is_live=is_live)
+
+
+def keyframe(frame: int, sequence: int = 0, stride: int = 10) -> Keyframe:
+    keypoints = tiny.STANDING * 40 + (80, 60)
+    person = Person2D("p1", 0.9, np.array([60.0, 30.0, 40.0, 70.0]), keypoints, np.ones(17))
+    return Keyframe(START + frame * FRAME, "camera", 160, 120, sequence, stride, (person,))
+
+
+def kinds(uplifting: Uplifting) -> list[str]:
+    return [problem.kind for problem in uplifting.problems]
+
+
+def frames(raw) -> list[int]:
+    return [(frame.stamp - START) // FRAME for frame in raw]
+
+
+@pytest.mark.parametrize(
+    ("camera", "problems", "scale"),
+    [
+        (CAMERA, [], ScaleSource.PRIOR),
+        (None, ["no_camera_info"], ScaleSource.NONE),
+        (Camera.from_fov(1.0, 320, 240), ["wrong_camera_info"], ScaleSource.NONE),
+    ],
+)
+def test_only_intrinsics_of_the_images_size_are_used(camera, problems, scale):
+    uplifting = stage().push(keyframe(0), camera)
+    assert kinds(uplifting) == problems
+    assert uplifting.live.persons[0].scale_source is scale
+
+
+def test_a_stride_that_the_network_does_not_know_is_a_problem_and_uplifted():
+    uplifting = stage().push(keyframe(0, stride=7), CAMERA)
+    assert kinds(uplifting) == ["odd_stride"]
+    assert uplifting.live.persons
+
+
+def test_a_duplicate_key_frame_brings_nothing_but_the_problem():
+    chain = stage()
+    chain.push(keyframe(0), CAMERA)
+    duplicate = chain.push(keyframe(0), CAMERA)
+    assert kinds(duplicate) == ["repeated"]
+    assert (duplicate.raw, duplicate.live, duplicate.decision, duplicate.rates) == ([], None, None, None)
+
+
+def test_key_frames_that_were_lost_are_counted():
+    chain = stage()
+    sequences = (3, 4, 8, 9)
+    results = [chain.push(keyframe(10 * at, sequence), CAMERA) for at, sequence in enumerate(sequences)]
+    assert [result.rates.dropped for result in results] == [0, 0, 3, 3]
+
+
+def test_a_fixed_stride_that_was_reached_and_then_changed_by_hand_is_left_alone():
+    chain = stage()
+    strides = (6, 10, 6, 10)
+    decisions = [chain.push(keyframe(10 * at, at, stride), CAMERA).decision for at, stride in enumerate(strides)]
+    fixed = Decision(10, Reason.FIXED)
+    assert decisions == [fixed, fixed, Decision(6, Reason.MANUAL), fixed]
+
+
+def test_another_controller_must_be_reached_before_a_change_counts_as_made_by_hand():
+    chain = stage()
+    chain.push(keyframe(0), CAMERA)
+    chain.control(build.stride_controller(defaults_of("uplift", stride_mode="fixed", stride=6), chain.config))
+    assert chain.push(keyframe(10, 1), CAMERA).decision == Decision(6, Reason.FIXED)
+
+
+def test_an_adaptive_stride_sheds_load_only_live():
+    adaptive = {"stride_mode": "adaptive", "velocity_threshold": 1e-9}
+    reasons = []
+    for is_live in (True, False):
+        chain = stage(is_live=is_live, **adaptive)
+        chain.load.note(5000.0, 1.0)
+        chain.push(keyframe(0), CAMERA)
+        reasons.append(chain.push(keyframe(10, 1), CAMERA).decision.reason)
+    assert reasons == [Reason.OVERLOAD, Reason.FAST]
+
+
+def test_frames_that_wait_at_a_pause_are_final_before_the_stream_continues():
+    """As on a robot, where they leave after the pause; the window reaches farther back than that."""
+    network = UpliftUpsample(replace(tiny.uplift().config, frames=251, strided=False)).eval().requires_grad_(False)
+    chain, twin = stage(network), stage(network)
+    for each in (chain, twin):
+        assert frames(each.push(keyframe(10), CAMERA).raw) == []
+        assert frames(each.push(keyframe(20, 1), CAMERA).raw) == list(range(10, 17))
+    live = twin.pause()
+    assert frames(live) == [17, 18, 19, 20]
+    after = chain.push(keyframe(20 + 102, 2), CAMERA).raw
+    assert frames(after)[:4] == frames(live)
+    for frame, other in zip(after[:4], live, strict=True):
+        np.testing.assert_array_equal(frame.persons[0].joints, other.persons[0].joints)
+
+
+def test_with_a_playout_raw_frames_leave_one_by_one_and_the_rest_at_the_end():
+    chain = stage(is_live=True, playout=True)
+    pushed = [chain.push(keyframe(10 * at, at), CAMERA).raw for at in range(3)]
+    assert pushed == [[], [], []]
+    assert frames(chain.play()) == [0]
+    assert frames(chain.play()) == [1]
+    assert frames(chain.flush()) == list(range(2, 21))
+
+
+def test_offline_a_playout_has_no_effect():
+    chain = stage(playout=True)
+    assert frames(chain.push(keyframe(0), CAMERA).raw + chain.push(keyframe(10, 1), CAMERA).raw) == list(range(7))
+
+
+@pytest.mark.parametrize(
+    ("depth", "problem"),
+    [(None, "no_depth"), (lambda: None, "no_depth"), (lambda: np.ones((8, 8)), "wrong_depth")],
+)
+def test_depth_that_is_missing_or_odd_is_a_problem_and_people_keep_their_size(depth, problem):
+    uplifting = stage(use_depth=True).push(keyframe(0), CAMERA, depth)
+    assert kinds(uplifting) == [problem]
+    assert uplifting.live.persons[0].scale_source is ScaleSource.PRIOR
+
+
+def test_people_have_the_size_that_depth_measures_in_raw_and_live():
+    plain, chain = stage(), stage(use_depth=True)
+    assumed = plain.push(keyframe(0), CAMERA).live.persons[0].joints[0, 2]
+    depth = np.full((120, 160), 1.1 * assumed)
+    results = [chain.push(keyframe(10 * at, at), CAMERA, lambda: depth) for at in range(2)]
+    for person in (results[1].live.persons[0], results[1].raw[-1].persons[0]):
+        assert person.scale_source is ScaleSource.DEPTH
+        assert person.joints[0, 2] > 1.1 * assumed
+
+
+def test_after_a_reset_the_stream_is_new():
+    chain = stage()
+    chain.push(keyframe(0, 5), CAMERA)
+    chain.reset()
+    again = chain.push(keyframe(0, 9), CAMERA)
+    assert (kinds(again), again.rates.dropped) == ([], 0)
+
+
+def test_a_key_frame_of_another_skeleton_is_refused_and_nothing_is_lost():
+    chain = stage()
+    chain.push(keyframe(0), CAMERA)
+    with pytest.raises(ValueError, match="skeleton"):
+        chain.push(replace(keyframe(200, 1), skeleton="coco17"), CAMERA)
+    assert frames(chain.flush()) == [0]
