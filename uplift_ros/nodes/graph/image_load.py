@@ -16,7 +16,6 @@ from sensor_msgs.msg import Image
 
 from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
-from uplift_ros.nodes.lifecycle.executor import DirectExecutor
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.pose_estimator_node import PoseEstimatorNode
 
@@ -50,7 +49,7 @@ class Skipping(PoseEstimatorNode):
         keep_freed_memory()
         super().__init__()
         self.images = 0
-        self._executor = DirectExecutor()
+        self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         self.start()
 
@@ -68,7 +67,7 @@ class Skipping(PoseEstimatorNode):
         pass
 
     def work(self) -> None:
-        self._executor.work(CHUNK)
+        self._executor.spin_once(CHUNK)
 
 
 def film() -> None:

@@ -1,1 +1,1 @@
-"""What a node is: its life, its process, its executor, and what it tells of its health."""
+"""What a node is: its life, its process, and what it tells of its health."""

@@ -23,7 +23,6 @@ from rclpy.task import Future
 from rclpy.timer import Timer
 
 from uplift_ros.nodes.lifecycle.descriptor import descriptor
-from uplift_ros.nodes.lifecycle.executor import Direct
 from uplift_ros.nodes.lifecycle.health import SUBSCRIBERS, Health
 from uplift_ros.parameters import TABLES, Value
 from uplift_ros.stages.problem import Problem
@@ -66,7 +65,6 @@ class ManagedNode(LifecycleNode):
         self._settings: dict[str, Value] = {}
         self._advertised: list[Publisher] = []
         self._opened = contextlib.ExitStack()
-        self._direct = Direct()
         self._subscribed: list[Subscription] = []
         self._repeated: list[Timer] = []
         self._health = Health()
@@ -147,7 +145,6 @@ class ManagedNode(LifecycleNode):
             topic,
             guarded,
             qos,
-            callback_group=self._direct,
             qos_overriding_options=options,
             raw=raw,
             event_callbacks=SubscriptionEventCallbacks(message_lost=partial(self._note_lost, expected or topic, qos)),
@@ -170,7 +167,7 @@ class ManagedNode(LifecycleNode):
     def every(self, seconds: float, callback: Callable[[], None], clock: Clock | None = None) -> Timer:
         """Call back periodically, in real time also where the ROS clock is simulated, unless a clock is given."""
         guarded = self.guarded(callback)
-        timer = self.create_timer(seconds, guarded, callback_group=self._direct, clock=clock or self._steady_clock)
+        timer = self.create_timer(seconds, guarded, clock=clock or self._steady_clock)
         self._repeated.append(timer)
         return timer
 

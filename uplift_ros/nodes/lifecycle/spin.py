@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 
 import rclpy
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from uplift_ros.nodes.lifecycle.base import EXPECTED_ERRORS, ManagedNode
-from uplift_ros.nodes.lifecycle.executor import DirectExecutor
 
 LAST_MESSAGES = 0.1
 """Seconds to work off what has arrived before a signal to end."""
@@ -34,11 +34,11 @@ def spin(node_type: Callable[[], ManagedNode], arguments: list[str] | None = Non
         return 1
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, lambda *_: node.finish())
-    executor = DirectExecutor()
+    executor = SingleThreadedExecutor()
     executor.add_node(node)
     if node.parameter("autostart") and not node.start():
         node.finish(exit_code=1)
-    spinning = threading.Thread(target=executor.spin_until, args=(node.finished,), name="spin")
+    spinning = threading.Thread(target=executor.spin_until_future_complete, args=(node.finished,), name="spin")
     spinning.start()
     spinning.join()
     _work_off(executor)
@@ -49,8 +49,8 @@ def spin(node_type: Callable[[], ManagedNode], arguments: list[str] | None = Non
     return node.exit_code
 
 
-def _work_off(executor: DirectExecutor) -> None:
+def _work_off(executor: Executor) -> None:
     """Take what had arrived when the signal to end came."""
     deadline = time.monotonic() + LAST_MESSAGES
     while time.monotonic() < deadline:
-        executor.work(0.01)
+        executor.spin_once(timeout_sec=0.01)
