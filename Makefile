@@ -9,6 +9,8 @@ SOURCE ?= synthetic
 # Seconds of the demo. A camera would never end by itself; a video file runs to its end.
 DURATION ?= $(shell test -f "$(SOURCE)" || echo 20)
 PYTEST_ARGS ?=
+# Processes that share the test files; 0 is this one.
+WORKERS ?= 2
 MINUTES ?= 5
 CASES ?= 1000000
 
@@ -31,7 +33,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 export ROS_DOMAIN_ID := $(shell echo $$(($$PPID % 101 + 1)))
 export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
 
-.PHONY: help demo test build soak bench fuzz lint lock clean
+.PHONY: help demo test build reliability soak bench fuzz lint lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -45,7 +47,11 @@ demo: $(BUILT) ## The whole graph on SOURCE; leaves out/demo.mcap, out/demo.mp4,
 test: $(BUILT) ## All tests
 	_ROS_WHEELS_BOOTSTRAP_COMPLETE=1 \
 	LD_LIBRARY_PATH=$$(echo $(VENV)/lib $(VENV)/lib/python3.*/site-packages/ros_*.libs | tr ' ' ':') \
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+reliability: $(BUILT) ## Recovery from every fault, timed on a quiet machine; writes the table of docs/RELIABILITY.md
+	$(MAKE) test WORKERS=0 PYTEST_ARGS="-m '' --junitxml=out/reliability.xml test/ros -k faults"
+	PYTHONPATH=test $(BIN)/python -m support.reliability out/reliability.xml
 
 soak: $(BUILT) ## The graph for MINUTES with random people and faults; leaves out/soak.json
 	OMP_NUM_THREADS=1 PYTHONPATH=test $(BIN)/python -m soak --minutes $(MINUTES) --json out/soak.json

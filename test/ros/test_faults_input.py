@@ -96,7 +96,7 @@ class Detector:
     def calibration(self) -> CameraInfo:
         return ros_messages().camera_info(CAMERA, self.stamp, "camera")
 
-    def recover(self, limit: float = 10.0) -> float:
+    def recover(self, limit: float = 120.0) -> float:
         """Good key-frames until somebody comes out of one, placed; the seconds that it took."""
         self._due = begin = time.monotonic()
         known, first = len(self.skeletons), self.stamp
@@ -109,7 +109,7 @@ class Detector:
             self.send(somebody())
         return time.monotonic() - begin
 
-    def leave(self, limit: float = 10.0) -> None:
+    def leave(self, limit: float = 120.0) -> None:
         """Key-frames without anybody, until that shows: nobody is in any frame after the last good key-frame."""
         gone, known, begin = self.stamp, len(self.skeletons), time.monotonic()
         while time.monotonic() - begin < limit:
@@ -322,7 +322,7 @@ def detector(nodes, shared_observer, random_weights):
     detector = Detector(shared_observer)
     shared_observer.wait_for_connection("uplift", ("uplift", "keyframes"), ("refiner", "skeletons/raw"))
     shared_observer.wait_for(lambda: detector.keyframes.get_subscription_count())
-    detector.recover(limit=30.0)
+    detector.recover()
     detector.leave()
     return detector
 

@@ -1,7 +1,5 @@
 """Ten rounds through the lifecycle of every node leave the process as large as three did."""
 
-import time
-
 import pytest
 from support.footprint import GIVE_BACK, Footprint
 
@@ -12,9 +10,6 @@ ROUNDS, WARM = 10, 3
 MAX_GROWTH = dict.fromkeys(("camera", "uplift", "refiner", "visualizer", "humans"), 8.0) | {"pose_estimator": 40.0}
 """Mebibytes of resident memory over the seven rounds after the warm ones. Measured: below 1, and 12 to 26 with
 MediaPipe, whose growth ends after about twenty rounds; a network left behind in each would be 60 to 70."""
-
-MAX_SHUTDOWN = 2.0
-"""Seconds for an active node to shut down on a busy machine."""
 
 PARAMETERS = {
     "camera": {"source": "synthetic", "width": 160, "height": 120},
@@ -27,7 +22,7 @@ PARAMETERS = {
 
 
 @pytest.fixture(params=PARAMETERS)
-def node(request, start, random_weights, monkeypatch):
+def node(request, start_script, random_weights, monkeypatch):
     """(name, process) of an unconfigured node."""
     for variable, value in GIVE_BACK.items():
         monkeypatch.setenv(variable, value)
@@ -37,7 +32,7 @@ def node(request, start, random_weights, monkeypatch):
     if name == "humans":
         pytest.importorskip("hri_msgs", reason="the node humans needs hri_msgs")
     model = {"model": random_weights[name]} if name in random_weights else {}
-    return name, start(name, autostart=False, **PARAMETERS[name], **model)
+    return name, start_script(name, autostart=False, **PARAMETERS[name], **model)
 
 
 def test_ten_rounds_through_the_lifecycle_leave_nothing_behind(node, observer):
@@ -54,11 +49,9 @@ def test_ten_rounds_through_the_lifecycle_leave_nothing_behind(node, observer):
     assert last.mebibytes - warm.mebibytes < MAX_GROWTH[name], footprints
 
 
-def test_an_active_node_shuts_down_quickly(node, observer):
+def test_an_active_node_shuts_down(node, observer):
     name, _ = node
     for transition in ("configure", "activate"):
         assert observer.change_state(name, transition)
-    begin = time.monotonic()
     assert observer.change_state(name, "shutdown")
-    assert time.monotonic() - begin < MAX_SHUTDOWN
     assert observer.state(name) == "finalized"

@@ -87,7 +87,7 @@ def test_a_replay_on_sim_time_gives_the_skeletons_that_process_gives(graph, obse
     observer.wait_for_connection("refiner")
     command = [sys.executable, "-m", "uplift_ros.bags.play", filmed, "--clock", "--wait", "--rate", RATE]
     player = subprocess.Popen(list(map(str, command)))
-    observer.wait_for(lambda: player.poll() is not None, timeout=60)
+    observer.wait_for(lambda: player.poll() is not None, timeout=120)
     assert player.returncode == 0
     observer.wait_for(lambda: len(raw) >= len(skeletons) - LATENCY)
     observer.change_state("uplift", "deactivate")  # gives out the last frames, as the end of a file does
