@@ -6,7 +6,8 @@ from scipy.spatial.transform import Rotation
 from support.places import SHARED
 
 from uplift_ros.lab.data import protocols
-from uplift_ros.lab.data.mocap import Sequence, load_npz
+from uplift_ros.lab.data.formats.joints import load_npz
+from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.models import weights

@@ -8,7 +8,8 @@ import torch
 
 from uplift_ros.camera import SCREEN_FOCAL, canonicalise
 from uplift_ros.lab.data.detector_noise import DetectorNoise
-from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, Sequence, chain_length, load_npz, motion_class
+from uplift_ros.lab.data.formats.joints import load_npz
+from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, Sequence, chain_length, motion_class
 from uplift_ros.lab.data.virtual_camera import in_image, random_views, rotation_xyz, surrounding_views
 from uplift_ros.lab.data.windows import Batch, WindowSampler, random_mask, with_twins
 from uplift_ros.models.configs import compact, n351

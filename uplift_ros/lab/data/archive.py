@@ -46,7 +46,7 @@ class Archive:
     def __exit__(self, *_: object) -> None:
         self._zip.close()
 
-    def read(self, name: str, *shapes: Shape) -> np.ndarray:
+    def read(self, name: str, *shapes: Shape, finite: bool = True) -> np.ndarray:
         """The numbers of an array that has one of the shapes.
 
         Raises:
@@ -65,7 +65,7 @@ class Archive:
         if not any(_fits(array.shape, shape) for shape in shapes):
             expected = " or ".join(_text(shape) for shape in shapes)
             raise ValueError(f"{where}: expected {expected}, got {_text(array.shape)}")
-        if not np.isfinite(array).all():
+        if finite and not np.isfinite(array).all():
             raise ValueError(f"{where} must be finite")
         return array
 

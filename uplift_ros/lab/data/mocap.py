@@ -1,11 +1,9 @@
 """Motion capture for training and evaluation: sequences of h36m17 joints, metres, z up."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from uplift_ros.lab.data.archive import Archive
 from uplift_ros.skeleton import H36M17
 
 CANONICAL_CHAIN = 1.53
@@ -28,37 +26,8 @@ class Sequence:
 FROM_H36M32 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 """h36m17 joints in Human3.6M's own set of 32."""
 
-FARTHEST = 1000.0
-"""Metres from the origin; poses beyond it are in another unit."""
-
 ANKLE_HEIGHT = 0.08
 """Metres above the ground of an ankle that stands on it."""
-
-
-def load_npz(path: Path) -> tuple[list[Sequence], float]:
-    """Read one array (T, 17, 3), or (T, 32, 3) in Human3.6M's own joints, per sequence and `fps`.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: not an npz file, no `fps`, or an array of another form; names the key.
-    """
-    with Archive(path) as archive:
-        fps = float(archive.read("fps", ()))
-        if not 1 <= fps <= 1000:
-            raise ValueError(f"data: {path}, array 'fps': must be 1 to 1000, got {fps}")
-        sequences = []
-        for name in archive.names:
-            if name == "fps":
-                continue
-            joints = archive.read(name, (None, len(H36M17), 3), (None, 32, 3))
-            if joints.shape[1] == 32:
-                joints = joints[:, FROM_H36M32]
-            if (largest := np.abs(joints).max()) > FARTHEST:
-                raise ValueError(
-                    f"data: {path}, array {name!r}: must be metres, at most {FARTHEST:.0f}, got {largest:g}"
-                )
-            sequences.append(Sequence(name, joints.astype(np.float32)))
-    return sequences, fps
 
 
 def resample(joints: np.ndarray, fps: float, rate: float) -> np.ndarray:

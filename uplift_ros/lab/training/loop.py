@@ -12,6 +12,18 @@ from torch import nn
 from uplift_ros.parameters import brief
 
 
+def check_finite(value: torch.Tensor, step: int) -> None:
+    """Stop a training at the first loss, or weights, that are not finite.
+
+    Raises:
+        ValueError: names the step.
+    """
+    if not torch.isfinite(value):
+        raise ValueError(
+            f"training stopped: loss or weights are {value.item()} in step {step}; the last saved ones stay"
+        )
+
+
 class ExponentialAverage:
     """Moving average of a network's weights; decay = min(decay, (1 + step) / (10 + step))."""
 
@@ -46,6 +58,13 @@ class Checkpoint:
         self.path, self.training, self.parts = path, dict(training), parts
 
     def save(self, step: int) -> None:
+        """
+        Raises:
+            ValueError: a weight is not finite; what was saved before stays.
+        """
+        for part in self.parts.values():
+            if isinstance(part, nn.Module):
+                check_finite(torch.stack([weight.sum() for weight in part.parameters()]).sum(), step)
         beside = self.path.with_suffix(".tmp")
         parts = {name: part.state_dict() for name, part in self.parts.items()}
         torch.save({"training": self.training, "step": step, **parts}, beside)

@@ -19,7 +19,7 @@ from uplift_ros.lab.data.pose_noise import PoseNoise
 from uplift_ros.lab.data.refinement_data import VALIDATION_FRAMES, ClipSampler, Pair, noise_pairs
 from uplift_ros.lab.data.refiners import RATE, Refiner
 from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
-from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, TrainingLog
+from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, TrainingLog, check_finite
 from uplift_ros.lab.training.precision import Bfloat16Products
 from uplift_ros.lab.training.refinement_loss import Objective, windows
 from uplift_ros.lab.training.uplifter_pairs import uplifter_pairs
@@ -163,6 +163,7 @@ def train(
         with products:
             output = model(windows(noisy, length))
         loss = objective(output, true, length, sampler.paired, rng)
+        check_finite(loss, step)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -19,7 +19,7 @@ from uplift_ros.lab.data.formats import add_data_arguments, load
 from uplift_ros.lab.data.formats.papers import add_paper_arguments
 from uplift_ros.lab.data.windows import WindowSampler
 from uplift_ros.lab.training import paper_recipe
-from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, TrainingLog
+from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, TrainingLog, check_finite
 from uplift_ros.lab.training.precision import Bfloat16Products
 from uplift_ros.lab.training.widen import widen
 from uplift_ros.models import weights
@@ -138,6 +138,7 @@ def train(
         with products, sdpa_kernel(SDPBackend.MATH):
             central, sequence = model(windows.inputs, windows.mask)
         loss = uplift_loss(central, sequence, windows.targets, config)
+        check_finite(loss, step)
         model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -1,13 +1,15 @@
 """Motion capture in the formats that people have, as sequences of h36m17 joints at the networks' rate."""
 
 import argparse
+import re
 from pathlib import Path
 
 from uplift_ros.lab.data.formats import h36m
 from uplift_ros.lab.data.formats.amass import is_amass, load_amass
 from uplift_ros.lab.data.formats.amass_joints import amass_sequences, is_amass_joints
 from uplift_ros.lab.data.formats.bvh import load_bvh
-from uplift_ros.lab.data.mocap import Sequence, load_npz, resample
+from uplift_ros.lab.data.formats.joints import load_npz
+from uplift_ros.lab.data.mocap import Sequence, resample
 from uplift_ros.lab.data.object_arrays import array_names, load_objects
 
 
@@ -37,7 +39,8 @@ def load(path: Path, rate: float, body_model: Path | None = None) -> list[Sequen
     if not path.exists():
         raise FileNotFoundError(f"data: no file or folder {path}")
     if path.is_dir():
-        files = sorted([*path.rglob("*.bvh"), *path.rglob("*_poses.npz")]) or _files_of_joints(path)
+        is_take = re.compile(r".*(\.bvh|_poses\.npz)", re.IGNORECASE).fullmatch
+        files = sorted(file for file in path.rglob("*") if is_take(file.name)) or _files_of_joints(path)
         if not files:
             raise ValueError(
                 f"data: folder {path} must hold .bvh files, AMASS's *_poses.npz, or its joints (CMU.npz), it has none"
@@ -53,9 +56,10 @@ def load(path: Path, rate: float, body_model: Path | None = None) -> list[Sequen
 
 def _takes(file: Path, name: Path, body_model: Path | None) -> list[tuple[Sequence, float]]:
     """What a file holds, with frames per second."""
-    if file.suffix == ".bvh":
+    suffix = file.suffix.lower()
+    if suffix == ".bvh":
         return [load_bvh(file, name.as_posix())]
-    if file.suffix != ".npz":
+    if suffix != ".npz":
         raise ValueError(f"data: {file} must be .npz or .bvh, got {file.suffix!r}")
     if "positions_3d" in array_names(file):
         content = load_objects(file, "positions_3d")
@@ -69,4 +73,6 @@ def _takes(file: Path, name: Path, body_model: Path | None) -> list[tuple[Sequen
 
 
 def _files_of_joints(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.npz") if "positions_3d" in array_names(path))
+    return sorted(
+        path for path in folder.iterdir() if path.suffix.lower() == ".npz" and "positions_3d" in array_names(path)
+    )

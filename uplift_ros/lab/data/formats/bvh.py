@@ -1,23 +1,25 @@
 """BVH files (Biovision hierarchy): a skeleton of named joints and their angles in every frame.
 
-BVH names no unit, so bodies come out at canonical stature. Its y axis points up.
+BVH names no unit, so bodies come out at canonical stature. Its y axis points up; where another does, in the motion and
+in the skeleton's rest pose, that one is taken.
 """
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, Sequence, chain_length, grounded
+from uplift_ros.lab.data.plausibility import UP, up_axis
 from uplift_ros.parameters import brief
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.posture import HEAD, NOSE, SPINE_FRACTION, TRUNK
 
 MAX_FILE_BYTES = 1 << 30
-
-Y_UP_TO_Z_UP = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
 
 ALIASES = {
     "hip": ("upleg", "thigh", "upperleg", "hip"),
@@ -64,7 +66,8 @@ def load_bvh(path: Path, name: str) -> tuple[Sequence, float]:
     try:
         skeleton, motion, fps = parse(path.read_text(encoding="latin-1"))
         rotations, positions = forward_kinematics(skeleton, motion)
-        joints = to_h36m17(skeleton, rotations, positions) @ Y_UP_TO_Z_UP.T
+        joints = to_h36m17(skeleton, rotations, positions)
+        joints = joints @ np.array(UP[_up_axis(skeleton, joints)]).T
         size = chain_length(joints).mean()
         if not 0 < size < np.inf:
             raise ValueError("the body has no size")
@@ -78,48 +81,52 @@ def load_bvh(path: Path, name: str) -> tuple[Sequence, float]:
 
 def parse(text: str) -> tuple[list[Joint], np.ndarray, float]:
     """Joints, parents before children; channels (T, C) of all of them; frames per second."""
-    hierarchy, found, motion = text.partition("MOTION")
-    if not found:
+    hierarchy, *motion = re.split(r"^\s*MOTION\b", text, maxsplit=1, flags=re.IGNORECASE | re.MULTILINE)
+    if not motion:
         raise ValueError("no MOTION: not a BVH file, or cut off")
-    skeleton = _parse_hierarchy(iter(hierarchy.split()))
-    header, _, values = motion.partition("Frame Time:")
-    count = header.replace("Frames:", "").strip()
-    period, _, values = values.strip().partition("\n")
+    skeleton = _parse_hierarchy(iter(re.sub(r"([{}])", r" \1 ", hierarchy).split()))
+    header = re.match(r"\s*Frames\s*:(.*?)Frame\s*Time\s*:([^\n]*)", motion[0], re.IGNORECASE | re.DOTALL)
+    count, period = (group.strip() for group in header.groups()) if header else ("", "")
     if not count.isdecimal() or int(count) == 0:
         raise ValueError(f"'Frames:' must be a positive number, got {brief(count)}")
     seconds = _numbers([period], "'Frame Time:'")[0]
     if not 1e-4 <= seconds <= 1:
         raise ValueError(f"'Frame Time:' must be 0.0001 to 1 s, got {seconds}")
     channels = sum(len(joint.channels) for joint in skeleton)
-    motion_values = _numbers(values.split(), "MOTION")
+    motion_values = _numbers(motion[0][header.end() :].split() if header else [], "MOTION")
     if len(motion_values) != int(count) * channels:
         raise ValueError(f"MOTION must have {count} frames of {channels} numbers, got {len(motion_values)} numbers")
     return skeleton, motion_values.reshape(-1, channels), 1 / float(seconds)
 
 
 def _parse_hierarchy(words: Iterator[str]) -> list[Joint]:
+    """Keywords in any spelling: END SITE and End Site."""
     skeleton: list[Joint] = []
     open_joints: list[int] = []  # from the root to the joint whose braces are open; -1 for an end site
-    current = -1
     for word in words:
-        if word in ("ROOT", "JOINT"):
-            if word == "JOINT" and not open_joints:
-                raise ValueError("HIERARCHY: a JOINT outside of the ROOT's braces")
-            current = len(skeleton)
-            skeleton.append(Joint(next(words, ""), open_joints[-1] if open_joints else -1))
-        elif word == "End":
-            current = -1
-        elif word == "{":
-            open_joints.append(current)
-        elif word == "}":
+        keyword = word.upper()
+        if keyword in ("ROOT", "JOINT", "END"):
+            name = " ".join(takewhile(lambda word: word != "{", words))
+            if keyword != "ROOT" and not open_joints:
+                raise ValueError(f"HIERARCHY: {keyword} {name[:40]!r} outside of the ROOT's braces")
+            if keyword != "END":
+                skeleton.append(Joint(name, open_joints[-1] if open_joints else -1))
+            elif name.upper() != "SITE":
+                raise ValueError(f"HIERARCHY: expected End Site, got {word} {name[:40]!r}")
+            open_joints.append(-1 if keyword == "END" else len(skeleton) - 1)
+        elif keyword == "}":
             open_joints.pop()
-        elif word == "OFFSET":
+        elif keyword == "OFFSET" and open_joints:
             offset = _numbers([next(words, "") for _ in range(3)], "OFFSET")
-            if current >= 0:
-                skeleton[current].offset = offset
-        elif word == "CHANNELS" and current >= 0:
-            skeleton[current].channels = tuple(
+            if open_joints[-1] >= 0:
+                skeleton[open_joints[-1]].offset = offset
+        elif keyword == "CHANNELS" and open_joints and open_joints[-1] >= 0:
+            skeleton[open_joints[-1]].channels = tuple(
                 _channel(next(words, "")) for _ in range(_channel_count(next(words, "")))
+            )
+        elif keyword != "HIERARCHY":
+            raise ValueError(
+                f"HIERARCHY: expected ROOT, JOINT, End Site, OFFSET, CHANNELS or a brace, got {brief(word)}"
             )
     if not skeleton or open_joints:
         raise ValueError("HIERARCHY is empty or cut off")
@@ -133,9 +140,10 @@ def _channel_count(word: str) -> int:
 
 
 def _channel(word: str) -> str:
-    if word[:1] not in ("X", "Y", "Z") or word[1:] not in ("position", "rotation"):
+    channel = word.capitalize()
+    if channel[:1] not in ("X", "Y", "Z") or channel[1:] not in ("position", "rotation"):
         raise ValueError(f"CHANNELS must be like Xposition or Zrotation, got {brief(word)}")
-    return word
+    return channel
 
 
 def _numbers(words: list[str], what: str) -> np.ndarray:
@@ -173,6 +181,14 @@ def forward_kinematics(skeleton: list[Joint], motion: np.ndarray) -> tuple[np.nd
             rotations[:, index] = before @ local
             positions[:, index] = positions[:, joint.parent] + (before @ offset[:, :, None])[..., 0]
     return rotations, positions
+
+
+def _up_axis(skeleton: list[Joint], joints: np.ndarray) -> str:
+    """The axis that points up: y, unless another does in the motion and at rest; who lies, lies in the motion only."""
+    _, at_rest = forward_kinematics([replace(joint, channels=()) for joint in skeleton], np.empty((1, 0)))
+    rotations = np.broadcast_to(np.eye(3), (1, len(skeleton), 3, 3))
+    axis = up_axis(joints)
+    return axis if axis == up_axis(to_h36m17(skeleton, rotations, at_rest)) else "y"
 
 
 def to_h36m17(skeleton: list[Joint], rotations: np.ndarray, positions: np.ndarray) -> np.ndarray:

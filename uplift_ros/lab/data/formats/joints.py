@@ -1,0 +1,59 @@
+"""npz files with one array of h36m17 joints per sequence: metres, z up, and `fps`."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from uplift_ros.lab.data import plausibility
+from uplift_ros.lab.data.archive import Archive
+from uplift_ros.lab.data.mocap import FROM_H36M32, Sequence
+from uplift_ros.skeleton import H36M17
+
+
+def load_npz(path: Path) -> tuple[list[Sequence], float]:
+    """Read one array (T, 17, 3), or (T, 32, 3) in Human3.6M's own joints, per sequence and `fps`.
+
+    Frames without a body (zeros, NaN) are cut out: what is before and after them become sequences of their own, named
+    walk and walk#2. Axes of which another than z points up are turned. Both are said on standard error.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not an npz file, no `fps`, or an array of another form, unit or order of joints; names the key.
+    """
+    with Archive(path) as archive:
+        fps = float(archive.read("fps", ()))
+        if not 1 <= fps <= 1000:
+            raise ValueError(f"data: {path}, array 'fps': must be 1 to 1000, got {fps}")
+        sequences = [part for name in archive.names if name != "fps" for part in _sequences(archive, name)]
+    if sequences:
+        # All of a file have the same axes; somebody may lie in one of them.
+        axis = plausibility.up_axis(np.concatenate([sequence.joints for sequence in sequences]))
+        if axis != "z":
+            print(f"data: {path}: the {axis} axis points up, turned to z", file=sys.stderr)
+            turn = np.array(plausibility.UP[axis], np.float32)
+            sequences = [Sequence(sequence.name, sequence.joints @ turn.T) for sequence in sequences]
+    return sequences, fps
+
+
+def _sequences(archive: Archive, name: str) -> list[Sequence]:
+    """The parts of an array without gaps."""
+    joints = archive.read(name, (None, len(H36M17), 3), (None, 32, 3), finite=False)
+    if joints.shape[1] == 32:
+        joints = joints[:, FROM_H36M32]
+    where = f"data: {archive.path}, array {name!r}"
+    found = plausibility.present(joints)
+    if not found.any():
+        raise ValueError(f"{where}: no frame has a body: joints must be finite, and not at the origin")
+    try:
+        plausibility.check_order(joints[found])
+        plausibility.check_stature(joints[found])
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    parts = plausibility.runs(found) if len(joints) > 1 else [slice(None)]
+    if lost := len(joints) - sum(len(joints[part]) for part in parts):
+        print(f"{where}: {lost} of {len(joints)} frames without a person cut out", file=sys.stderr)
+    return [
+        Sequence(name if number == 1 else f"{name}#{number}", joints[part].astype(np.float32))
+        for number, part in enumerate(parts, start=1)
+    ]

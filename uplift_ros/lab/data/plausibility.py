@@ -1,0 +1,124 @@
+"""What motion capture in another unit, with other axes, another order of joints or gaps looks like.
+
+Bounds are far outside of what the 281 sequences of CMU, LAFAN1 and others show that the networks are trained on.
+"""
+
+import numpy as np
+
+from uplift_ros.camera import CANONICAL_STATURE
+from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, chain_length
+from uplift_ros.skeleton import H36M17
+
+STATURES = (0.5, 2.5)
+"""Metres, of people."""
+
+USUAL_STATURES = (1.2, 2.2)
+
+UNITS = {"millimetres": 0.001, "centimetres": 0.01, "decimetres": 0.1, "inches": 0.0254, "feet": 0.3048}
+"""Metres in a unit."""
+
+CLEARLY_UP = 0.6
+"""Mean component along an axis, of the direction from the ankles to the head, from which on that axis points up."""
+
+PROPORTIONS = {"thigh": (2, 0.12, 0.38), "shin": (3, 0.12, 0.4), "trunk": (8, 0.2, 0.5)}
+"""Last joint, least and most length as parts of the chain from the ankles to the head; 0.24 to 0.28, 0.26 to 0.30 and
+0.31 to 0.35 in the data named above."""
+
+MAX_ASYMMETRY = 0.5
+"""Of left and right bones, as part of their mean length; 0.18 above."""
+
+MAX_STRETCH = 0.6
+"""Deviation of a bone's length as part of it; 0.33 above, where the spine is one bone."""
+
+MIRRORED = -0.2
+"""Mean cosine between where hips and trunk face and where the nose is, below which left is right; above 0.45 above."""
+
+UP = {
+    "x": [[0, 1, 0], [0, 0, 1], [1, 0, 0]],
+    "-x": [[0, -1, 0], [0, 0, 1], [-1, 0, 0]],
+    "y": [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
+    "-y": [[1, 0, 0], [0, 0, 1], [0, -1, 0]],
+    "z": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "-z": [[1, 0, 0], [0, -1, 0], [0, 0, -1]],
+}
+"""Rotations of axes of which one points up into those with z up."""
+
+
+def present(joints: np.ndarray) -> np.ndarray:
+    """(T,) whether a frame of (T, 17, 3) shows a body: all joints finite, and none but the root exactly at the origin.
+
+    Programs write zeros, or NaN, where a person was lost.
+    """
+    at_origin = (joints[:, 1:] == 0).all(-1).any(1)
+    found: np.ndarray = np.isfinite(joints).all((1, 2)) & ~at_origin
+    return found
+
+
+def runs(kept: np.ndarray) -> list[slice]:
+    """Where a mask (T,) is true without interruption for at least two frames."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], kept, [False]]).astype(int)))
+    return [slice(begin, end) for begin, end in edges.reshape(-1, 2).tolist() if end - begin > 1]
+
+
+def up_axis(joints: np.ndarray) -> str:
+    """The axis, a key of UP, along which heads of bodies (T, 17, 3) are above their ankles; 'z' if none clearly is."""
+    towards_head = _unit(joints[:, H36M17.index("head")] - joints[:, [3, 6]].mean(1)).mean(0)
+    axis = int(np.abs(towards_head).argmax())
+    if abs(towards_head[axis]) < CLEARLY_UP:
+        return "z"
+    return "-" * bool(towards_head[axis] < 0) + "xyz"[axis]
+
+
+def check_stature(joints: np.ndarray) -> None:
+    """
+    Raises:
+        ValueError: people are no people in metres; names the unit that would fit.
+    """
+    stature = float(np.median(chain_length(joints))) / CANONICAL_CHAIN * CANONICAL_STATURE
+    if STATURES[0] <= stature <= STATURES[1]:
+        return
+    fitting = [
+        f"; in {unit} it would be {stature * metres:.2f} m: multiply by {metres:g}"
+        for unit, metres in UNITS.items()
+        if USUAL_STATURES[0] <= stature * metres <= USUAL_STATURES[1]
+    ]
+    raise ValueError(
+        f"must be metres: a stature of {stature:.4g} is not {STATURES[0]} to {STATURES[1]}{''.join(fitting)}"
+    )
+
+
+def check_order(joints: np.ndarray) -> None:
+    """
+    Raises:
+        ValueError: bones that no body has, or left and right exchanged: joints in another order, or mirrored axes.
+    """
+    lengths = {child: np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1) for parent, child in H36M17.bones}
+    chain = float(np.median(chain_length(joints)))
+    if not chain > 0:
+        raise ValueError("the body has no size")
+    median = {child: float(np.median(length)) for child, length in lengths.items()}
+    median[8] += median[7]
+    for bone, (child, least, most) in PROPORTIONS.items():
+        if not least <= (part := median[child] / chain) <= most:
+            raise ValueError(f"joints must be in the order of h36m17: the {bone} would be {part:.2f} of the body")
+    for child in (4, 5, 6, 11, 12, 13):
+        other = median[H36M17.flip[child]]
+        if abs(median[child] - other) > MAX_ASYMMETRY * (median[child] + other) / 2:
+            name = H36M17.joints[child]
+            raise ValueError(f"joints must be in the order of h36m17: {name} and its right one have other bones")
+    stretch = {child: float(length.std() / max(length.mean(), 1e-9)) for child, length in lengths.items()}
+    worst = max(stretch, key=stretch.__getitem__)
+    if stretch[worst] > MAX_STRETCH:
+        raise ValueError(
+            f"joints must be in the order of h36m17: the bone to {H36M17.joints[worst]} changes its length "
+            f"by {stretch[worst]:.0%}"
+        )
+    across, shoulders = joints[:, 4] - joints[:, 1], joints[:, 11] - joints[:, 14]
+    facing = _unit(np.cross(across, joints[:, 8] - joints[:, 0]))
+    nose = _unit(joints[:, 9] - (joints[:, 8] + joints[:, 10]) / 2)
+    if (facing * nose).sum(-1).mean() < MIRRORED or (_unit(across) * _unit(shoulders)).sum(-1).mean() < MIRRORED:
+        raise ValueError("left and right must be the person's own: these are exchanged, or the axes are left-handed")
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
