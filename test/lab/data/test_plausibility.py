@@ -1,4 +1,4 @@
-"""Motion capture in another unit, with other axes, order of joints, or gaps: mended if that is certain, else refused."""
+"""Motion capture in another unit, order of joints, with other axes or gaps: mended if that is certain, else refused."""
 
 import numpy as np
 import pytest
