@@ -1,6 +1,7 @@
 """Imports point one way (docs/ARCHITECTURE.md); read from the source, so that nothing need be installed."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
@@ -95,3 +96,36 @@ def test_what_parameters_describe_is_constructed_in_one_place(algorithm):
         return any(ast.unparse(call.func).split(".")[-1] == algorithm for call in calls)
 
     assert [module for module in MODULES if constructs(module)] == ["uplift_ros.stages.build"]
+
+
+WALKS = [
+    re.findall(r"^\d+\. \[[^]]+\]\(\.\./([^)]+)\)", text, re.MULTILINE)
+    for text in re.split(r"\n\n(?=1\. )", (ROOT / "docs" / "ARCHITECTURE.md").read_text())[1:]
+]
+"""The files of each numbered walk of an image."""
+
+
+def topics(module: str, advertised: bool) -> set[str]:
+    """Texts in a module that may be names of topics; of those that it advertises."""
+    tree = ast.parse(MODULES[module].read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    roots = [call for call in calls if ast.unparse(call.func) == "self.advertise"] if advertised else [tree]
+    constants = (node for root in roots for node in ast.walk(root) if isinstance(node, ast.Constant))
+    return {node.value for node in constants if isinstance(node.value, str)}
+
+
+def test_there_is_a_walk_of_an_image_live_and_one_offline():
+    live, offline = WALKS
+    assert (live[0], offline[0]) == ("uplift_ros/nodes/camera_node.py", "uplift_ros/offline/process.py")
+
+
+@pytest.mark.parametrize("walk", WALKS, ids=["live", "offline"])
+def test_an_image_walks_along_imports_and_topics(walk):
+    """Every file is imported by one before it, or is a node that takes a topic which one before it publishes."""
+    modules = [path.removesuffix(".py").replace("/", ".") for path in walk]
+    assert len(modules) <= 12
+    for number, module in enumerate(modules[1:], 1):
+        before = modules[:number]
+        called = any(module in own_modules(imported(earlier, everywhere=True)) for earlier in before)
+        sent = set().union(*(topics(earlier, advertised=True) for earlier in before))
+        assert called or (".nodes." in module and sent & topics(module, advertised=False)), module

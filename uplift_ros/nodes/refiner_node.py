@@ -11,6 +11,7 @@ from uplift_ros.nodes.links.optional import needed
 from uplift_ros.nodes.links.synchroniser import Synchroniser
 from uplift_ros.nodes.links.transforms import Transforms
 from uplift_ros.poses import SkeletonFrame
+from uplift_ros.settings import names_in
 from uplift_ros.stages import build
 
 QUIET_S = 0.002
@@ -27,7 +28,7 @@ class RefinerNode(base.ManagedNode):
         super().__init__("refiner")
 
     def configure(self) -> None:
-        self._topics = build.view_topics(self.parameters)
+        self._topics = ["skeletons/raw", *names_in(self.parameter("views"))]
         self._transforms, synchroniser = None, None
         if self.parameter("target_frame"):
             with needed("tf2_ros", "target_frame", otherwise="empty"):

@@ -141,11 +141,6 @@ def refinement_network(parameters: Parameters) -> SynSP | None:
     return network
 
 
-def view_topics(parameters: Parameters) -> list[str]:
-    """Topics of the raw skeletons of all views of the node refiner."""
-    return ["skeletons/raw", *names_in(parameters["views"])]
-
-
 def refinement(
     parameters: Parameters,
     network: SynSP | None,
@@ -161,14 +156,14 @@ def refinement(
     Raises:
         ValueError: names the parameter that is out of range, or that this shell does not support.
     """
-    target, views = parameters["target_frame"], view_topics(parameters)
-    if len(views) > 1 and not target:
+    target, further_views = parameters["target_frame"], names_in(parameters["views"])
+    if further_views and not target:
         raise ValueError("parameter views needs target_frame, in which all views are seen together, got ''")
     if target and lookup is None:
         raise ValueError(f"parameter target_frame must be empty: only nodes look up transforms, got {target!r}")
     z_up = bool(target) and "optical" not in target  # REP-103 names frames with z forward so
     refiner = StreamingRefiner(parameters["method"], parameters["delay"], network, z_up=z_up)
-    targets = [TargetFrame(target, lookup) for _ in views] if lookup else []
+    targets = [TargetFrame(target, lookup) for _ in range(1 + len(further_views))] if lookup else []
     return RefinementStage(refiner, targets, synchroniser)
 
 
