@@ -25,6 +25,9 @@ INSTALLED := $(VENV)/.installed-$(shell cat $(REQUIREMENTS) | cksum | cut -d' ' 
 BUILT := $(VENV)/.built-$(shell { cat msg/* cmake/* CMakeLists.txt package.xml; \
 	find uplift_ros config launch weights resource -type f ! -name '*.pyc' | LC_ALL=C sort; } | cksum | cut -d' ' -f1)
 
+# The 2D estimator's networks are downloaded once for every checkout of a user.
+MODELS := $(VENV)/.models
+
 # A ROS distribution that the shell has sourced must not mix with the wheels.
 unexport PYTHONPATH PYTHONHOME CMAKE_PREFIX_PATH LD_LIBRARY_PATH COLCON_PREFIX_PATH RMW_IMPLEMENTATION
 export AMENT_PREFIX_PATH := $(VENV)
@@ -40,11 +43,11 @@ help: ## This list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 	@echo '  SOURCE=synthetic | a video file | the number of a webcam     PYTHON=python3.12     PYTEST_ARGS="-k camera"'
 
-demo: $(BUILT) ## The whole graph on SOURCE; leaves out/demo.mcap, out/demo.mp4, out/summary.json
+demo: $(BUILT) $(MODELS) ## The whole graph on SOURCE; leaves out/demo.mcap, out/demo.mp4, out/summary.json
 	$(BIN)/uplift run --source "$(SOURCE)" $(if $(DURATION),--seconds $(DURATION)) --stride adaptive --out out
 
 # The wheels re-execute an interpreter that lacks the path of their libraries, which pytest must be spared.
-test: $(BUILT) ## All tests
+test: $(BUILT) $(MODELS) ## All tests
 	_ROS_WHEELS_BOOTSTRAP_COMPLETE=1 \
 	LD_LIBRARY_PATH=$$(echo $(VENV)/lib $(VENV)/lib/python3.*/site-packages/ros_*.libs | tr ' ' ':') \
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
@@ -53,12 +56,12 @@ reliability: $(BUILT) ## Recovery from every fault, timed on a quiet machine; wr
 	$(MAKE) test WORKERS=0 PYTEST_ARGS="-m '' --junitxml=out/reliability.xml test/ros -k faults"
 	PYTHONPATH=test $(BIN)/python -m support.reliability out/reliability.xml
 
-soak: $(BUILT) ## The graph for MINUTES with random people and faults; leaves out/soak.json
+soak: $(BUILT) $(MODELS) ## The graph for MINUTES with random people and faults; leaves out/soak.json
 	OMP_NUM_THREADS=1 PYTHONPATH=test $(BIN)/python -m soak --minutes $(MINUTES) --json out/soak.json
 
-build: $(BUILT) ## .venv with everything in it, messages and nodes built
+build: $(BUILT) $(MODELS) ## .venv with everything in it, messages and nodes built
 
-bench: $(BUILT) ## Speed of every part; leaves out/bench.json
+bench: $(BUILT) $(MODELS) ## Speed of every part; leaves out/bench.json
 	$(BIN)/uplift bench --json out/bench.json
 
 fuzz: $(BUILT) ## A million hostile inputs for everything that reads any; leaves out/fuzz.json
@@ -100,3 +103,6 @@ $(BUILT): $(INSTALLED)
 		> build/build.log 2>&1 || { tail -n 40 build/build.log >&2; exit 1; }
 	@find $(VENV)/lib/python3.*/site-packages/uplift_ros $(VENV)/share/uplift_ros -xtype l -delete  # of removed files
 	@rm -f $(VENV)/.built-* && touch $@
+
+$(MODELS): | $(BUILT)
+	$(BIN)/uplift models && touch $@

@@ -36,6 +36,7 @@ setup(
     python_requires=">=3.10",
     # Ranges; what was tested together is pinned in requirements.txt.
     install_requires=[
+        "ai-edge-litert>=1.2",
         "matplotlib>=3.5",
         "mcap>=1.6",
         "numpy>=1.22",
@@ -48,5 +49,5 @@ setup(
         "torch>=2.9",
         "tqdm>=4.60",
     ],
-    extras_require={"lab": ["h5py>=3.8"], "mediapipe": ["mediapipe>=0.10.9,<=0.10.14"], "onnx": ["onnxruntime>=1.16"]},
+    extras_require={"lab": ["h5py>=3.8"], "onnx": ["onnxruntime>=1.16"]},
 )

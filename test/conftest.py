@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
-from support import filming, tiny
+from support import filming, networks, tiny
 
 from uplift_ros import cli, estimators
 
@@ -15,9 +15,15 @@ settings.register_profile("no haste", deadline=None)
 settings.load_profile("no haste")
 
 
+@pytest.fixture(scope="session")
+def blazepose_files() -> None:
+    """For tests that need the default 2D estimator."""
+    networks.require_blazepose()
+
+
 @pytest.fixture
 def estimator(monkeypatch: pytest.MonkeyPatch) -> tiny.BrightPerson:
-    """Takes MediaPipe's place."""
+    """Takes the 2D estimator's place."""
     estimator = tiny.BrightPerson()
     monkeypatch.setattr(estimators, "create", lambda *_, **__: estimator)
     return estimator

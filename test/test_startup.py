@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 pytest.importorskip("uplift_ros.msg", reason="needs the built messages")
 
-HEAVY = ("torch", "scipy", "matplotlib", "mediapipe", "onnxruntime", "rosbags", "rich")
+HEAVY = ("torch", "scipy", "matplotlib", "ai_edge_litert", "onnxruntime", "rosbags", "rich")
 """Packages that take long to import."""
 
 NEEDED = {

@@ -98,9 +98,15 @@ CAMERA = (
 POSE_ESTIMATOR = (
     Parameter("stride", 10, "Distance between key-frames, in frames of model_rate.", 1, 100, dynamic=True),
     Parameter("model_rate", 50.0, "Frames per second in which stride is counted.", 1.0, 240.0),
-    Parameter("backend", "mediapipe", "2D pose estimator.", choices=("mediapipe", "onnx")),
+    Parameter("backend", "blazepose", "2D pose estimator.", choices=("blazepose", "onnx")),
     Parameter(
-        "model_path", "", "Network of the onnx backend: a file, or person detector and pose network with a comma."
+        "model", "full", "Landmark network of blazepose: more accurate or faster.", choices=("lite", "full", "heavy")
+    ),
+    Parameter(
+        "model_path",
+        "",
+        "Networks. onnx: a file, or person detector and pose network with a comma. blazepose: the folder with its "
+        "files; empty is where `uplift models` puts them.",
     ),
     DEVICE,
     Parameter("max_persons", 1, "Most people to find in an image.", 1, 16),

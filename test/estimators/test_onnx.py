@@ -13,7 +13,7 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 from uplift_ros.estimators import onnx as backend  # noqa: E402
 
 WIDTH, HEIGHT = 48, 64
-OPTIONS = {"device": "cpu", "max_persons": 1, "score_threshold": 0.5}
+OPTIONS = {"model": "full", "device": "cpu", "max_persons": 1, "score_threshold": 0.5}
 
 
 def network(path: Path, outputs: dict[str, np.ndarray], height: int = HEIGHT, width: int = WIDTH, batch="N") -> str:

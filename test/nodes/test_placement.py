@@ -1,9 +1,10 @@
 """Where the person before the synthetic camera is placed when the true stature is given."""
 
 import numpy as np
+from support.networks import require_blazepose
 
+from uplift_ros import estimators
 from uplift_ros.camera import CANONICAL_STATURE
-from uplift_ros.estimators import mediapipe
 from uplift_ros.models import weights
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Keyframe, Person2D
@@ -42,8 +43,11 @@ def test_the_root_is_within_5_percent_of_the_distance_where_2d_is_true():
     assert (placement_errors(seen_truly, PERIOD) < WITHIN).mean() > 0.98
 
 
-def test_the_root_is_within_5_percent_of_the_distance_where_mediapipe_looks():
-    estimator = mediapipe.create("", "cpu", 1, 0.7)
+def test_the_root_is_within_5_percent_of_the_distance_where_blazepose_looks():
+    require_blazepose()
+    estimator = estimators.create(
+        "blazepose", model="full", model_path="", device="cpu", max_persons=1, score_threshold=0.7
+    )
 
     def see(source: SyntheticSource, frame: SourceFrame) -> Person2D:
         (person,) = estimator.estimate(frame.image)

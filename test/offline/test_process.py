@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from support import filming, recordings, tiny
+from support.networks import require_blazepose
 
 from uplift_ros import cli, settings
 from uplift_ros.bags import recording
@@ -167,8 +168,8 @@ def test_parameters_that_only_nodes_heed_are_named(estimator, clip, tmp_path, ca
     assert capsys.readouterr().err == "parameter width of node camera has no effect here\n"
 
 
-def test_mediapipe_finds_the_synthetic_person_in_a_bag_of_its_images(parameters, tmp_path):
-    pytest.importorskip("mediapipe")
+def test_blazepose_finds_the_synthetic_person_in_a_bag_of_its_images(parameters, tmp_path):
+    require_blazepose()
     source = SyntheticSource(320, 240, moving=False)
     with BagWriter(tmp_path / "in.mcap") as writer:
         for i in range(0, 41, 5):

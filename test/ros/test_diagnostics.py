@@ -6,6 +6,7 @@ import re
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import Image
+from support.networks import require_blazepose
 
 from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
@@ -62,7 +63,7 @@ def film(observer):
 
 
 def test_missing_images_are_a_warning_until_they_come(start, wait_for_level, film):
-    pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
+    require_blazepose()
     start("pose_estimator", stride=50)
     wait_for_level("pose_estimator", WARN, "no images for 3 s")
     film()
@@ -70,11 +71,11 @@ def test_missing_images_are_a_warning_until_they_come(start, wait_for_level, fil
 
 
 def test_too_few_key_frames_are_a_warning_until_fewer_are_asked(start, wait_for_level, film, observer):
-    pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
+    require_blazepose()
     start("pose_estimator", stride=5)
     film()
     figures = wait_for_level("pose_estimator", WARN, r"key-frames reach [1-4]\.\d of 10\.0 Hz asked")
-    assert (figures["backend"], figures["device"], figures["stride"]) == ("mediapipe", "cpu", "5")
+    assert (figures["backend"], figures["device"], figures["stride"]) == ("blazepose", "cpu", "5")
     assert float(figures["keyframe_hz_reached"]) < float(figures["keyframe_hz_asked"]) == 10.0
     assert float(figures["age_ms"]) > 0
     assert observer.set_parameter("pose_estimator", "stride", 50).successful

@@ -21,7 +21,8 @@ from uplift_ros.nodes import qos
 from uplift_ros.parameters import TABLES
 from uplift_ros.paths import command_script
 
-pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
+pytestmark = pytest.mark.usefixtures("blazepose_files")
+
 
 NODES = TABLES.keys() - {"humans"}
 

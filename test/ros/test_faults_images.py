@@ -18,7 +18,8 @@ from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
 from uplift_ros.nodes import qos
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 
-pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
+pytestmark = pytest.mark.usefixtures("blazepose_files")
+
 
 SECOND = 1_000_000_000
 FRAME = SECOND // 50

@@ -2,6 +2,7 @@
 
 import pytest
 from support.footprint import GIVE_BACK, Footprint
+from support.networks import require_blazepose
 
 ROUND = ("configure", "activate", "deactivate", "cleanup")
 ROUNDS, WARM = 10, 3
@@ -9,11 +10,11 @@ ROUNDS, WARM = 10, 3
 
 MAX_GROWTH = dict.fromkeys(("camera", "uplift", "refiner", "visualizer", "humans"), 8.0) | {"pose_estimator": 40.0}
 """Mebibytes of resident memory over the seven rounds after the warm ones. Measured: below 1, and 12 to 26 with
-MediaPipe, whose growth ends after about twenty rounds; a network left behind in each would be 60 to 70."""
+BlazePose, whose growth ends after about twenty rounds; a network left behind in each would be 60 to 70."""
 
 PARAMETERS = {
     "camera": {"source": "synthetic", "width": 160, "height": 120},
-    "pose_estimator": {"backend": "mediapipe"},
+    "pose_estimator": {"backend": "blazepose"},
     "uplift": {},
     "refiner": {},
     "visualizer": {},
@@ -28,7 +29,7 @@ def node(request, start_script, random_weights, monkeypatch):
         monkeypatch.setenv(variable, value)
     name = request.param
     if name == "pose_estimator":
-        pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
+        require_blazepose()
     if name == "humans":
         pytest.importorskip("hri_msgs", reason="the node humans needs hri_msgs")
     model = {"model": random_weights[name]} if name in random_weights else {}

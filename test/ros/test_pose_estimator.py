@@ -14,7 +14,8 @@ from uplift_ros.nodes import qos
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 
-pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
+pytestmark = pytest.mark.usefixtures("blazepose_files")
+
 
 START = 1_700_000_000_000_000_000
 FRAME = 20_000_000
@@ -207,4 +208,4 @@ def test_a_backend_option_that_is_not_supported_ends_it_with_one_line(start, obs
     process = start("pose_estimator", device="cuda")
     observer.wait_for(lambda: process.exit_code is not None)
     assert process.exit_code == 1
-    assert "device must be cpu for backend mediapipe, got 'cuda'" in process.last_lines
+    assert "device must be cpu for backend blazepose, got 'cuda'" in process.last_lines

@@ -8,9 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import recordings
-
-pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
-
 from uplift_ros.msg import Keyframe2D, Skeletons
 
 from uplift_ros import cli
@@ -20,6 +17,8 @@ from uplift_ros.messages.conversion import MessageFactory, skeletons_from_msg, s
 from uplift_ros.messages.typestore import message_class
 from uplift_ros.poses import SkeletonFrame
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
+
+pytestmark = pytest.mark.usefixtures("blazepose_files")
 
 FPS = 25
 IMAGES = 60

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from support.running import running_nodes
 
-pytest.importorskip("mediapipe", reason="the estimator needs mediapipe")
-
 from uplift_ros.bags.reader import BagReader
 from uplift_ros.parameters import TABLES
 from uplift_ros.paths import command_script
+
+pytestmark = pytest.mark.usefixtures("blazepose_files")
 
 UPLIFT = command_script()
 NODES = TABLES.keys() - {"humans"}

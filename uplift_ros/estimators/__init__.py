@@ -8,14 +8,14 @@ import numpy as np
 from uplift_ros.poses import Person2D
 
 BACKENDS = {
-    "mediapipe": ("uplift_ros.estimators.mediapipe", "mediapipe==0.10.14"),
+    "blazepose": ("uplift_ros.estimators.blazepose", "ai-edge-litert"),
     "onnx": ("uplift_ros.estimators.onnx", "onnxruntime"),
 }
 """Name of each backend: its module, which has a function `create`, and the requirement that brings what it imports."""
 
 
 class PoseEstimator(Protocol):
-    """Finds people in single images."""
+    """Finds people in the images of one camera."""
 
     def estimate(self, image: np.ndarray) -> list[Person2D]:
         """The people in an image, the most certain first, without ids.
@@ -24,11 +24,16 @@ class PoseEstimator(Protocol):
             image: (H, W, 3) uint8, RGB.
         """
 
+    def reset(self) -> None:
+        """Forget earlier images: the next one belongs to another recording, or to a stream that starts again."""
+
     def close(self) -> None:
         """Free the model; the estimator is of no use afterwards."""
 
 
-def create(backend: str, *, model_path: str, device: str, max_persons: int, score_threshold: float) -> PoseEstimator:
+def create(
+    backend: str, *, model: str, model_path: str, device: str, max_persons: int, score_threshold: float
+) -> PoseEstimator:
     """Load a backend; the arguments are the parameters of the node pose_estimator.
 
     Raises:
@@ -42,5 +47,7 @@ def create(backend: str, *, model_path: str, device: str, max_persons: int, scor
         implementation = import_module(module)
     except ModuleNotFoundError as error:
         raise ImportError(f"backend {backend} lacks {error.name}: install {requirement}") from error
-    estimator: PoseEstimator = implementation.create(model_path, device, max_persons, score_threshold)
+    estimator: PoseEstimator = implementation.create(
+        model=model, model_path=model_path, device=device, max_persons=max_persons, score_threshold=score_threshold
+    )
     return estimator

@@ -55,10 +55,11 @@ TOP_DOWN = ("simcc", "heat maps")
 ORIGIN = np.zeros(2)
 
 
-def create(model_path: str, device: str, max_persons: int, score_threshold: float) -> PoseEstimator:
+def create(model: str, model_path: str, device: str, max_persons: int, score_threshold: float) -> PoseEstimator:
     """Load one network, or a person detector and a top-down network after it.
 
     Args:
+        model: of the backend blazepose alone.
         model_path: an .onnx file, or two with a comma between.
         device: 'cpu', 'cuda' or 'cuda:N'.
         max_persons: most people to find.
@@ -145,6 +146,9 @@ class SingleStage:
             for joints, score in zip(all_joints, found.scores, strict=True)
         ]
 
+    def reset(self) -> None:
+        """Nothing is kept from image to image."""
+
     def close(self) -> None:
         self._network.close()
 
@@ -170,6 +174,9 @@ class TopDown:
         return sorted(
             (person for person in persons if person.score >= self._score_threshold), key=lambda person: -person.score
         )
+
+    def reset(self) -> None:
+        """Nothing is kept from image to image."""
 
     def close(self) -> None:
         self._network.close()

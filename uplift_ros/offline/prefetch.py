@@ -1,6 +1,6 @@
 """Work that runs ahead of who asks for it, in a thread: stages of one chain overlap, and the order stays.
 
-OpenCV, MediaPipe and PyTorch let other threads run while they compute.
+OpenCV, LiteRT and PyTorch let other threads run while they compute.
 """
 
 from collections import deque

@@ -55,6 +55,7 @@ class DetectionStage:
     def reset(self) -> None:
         """Forget images and people; key-frames are still counted on."""
         self._schedule = KeyframeSchedule(self.stride, self._model_rate)
+        self._estimator.reset()
         self._tracker = self._make_tracker()
         self._dropped_keyframe: int | None = None
         self.rate = AskedRate()

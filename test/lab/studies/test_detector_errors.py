@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 from support import tiny
+from support.networks import require_blazepose
 
 from uplift_ros import cli, estimators
 from uplift_ros.lab.data.detector_noise import DetectorNoise
@@ -100,7 +101,7 @@ def test_images_of_a_clip_without_a_person_are_unknown(tmp_path):
 
 
 def test_one_command_measures_on_the_synthetic_camera_and_on_clips(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("mediapipe", reason="mediapipe is not installed")
+    require_blazepose()
     monkeypatch.setattr(detector_errors, "VIEWPOINTS", detector_errors.VIEWPOINTS[2:3])
     monkeypatch.setattr(detector_errors, "PERIOD", 2.6)
     source = SyntheticSource(fps=FPS)

@@ -4,9 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+from support.networks import require_blazepose
 
+from uplift_ros import estimators
 from uplift_ros.camera import Camera
-from uplift_ros.skeleton import BLAZEPOSE33, H36M17, to_h36m17
+from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.figure import figure
 from uplift_ros.sources.synthetic.motion import PERIOD, pose
 from uplift_ros.sources.synthetic.render import LIGHT, Renderer
@@ -118,20 +120,22 @@ def test_lens_distortion_is_refused() -> None:
 
 
 def test_a_detector_finds_the_person_from_all_sides(source: SyntheticSource) -> None:
-    solutions = pytest.importorskip("mediapipe").solutions
+    require_blazepose()
+    detector = estimators.create(
+        "blazepose", model="full", model_path="", device="cpu", max_persons=1, score_threshold=0.7
+    )
     errors = []
-    with solutions.pose.Pose(static_image_mode=True, model_complexity=1, min_detection_confidence=0.7) as detector:
-        for t in np.arange(0.2, PERIOD, 0.9):
-            frame = source.frame(round(t * FPS))
-            found = detector.process(frame.image).pose_landmarks
-            assert found is not None, f"nobody found at {t:.1f} s"
-            keypoints = np.array([[mark.x * 640, mark.y * 480] for mark in found.landmark])
-            seen, _ = to_h36m17(keypoints, np.ones(len(BLAZEPOSE33)), BLAZEPOSE33)
-            truth = source.camera.project(frame.truth)
-            torso = np.linalg.norm(frame.truth[8] - frame.truth[0]) * source.camera.fx / frame.truth[0, 2]
-            errors.append(np.linalg.norm(seen - truth, axis=-1) / torso)
-            mirrored = np.linalg.norm(seen[H36M17.flip] - truth, axis=-1) / torso
-            assert errors[-1].mean() < mirrored.mean(), f"left and right swapped at {t:.1f} s"
+    for t in np.arange(0.2, PERIOD, 0.9):
+        frame = source.frame(round(t * FPS))
+        found = detector.estimate(frame.image)
+        assert found, f"no person found at {t:.1f} s"
+        seen = found[0].keypoints
+        truth = source.camera.project(frame.truth)
+        torso = np.linalg.norm(frame.truth[8] - frame.truth[0]) * source.camera.fx / frame.truth[0, 2]
+        errors.append(np.linalg.norm(seen - truth, axis=-1) / torso)
+        mirrored = np.linalg.norm(seen[H36M17.flip] - truth, axis=-1) / torso
+        assert errors[-1].mean() < mirrored.mean(), f"left and right swapped at {t:.1f} s"
+    detector.close()
     assert np.median(errors) < 0.08
 
 

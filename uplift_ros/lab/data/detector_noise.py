@@ -2,16 +2,16 @@
 
 Lengths are in parts of the torso length. Where the numbers come from:
 
-- `MEASURED` is MediaPipe on the synthetic camera, five viewpoints, 2500 images (lab/studies/detector_errors.py):
+- `MEASURED` is BlazePose on the synthetic camera, five viewpoints, 2500 images (lab/studies/detector_errors.py):
   offset and drift of each joint, mean error 4.3 %.
-- Real people are harder than a drawn one. Against Human3.6M's truth MediaPipe's mean error was 7.4 % (4 images, with a
+- Real people are harder than a drawn one. Against Human3.6M's truth BlazePose's mean error was 7.4 % (4 images, with a
   mapping that was fitted to them), its drift and pose-dependent bias on real clips 7 to 10 %. Hence `offset` and
   `drift` are 1.85 times what was measured, which makes a mean error of 8.6 %, twice the synthetic person's.
 - White jitter is no larger on real people: 0.5 to 0.8 % on clips, 0.0 to 1.3 % on the synthetic person.
 - Sides were swapped in 1.3 % (arms) and 1.5 % (legs) of the images of a clip of people who turn, in none of people who
   face the camera, in 1 to 10 % where limbs are hidden or blurred: 1 %.
 - Joints were lost in 0.2 % of that clip's images, in up to 18 % of occluded ones: 1 %. Half of them land anywhere, as
-  MediaPipe places every joint; half are absent, as other networks and messages may leave joints out.
+  BlazePose places every joint; half are absent, as other networks and messages may leave joints out.
 - A limb on another person takes several people in an image: 0.2 %, an assumption, as is how long such errors stay.
 """
 

@@ -84,6 +84,7 @@ class DetectionCache:
                     f"got {self._blank.shape[1]}x{self._blank.shape[0]}"
                 )
             started = time.process_time()
+            self._estimator.reset()  # which image it saw before depends on the evaluation
             self._found[shot.stamp] = self._find(image)
             self.seconds += time.process_time() - started
             self.images += 1
@@ -92,6 +93,9 @@ class DetectionCache:
     def estimate(self, image: np.ndarray) -> list[Person2D]:
         """As a PoseEstimator: people of the newest shot."""
         return [person for person, _ in self.newest()]
+
+    def reset(self) -> None:
+        """Nothing is kept from image to image."""
 
     def close(self) -> None:
         self._estimator.close()

@@ -1,4 +1,4 @@
-"""2D errors of MediaPipe, on which the parameters of `DetectorNoise` rest.
+"""2D errors of BlazePose, on which the parameters of `DetectorNoise` rest.
 
 On the synthetic camera the true joints are known: every error is split into a constant offset, slow drift and white
 jitter by its structure function, gross errors are counted apart. On real clips there is no truth: what is left are
@@ -59,6 +59,7 @@ def video_take(estimator: PoseEstimator, video: VideoFile, name: str) -> tuple[n
 
 
 def _first(estimator: PoseEstimator, image: np.ndarray) -> np.ndarray:
+    estimator.reset()
     people = estimator.estimate(image)
     return people[0].keypoints if people else np.full((len(H36M17), 2), np.nan)
 
@@ -165,7 +166,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     # A clip that cannot be read is told before the minutes that the synthetic camera takes.
     clips = [(path.name, VideoFile(path, fps=0.0, loop=False, horizontal_fov=1.0)) for path in args.video]
-    estimator = estimators.create("mediapipe", model_path="", device="cpu", max_persons=1, score_threshold=0.7)
+    estimator = estimators.create(
+        "blazepose", model="full", model_path="", device="cpu", max_persons=1, score_threshold=0.7
+    )
     print("\n".join(synthetic_table(list(synthetic_takes(estimator)))))
     if clips:
         print("\n| clip | fps | images | jitter | lost | arms swapped | legs swapped | missed |\n" + "|---" * 8 + "|")

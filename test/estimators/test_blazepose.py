@@ -1,0 +1,254 @@
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support.networks import require_blazepose
+from support.places import SHARED
+
+from uplift_ros import estimators
+from uplift_ros.skeleton import H36M17
+from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
+
+blazepose = pytest.importorskip("uplift_ros.estimators.blazepose", reason="BlazePose needs ai-edge-litert")
+
+VIDEO = SHARED / "video"
+OPTIONS = {"model": "full", "model_path": "", "device": "cpu", "max_persons": 1, "score_threshold": 0.7}
+REFERENCE = {
+    int(frame): np.array(joints)
+    for frame, joints in json.loads(Path(__file__).with_name("mediapipe_synthetic.json").read_text()).items()
+}
+"""What MediaPipe 0.10.14 finds, each image by itself, in frames of the synthetic camera: x, y, score of h36m17."""
+
+
+def clip(name: str, frames: range) -> list[np.ndarray]:
+    """RGB images of a clip of real people beside the project."""
+    if not (VIDEO / name).exists():
+        pytest.skip(f"needs the clip {name}")
+    capture = cv2.VideoCapture(str(VIDEO / name))
+    images = [capture.read()[1] for _ in range(frames.stop)]
+    return [np.ascontiguousarray(images[index][..., ::-1]) for index in frames]
+
+
+def load(**options) -> estimators.PoseEstimator:
+    require_blazepose()
+    return estimators.create("blazepose", **OPTIONS | options)
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    estimator = load()
+    yield estimator
+    estimator.close()
+
+
+@pytest.fixture
+def one_person(loaded):
+    loaded.reset()
+    return loaded
+
+
+@pytest.fixture
+def detections(one_person, monkeypatch):
+    """Grows by one whenever the detector runs."""
+    runs: list[int] = []
+    run = one_person._detector.run
+    monkeypatch.setattr(one_person._detector, "run", lambda picture: runs.append(0) or run(picture))
+    return runs
+
+
+def shifted(image: np.ndarray, across: float) -> np.ndarray:
+    matrix = np.array([[1, 0, across], [0, 1, 0.0]])
+    return cv2.warpAffine(image, matrix, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+
+
+@pytest.mark.parametrize("option", [{"device": "cuda"}, {"max_persons": 0}, {"model": "huge"}, {"model_path": "no"}])
+def test_an_option_that_blazepose_does_not_have_is_refused_by_name(option):
+    with pytest.raises(ValueError, match=next(iter(option))):
+        estimators.create("blazepose", **OPTIONS | option)
+
+
+def test_joints_and_scores_are_those_of_mediapipe(one_person):
+    source = SyntheticSource()
+    distances, scores = [], []
+    for frame, reference in REFERENCE.items():
+        one_person.reset()
+        (person,) = one_person.estimate(source.frame(frame).image)
+        distances.append(np.linalg.norm(person.keypoints - reference[:, :2], axis=-1))
+        scores.append(np.abs(person.scores - reference[:, 2]))
+    assert np.median(distances) < 1
+    assert np.percentile(distances, 99) < 3
+    assert np.max(scores) < 0.05
+
+
+def test_a_person_is_found_in_every_image_with_joints_where_they_are(one_person):
+    for image in clip("walk.mkv", range(0, 80, 20)):
+        (person,) = one_person.estimate(image)
+        assert person.id == ""
+        assert person.keypoints.shape == (17, 2)
+        assert person.scores.shape == (17,)
+        assert 0.5 < person.score <= 1.0
+        joint = dict(zip(H36M17.joints, person.keypoints, strict=True))
+        assert joint["head"][1] < joint["thorax"][1] < joint["pelvis"][1]
+        assert joint["right_shoulder"][0] < joint["left_shoulder"][0], "she faces the camera"
+
+
+def test_the_box_holds_all_joints(one_person):
+    (person,) = one_person.estimate(SyntheticSource().frame(0).image)
+    corner, extent = person.bbox[:2], person.bbox[2:]
+    np.testing.assert_allclose(person.keypoints.min(0), corner)
+    np.testing.assert_allclose(person.keypoints.max(0), corner + extent)
+
+
+def test_joints_of_the_synthetic_person_are_near_the_truth(one_person):
+    source = SyntheticSource()
+    for frame in (source.frame(index) for index in range(0, 1000, 250)):
+        (person,) = one_person.estimate(frame.image)
+        truth = source.camera.project(frame.truth)
+        torso = np.linalg.norm(truth[H36M17.index("thorax")] - truth[H36M17.index("pelvis")])
+        assert np.linalg.norm(person.keypoints - truth, axis=-1).mean() < 0.12 * torso
+
+
+def test_its_own_3d_is_of_the_person_it_found(one_person):
+    frame = SyntheticSource().frame(0)
+    ((person, world),) = one_person.estimate_with_world(frame.image)
+    height = np.ptp(world[:, 1])
+    assert 1.0 < height < 2.2
+    seen = np.ptp(person.keypoints, axis=0)
+    assert np.ptp(world[:, 0]) / height == pytest.approx(seen[0] / seen[1], rel=0.25)
+
+
+def test_after_a_reset_an_image_gives_the_same_whatever_came_before(one_person):
+    source = SyntheticSource()
+    first, other = source.frame(0).image, source.frame(20).image
+    alone = one_person.estimate(first)[0].keypoints
+    one_person.estimate(other)
+    one_person.reset()
+    np.testing.assert_array_equal(one_person.estimate(first)[0].keypoints, alone)
+
+
+def test_a_person_who_stays_is_followed_without_the_detector_for_a_while(one_person, detections):
+    images = [SyntheticSource().frame(index).image for index in range(blazepose.MAX_FOLLOWED + 2)]
+    counts = []
+    for image in images:
+        assert len(one_person.estimate(image)) == 1
+        counts.append(len(detections))
+    assert counts == [1] * (blazepose.MAX_FOLLOWED + 1) + [2]
+
+
+@pytest.mark.parametrize("heights", [0.35, 0.5, 0.7])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_person_who_jumps_is_found_where_they_are(one_person, heights, side):
+    image = SyntheticSource().frame(250).image
+    (before,) = one_person.estimate(image)
+    after = shifted(image, side * heights * before.bbox[3])
+    (followed,) = one_person.estimate(after)
+    one_person.reset()
+    (fresh,) = one_person.estimate(after)
+    np.testing.assert_array_equal(followed.keypoints, fresh.keypoints)
+
+
+def test_a_person_who_has_left_is_not_followed(one_person):
+    source = SyntheticSource()
+    image = source.frame(0).image
+    assert one_person.estimate(image)
+    empty = np.broadcast_to(image[:, :1], image.shape).copy()
+    assert one_person.estimate(empty) == []
+
+
+def test_an_empty_room_with_a_table_has_nobody_in_it(one_person):
+    images = clip("one_by_one.mp4", range(0, 12, 3))
+    assert [one_person.estimate(image) for image in images] == [[]] * 4
+
+
+def test_two_people_are_found_once_each():
+    estimator = load(max_persons=4, score_threshold=0.5)
+    found = [sorted(estimator.estimate(image), key=lambda person: person.bbox[0])
+             for image in clip("walking_pair.gif", range(0, 35, 3))]  # fmt: skip
+    pairs = [people for people in found if len(people) == 2]
+    assert len(pairs) >= 0.85 * len(found)
+    assert all(left.keypoints[0, 0] < right.keypoints[0, 0] - 20 for left, right in pairs)
+    estimator.close()
+
+
+def test_no_more_people_are_returned_than_asked_for():
+    estimator = load(max_persons=2, score_threshold=0.5)
+    assert max(len(estimator.estimate(image)) for image in clip("store_aisle.gif", range(0, 60, 10))) == 2
+    estimator.close()
+
+
+def test_loading_is_quiet(capfd):
+    load().close()
+    assert capfd.readouterr().err == ""
+
+
+def test_what_is_written_besides_notes_while_it_loads_is_not_held_back(capfd):
+    with blazepose._quiet_stderr():
+        os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nout of memory\n")
+    assert capfd.readouterr().err == "out of memory\n"
+
+
+def test_a_figure_too_small_to_be_a_person_is_left_out():
+    landmarks = np.random.default_rng(0).uniform(150, 350, (35, 2))
+    region = blazepose.Region(np.array([250.0, 250.0]), 300.0)
+
+    def person(scale: float):
+        pose = blazepose.Pose(region, landmarks * scale, np.full(33, 0.9), np.zeros((33, 3)), 1.0, 1.0)
+        return blazepose._person(pose, 480)
+
+    assert person(0.05) is None
+    assert person(1.0).bbox[3] > 100
+
+
+def test_every_output_of_the_detector_has_its_anchor():
+    anchors = blazepose.anchors()
+    assert anchors.shape == (2254, 2)
+    np.testing.assert_allclose(anchors[[0, 1, 2, 2253]], np.array([[1, 1], [1, 1], [3, 1], [52, 52]]) / 56)
+
+
+def test_detections_are_offsets_from_their_anchors_above_the_threshold():
+    boxes, logits = np.zeros((2254, 12)), np.full((2254, 1), -20.0)
+    boxes[2253, :6] = [22.4, 0, 44.8, 67.2, 0, -22.4]
+    logits[2253], logits[5] = 2.0, 0.0
+    found, scores = blazepose.decode_detections(boxes, logits, 0.7)
+    np.testing.assert_allclose(scores, [1 / (1 + np.exp(-2.0))])
+    np.testing.assert_allclose(found[0, :6], [6.5 / 7 + 0.1, 6.5 / 7, 0.2, 0.3, 6.5 / 7, 6.5 / 7 - 0.1])
+
+
+def test_overlapping_detections_become_their_mean_weighted_by_score():
+    found = np.zeros((3, 12))
+    found[:, :4] = [[0.5, 0.5, 0.2, 0.2], [0.53, 0.5, 0.2, 0.2], [0.9, 0.5, 0.2, 0.2]]
+    merged, scores = blazepose.merge_detections(found, np.array([0.9, 0.6, 0.5]))
+    np.testing.assert_allclose(merged[:, 0], [(0.9 * 0.5 + 0.6 * 0.53) / 1.5, 0.9])
+    assert scores.tolist() == [0.9, 0.5]
+
+
+def test_a_landmark_moves_to_its_peak_only_where_the_heat_map_is_certain():
+    heat_map = np.full((64, 64, 3), -20.0)
+    heat_map[30, 21, 0] = 3.0  # two cells right of the landmark
+    heat_map[30, 21, 1] = -1.0  # below one half
+    heat_map[0, 0, 2] = 3.0
+    points = np.array([[19.5, 30.5], [19.5, 30.5], [-3.0, 5.0]]) / 64
+    refined = blazepose.refine(points, heat_map)
+    np.testing.assert_allclose(refined[0], [21 / 64, 30 / 64], atol=1e-4)
+    np.testing.assert_array_equal(refined[1:], points[1:])
+
+
+def test_a_region_turns_with_the_person():
+    region = blazepose.Region.around(np.array([100.0, 100.0]), np.array([140.0, 100.0]))  # lies with the head right
+    assert region.side == pytest.approx(2 * 1.25 * 40)
+    np.testing.assert_allclose(region.to_image(np.array([0.5, 0.1])), [140, 100])
+    image = np.zeros((200, 200, 3), np.uint8)
+    image[95:106, 125:136] = 255
+    row, column = np.argwhere(region.cut(image, 100, cv2.BORDER_CONSTANT)[..., 0] > 128).mean(0)
+    assert (row, column) == (pytest.approx(20, abs=1), pytest.approx(50, abs=1)), "above the middle"
+
+
+def test_several_people_are_looked_for_in_squares_that_reach_both_edges():
+    whole, *squares = blazepose._views(np.zeros((270, 480, 3), np.uint8), 2)
+    assert (whole.side, len(squares)) == (480, 5)
+    assert squares[0].box[0] == pytest.approx(0)
+    assert squares[-1].box[:1] + squares[-1].side == pytest.approx(480)
+    assert len(blazepose._views(np.zeros((480, 270, 3), np.uint8), 2)) == 1, "upright"

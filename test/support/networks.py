@@ -1,0 +1,14 @@
+"""Which networks of others are here; tests that need them skip otherwise."""
+
+import pytest
+
+
+def require_blazepose() -> None:
+    """Skip unless the default 2D estimator can run."""
+    pytest.importorskip("ai_edge_litert", reason="BlazePose needs ai-edge-litert")
+    from uplift_ros.estimators import blazepose_files
+
+    try:
+        blazepose_files.locate("full")
+    except ValueError as error:
+        pytest.skip(str(error))
