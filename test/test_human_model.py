@@ -5,7 +5,7 @@ from xml.etree import ElementTree as Xml
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from support.recordings import STANDING
+from support.people import STANDING
 
 from uplift_ros.human_model import JOINTS, HumanPose
 from uplift_ros.skeleton import H36M17

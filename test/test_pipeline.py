@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from support import tiny
+from support.clocks import FRAME
 
 from uplift_ros.camera import Camera
 from uplift_ros.pipeline import Pipeline, Step
@@ -10,7 +11,6 @@ from uplift_ros.stages import build
 from uplift_ros.stages.detection import DetectionStage
 from uplift_ros.streaming.stride import AdaptiveStride, FixedStride, Reason
 
-FRAME = 20_000_000
 START = 5_000_000_000
 CAMERA = Camera.from_fov(1.0, 160, 120)
 DELAY = 3

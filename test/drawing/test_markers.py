@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from support.recordings import STANDING
+from support.people import STANDING
 
 from uplift_ros.drawing.markers import BAR_BESIDE_PELVIS, BAR_LENGTH, LABEL_ABOVE_HEAD, marker_geometry
 from uplift_ros.drawing.skeletons import FAINTEST, SIDE_COLOURS

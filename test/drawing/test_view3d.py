@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from support.recordings import STANDING, waving
+from support.people import STANDING
+from support.recordings import waving
 
 from uplift_ros.drawing.view3d import SkeletonView
 

@@ -13,6 +13,8 @@ import numpy as np
 from fuzz.mutation import real
 from fuzz.target import PromiseError, Target, promise
 from support import tiny
+from support.clocks import FRAME
+from support.people import STANDING
 
 from uplift_ros.camera import Camera
 from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
@@ -26,7 +28,6 @@ from uplift_ros.transforms import RigidTransform, moved
 
 UPLIFT, SYNSP = tiny.uplift(), tiny.synsp()
 ERRORS = ErrorModel(np.full((17, 4), 0.02), 0.5, 1.0, 0.005, 0.03)
-FRAME = 20_000_000
 STEPS = (FRAME, FRAME, 10 * FRAME, 10 * FRAME, 0, 1, -FRAME, -(10**9), 2 * 10**9, 3600 * 10**9, 2**62)
 IDS = ("p1", "p2", "p3", "")
 CAMERAS = (
@@ -75,7 +76,7 @@ def people(random: Random) -> list[str]:
 
 def keyframes(random: Random) -> list[Keyframe]:
     def person(name: str) -> Person2D:
-        keypoints = wounded(random, tiny.STANDING * 150 + (320 + random.gauss(0, 30), 240))
+        keypoints = wounded(random, STANDING[:, :2] * 150 + (320 + random.gauss(0, 30), 240))
         bbox = wounded(random, [200, 100, 80, 250])
         scores, score = wounded(random, np.full(17, 0.8)), wounded(random, np.array([0.9]))
         return Person2D(name, float(score[0]), bbox, keypoints, scores)
@@ -90,7 +91,7 @@ def keyframes(random: Random) -> list[Keyframe]:
 
 def skeletons(random: Random) -> list[SkeletonFrame]:
     def person(name: str) -> Person3D:
-        pose = np.pad(tiny.STANDING, ((0, 0), (0, 1)), constant_values=3.0)
+        pose = STANDING + np.array((0.0, 0.0, 3.0))
         covariance = np.tile([0.01, 0, 0, 0.01, 0, 0.02], (random.choice((0, 0, *[17] * 20, 3, 18)), 1))
         return Person3D(
             name,

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from support import recordings, tiny
+from support.people import STANDING
 
 from uplift_ros import settings
 from uplift_ros.bags import recording
@@ -128,7 +129,7 @@ def test_a_topic_with_a_time_that_is_none_is_named(tmp_path, topic):
 def test_a_skeleton_of_another_form_is_named(tmp_path):
     path = tmp_path / "run.mcap"
     with BagWriter(path) as writer:
-        writer.write("/skeletons", 1, recordings.skeletons(1, recordings.person(recordings.STANDING[:3])))
+        writer.write("/skeletons", 1, recordings.skeletons(1, recordings.person(STANDING[:3])))
     with pytest.raises(
         BagError, match=r"run\.mcap, topic /skeletons is not as .* joints and scores of person 'p1' must"
     ):

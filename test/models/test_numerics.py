@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from support import tiny
+from support.people import STANDING
 from test_camera import CAMERAS, by_model
 
 from uplift_ros import cli, metrics
@@ -109,12 +110,12 @@ NOT_A_SCORE = [np.nan, np.inf, -np.inf, -1.0, 1e30]
 
 
 def seen(stamp: int, **changes: object) -> Keyframe:
-    person = Person2D("p1", 0.9, np.array([200, 100, 80, 250.0]), tiny.STANDING * 150 + (320, 240), np.full(17, 0.8))
+    person = Person2D("p1", 0.9, np.array([200, 100, 80, 250.0]), STANDING[:, :2] * 150 + (320, 240), np.full(17, 0.8))
     return Keyframe(stamp, "camera", 640, 480, 0, 10, (replace(person, **changes),))
 
 
 def in_space(**changes: object) -> Person3D:
-    standing = np.pad(tiny.STANDING, ((0, 0), (0, 1)), constant_values=3.0)
+    standing = STANDING + np.array((0.0, 0.0, 3.0))
     covariance = np.tile([0.01, 0, 0, 0.01, 0, 0.02], (17, 1))
     person = Person3D("p1", 0.9, Source.KEYFRAME, ScaleSource.PRIOR, standing, np.full(17, 0.8), 0.5, covariance)
     return replace(person, **changes)

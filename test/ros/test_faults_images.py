@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from sensor_msgs.msg import Image
+from support.clocks import FRAME, SECOND
 from support.footprint import GIVE_BACK, Footprint
 from uplift_ros.msg import Keyframe2D
 
@@ -21,8 +22,6 @@ from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 pytestmark = pytest.mark.usefixtures("blazepose_files")
 
 
-SECOND = 1_000_000_000
-FRAME = SECOND // 50
 STRIDE = 5
 START = 1_700_000_000 * SECOND
 

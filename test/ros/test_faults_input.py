@@ -14,8 +14,9 @@ import pytest
 import rclpy
 from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import CameraInfo
+from support.clocks import FRAME, SECOND
 from support.footprint import GIVE_BACK, Footprint
-from support.recordings import STANDING as UPRIGHT
+from support.people import STANDING as UPRIGHT
 from uplift_ros.msg import Keyframe2D, Person3D, RateState, Skeletons
 
 from uplift_ros.camera import Camera
@@ -25,8 +26,6 @@ from uplift_ros.parameters import UPLIFT
 from uplift_ros.poses import Keyframe, Person2D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.poses import Person3D as PlainPerson3D
 
-SECOND = 1_000_000_000
-FRAME = SECOND // 50
 STRIDE = 2
 """The shortest that the network has, so that everything takes little time: 25 key-frames a second."""
 

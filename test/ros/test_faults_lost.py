@@ -5,13 +5,13 @@ import signal
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
+from support.clocks import FRAME
 from uplift_ros.msg import Skeletons
 
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
 from uplift_ros.nodes import qos
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 
-FRAME = 20_000_000
 QUEUE = 20
 """Messages that the publisher keeps for who is slow; a short one."""
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import rclpy
 from sensor_msgs.msg import CameraInfo
+from support.clocks import FRAME
+from support.people import STANDING
 from uplift_ros.msg import Keyframe2D, Person3D, RateState, SkeletonInfo, Skeletons
 
 from uplift_ros.camera import Camera
@@ -14,17 +16,8 @@ from uplift_ros.nodes import qos
 from uplift_ros.poses import Keyframe, Person2D
 
 MODEL_RATE = 50
-FRAME = 1_000_000_000 // MODEL_RATE
 START = 1_000_000_000_000
 CAMERA = Camera.from_fov(1.0, 640, 480)
-# h36m17, metres in the image plane: a person who stands with hanging arms.
-STANDING = np.array(
-    [
-        *[(0.0, 0.0), (-0.1, 0.0), (-0.1, 0.45), (-0.1, 0.9), (0.1, 0.0), (0.1, 0.45), (0.1, 0.9), (0.0, -0.25)],
-        *[(0.0, -0.5), (0.0, -0.6), (0.0, -0.7), (0.15, -0.45), (0.2, -0.2), (0.2, 0.05), (-0.15, -0.45)],
-        *[(-0.2, -0.2), (-0.2, 0.05)],
-    ]
-)
 
 
 class FakeEstimator:
@@ -53,7 +46,9 @@ class FakeEstimator:
         """One key-frame, and what the uplift node says about it."""
         if self.sequence == 0:
             self.observer.wait_for_connection("uplift", ("uplift", "keyframes"))
-        person = Person2D("p0", 0.9, np.array([200.0, 50.0, 200.0, 400.0]), STANDING * 200 + (320, 240), np.ones(17))
+        person = Person2D(
+            "p0", 0.9, np.array([200.0, 50.0, 200.0, 400.0]), STANDING[:, :2] * 200 + (320, 240), np.ones(17)
+        )
         stamp = START + self.frame * FRAME
         keyframe = Keyframe(stamp, "camera", 640, 480, self.sequence, self.stride, (person,) * people)
         if self.calibrated:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import JointState
-from support.recordings import STANDING
+from support.people import STANDING
 from uplift_ros.msg import Keyframe2D, Skeletons
 
 from uplift_ros.human_model import HumanPose

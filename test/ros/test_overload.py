@@ -3,14 +3,12 @@
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from support.clocks import FRAME
 from uplift_ros.msg import Keyframe2D, RateState
 
 from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
 from uplift_ros.poses import Keyframe, Person2D
-
-FRAME = 20_000_000
-"""Nanoseconds at 50 Hz."""
 
 
 class SlowEstimator:

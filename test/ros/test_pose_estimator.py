@@ -7,6 +7,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
+from support.clocks import FRAME
 from uplift_ros.msg import Keyframe2D
 
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
@@ -18,8 +19,6 @@ pytestmark = pytest.mark.usefixtures("blazepose_files")
 
 
 START = 1_700_000_000_000_000_000
-FRAME = 20_000_000
-"""Nanoseconds of a frame at 50 Hz, the camera's rate and the model's."""
 
 
 @pytest.fixture(scope="module")

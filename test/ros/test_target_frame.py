@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
-from support.recordings import STANDING
+from support.clocks import FRAME
+from support.people import STANDING
 from uplift_ros.msg import Skeletons
 
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
@@ -16,7 +17,6 @@ from uplift_ros.nodes import qos
 from uplift_ros.nodes.links.transforms import Transforms
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 
-FRAME = 20_000_000
 START = 1_000_000_000_000
 HAS_TF2 = importlib.util.find_spec("tf2_ros") is not None
 needs_tf2 = pytest.mark.skipif(not HAS_TF2, reason="needs tf2_ros")

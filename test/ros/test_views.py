@@ -5,7 +5,8 @@ import importlib.util
 import numpy as np
 import pytest
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
-from support.recordings import STANDING
+from support.clocks import FRAME
+from support.people import STANDING
 from uplift_ros.msg import Skeletons
 
 from uplift_ros.lab.data.virtual_camera import look_at_world
@@ -14,7 +15,6 @@ from uplift_ros.nodes import qos
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.transforms import RigidTransform
 
-FRAME = 20_000_000
 START = 1_000_000_000_000
 MISSING = [name for name in ("tf2_ros", "message_filters") if importlib.util.find_spec(name) is None]
 needs_both = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image
-from support.recordings import CAMERA, STANDING
+from support.people import STANDING
+from support.recordings import CAMERA
 from uplift_ros.msg import Skeletons
 from visualization_msgs.msg import Marker, MarkerArray
 

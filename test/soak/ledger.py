@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from support.clocks import FRAME, SECOND
+
 from uplift_ros.models.configs import compact
 from uplift_ros.streaming.clock import MAX_DISORDER_NS
 
-SECOND = 1_000_000_000
-FRAME = SECOND // 50
 CONFIG = compact()
 TOKEN = FRAME * CONFIG.token_stride
 WINDOW = FRAME * CONFIG.frames

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 from support import tiny
+from support.clocks import FRAME
 
 from uplift_ros.stages.detection import DetectionStage
 
-FRAME = 20_000_000
 BRIGHT = np.full((120, 160, 3), 90, np.uint8)
 
 

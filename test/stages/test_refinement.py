@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.recordings import STANDING
+from support.clocks import FRAME
+from support.people import STANDING
 
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.settings import defaults_of
@@ -11,7 +12,6 @@ from uplift_ros.stages.refinement import RefinementStage, Refining
 from uplift_ros.streaming.clock import TRANSFORM_PATIENCE_NS
 from uplift_ros.transforms import RigidTransform
 
-FRAME = 20_000_000
 AHEAD = STANDING + np.array((0.0, 0.0, 3.0))
 HERE = RigidTransform(np.eye(3), np.array([1.0, 0.0, 0.0]))
 

@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support import tiny
+from support.clocks import FRAME
+from support.people import STANDING
 
 from uplift_ros.camera import Camera
 from uplift_ros.models.uplift import UpliftUpsample
@@ -12,7 +14,6 @@ from uplift_ros.stages import build
 from uplift_ros.stages.uplifting import Uplifting, UpliftingStage
 from uplift_ros.streaming.stride import Decision, Reason
 
-FRAME = 20_000_000
 SECOND = 50 * FRAME
 START = 1_000_000_000_000
 CAMERA = Camera.from_fov(1.0, 160, 120)
@@ -25,7 +26,7 @@ def stage(network: UpliftUpsample | None = None, *, is_live: bool = False, **par
 
 
 def keyframe(frame: int, sequence: int = 0, stride: int = 10) -> Keyframe:
-    keypoints = tiny.STANDING * 40 + (80, 60)
+    keypoints = STANDING[:, :2] * 40 + (80, 60)
     person = Person2D("p1", 0.9, np.array([60.0, 30.0, 40.0, 70.0]), keypoints, np.ones(17))
     return Keyframe(START + frame * FRAME, "camera", 160, 120, sequence, stride, (person,))
 

@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 import pytest
+from support.clocks import SECOND
 
 from uplift_ros.streaming.keyframes import KeyframeSchedule
 
-SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 
 

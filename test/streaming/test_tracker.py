@@ -8,7 +8,7 @@ from uplift_ros.streaming.tracker import PersonTracker
 
 SECOND = 1_000_000_000
 
-STANDING = np.array(
+KEYPOINTS = np.array(
     [
         *[(0, 0), (-12, 0), (-13, 45), (-13, 90), (12, 0), (13, 45), (13, 90), (0, -25), (0, -50)],
         *[(0, -62), (0, -75), (18, -48), (24, -20), (25, 5), (-18, -48), (-24, -20), (-25, 5)],
@@ -18,7 +18,7 @@ STANDING = np.array(
 
 
 def person(x: float, y: float = 240.0, missing: tuple[int, ...] = ()) -> Person2D:
-    keypoints = STANDING + np.array([x, y])
+    keypoints = KEYPOINTS + np.array([x, y])
     bbox = np.array([*keypoints.min(0), *np.ptp(keypoints, axis=0)])
     keypoints[list(missing)] = np.nan
     return Person2D("", 0.9, bbox, keypoints, np.ones(17))
@@ -110,7 +110,7 @@ def test_the_place_that_is_believed_grows_with_the_time_unseen(sightings, second
 
 def test_of_two_people_in_one_place_the_pose_tells_who_is_who():
     tracker = PersonTracker()
-    lying = detected(STANDING[:, ::-1] + 240.0)
+    lying = detected(KEYPOINTS[:, ::-1] + 240.0)
     standing = person(240.0)
     assert ids(tracker, 0.0, standing, lying) == ["p1", "p2"]
     assert ids(tracker, 0.4, lying, standing) == ["p2", "p1"]

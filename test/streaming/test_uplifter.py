@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from support.clocks import FRAME
 
 from uplift_ros.camera import Camera, canonicalise
 from uplift_ros.models import weights
@@ -15,7 +16,6 @@ from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.streaming.uplifter import StreamingUplifter
 
 CAMERA = Camera.from_fov(1.1, 640, 480)
-FRAME = 20_000_000  # nanoseconds at 50 Hz
 START = 1_700_000_000_000_000_000
 
 
@@ -225,11 +225,12 @@ def test_absent_joints_and_an_absent_pelvis_give_no_nan(model):
     partial, headless = person(10), person(20)
     partial.keypoints[[3, 16]] = np.nan
     headless.keypoints[0] = np.nan
-    for frame, someone in ((0, person(0)), (10, partial), (20, headless), (30, person(30))):
-        for skeletons in uplifter.push(keyframe(frame, someone), CAMERA).final:
-            for found in skeletons.persons:
-                assert np.isfinite(found.joints).all()
-                assert np.isfinite(found.velocity)
+    frames = ((0, person(0)), (10, partial), (20, headless), (30, person(30)))
+    final = [skeletons for frame, seen in frames for skeletons in uplifter.push(keyframe(frame, seen), CAMERA).final]
+    assert [len(skeletons.persons) for skeletons in final] == [1] * 11 + [0] * 10 + [1] * 10
+    for found in (found for skeletons in final for found in skeletons.persons):
+        assert np.isfinite(found.joints).all()
+        assert np.isfinite(found.velocity)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
@@ -238,11 +239,13 @@ def test_nothing_that_a_detector_may_say_gives_nan(model, value, joints):
     uplifter = StreamingUplifter(model, latency=0)
     odd = person(10)
     odd.keypoints[joints] = value
-    for frame, someone in ((0, person(0)), (10, odd), (20, person(20))):
-        for skeletons in uplifter.push(keyframe(frame, someone), CAMERA).final:
-            for found in skeletons.persons:
-                assert np.isfinite(found.joints).all()
-                assert np.abs(found.joints).max() < 1000
+    frames = ((0, person(0)), (10, odd), (20, person(20)))
+    final = [skeletons for frame, seen in frames for skeletons in uplifter.push(keyframe(frame, seen), CAMERA).final]
+    has_pelvis = 0 not in joints
+    assert [len(skeletons.persons) for skeletons in final] == [1] + [has_pelvis] * 10 + [1] * 10
+    for found in (found for skeletons in final for found in skeletons.persons):
+        assert np.isfinite(found.joints).all()
+        assert np.abs(found.joints).max() < 1000
 
 
 @pytest.mark.parametrize(

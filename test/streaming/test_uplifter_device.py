@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from support import tiny
+from support.people import STANDING
 
 from uplift_ros.camera import Camera
 from uplift_ros.models.inference import UpliftInference
@@ -13,7 +14,7 @@ CAMERA = Camera.from_fov(1.0, 640, 480)
 
 
 def keyframe(number: int) -> Keyframe:
-    keypoints = tiny.STANDING * 200 + (300 + 5 * number, 240)
+    keypoints = STANDING[:, :2] * 200 + (300 + 5 * number, 240)
     people = tuple(
         Person2D(name, 1.0, np.zeros(4), keypoints + shift, np.ones(17)) for name, shift in (("a", 0), ("b", 50))
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from support.clocks import FRAME
 
 from uplift_ros.camera import Camera, canonicalise
 from uplift_ros.lab.data import protocols
@@ -16,7 +17,6 @@ from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.streaming.stride import FixedStride
 from uplift_ros.streaming.uplifter import StreamingUplifter
 
-FRAME = 20_000_000  # nanoseconds at 50 Hz
 PIXELS = protocols.PIXELS
 IRREGULAR = (0, 20, 40, 44, 48, 54, 74, 100, 104, 108, 128, 132, 160, 200, 240, 244, 260)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from support.people import STANDING
 
 from uplift_ros.bags.writer import BagWriter
 from uplift_ros.camera import Camera
@@ -14,29 +15,6 @@ MILLISECOND = 1_000_000
 PERIOD = 20 * MILLISECOND
 START = 1_000_000_000_000
 CAMERA = Camera(500.0, 500.0, 159.5, 119.5, 320, 240)
-
-STANDING = np.array(
-    [
-        (0.00, 0.00, 0.00),
-        (-0.13, 0.00, 0.00),
-        (-0.13, 0.42, 0.02),
-        (-0.13, 0.84, 0.05),
-        (0.13, 0.00, 0.00),
-        (0.13, 0.42, 0.02),
-        (0.13, 0.84, 0.05),
-        (0.00, -0.24, 0.00),
-        (0.00, -0.48, 0.00),
-        (0.00, -0.58, -0.09),
-        (0.00, -0.70, 0.00),
-        (0.17, -0.45, 0.00),
-        (0.20, -0.18, 0.03),
-        (0.21, 0.06, 0.00),
-        (-0.17, -0.45, 0.00),
-        (-0.20, -0.18, 0.03),
-        (-0.21, 0.06, 0.00),
-    ]
-)
-"""h36m17 in the optical frame (x right, y down, z forward), seen from the front, pelvis at the origin, metres."""
 
 
 def header(stamp: int):

@@ -4,21 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from support.people import STANDING
 
 from uplift_ros.models import weights
 from uplift_ros.models.configs import SynSPConfig, UpliftConfig
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Person2D
-
-STANDING = np.array(
-    [
-        *[(0.0, 0.0), (-0.1, 0.0), (-0.1, 0.45), (-0.1, 0.9), (0.1, 0.0), (0.1, 0.45), (0.1, 0.9), (0.0, -0.25)],
-        *[(0.0, -0.5), (0.0, -0.6), (0.0, -0.7), (0.15, -0.45), (0.2, -0.2), (0.2, 0.05), (-0.15, -0.45)],
-        *[(-0.2, -0.2), (-0.2, 0.05)],
-    ]
-)
-"""h36m17 in the image plane, metres: a person who stands with hanging arms."""
 
 
 def uplift(normalisation: str = "canonical") -> UpliftUpsample:
@@ -28,7 +20,7 @@ def uplift(normalisation: str = "canonical") -> UpliftUpsample:
     network = UpliftUpsample(config).eval().requires_grad_(False)
     # Everybody stands, more or less, so that people have a size and a place.
     network.sequence_head.weight *= 0.05
-    network.sequence_head.bias.copy_(torch.from_numpy(np.pad(STANDING, ((0, 0), (0, 1))).ravel()))
+    network.sequence_head.bias.copy_(torch.from_numpy(STANDING.ravel()))
     return network
 
 
@@ -76,7 +68,7 @@ class BrightPerson:
         brightness = image.mean() / 255
         if brightness < 0.02:
             return []
-        keypoints = STANDING * 0.4 * height + (width * (0.3 + 0.4 * brightness), height / 2)
+        keypoints = STANDING[:, :2] * 0.4 * height + (width * (0.3 + 0.4 * brightness), height / 2)
         corner, extent = keypoints.min(0), np.ptp(keypoints, axis=0)
         return [Person2D("", 0.9, np.concatenate([corner, extent]), keypoints, np.full(17, 0.8))]
 
