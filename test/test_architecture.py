@@ -38,6 +38,9 @@ LAYERS = (
 )
 """Rooms, the lowest first. A room imports from its own layer and those below."""
 
+LAB_LAYERS = ({"data", "smoothnet"}, {"training", "import_weights"}, {"evaluation"}, {"studies"}, {"plots", "bench"})
+"""The same inside lab."""
+
 WITH_ROS = ("uplift_ros.nodes.", "uplift_ros.bags.record", "uplift_ros.bags.play")
 
 
@@ -71,6 +74,16 @@ def layer(module: str) -> int:
 def test_a_module_imports_only_from_its_own_layer_and_below(module):
     above = {name for name in own_modules(imported(module, everywhere=True)) if layer(name) > layer(module)}
     assert not above
+
+
+def lab_layer(module: str) -> int:
+    return next(number for number, rooms in enumerate(LAB_LAYERS) if module.split(".")[2] in rooms)
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("uplift_ros.lab.")])
+def test_a_module_of_lab_imports_only_from_its_own_layer_of_lab_and_below(module):
+    ours = {name for name in own_modules(imported(module, everywhere=True)) if name.startswith("uplift_ros.lab.")}
+    assert not {name for name in ours if lab_layer(name) > lab_layer(module)}
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith(WITH_ROS)])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from uplift_ros.lab.bench import parts
+from uplift_ros.lab.bench import parts, table4
 from uplift_ros.lab.bench.measurements import Row, against_first, timed
 from uplift_ros.nodes.graph.environment import node_environment
 
@@ -24,6 +24,8 @@ add_arguments = parts.add_arguments
 
 
 def main(args: argparse.Namespace) -> int:
+    if args.table4:
+        return table4.main(args)
     return parts.main(args, image_rows(args.seconds))
 
 

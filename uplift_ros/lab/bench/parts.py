@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     parser.add_argument("--device", default="cpu", help="of the networks: cpu or cuda")
     parser.add_argument("--threads", type=int, default=2, help="of the networks on the CPU")
+    parser.add_argument("--table4", action="store_true", help="the two networks of the paper alone, as its Table 4")
     parser.add_argument("--json", type=Path, help="where the rows go")
 
 
