@@ -199,7 +199,7 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
     """The network's estimates for every stride and way of upsampling: what the row says of them, and their rate."""
     model = weights.load(args.model, UpliftUpsample)
     rate = model.config.model_rate
-    takes = load_takes(args, test=True)
+    takes = load_takes(args.data, args, test=True)
     if takes is None:
         clips = list(protocols.film(load(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed))
     else:

@@ -73,8 +73,9 @@ def main(args: argparse.Namespace) -> int:
         raise ValueError(f"recipe paper is for --variant {' or '.join(VARIANTS)}, got {args.variant}")
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    takes = load_takes(args, test=False)
-    kind = "amass" if takes is None else "fine-tuning" if args.start else "h36m"
+    paths: list[Path] = args.data if isinstance(args.data, list) else [args.data]
+    takes = [take for path in paths for take in load_takes(path, args, test=False) or ()]
+    kind = "amass" if not takes else "fine-tuning" if args.start else "h36m"
     recipe = RECIPES.get((args.variant, kind)) or RECIPES["n351", kind]
     recipe = replace(recipe, batch=args.batch or recipe.batch, rate=args.learning_rate or recipe.rate)
     changes: dict[str, Any] = {"normalisation": "screen", **dict.fromkeys(args.ablate, False)}
@@ -84,18 +85,23 @@ def main(args: argparse.Namespace) -> int:
         changes["stochastic_depth"] = args.stochastic_depth
     config = replace(VARIANTS[args.variant](), **changes)
     cameras: Sequence[h36m.H36MCamera] = ()
-    if takes is None:
+    if not takes:
         if args.calibration is None:
             raise ValueError(
                 "recipe paper trains on Human3.6M (give --keypoints and --calibration), or on motion capture that its "
                 f"cameras see (calibration is missing: {h36m.FIT_CAMERAS})"
             )
         cameras = list(h36m.load_calibration(args.calibration).values())
-        motion = load(args.data, config.model_rate, args.body_model)
+        motion = [sequence for path in paths for sequence in load(path, config.model_rate, args.body_model)]
         videos = Videos.of_motion([part for part in motion if part.name.split("/")[0] not in VALIDATION])
     else:
         videos = Videos.of_takes(takes)
-    provenance = {"recipe": "paper", "configuration": kind, "data": args.data.name, "start": args.start}
+    provenance = {
+        "recipe": "paper",
+        "configuration": kind,
+        "data": " ".join(path.name for path in paths),
+        "start": args.start,
+    }
     path = train(
         config,
         videos,

@@ -16,19 +16,19 @@ def add_paper_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--views", action="store_true", help="of SmoothNet's release: the cameras of a moment together")
 
 
-def load_takes(args: argparse.Namespace, test: bool) -> list[Take] | None:
+def load_takes(data: Path, args: argparse.Namespace, *, test: bool) -> list[Take] | None:
     """Takes of real cameras if the options name any; none for motion capture alone.
 
     Raises:
         FileNotFoundError, ValueError: options or files that do not fit.
     """
-    if args.data is not None and mpi_inf_3dhp.is_mpi_inf_3dhp(args.data):
+    if mpi_inf_3dhp.is_mpi_inf_3dhp(data):
         if test and not args.test_rate:
             raise ValueError("test-rate is missing: the test sequences of MPI-INF-3DHP do not hold theirs")
-        return mpi_inf_3dhp.load_takes(args.data, test, args.test_rate)
+        return mpi_inf_3dhp.load_takes(data, test, args.test_rate)
     if args.keypoints is None:
         return None
     if args.calibration is None:
         raise ValueError(f"calibration is missing: the files of VideoPose3D hold no cameras; {h36m.FIT_CAMERAS}")
     subjects = args.subjects or (h36m.TEST_SUBJECTS if test else h36m.TRAINING_SUBJECTS)
-    return h36m.load_takes(args.data, args.keypoints, args.calibration, subjects)
+    return h36m.load_takes(data, args.keypoints, args.calibration, subjects)
