@@ -119,7 +119,7 @@ def _by_network(
 def measure(
     data: RefinementSet, sequence: RefinementSequence, values: np.ndarray, body: BodyModel | None
 ) -> dict[str, np.ndarray]:
-    """Errors of each frame of one sequence, (P T,); millimetres, pixels or degrees, and parts of joints for PCK."""
+    """Errors of each frame of one sequence, (P T,); millimetres, pixels or degrees. PCK, a share, is of the sequence."""
     figures: dict[str, np.ndarray] = {}
     if data.representation == "smpl":
         vectors, truth = (from_6d(part.reshape(*part.shape[:2], data.joints, 6)) for part in (values, sequence.true))
@@ -149,7 +149,8 @@ def measure(
     figures["accel_padded"] = np.pad(second, ((0, 0), (1, 1))).ravel()[: distance[..., 0].size]
     if sequence.boxes is not None:
         for part in PCK_PARTS:
-            figures[f"pck_{part:g}"] = (distance <= part * sequence.boxes[:, None]).mean(-1).ravel()
+            found = distance <= part * sequence.boxes[:, None]
+            figures[f"pck_{part:g}"] = np.array([found.mean()])  # their mean is over sequences
     return figures
 
 
