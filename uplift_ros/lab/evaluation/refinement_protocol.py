@@ -119,7 +119,7 @@ def _by_network(
 def measure(
     data: RefinementSet, sequence: RefinementSequence, values: np.ndarray, body: BodyModel | None
 ) -> dict[str, np.ndarray]:
-    """Errors of each frame of one sequence, (P T,); millimetres, pixels or degrees. PCK, a share, is of the sequence."""
+    """Errors of each frame of one sequence, (P T,), in mm, pixels or degrees; PCK is a share of the sequence."""
     figures: dict[str, np.ndarray] = {}
     if data.representation == "smpl":
         vectors, truth = (from_6d(part.reshape(*part.shape[:2], data.joints, 6)) for part in (values, sequence.true))
