@@ -1,0 +1,149 @@
+"""A guard against swapped sides: detectors that see no face may take a whole person's left for the right for a while.
+
+What swaps are told by is how each left joint lies from its right one (their separation). A swap turns the separations
+round at once; a body has to turn for that, which takes time, and turning about the vertical leaves the heights as they
+are. A two-state hidden Markov model adds up this evidence from key-frame to key-frame, causally: the likeliest sequence
+of "as detected" and "swapped" so far decides about the newest key-frame (Viterbi's forward pass).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from uplift_ros.poses import NANOSECONDS, Keyframe, Person2D
+from uplift_ros.skeleton import H36M17
+
+TORSO = ("shoulder", "hip")
+LIMBS = ("elbow", "wrist", "knee", "ankle")
+LEFT, RIGHT = ([H36M17.index(f"{side}_{joint}") for joint in TORSO + LIMBS] for side in ("left", "right"))
+PELVIS, THORAX = H36M17.index("pelvis"), H36M17.index("thorax")
+
+LIMB_WEIGHT = 0.3
+"""Limbs against torso: they cross and alternate while the body faces the same way."""
+
+PAIR_LIMIT, LIMIT = 0.6, 1.0
+"""Largest evidence of one pair of joints and of all, in units of `separation`: a joint that the detector put elsewhere
+is no swap, and no key-frame overrules a long history alone."""
+
+FIRST_COST = 0.2
+"""Of a first key-frame that is swapped: detectors are right more often than not."""
+
+UPRIGHT = 0.5
+"""Cosine between the trunk and the vertical above which a person turns about the vertical."""
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """A person at the newest key-frame that saw them.
+
+    Attributes:
+        separations: (6, 2) left minus right, in parts of the person's size, as detected.
+        trunk: (2,) unit vector from pelvis to thorax.
+        costs: (2,) of the likeliest sequences that end as detected and swapped; the smaller is 0.
+    """
+
+    stamp: int
+    separations: np.ndarray
+    trunk: np.ndarray
+    costs: np.ndarray
+
+
+class SideGuard:
+    """Mends key-frames whose left and right contradict the motion of the person.
+
+    Args:
+        separation: product of two separations, in parts of the person's size squared, that is one unit of evidence;
+            larger trusts the detector more. 0.02 are shoulders 14 % of the size apart in both key-frames.
+        turn_seconds: a body may turn to its other side in about twice that; larger keeps more people who turn fast
+            as detected, and mends fewer swaps of people who stand upright and symmetric at long strides.
+        limb_seconds: limbs count up to about that time between key-frames; larger mistakes the alternating limbs of
+            people who walk or run.
+        switch_cost: evidence that a change between right and swapped must exceed.
+        belief_seconds: after that long the detector is believed again, whatever it says; a swap is mended for at most
+            so long, and a first key-frame that was wrong is overruled sooner.
+        memory_seconds: a person who was not seen for longer is judged afresh.
+    """
+
+    def __init__(
+        self,
+        *,
+        separation: float = 0.02,
+        turn_seconds: float = 0.1,
+        limb_seconds: float = 0.12,
+        switch_cost: float = 0.4,
+        belief_seconds: float = 2.0,
+        memory_seconds: float = 1.5,
+    ) -> None:
+        self.separation, self.switch_cost = separation, switch_cost
+        self.turn_seconds, self.limb_seconds = turn_seconds, limb_seconds
+        self.belief_seconds, self.memory_seconds = belief_seconds, memory_seconds
+        self.mended = 0
+        """People in key-frames whose sides were exchanged so far."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all people."""
+        self._memory: dict[str, _Memory] = {}
+
+    def mend(self, keyframe: Keyframe) -> Keyframe:
+        """The key-frame with the sides of swapped people exchanged; people are known by their ids."""
+        oldest = keyframe.stamp - round(self.memory_seconds * NANOSECONDS)
+        self._memory = {id: memory for id, memory in self._memory.items() if oldest <= memory.stamp <= keyframe.stamp}
+        return replace(keyframe, persons=self._mend(keyframe.stamp, keyframe.persons))
+
+    def _mend(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
+        mended = []
+        for person in persons:
+            memory = self._memory[person.id] = self._follow(self._memory.get(person.id), stamp, person.keypoints)
+            is_swapped = memory.costs[1] < memory.costs[0]
+            self.mended += int(is_swapped)
+            mended.append(_exchanged(person) if is_swapped else person)
+        return tuple(mended)
+
+    def _follow(self, before: _Memory | None, stamp: int, keypoints: np.ndarray) -> _Memory:
+        """Costs after one more key-frame."""
+        separations, trunk = _shape(keypoints)
+        if before is None:
+            return _Memory(stamp, separations, trunk, np.array([0.0, FIRST_COST]))
+        seconds = (stamp - before.stamp) / NANOSECONDS
+        evidence = self._evidence(before, separations, trunk, seconds)
+        stay, change = before.costs - evidence / 2, before.costs[::-1] + evidence / 2 + self.switch_cost
+        costs = np.minimum(stay, change)
+        costs[1] += seconds / self.belief_seconds
+        return _Memory(stamp, separations, trunk, costs - costs.min())
+
+    def _evidence(self, before: _Memory, separations: np.ndarray, trunk: np.ndarray, seconds: float) -> float:
+        """Positive if the sides are those of the key-frame before, negative if one of the two is swapped; within LIMIT.
+
+        The product of two separations is half the difference of squared motions: with sides exchanged in between, less
+        with sides kept.
+        """
+        products = np.nan_to_num(separations * before.separations)
+        # What speaks for equal sides counts fully; what speaks against them only if the body had no time to turn.
+        turned = np.exp(-((seconds / self.turn_seconds) ** 2))
+        weight = np.full((len(LEFT), 2), LIMB_WEIGHT * np.exp(-((seconds / self.limb_seconds) ** 2)))
+        weight[: len(TORSO)] = 1.0
+        against = weight.copy()
+        against[: len(TORSO)] = turned
+        if min(-trunk[1], -before.trunk[1]) > UPRIGHT:
+            against[: len(TORSO), 1] = np.exp(-(seconds**2))  # heights stay in a turn about the vertical
+        against *= max(0.0, float(np.nan_to_num(trunk @ before.trunk)))  # a cartwheel turns separations as well
+        pairs = np.where(products < 0, against * products, weight * products).sum(-1) / self.separation
+        pairs = pairs.clip(-PAIR_LIMIT, PAIR_LIMIT)
+        torso, limbs = pairs[: len(TORSO)].sum(), pairs[len(TORSO) :].sum()
+        # Limbs seen from the side alternate with every step: they only confirm what the torso says.
+        return float(np.clip(torso + max(limbs, min(torso, 0.0)), -LIMIT, LIMIT))
+
+
+def _shape(keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Separations and trunk of keypoints (17, 2), see `_Memory`; NaN where joints are absent."""
+    seen = keypoints[np.isfinite(keypoints).all(-1)]
+    size = np.ptp(seen, axis=0).max() if len(seen) else 0.0
+    trunk = keypoints[THORAX] - keypoints[PELVIS]
+    separations = (keypoints[LEFT] - keypoints[RIGHT]) / max(size, 1e-9)
+    return separations, trunk / max(float(np.linalg.norm(trunk)), 1e-9)
+
+
+def _exchanged(person: Person2D) -> Person2D:
+    return replace(person, keypoints=person.keypoints[H36M17.flip], scores=person.scores[H36M17.flip])
