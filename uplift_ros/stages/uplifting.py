@@ -13,6 +13,7 @@ from uplift_ros.streaming.depth_scale import DepthScale
 from uplift_ros.streaming.overload import Load
 from uplift_ros.streaming.playout import Playout
 from uplift_ros.streaming.rates import Rates, StampRate
+from uplift_ros.streaming.side_guard import SideGuard
 from uplift_ros.streaming.stride import Decision, FixedStride, Reason, StrideController
 from uplift_ros.streaming.uplifter import StreamingUplifter
 
@@ -64,11 +65,13 @@ class UpliftingStage:
         self.load = load or Load()
         self._uplifter, self._controller = uplifter, controller
         self._depth_scale, self._playout = depth_scale, playout
+        self._side_guard = SideGuard()
         self.reset()
 
     def reset(self) -> None:
         """Forget the stream, frames that wait included. The controller keeps its state."""
         self._uplifter.reset()
+        self._side_guard.reset()
         if self._depth_scale:
             self._depth_scale.reset()
         if self._playout:
@@ -106,7 +109,9 @@ class UpliftingStage:
             final = self._sized(self._uplifter.flush())
         # 2. Intrinsics, if they are of these images.
         camera = _fitting(camera, keyframe, problems)
-        # 3. 2D to 3D. What corrects the people of a key-frame belongs before this step.
+        # 3. Left and right as the motion has them.
+        keyframe = self._guarded(keyframe, problems)
+        # 4. 2D to 3D.
         uplifted = self._uplifter.push(keyframe, camera)
         self._count_gap(keyframe.sequence)
         if self._uplifter.failure:
@@ -115,12 +120,12 @@ class UpliftingStage:
             problems.append(Problem("repeated", f"key-frame {keyframe.sequence} is no later than the one before"))
             return Uplifting(self._leave(final), problems=problems)
         self._newest = keyframe.stamp
-        # 4. The true size of people.
+        # 5. The true size of people.
         if self._depth_scale:
             problems += _measure(self._depth_scale, keyframe, uplifted.live, depth)
         (live,) = self._sized([uplifted.live])
         raw = self._leave(final + self._sized(uplifted.final))
-        # 5. The stride of the key-frames to come.
+        # 6. The stride of the key-frames to come.
         decision = self._decide(keyframe, uplifted.frame, uplifted.velocity)
         self._keyframe_rate.add(keyframe.stamp)
         rates = Rates(
@@ -147,6 +152,15 @@ class UpliftingStage:
         """The stream ends: all frames that wait, for key-frames or in the playout."""
         paused = self.pause()
         return paused + self._counted(self._playout.flush() if self._playout else [])
+
+    def _guarded(self, keyframe: Keyframe, problems: list[Problem]) -> Keyframe:
+        """The key-frame after the guard against swapped sides; what it mended is added to the problems."""
+        guarded = self._side_guard.mend(keyframe)
+        pairs = zip(keyframe.persons, guarded.persons, strict=True)
+        if names := [after.id for before, after in pairs if after is not before]:
+            message = f"key-frame {keyframe.sequence}: left and right of {', '.join(names)} are exchanged"
+            problems.append(Problem("swapped_sides", message))
+        return guarded
 
     def _stride_problems(self, keyframe: Keyframe) -> list[Problem]:
         if keyframe.stride % self.config.token_stride == 0:

@@ -6,7 +6,6 @@ are. A two-state hidden Markov model adds up this evidence from key-frame to key
 of "as detected" and "swapped" so far decides about the newest key-frame (Viterbi's forward pass).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,28 +77,27 @@ class SideGuard:
         self.separation, self.switch_cost = separation, switch_cost
         self.turn_seconds, self.limb_seconds = turn_seconds, limb_seconds
         self.belief_seconds, self.memory_seconds = belief_seconds, memory_seconds
-        self.mended = 0
-        """People in key-frames whose sides were exchanged so far."""
         self.reset()
 
     def reset(self) -> None:
         """Forget all people."""
         self._memory: dict[str, _Memory] = {}
+        self._frame_id = ""
 
     def mend(self, keyframe: Keyframe) -> Keyframe:
-        """The key-frame with the sides of swapped people exchanged; people are known by their ids."""
+        """The key-frame with the sides of swapped people exchanged, all others the same objects; ids name people."""
+        if keyframe.frame_id != self._frame_id:
+            self.reset()
+            self._frame_id = keyframe.frame_id
         oldest = keyframe.stamp - round(self.memory_seconds * NANOSECONDS)
         self._memory = {id: memory for id, memory in self._memory.items() if oldest <= memory.stamp <= keyframe.stamp}
-        return replace(keyframe, persons=self._mend(keyframe.stamp, keyframe.persons))
-
-    def _mend(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
-        mended = []
-        for person in persons:
-            memory = self._memory[person.id] = self._follow(self._memory.get(person.id), stamp, person.keypoints)
-            is_swapped = memory.costs[1] < memory.costs[0]
-            self.mended += int(is_swapped)
-            mended.append(_exchanged(person) if is_swapped else person)
-        return tuple(mended)
+        persons = []
+        for person in keyframe.persons:
+            memory = self._memory[person.id] = self._follow(
+                self._memory.get(person.id), keyframe.stamp, person.keypoints
+            )
+            persons.append(_exchanged(person) if memory.costs[1] < memory.costs[0] else person)
+        return replace(keyframe, persons=tuple(persons))
 
     def _follow(self, before: _Memory | None, stamp: int, keypoints: np.ndarray) -> _Memory:
         """Costs after one more key-frame."""

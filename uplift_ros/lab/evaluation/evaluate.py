@@ -128,7 +128,7 @@ def _video_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
     model = weights.load(args.model, UpliftUpsample)
     latency = args.latency if args.mode == "online" else model.config.frames // 2
     evaluation = video.VideoEvaluation(
-        args.video, load_reference(args.reference, args.camera), args.params, args.person
+        args.video, load_reference(args.reference, args.camera), args.model, args.params, args.person
     )
     cheapest = None
 
@@ -142,7 +142,7 @@ def _video_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
     for stride in args.stride:
         given = {"model": args.model, "stride": stride, "mode": args.mode, "latency_frames": latency, "noise": "video"}
         for told, refiner in ((told, refiner) for method in args.refine for told, refiner in _refiners(args, method)):
-            overrides = video.overrides(args.model, stride, latency, refiner.method, told["refiner_model"], args.delay)
+            overrides = video.overrides(stride, latency, refiner.method, told["refiner_model"], args.delay)
             raw, refined = evaluation.run(overrides)
             for upsampling in args.upsample:
                 run = refined

@@ -16,9 +16,10 @@ from uplift_ros.lab.data.refiners import RATE
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.lab.evaluation.reference import LIMBS, Reference
 from uplift_ros.offline.image_sequence import Shot, VideoFootage
-from uplift_ros.offline.process import Networks
+from uplift_ros.offline.process import STAGES, Networks
 from uplift_ros.poses import NANOSECONDS, Person2D, Person3D, SkeletonFrame, Source
 from uplift_ros.skeleton import H36M17
+from uplift_ros.stages import build
 from uplift_ros.streaming.keyframes import KeyframeSchedule
 from uplift_ros.streaming.track import interpolate
 
@@ -31,12 +32,10 @@ WORLD_STRIDES = (1, 10, 20)
 LIMB_BONES = [(parent, child) for parent, child in H36M17.bones if {parent, child} <= set(LIMBS)]
 
 
-def overrides(
-    model: str, stride: int | str, latency: int, method: str, refiner_model: str | None, delay: int
-) -> settings.Settings:
+def overrides(stride: int | str, latency: int, method: str, refiner_model: str | None, delay: int) -> settings.Settings:
     """Parameters of the pipeline that a row stands for."""
     values = settings.of_stride(str(stride)) | {"refiner": {"method": method, "delay": delay}}
-    values["uplift"] = values["uplift"] | {"model": model, "latency": latency}
+    values["uplift"] = values["uplift"] | {"latency": latency}
     if refiner_model:
         values["refiner"]["model"] = refiner_model
     return values
@@ -122,13 +121,17 @@ class VideoEvaluation:
     """One clip with its reference.
 
     Args:
+        model: uplifting weights by name.
         parameters: a file of ROS parameters, as `uplift process` takes it.
         person: NEAREST, or the id of a track.
     """
 
-    def __init__(self, video: Path, reference: Reference, parameters: Path | None, person: str = NEAREST) -> None:
+    def __init__(
+        self, video: Path, reference: Reference, model: str, parameters: Path | None, person: str = NEAREST
+    ) -> None:
         self.reference, self.parameters, self.person = reference, parameters, person
-        networks = Networks.load(settings.load(parameters, {"refiner": {"method": "none"}}))
+        networks = Networks.load(settings.load(parameters, {"uplift": {"model": model}, "refiner": {"method": "none"}}))
+        self._uplift = networks.uplift
         self.detections = DetectionCache(video, networks, (reference.camera.width, reference.camera.height))
         frames = np.arange(int(reference.seconds * RATE + 1e-6) + 1)
         self._nominal = frames * NANOSECONDS / RATE
@@ -136,8 +139,10 @@ class VideoEvaluation:
 
     def run(self, overrides: settings.Settings) -> tuple[Run, Run]:
         """The pipeline of `uplift process` over the clip: raw and refined."""
-        networks = replace(Networks.load(settings.load(self.parameters, overrides)), estimator=self.detections)
-        pipeline = networks.pipeline()
+        values = settings.load(self.parameters, overrides)
+        nodes = {node: settings.NodeSettings(node, values[node]) for node in STAGES}
+        refine = build.refinement_network(nodes["refiner"])
+        pipeline = Networks(nodes, self.detections, self._uplift, refine).pipeline()
         raw: list[SkeletonFrame] = []
         refined: list[SkeletonFrame] = []
         seconds, keyframes = 0.0, 0
