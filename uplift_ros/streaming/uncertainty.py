@@ -28,6 +28,10 @@ LARGEST_PART = 1000.0
 WORST_SCORE = 0.01
 """Scores below it mean no larger error."""
 
+BALL_COVERAGE, BALL_FACTOR = 0.9, 1.7
+"""A ball of BALL_FACTOR times the expected error around a root-relative joint holds the truth in BALL_COVERAGE of all
+frames; what is fitted to a network makes it so, joint by joint."""
+
 REMAINING, TENSION = 0.96, 1.8
 """Error that is expected after SynSP: parts of the error expected before, and of the tension between its branches.
 
@@ -43,6 +47,11 @@ def score_of(error: np.ndarray) -> np.ndarray:
 def error_of(score: np.ndarray) -> np.ndarray:
     """Expected errors in metres of scores, the inverse of `score_of`."""
     return -SCORE_LENGTH * np.log(np.maximum(score, WORST_SCORE))
+
+
+def ball_radius(score: np.ndarray) -> np.ndarray:
+    """Metres around root-relative joints of these scores within which 90 % of the true joints lie."""
+    return BALL_FACTOR * error_of(score)
 
 
 def joint_speeds(joints: np.ndarray, rate: float) -> np.ndarray:

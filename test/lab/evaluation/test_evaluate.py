@@ -76,7 +76,7 @@ def test_noise_on_the_truth_is_refined_by_every_method_and_branch(folder):
         ((), "stride is missing"),
         (("--stride", "adaptive"), "adaptive needs --mode online"),
         (("--stride", "4", "--cameras", "0"), "cameras must be at least 1, got 0"),
-        (("--stride", "4", "--mode", "online", "--flip"), "flip and upsample need --mode offline"),
+        (("--stride", "4", "--mode", "online", "--flip"), "flip needs --mode offline"),
         (("--stride", "4", "--delay", "-1"), "delay must be at least 0"),
         (("--truth-noise", "0"), "truth-noise must be positive and finite, got 0"),
         (("--truth-noise", "inf"), "truth-noise must be positive and finite, got inf"),
@@ -108,3 +108,13 @@ def test_a_stride_that_is_no_number_of_frames_is_refused(folder, stride, capsys)
     with pytest.raises(SystemExit):
         cli.main(["evaluate", "--data", str(folder / "mocap.npz"), f"--stride={stride}"])
     assert f"must be a positive number of frames or adaptive, got {stride!r}" in capsys.readouterr().err
+
+
+def test_the_gate_fails_with_the_rows_that_are_behind_their_splines(folder, capsys):
+    arguments = ["evaluate", "--data", str(folder / "mocap.npz"), "--model", str(folder / "uplift.safetensors")]
+    code = cli.main([*arguments, "--cameras", "1", "--stride", "10", "--gate", "--json", str(folder / "rows.json")])
+    rows = json.loads((folder / "rows.json").read_text())
+    assert [row["upsample"] for row in rows] == ["model", "linear", "cubic"]
+    behind = [line for line in capsys.readouterr().out.splitlines() if line.startswith("behind")]
+    assert len(behind) == sum(rows[0]["mpjpe"] > row["mpjpe"] + 0.05 for row in rows[1:])
+    assert code == bool(behind)

@@ -72,6 +72,20 @@ def test_the_fitted_model_expects_the_errors_that_were_found(judged):
     assert uncertainty.error_of(scores)[1:] == pytest.approx(np.full(16, judged.errors.mean()), rel=0.15)
 
 
+def test_balls_hold_nine_of_ten_errors_of_every_joint_the_worse_joints_in_larger_balls(judged):
+    worse = np.where(np.arange(17) == 13, 3.0, 1.0)[:, None]
+    spread = replace(judged, poses=judged.truth + (judged.poses - judged.truth) * worse)
+    model = fit([spread], RATE)
+    joints = spread.poses - spread.poses[:, :1]
+    speeds = uncertainty.joint_speeds(joints, RATE)
+    scores = uncertainty.score_of(model.expected(joints, speeds, spread.seconds))
+    balls = check([replace(spread, scores=scores)])["balls"]
+    assert balls["coverage"] == pytest.approx(0.9, abs=0.02)
+    by_joint = balls["by_joint"]
+    assert by_joint["nose"] == pytest.approx(0.9, abs=0.02)
+    assert by_joint["left_wrist"] + by_joint["right_wrist"] == pytest.approx(1.8, abs=0.02)  # fitted together
+
+
 @pytest.fixture
 def command(tmp_path):
     """The command with networks whose errors nobody measured; motion capture is in data.npz. Gives the exit code."""

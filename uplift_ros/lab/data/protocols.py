@@ -159,6 +159,9 @@ class ClipDetector:
     def update(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
         return tuple(persons)
 
+    def reset(self) -> None:
+        """Nothing is kept from image to image."""
+
     def close(self) -> None:
         """Nothing is held."""
 

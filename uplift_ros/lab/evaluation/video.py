@@ -46,16 +46,19 @@ Detection = tuple[Person2D, np.ndarray | None]
 
 
 class DetectionCache:
-    """A 2D estimator that sees every image of a clip at most once, however often the clip is evaluated.
+    """A 2D estimator that goes over a clip once for every choice of key-frames, however often that is evaluated.
+
+    An estimator may follow people from image to image, so what it finds depends on the images before.
 
     Attributes:
-        seconds: CPU time that the estimator took so far, without decoding.
-        images: how many it saw.
+        seconds: CPU time that the estimator took for the present key-frames, without decoding.
+        looked: CPU time, decoding included, that no pass needs but the first of its kind.
         newest: gives the people of the newest shot.
         has_world: the estimator has 3D of its own.
     """
 
     newest: Callable[[], list[Detection]]
+    _found: dict[int, tuple[list[Detection], float]]
 
     def __init__(self, video: Path, networks: Networks, size: tuple[int, int]) -> None:
         self._video, self._estimator = video, networks.estimator
@@ -64,11 +67,21 @@ class DetectionCache:
             self._estimator, "estimate_with_world", self._without_world
         )
         self._blank = np.broadcast_to(np.uint8(0), (size[1], size[0], 3))
-        self._found: dict[int, list[Detection]] = {}
-        self.seconds, self.images = 0.0, 0
+        self.looked = 0.0
+        self._passes: dict[int | str, dict[int, tuple[list[Detection], float]]] = {}
 
-    def shots(self) -> Iterator[Shot]:
-        """The clip's images; what the estimator is shown is blank, since `estimate` knows the image itself."""
+    @property
+    def seconds(self) -> float:
+        return sum(seconds for _, seconds in self._found.values())
+
+    def shots(self, stride: int | str) -> Iterator[Shot]:
+        """The clip's images, of which those of one stride are known after the first pass.
+
+        They are blank, since `estimate` knows the image itself.
+        """
+        if stride not in self._passes:
+            self._estimator.reset()
+        self._found = self._passes.setdefault(stride, {})
         with closing(VideoFootage(self._video, 0.0, 1.0, "camera")) as footage:
             for shot in footage.shots():
                 self.newest = partial(self._look, shot)
@@ -76,6 +89,7 @@ class DetectionCache:
 
     def _look(self, shot: Shot) -> list[Detection]:
         if shot.stamp not in self._found:
+            began = time.process_time()
             image = shot.image()
             if image.shape != self._blank.shape:
                 raise ValueError(
@@ -83,18 +97,17 @@ class DetectionCache:
                     f"got {self._blank.shape[1]}x{self._blank.shape[0]}"
                 )
             started = time.process_time()
-            self._estimator.reset()  # which image it saw before depends on the evaluation
-            self._found[shot.stamp] = self._find(image)
-            self.seconds += time.process_time() - started
-            self.images += 1
-        return self._found[shot.stamp]
+            found = self._find(image)
+            self._found[shot.stamp] = found, time.process_time() - started
+            self.looked += time.process_time() - began
+        return self._found[shot.stamp][0]
 
     def estimate(self, image: np.ndarray) -> list[Person2D]:
         """As a PoseEstimator: people of the newest shot."""
         return [person for person, _ in self.newest()]
 
     def reset(self) -> None:
-        """Nothing is kept from image to image."""
+        """Nothing to do: a pass begins with `shots`."""
 
     def close(self) -> None:
         self._estimator.close()
@@ -108,7 +121,7 @@ class Run:
     """What one pass over a clip gave.
 
     Attributes:
-        seconds: CPU time, the estimator's mean for each key-frame included, decoding not.
+        seconds: CPU time of the whole pipeline, without decoding.
         keyframes: images that the estimator was shown.
     """
 
@@ -137,7 +150,7 @@ class VideoEvaluation:
         self._nominal = frames * NANOSECONDS / RATE
         self._truth = reference.at(self._nominal)
 
-    def run(self, overrides: settings.Settings) -> tuple[Run, Run]:
+    def run(self, stride: int | str, overrides: settings.Settings) -> tuple[Run, Run]:
         """The pipeline of `uplift process` over the clip: raw and refined."""
         values = settings.load(self.parameters, overrides)
         nodes = {node: settings.NodeSettings(node, values[node]) for node in STAGES}
@@ -146,14 +159,14 @@ class VideoEvaluation:
         raw: list[SkeletonFrame] = []
         refined: list[SkeletonFrame] = []
         seconds, keyframes = 0.0, 0
-        for shot in self.detections.shots():
-            started, detecting = time.process_time(), self.detections.seconds
+        for shot in self.detections.shots(stride):
+            started, looked = time.process_time(), self.detections.looked
             step = pipeline.push(shot.stamp, shot.frame_id, self.reference.camera, shot.image)
-            seconds += time.process_time() - started - (self.detections.seconds - detecting)
+            seconds += time.process_time() - started - (self.detections.looked - looked)
             keyframes += step.keyframe is not None
             raw, refined = raw + step.raw, refined + step.refined
         step = pipeline.flush()
-        seconds += keyframes * self._seconds_per_image
+        seconds += self.detections.seconds
         return (
             Run(self._estimate(raw + step.raw), seconds, keyframes),
             Run(self._estimate(refined + step.refined), seconds, keyframes),
@@ -165,7 +178,7 @@ class VideoEvaluation:
             return None
         schedule = KeyframeSchedule(stride, RATE)
         stamps, poses = [], []
-        for shot in self.detections.shots():
+        for shot in self.detections.shots(stride):
             if schedule.is_due(shot.stamp):
                 schedule.take(shot.stamp)
                 found = self.detections.newest()
@@ -181,7 +194,7 @@ class VideoEvaluation:
         at = self._nominal[(self._nominal >= stamps[0]) & (self._nominal <= stamps[-1])]
         frames = np.round(at * RATE / NANOSECONDS).astype(int)
         estimate = self._limited(interpolate(at, np.array(stamps), np.stack(poses)), frames, np.isin(at, stamps))
-        return Run(estimate, len(stamps) * self._seconds_per_image, len(stamps))
+        return Run(estimate, self.detections.seconds, len(stamps))
 
     def row(self, run: Run) -> scores.Row:
         """`scores.score` over hips, knees, ankles, shoulders, elbows and wrists, and what only a real body shows.
@@ -213,10 +226,6 @@ class VideoEvaluation:
             "coverage": len(estimate.frames) / int(known),
             "cpu_per_second": run.seconds / self.reference.seconds,
         }
-
-    @property
-    def _seconds_per_image(self) -> float:
-        return self.detections.seconds / max(self.detections.images, 1)
 
     def _estimate(self, frames: Sequence[SkeletonFrame]) -> Estimate:
         """The person of the reference in the frames that have one.

@@ -9,7 +9,7 @@ root-relative errors, does not count among them.
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import SkeletonFrame, Source
 from uplift_ros.settings import defaults_of
+from uplift_ros.skeleton import H36M17
 from uplift_ros.stages import build
 from uplift_ros.stages.refinement import RefinementStage
 from uplift_ros.streaming import uncertainty
@@ -35,6 +36,9 @@ from uplift_ros.transforms import symmetric
 
 LATENCY, DELAY = 4, 3
 """Frames; the nodes' defaults."""
+
+STATURE_DEVIATION = 0.04
+"""Of adults, in parts of their mean (Winter; ANSUR). A single camera cannot see it, so errors are fitted with it."""
 
 BINS = 10
 COVERAGE = (0.5, 0.9, 0.99)
@@ -105,16 +109,22 @@ def _judged(frames: list[SkeletonFrame], clip: protocols.Clip, keyframes: np.nda
 def fit(streams: Sequence[Judged], rate: float) -> ErrorModel:
     """The error model of what came out without one.
 
-    Coefficients are least squares, joint by joint; speed and the way until the nearest key-frame can only make worse.
-    Deviations then make the mean squared Mahalanobis distance of each direction 1.
+    1. Coefficients are least squares, left and right joints together; speed and the way until the nearest key-frame can
+       only make worse.
+    2. They are scaled, joint by joint, so that the balls of BALL_FACTOR times the expected error hold BALL_COVERAGE of
+       the errors (split conformal prediction: Lei et al., JASA 2018).
+    3. Deviations make the mean squared Mahalanobis distance of each direction 1.
     """
     features = np.concatenate([_features(judged, rate) for judged in streams])
     errors = np.concatenate([judged.errors for judged in streams])
     lower = np.array([-np.inf, -np.inf, 0.0, 0.0])
     coefficients = np.zeros((17, 4))
-    for joint in range(16):
-        found = lsq_linear(features[:, joint], errors[:, joint], (lower, np.inf))
-        coefficients[1 + joint] = found.x
+    for joint, mirrored in enumerate(H36M17.flip[1:] - 1):
+        known = np.concatenate([features[:, joint], features[:, mirrored]])
+        found = np.concatenate([errors[:, joint], errors[:, mirrored]])
+        linear = lsq_linear(known, found, (lower, np.inf)).x
+        ratios = found / np.maximum(known @ linear, uncertainty.SMALLEST_ERROR)
+        coefficients[1 + joint] = linear * np.quantile(ratios, uncertainty.BALL_COVERAGE) / uncertainty.BALL_FACTOR
     expected = np.maximum((features * coefficients[1:]).sum(-1), uncertainty.SMALLEST_ERROR)[..., None]
     sight = np.concatenate([_sight(judged) for judged in streams])
     along, across = _split(np.concatenate([judged.differences for judged in streams]) / expected, sight[:, None])
@@ -134,6 +144,7 @@ def check(streams: Sequence[Judged]) -> dict[str, Any]:
         reliability: tenths of all joints by score: mean score, the error in metres that it means, the error found.
         mahalanobis: mean squared distance / 3, which is 1 where covariance is right, root-relative, of the pelvis's
             place, and of the joints as placed; coverage: share inside the ellipsoids that should hold the given part.
+        balls: share of errors inside the balls that should hold 90 %, by joint and overall; mean radius in metres.
     """
     errors, scores = _joined(streams, "errors"), _joined(streams, "scores")[:, 1:]
     sources = _joined(streams, "sources")
@@ -144,6 +155,8 @@ def check(streams: Sequence[Judged]) -> dict[str, Any]:
         "pelvis": _mahalanobis(place[:, 0], covariance[:, 0]),
         "placed": _mahalanobis(place, covariance),
     }
+    radii = uncertainty.ball_radius(scores)
+    inside = (errors <= radii).mean(0)
     order = np.array_split(np.argsort(scores.ravel()), BINS)
     of_joints = [_rank_correlation(1 - s, e) for s, e in zip(scores.T, errors.T, strict=True)]
     within = [correlation for correlation in of_joints if correlation is not None]
@@ -168,6 +181,11 @@ def check(streams: Sequence[Judged]) -> dict[str, Any]:
         "coverage": {
             name: {str(part): float((values <= chi2.ppf(part, 3)).mean()) for part in COVERAGE}
             for name, values in squares.items()
+        },
+        "balls": {
+            "coverage": float(inside.mean()),
+            "radius": float(radii.mean()),
+            "by_joint": dict(zip(H36M17.joints[1:], inside.tolist(), strict=True)),
         },
     }
 
@@ -247,7 +265,8 @@ def main(args: argparse.Namespace) -> int:
     rate = model.config.model_rate
     network = weights.load(args.refiner, SynSP)
     if args.fit:
-        raw = [judged for judged, _ in stream(model, _clips(args, args.fit, rate), None, None)]
+        clips = _of_many_statures(_clips(args, args.fit, rate), args.seed)
+        raw = [judged for judged, _ in stream(model, clips, None, None)]
         fit(raw, rate).save(
             uncertainty.path_of(args.model), {"data": args.fit.name, "seed": args.seed, "latency": LATENCY}
         )
@@ -263,6 +282,12 @@ def main(args: argparse.Namespace) -> int:
         if args.json:
             write_json(args.json, figures)
     return 0
+
+
+def _of_many_statures(clips: Sequence[protocols.Clip], seed: int) -> list[protocols.Clip]:
+    """The clips of taller and shorter people, farther and nearer, so that the camera sees the same."""
+    statures = np.random.default_rng(seed).normal(1.0, STATURE_DEVIATION, len(clips))
+    return [replace(clip, truth=clip.truth * stature) for clip, stature in zip(clips, statures, strict=True)]
 
 
 def _clips(args: argparse.Namespace, data: Path, rate: float) -> list[protocols.Clip]:
