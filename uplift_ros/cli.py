@@ -9,6 +9,7 @@ COMMANDS = {
     "run": ("uplift_ros.nodes.graph.run", "camera to skeletons, each node its own process, without launch_ros"),
     "process": ("uplift_ros.offline.process", "videos and bags to skeletons, without ROS, as fast as it goes"),
     "models": ("uplift_ros.estimators.blazepose_files", "the 2D estimator's network files, downloaded once"),
+    "doctor": ("uplift_ros.doctor", "what is installed, what is missing, and whether images get lost"),
     "record": ("uplift_ros.bags.record", "topics into a bag, without rosbag2"),
     "recover": ("uplift_ros.bags.recover", "a whole bag of a recording that was cut off"),
     "play": ("uplift_ros.bags.play", "a bag onto topics, without rosbag2"),

@@ -56,6 +56,8 @@ def _converted(message: Any) -> np.ndarray:
     if encoding not in TO_RGB and encoding not in DEEP:
         raise ValueError(f"image encoding must be one of {', '.join([*TO_RGB, *DEEP])}, got {brief(encoding)}")
     channels, conversion = TO_RGB[DEEP.get(encoding, encoding)]
+    if channels == 2 and width % 2:  # some versions of OpenCV decode such an image to nonsense
+        raise ValueError(f"image of {width}x{height} cannot be {encoding}: two pixels share their colour")
     row_bytes = width * channels * (2 if encoding in DEEP else 1)
     if not height or not width:
         raise ValueError(f"image must have a height and a width, got {width}x{height}")

@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+from support.places import ROOT
+
+from uplift_ros import cli, doctor
+
+VGA = 640 * 480 * 3
+
+
+def test_one_page_names_what_is_missing_and_for_what(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "_is_installed", lambda module: module not in ("launch_ros", "onnxruntime"))
+    assert cli.main(["doctor"]) == 0
+    page = capsys.readouterr().out
+    assert "launch_ros: missing, needed for launch files" in page
+    assert "numpy: " in page
+    assert "numpy: missing" not in page
+    assert len(page.splitlines()) < 50
+
+
+def test_without_a_profile_images_larger_than_the_default_segment_are_said_to_get_lost():
+    (verdict,) = [line for line in doctor.transport(VGA, {}) if "bytes" in line]
+    assert "will get lost" in verdict
+    assert "fastdds.xml" in verdict
+    (verdict,) = [line for line in doctor.transport(320 * 240 * 3, {}) if "bytes" in line]
+    assert "fit" in verdict
+
+
+@pytest.mark.parametrize("variable", doctor.PROFILE_VARIABLES)
+def test_the_profile_in_force_is_read(variable):
+    profile = str(ROOT / "config" / "fastdds.xml")
+    lines = list(doctor.transport(VGA, {variable: profile}))
+    assert f"{variable}: {profile}" in lines
+    assert "fit into the shared memory of 16777216" in lines[-1]
+
+
+def test_a_profile_that_cannot_be_read_is_said_to_be_so(tmp_path: Path):
+    broken = tmp_path / "profile.xml"
+    broken.write_text("<dds>")
+    *_, verdict = doctor.transport(VGA, {"FASTDDS_DEFAULT_PROFILES_FILE": str(broken)})
+    assert "cannot be read" in verdict
+
+
+def test_another_middleware_is_not_judged_by_fast_dds():
+    lines = list(doctor.transport(VGA, {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}))
+    assert not any("shared memory" in line for line in lines)
+    assert any("rmem_max" in line for line in lines)
