@@ -4,12 +4,18 @@ ros2 launch uplift_ros record.launch.py bag:=walk images:=compressed
 """
 
 import re
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 
+import yaml
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 
 RESULTS = ("keyframes", "skeletons", "skeletons/raw", "skeletons/live", "rate_state", "skeleton_info", "markers")
+BURSTS = ("keyframes", "skeletons", "skeletons/raw", "skeletons/live", "rate_state", "markers")
+"""Topics on which more messages come at once than the 10 for which rosbag2 has room."""
+
 EVERYWHERE = ("/tf", "/tf_static", "/diagnostics")
 """Topics that no namespace moves."""
 
@@ -32,19 +38,33 @@ ARGUMENTS = [
 ]
 
 
+def qos_overrides(arguments: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    """QoS of the recorder's subscriptions by topic, in which it is told more than by the publishers."""
+    roomy = {"history": "keep_last", "depth": 1000, "reliability": "reliable", "durability": "volatile"}
+    return {below(arguments) + name: roomy for name in BURSTS}
+
+
+def below(arguments: Mapping[str, str]) -> str:
+    """What the names of topics in the namespace begin with."""
+    namespace = arguments["namespace"].strip("/")
+    return f"/{namespace}/" if namespace else "/"
+
+
 def topics(arguments: Mapping[str, str]) -> str:
     """A regular expression that matches the whole name of every topic to record."""
     images = [name.format_map(arguments) for name in IMAGES[arguments["images"]]]
     names = [*RESULTS, arguments["camera_info"], "ground_truth", *images, *EVERYWHERE]
-    namespace = arguments["namespace"].strip("/")
-    below = f"/{namespace}/" if namespace else "/"
-    return f"^({'|'.join(re.escape(name if name.startswith('/') else below + name) for name in names)})$"
+    begin = below(arguments)
+    return f"^({'|'.join(re.escape(name if name.startswith('/') else begin + name) for name in names)})$"
 
 
 def record(context: LaunchContext) -> list[ExecuteProcess]:
     arguments = context.launch_configurations
     # --regex is the one way to name topics that every distribution since Humble understands.
+    with tempfile.NamedTemporaryFile("w", prefix="uplift_qos_", suffix=".yaml", delete=False) as file:
+        yaml.safe_dump(qos_overrides(arguments), file)
     command = ["ros2", "bag", "record", "--storage", "mcap", "--output", arguments["bag"], "--regex", topics(arguments)]
+    command += ["--qos-profile-overrides-path", str(Path(file.name))]
     return [ExecuteProcess(cmd=command, output="screen", name="recorder")]
 
 

@@ -13,7 +13,10 @@ from launch.actions import (
     OpaqueFunction,
     Shutdown,
 )
+from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+from uplift_ros.nodes.graph.launching import require
 
 UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
 
@@ -25,8 +28,21 @@ def player(context: LaunchContext) -> list[ExecuteProcess]:
     if told["tf"] == "true":
         topics += ["/tf", "/tf_static"]
     play = ["ros2", "bag", "play", told["bag"], "--clock", "--rate", told["rate"], "--delay", told["delay"]]
-    ended = Shutdown(reason="the bag has ended")
     return [ExecuteProcess(cmd=[*play, "--topics", *topics], name="player", output="screen", on_exit=ended)]
+
+
+def ended(event: ProcessExited, _context: LaunchContext) -> Shutdown:
+    """
+    Raises:
+        RuntimeError: the player failed; the launch ends with an error too.
+    """
+    if event.returncode:
+        raise RuntimeError(f"the player of the bag failed with exit code {event.returncode}")
+    return Shutdown(reason="the bag has ended")
+
+
+def check(_context: LaunchContext) -> None:
+    require("ros2bag", "replay.launch.py")
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -52,6 +68,7 @@ def generate_launch_description() -> LaunchDescription:
                 choices=["true", "false"],
                 description="Take the time from the bag.",
             ),
+            OpaqueFunction(function=check),
             IncludeLaunchDescription(PythonLaunchDescriptionSource(UPLIFT)),
             OpaqueFunction(function=player),
         ]

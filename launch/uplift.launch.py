@@ -8,12 +8,18 @@ from pathlib import Path
 
 import yaml
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import (
+    DeclareLaunchArgument,
+    GroupAction,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
 from uplift_ros.nodes.graph.environment import node_environment
-from uplift_ros.nodes.graph.launching import enclave_arguments, lifecycle_node
+from uplift_ros.nodes.graph.launching import enclave_arguments, lifecycle_node, require
 from uplift_ros.parameters import TABLES
 from uplift_ros.paths import share_folder
 from uplift_ros.settings import of_stride
@@ -28,6 +34,7 @@ PARAMETERS = {
     "velocity_threshold": ("uplift",),
     "hold_frames": ("uplift",),
     "use_depth": ("uplift",),
+    "playout": ("uplift",),
     "device": ("uplift", "refiner"),  # the embedded 2D estimator takes no other than cpu
     "image_transport": ("pose_estimator",),
 }
@@ -89,6 +96,8 @@ def chosen_parameters(arguments: dict[str, str], nodes: Sequence[str]) -> dict[s
     chosen = {node: {"use_sim_time": arguments["use_sim_time"] == "true"} for node in nodes}
     for node, parameters in of_stride(arguments["stride"]).items():
         chosen[node] |= parameters
+    if arguments["rviz"] == "true" and not arguments["playout"]:
+        chosen["uplift"]["playout"] = True  # skeletons leave in bursts of a stride, which look like jumps
     for name, owners in PARAMETERS.items():
         if arguments[name]:
             for node in owners:
@@ -101,6 +110,9 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     arguments = context.launch_configurations
     if not Path(arguments["params_file"]).is_file():  # launch_ros would go on without it
         raise FileNotFoundError(f"params_file: there is no file {arguments['params_file']}")
+    for argument, package in (("rviz", "rviz2"), ("humans", "hri_msgs"), ("record", "ros2bag")):
+        if arguments[argument] not in ("", "false"):
+            require(package, f"{argument}:={arguments[argument]}")
     nodes = (*NODES, "humans") if arguments["humans"] == "true" else NODES
     chosen = chosen_parameters(arguments, nodes)
     remappings = [
@@ -127,7 +139,9 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         )
     if arguments["record"]:
         recorder = PythonLaunchDescriptionSource(str(Path(__file__).with_name("record.launch.py")))
-        processes.append(IncludeLaunchDescription(recorder, launch_arguments={"bag": arguments["record"]}.items()))
+        recording = {"bag": arguments["record"]}.items()
+        # Scoped: what is included would set `bag` and more for the launch file that includes this one.
+        processes.append(GroupAction([IncludeLaunchDescription(recorder, launch_arguments=recording)]))
     return processes
 
 

@@ -20,8 +20,8 @@ POINTS = np.array([[0.2, -0.3, 2.0], [-0.4, 0.1, 3.0], [0.0, 0.0, 1.0]])
 
 
 def test_the_whole_image_of_the_sensor_has_its_own_camera():
-    assert SENSOR.camera(640, 480) == RAW
-    assert replace(SENSOR, binning=(1, 1), roi=(0, 0, 640, 480)).camera(640, 480) == RAW
+    assert SENSOR.for_image(640, 480) == RAW
+    assert replace(SENSOR, binning=(1, 1), roi=(0, 0, 640, 480)).for_image(640, 480) == RAW
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_the_whole_image_of_the_sensor_has_its_own_camera():
     [((100, 50, 320, 240), (320, 240)), ((100, 50, 0, 0), (320, 240)), ((320, 240, 320, 240), (320, 240))],
 )
 def test_a_region_of_interest_moves_the_principal_point_and_keeps_the_distortion(roi, image):
-    camera = replace(SENSOR, roi=roi).camera(*image)
+    camera = replace(SENSOR, roi=roi).for_image(*image)
     np.testing.assert_allclose(camera.project(POINTS), RAW.project(POINTS) - roi[:2])
     assert (camera.width, camera.height) == image
     assert camera.distortion == RAW.distortion
@@ -37,40 +37,40 @@ def test_a_region_of_interest_moves_the_principal_point_and_keeps_the_distortion
 
 @pytest.mark.parametrize("bins", [(2, 2), (4, 2), (1, 3)])
 def test_binned_pixels_lie_in_the_middle_of_those_that_they_are_made_of(bins):
-    camera = replace(SENSOR, binning=bins).camera(640 // bins[0], 480 // bins[1])
+    camera = replace(SENSOR, binning=bins).for_image(640 // bins[0], 480 // bins[1])
     # the middle of the first b pixels is (b - 1) / 2
     np.testing.assert_allclose(camera.project(POINTS) * bins + (np.array(bins) - 1) / 2, RAW.project(POINTS))
 
 
 def test_a_region_is_in_pixels_of_the_sensor_also_where_it_is_binned():
-    camera = replace(SENSOR, roi=(100, 50, 400, 300), binning=(2, 2)).camera(200, 150)
+    camera = replace(SENSOR, roi=(100, 50, 400, 300), binning=(2, 2)).for_image(200, 150)
     np.testing.assert_allclose(camera.project(POINTS) * 2 + 0.5 + (100, 50), RAW.project(POINTS))
 
 
 def test_an_odd_region_may_be_binned_to_either_size():
-    assert replace(SENSOR, roi=(0, 0, 401, 301), binning=(2, 2)).camera(200, 151).width == 200
+    assert replace(SENSOR, roi=(0, 0, 401, 301), binning=(2, 2)).for_image(200, 151).width == 200
 
 
 @pytest.mark.parametrize("roi", [(160, 80, 320, 240), (160, 80, 0, 0)])
 def test_where_the_size_is_the_images_k_may_be_the_sensors(roi):
     sensor = Calibration(320, 240, (307.0, 0, 319.5, 0, 307.0, 199.5, 0, 0, 1), roi=roi)
-    assert sensor.camera(320, 240) == Camera(307, 307, 159.5, 119.5, 320, 240)
+    assert sensor.for_image(320, 240) == Camera(307, 307, 159.5, 119.5, 320, 240)
 
 
 @pytest.mark.parametrize("binning", [(1, 1), (2, 2)])
 def test_where_the_size_is_the_images_k_may_be_the_images_too(binning):
     image = Calibration(320, 240, (307.0, 0, 159.5, 0, 307.0, 119.5, 0, 0, 1), binning=binning, roi=(160, 80, 320, 240))
-    assert image.camera(320, 240) == Camera(307, 307, 159.5, 119.5, 320, 240)
+    assert image.for_image(320, 240) == Camera(307, 307, 159.5, 119.5, 320, 240)
 
 
 def test_where_the_size_is_the_binned_images_k_may_be_the_sensors():
     sensor = Calibration(320, 240, (614.0, 0, 319.5, 0, 614.0, 239.5, 0, 0, 1), binning=(2, 2))
-    assert sensor.camera(320, 240) == Camera(307, 307, 159.5, 119.5, 320, 240)
+    assert sensor.for_image(320, 240) == Camera(307, 307, 159.5, 119.5, 320, 240)
 
 
 def test_rectified_images_are_projected_by_p_without_distortion():
-    assert replace(SENSOR, rectified=True).camera(640, 480) == Camera(500, 510, 320, 240, 640, 480)
-    cropped = replace(SENSOR, rectified=True, roi=(100, 50, 320, 240)).camera(320, 240)
+    assert replace(SENSOR, rectified=True).for_image(640, 480) == Camera(500, 510, 320, 240, 640, 480)
+    cropped = replace(SENSOR, rectified=True, roi=(100, 50, 320, 240)).for_image(320, 240)
     assert (cropped.cx, cropped.cy, cropped.distortion) == (220, 190, ())
 
 
@@ -87,7 +87,7 @@ def test_rectified_images_are_projected_by_p_without_distortion():
 )
 def test_what_cannot_be_reconciled_is_named(change, image, named):
     with pytest.raises(CalibrationError, match=named):
-        replace(SENSOR, **change).camera(*image)
+        replace(SENSOR, **change).for_image(*image)
 
 
 @pytest.mark.parametrize("model", ["plumb_bob", "rational_polynomial", "equidistant"])
@@ -95,8 +95,8 @@ def test_an_image_turned_upright_has_the_camera_turned_with_it(model):
     distortion = {"plumb_bob": (-0.2, 0.05, 0.004, -0.006, 0.01), "equidistant": (0.1, 0.02, -0.01, 0.003)}
     d = distortion.get(model, (-0.2, 0.05, 0.004, -0.006, 0.01, 0.02, 0.01, 0.003, 0.002, -0.001, 0.004, 0.003))
     sensor = replace(SENSOR, d=d, model=model)
-    upright = sensor.camera(480, 640)
-    x, y = sensor.camera(640, 480).project(POINTS).T
+    upright = sensor.for_image(480, 640)
+    x, y = sensor.for_image(640, 480).project(POINTS).T
     turned = POINTS[:, [1, 0, 2]] * (-1, 1, 1)  # clockwise: what was up is right
     np.testing.assert_allclose(upright.project(turned), np.stack([480 - 1 - y, x], -1), atol=1e-9)
 
@@ -132,8 +132,8 @@ projection_matrix: {rows: 3, cols: 4, data: [500, 0, 320, 0, 0, 510, 240, 0, 0, 
 def test_a_calibration_file_of_ros_is_read(tmp_path):
     (tmp_path / "eye.yaml").write_text(FILE)
     calibration = load_calibration(tmp_path / "eye.yaml")
-    assert calibration.camera(640, 480) == RAW
-    assert replace(calibration, rectified=True).camera(640, 480).fx == 500
+    assert calibration.for_image(640, 480) == RAW
+    assert replace(calibration, rectified=True).for_image(640, 480).fx == 500
 
 
 @pytest.mark.parametrize(

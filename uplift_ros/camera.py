@@ -82,6 +82,16 @@ class Camera:
                 f"got {len(self.distortion)}"
             )
 
+    def for_image(self, width: int, height: int) -> "Camera":
+        """Itself, if it is of images of this size (see intrinsics.py).
+
+        Raises:
+            ValueError: it is of another size.
+        """
+        if (self.width, self.height) != (width, height):
+            raise ValueError(f"camera_info is of {self.width}x{self.height} images, these are {width}x{height}")
+        return self
+
     @classmethod
     def from_matrix(
         cls, k: Sequence[float], distortion: Sequence[float], width: int, height: int, model: str = "plumb_bob"

@@ -32,3 +32,16 @@ def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=1, allow_nan=False) + "\n"
     with whole(path) as beside:
         beside.write_text(text)
+
+
+ZSTD = b"\x28\xb5\x2f\xfd"
+
+BAG_MAGIC = {b"\x89MCAP0\r\n": "mcap", b"SQLite format 3\0": "sqlite3", b"#ROSBAG V": "ros1", ZSTD: "zstd"}
+"""First bytes of the files that bags are made of."""
+
+
+def bag_kind(path: Path) -> str | None:
+    """What file of a bag a file is by its first bytes: a value of BAG_MAGIC ('zstd' is a compressed one), or None."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    return next((kind for magic, kind in BAG_MAGIC.items() if head.startswith(magic)), None)

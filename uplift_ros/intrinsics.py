@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import yaml
@@ -21,13 +21,38 @@ RECTIFIED = "image_rect"
 COMPRESSED = "compressed"
 
 
+class Intrinsics(Protocol):
+    """What is known of a camera, which becomes the camera of an image once its size is known."""
+
+    def for_image(self, width: int, height: int) -> Camera:
+        """The camera of an image of this size.
+
+        Raises:
+            ValueError: it is of images of another size, or of none.
+        """
+
+
+@dataclass(frozen=True)
+class FieldOfView:
+    """An ideal camera of any image size.
+
+    Args:
+        horizontal: radians.
+    """
+
+    horizontal: float
+
+    def for_image(self, width: int, height: int) -> Camera:
+        return Camera.from_fov(self.horizontal, width, height)
+
+
 class CalibrationError(ValueError):
     """Intrinsics that cannot be those of an image; the text names the field of camera_info."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a sensor_msgs/CameraInfo says, of which `camera` makes the camera of an image.
+    """What a sensor_msgs/CameraInfo says, of which `for_image` makes the camera of an image.
 
     Args:
         width, height: pixels of the image that k and p are of.
@@ -65,7 +90,7 @@ class Calibration:
     def _bins(self) -> tuple[int, int]:
         return max(1, self.binning[0]), max(1, self.binning[1])
 
-    def camera(self, width: int, height: int) -> Camera:
+    def for_image(self, width: int, height: int) -> Camera:
         """The camera of an image of this size.
 
         Some drivers write the size of the image where REP-104 has that of the sensor. Their k may be the sensor's or
@@ -156,7 +181,7 @@ def load_calibration(path: Path) -> Calibration:
             model=str(tree.get("distortion_model", "")),
             p=_matrix(tree, "projection_matrix", 12) if "projection_matrix" in tree else (0.0,) * 12,
         )
-        calibration.camera(calibration.width, calibration.height)
+        calibration.for_image(calibration.width, calibration.height)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"calibration file {path}: {' '.join(str(error).split())}") from error
     return calibration

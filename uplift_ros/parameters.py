@@ -111,6 +111,7 @@ POSE_ESTIMATOR = (
     DEVICE,
     Parameter("max_persons", 1, "Most people to find in an image.", 1, 16),
     Parameter("score_threshold", 0.7, "Confidence from which on something is a person.", 0.0, 1.0),
+    Parameter("person_class", 0, "Label of people, of an onnx detector that finds other things too.", 0, 10000),
     Parameter("image_transport", "raw", "Which image topic to subscribe to.", choices=("raw", "compressed")),
     Parameter("image_depth", 1, "Images that may queue up; more than one only makes them older.", 1, 100),
     AUTOSTART,
@@ -161,6 +162,11 @@ UPLIFT = (
         False,
         "Measure people's size with depth images aligned with the camera's, on the topic depth. Needs message_filters.",
     ),
+    Parameter(
+        "rectified",
+        False,
+        "Images are rectified: camera_info's P describes them, not K and D. So are those of topics named image_rect*.",
+    ),
     Parameter("estimator_node", "pose_estimator", "Node whose stride is controlled."),
     AUTOSTART,
 )
@@ -186,7 +192,13 @@ REFINER = (
 
 VISUALIZER = (
     Parameter("publish_tf", False, "Publish transforms of bodies (REP-155) and joints; needs tf2_msgs."),
-    Parameter("marker_lifetime", 0.5, "Seconds after which markers vanish without news.", 0.0, 60.0),
+    Parameter(
+        "marker_lifetime",
+        1.2,
+        "Seconds after which markers vanish without news; more than twice the time between key-frames.",
+        0.0,
+        60.0,
+    ),
     AUTOSTART,
 )
 

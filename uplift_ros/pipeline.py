@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from uplift_ros.camera import Camera
+from uplift_ros.intrinsics import Intrinsics
 from uplift_ros.poses import Keyframe, SkeletonFrame
 from uplift_ros.stages.detection import DetectionStage
 from uplift_ros.stages.refinement import RefinementStage, Refining
@@ -46,12 +46,12 @@ class Pipeline:
     uplifting: UpliftingStage
     refinement: RefinementStage
 
-    def push(self, stamp: int, frame_id: str, camera: Camera | None, image: Callable[[], np.ndarray]) -> Step:
+    def push(self, stamp: int, frame_id: str, camera: Intrinsics | None, image: Callable[[], np.ndarray]) -> Step:
         """Take the next image, which `image` decodes if it is a key-frame: (H, W, 3) uint8 RGB."""
         keyframe = self.detection.push(stamp, frame_id, image)
         return Step() if keyframe is None else self.refine(self.uplift(keyframe, camera))
 
-    def uplift(self, keyframe: Keyframe, camera: Camera | None, depth: DepthLookup | None = None) -> Step:
+    def uplift(self, keyframe: Keyframe, camera: Intrinsics | None, depth: DepthLookup | None = None) -> Step:
         """Raw skeletons; the stride decided with them holds for the next key-frame."""
         uplifting = self.uplifting.push(keyframe, camera, depth)
         if uplifting.decision is not None:

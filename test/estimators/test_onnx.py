@@ -209,3 +209,70 @@ def test_an_index_of_a_gpu_goes_to_onnx_runtime(monkeypatch):
     monkeypatch.setattr(backend.onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     assert backend._providers("cuda:1") == [("CUDAExecutionProvider", {"device_id": 1})]
     assert backend._providers("cuda") == [("CUDAExecutionProvider", {"device_id": 0})]
+
+
+# ---------------------------------------------------------------- files as people have them
+
+
+def retyped(path: str, kind: str, batch=None) -> str:
+    """The network with another type of input, which its nodes read the shape of only."""
+    model = onnx.load(path)
+    given = model.graph.input[0].type.tensor_type
+    given.elem_type = getattr(onnx.TensorProto, kind)
+    if batch:
+        given.shape.dim[0].dim_value = batch
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["FLOAT16", "UINT8", "DOUBLE"])
+@pytest.mark.parametrize("batch", [None, 1, 4])
+def test_other_types_and_fixed_batches_are_served(tmp_path, kind, batch):
+    path = network(tmp_path / "simcc.onnx", simcc_outputs(joints_at(20, 30)))
+    estimator = backend.create(retyped(path, kind, batch), **OPTIONS)
+    (person,) = estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    np.testing.assert_allclose(person.keypoints[4], joints_at(20, 30)[11], atol=1)
+
+
+@pytest.mark.parametrize("kind", ["INT64", "STRING", "BOOL"])
+def test_a_type_that_no_picture_has_is_refused_with_input_type_and_shape(tmp_path, kind):
+    path = retyped(network(tmp_path / "simcc.onnx", simcc_outputs(joints_at(20, 30))), kind)
+    with pytest.raises(
+        ValueError, match=rf"simcc\.onnx must take .* got input 'image' tensor.*{HEIGHT}, {WIDTH}"
+    ) as error:
+        backend.create(path, **OPTIONS)
+    assert "\n" not in str(error.value)
+
+
+def test_a_network_that_fails_is_refused_when_it_is_loaded(tmp_path):
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    image = helper.make_tensor_value_info("image", number, ["N", 3, HEIGHT, WIDTH])
+    maps = helper.make_tensor_value_info("maps", number, ["N", 17, 8, 8])
+    wrong = onnx.numpy_helper.from_array(np.array([2, 17, 8, 8], np.int64), "wrong")
+    nodes = [helper.make_node("Reshape", ["image", "wrong"], ["maps"])]
+    graph = helper.make_graph(nodes, "test", [image], [maps], [wrong])
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "odd.onnx"
+    )
+    with pytest.raises(ValueError, match=r"odd\.onnx does not run on input 'image' tensor\(float\)") as error:
+        backend.create(str(tmp_path / "odd.onnx"), **OPTIONS)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("names", [("simcc_y", "simcc_x"), ("b", "a")])
+def test_the_axes_of_simcc_are_told_by_name_or_by_length(tmp_path, names):
+    given = simcc_outputs(joints_at(20, 30))
+    swapped = {names[0]: given["simcc_y"], names[1]: given["simcc_x"]}
+    estimator = backend.create(network(tmp_path / "simcc.onnx", swapped), **OPTIONS)
+    (person,) = estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    np.testing.assert_allclose(person.keypoints[4], joints_at(20, 30)[11], atol=1)
+
+
+@pytest.mark.parametrize(("person_class", "x"), [(0, 10), (16, 40)])
+def test_only_boxes_with_the_label_of_people_are_people(tmp_path, person_class, x):
+    boxes = np.array([[[4, 4, 16, 60, 0.7], [34, 4, 46, 60, 0.9]]])
+    detector = network(tmp_path / "dets.onnx", {"dets": boxes, "labels": np.array([[0, 16]])})
+    pose = network(tmp_path / "simcc.onnx", simcc_outputs(joints_at(WIDTH / 2, HEIGHT / 2)))
+    estimator = backend.create(f"{detector},{pose}", **(OPTIONS | {"max_persons": 3}), person_class=person_class)
+    (person,) = estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    assert person.keypoints[:, 0].mean() == pytest.approx(x, abs=5)

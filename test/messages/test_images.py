@@ -149,3 +149,14 @@ def test_depth_that_does_not_fit_its_description_is_refused(changed, complaint):
     vars(image).update(changed)
     with pytest.raises(ValueError, match=complaint):
         to_metres(image)
+
+
+@pytest.mark.parametrize("big_endian", [0, 1])
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_deep_images_keep_the_upper_of_the_bits_that_they_use(bits, big_endian):
+    white = (1 << bits) - 1
+    values = np.array([[0, white // 2, white]], ">u2" if big_endian else "<u2")
+    message = SimpleNamespace(
+        height=1, width=3, encoding="mono16", step=6, is_bigendian=big_endian, data=values.view(np.uint8).ravel()
+    )
+    assert to_rgb(message)[0, :, 0].tolist() == [0, 127, 255]

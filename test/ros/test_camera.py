@@ -23,7 +23,7 @@ def filming(start, observer):
     class Filming:
         process = start("camera", autostart=False, **SMALL)
         images = observer.collect(Image, "image_raw", qos.images())
-        infos = observer.collect(CameraInfo, "camera_info", qos.camera_info())
+        infos = observer.collect(CameraInfo, "camera_info", qos.camera_info()[0])
         truths = observer.collect(Skeletons, "ground_truth")
 
     assert observer.change_state("camera", "configure")

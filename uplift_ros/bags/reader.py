@@ -15,7 +15,8 @@ from rosbags.interfaces import Qos
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from uplift_ros.bags.storage import CDR, ENDINGS, SUFFIXES, ZSTD, Channel, Storage, kind_of, open_storage
+from uplift_ros.bags.storage import CDR, ENDINGS, SUFFIXES, Channel, Storage, open_storage
+from uplift_ros.files import ZSTD, bag_kind
 from uplift_ros.messages.typestore import typestore
 
 __all__ = ["SUFFIXES", "BagError", "BagReader", "Topic", "is_bag", "read"]
@@ -173,7 +174,7 @@ class BagReader:
         if not self.path.is_dir():
             return [self.path]
         if not (self.path / METADATA).exists():
-            if files := sorted(path for path in self.path.iterdir() if path.is_file() and kind_of(path)):
+            if files := sorted(path for path in self.path.iterdir() if path.is_file() and bag_kind(path)):
                 return files
             raise ValueError(f"the folder has no {METADATA} and no file of a bag")
         described = yaml.safe_load((self.path / METADATA).read_text())
@@ -220,7 +221,7 @@ def is_bag(path: Path) -> bool:
     """Whether a path is a folder, or a file that is a bag by its content or by its name."""
     if path.is_dir() or path.name == METADATA or path.name.endswith(ENDINGS):
         return True
-    return path.is_file() and kind_of(path) is not None
+    return path.is_file() and bag_kind(path) is not None
 
 
 @contextmanager

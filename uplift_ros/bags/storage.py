@@ -18,10 +18,9 @@ from rosbags.interfaces import Qos
 from rosbags.rosbag1 import Reader as Ros1Reader
 from rosbags.rosbag2.metadata import parse_qos
 
+from uplift_ros.files import bag_kind
 from uplift_ros.messages.typestore import typestore
 from uplift_ros.poses import NANOSECONDS
-
-ZSTD = b"\x28\xb5\x2f\xfd"
 
 SUFFIXES = (".mcap", ".db3")
 """Of the files that rosbag2 writes."""
@@ -78,25 +77,18 @@ class Storage(Protocol):
     def close(self) -> None: ...
 
 
-def kind_of(path: Path) -> str | None:
-    """What a file is by its first bytes: a key of STORAGES, 'zstd' for a compressed one, None for no bag."""
-    with path.open("rb") as file:
-        head = file.read(16)
-    return next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), None)
-
-
 def open_storage(path: Path, folder: Path) -> Storage:
     """Open a file of a bag; a compressed one is unpacked into `folder`.
 
     Raises:
         StorageError: no file of a bag; errors of the parsers too.
     """
-    kind = kind_of(path)
+    kind = bag_kind(path)
     if kind == "zstd":
         unpacked = folder / f"{path.name}.unpacked"
         with path.open("rb") as source, unpacked.open("wb") as target:
             zstandard.ZstdDecompressor().copy_stream(source, target)
-        path, kind = unpacked, kind_of(unpacked)
+        path, kind = unpacked, bag_kind(unpacked)
     if kind not in STORAGES:
         empty = "empty (0 bytes)" if path.stat().st_size == 0 else "neither MCAP nor SQLite nor a ROS 1 bag"
         raise StorageError(f"{path.name} is {empty}")
@@ -283,12 +275,6 @@ class Ros1Storage:
         self._reader.close()
 
 
-MAGIC = {
-    b"\x89MCAP0\r\n": "mcap",
-    b"SQLite format 3\0": "sqlite3",
-    b"#ROSBAG V": "ros1",
-    ZSTD: "zstd",
-}
 STORAGES: dict[str, Callable[[Path], Storage]] = {"mcap": McapStorage, "sqlite3": SqliteStorage, "ros1": Ros1Storage}
 
 

@@ -32,7 +32,14 @@ class PoseEstimator(Protocol):
 
 
 def create(
-    backend: str, *, model: str, model_path: str, device: str, max_persons: int, score_threshold: float
+    backend: str,
+    *,
+    model: str,
+    model_path: str,
+    device: str,
+    max_persons: int,
+    score_threshold: float,
+    person_class: int = 0,
 ) -> PoseEstimator:
     """Load a backend; the arguments are the parameters of the node pose_estimator.
 
@@ -47,7 +54,13 @@ def create(
         implementation = import_module(module)
     except ModuleNotFoundError as error:
         raise ImportError(f"backend {backend} lacks {error.name}: install {requirement}") from error
+    labels = {"person_class": person_class} if backend == "onnx" else {}
     estimator: PoseEstimator = implementation.create(
-        model=model, model_path=model_path, device=device, max_persons=max_persons, score_threshold=score_threshold
+        model=model,
+        model_path=model_path,
+        device=device,
+        max_persons=max_persons,
+        score_threshold=score_threshold,
+        **labels,
     )
     return estimator

@@ -8,7 +8,7 @@ Which network it is shows in its outputs; joints are COCO's 17, or a set that be
 | one of (N, K, h, w) | top-down with heat maps: HRNet, ViTPose |
 | dets (1, N, 5) and keypoints (1, N, K, 3) | single stage: RTMO |
 | one of (1, 56, A) | single stage: YOLO pose |
-| dets (1, N, 5) and labels (1, N) | person detector for a top-down network: RTMDet |
+| dets (1, N, 5) and labels (1, N) | detector for a top-down network, also of other things than people: RTMDet |
 
 Without a detector a top-down network takes the whole image for one person's box.
 """
@@ -50,12 +50,22 @@ COLOURS = {
     "boxes and joints": Colours(reverse=True),
     "rows": Colours(deviation=(255.0, 255.0, 255.0)),
 }
+TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+}
+"""Of inputs; networks that take uint8 take pixels as they are."""
+
 TOP_DOWN = ("simcc", "heat maps")
 
 ORIGIN = np.zeros(2)
 
 
-def create(model: str, model_path: str, device: str, max_persons: int, score_threshold: float) -> PoseEstimator:
+def create(
+    model: str, model_path: str, device: str, max_persons: int, score_threshold: float, person_class: int = 0
+) -> PoseEstimator:
     """Load one network, or a person detector and a top-down network after it.
 
     Args:
@@ -68,7 +78,7 @@ def create(model: str, model_path: str, device: str, max_persons: int, score_thr
     Raises:
         ValueError: no such file, no ONNX model, or outputs that are not understood; names the parameter.
     """
-    networks = [Network(Path(path.strip()), device) for path in model_path.split(",")]
+    networks = [Network(Path(path.strip()), device, person_class) for path in model_path.split(",")]
     kinds = [network.kind for network in networks]
     if len(networks) == 2 and kinds[0] == "boxes" and kinds[1] in TOP_DOWN:
         return TopDown(networks[1], networks[0], max_persons, score_threshold)
@@ -86,46 +96,93 @@ def create(model: str, model_path: str, device: str, max_persons: int, score_thr
 class Network:
     """One ONNX file.
 
+    Args:
+        person_class: label of people, of a detector that finds other things too.
+
     Attributes:
         kind: a key of COLOURS.
         size: (2,) width and height of its input.
+
+    Raises:
+        ValueError: no ONNX model, or its input or outputs are not understood; names file, input, type and shape.
     """
 
-    def __init__(self, path: Path, device: str) -> None:
+    def __init__(self, path: Path, device: str, person_class: int = 0) -> None:
         if path.suffix != ".onnx" or not path.is_file():
             raise ValueError(f"model_path must be an .onnx file, got {str(path)!r}")
         providers = _providers(device)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # the cores are needed by other nodes
-        options.log_severity_level = 3
+        options.log_severity_level = 4
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:  # ONNX Runtime's own have no common base
             raise ValueError(f"model_path: {path} is no ONNX model ({str(error).splitlines()[0]})") from error
-        shape = self._session.get_inputs()[0].shape
-        if len(shape) != 4 or shape[1] != 3 or not all(isinstance(length, int) for length in shape[2:]):
-            raise ValueError(f"model_path: {path} must take pictures (N, 3, height, width) of fixed size, got {shape}")
-        self._batched = not isinstance(shape[0], int)
+        given, *others = self._session.get_inputs()
+        self._input, shape, self._person_class = given.name, given.shape, person_class
+        what = f"input {given.name!r} {given.type} {shape}"
+        self._channels_last = len(shape) == 4 and shape[3] == 3 and shape[1] != 3
+        if self._channels_last:
+            shape = [shape[0], shape[3], shape[1], shape[2]]
+        if others or len(shape) != 4 or shape[1] != 3 or not all(isinstance(length, int) for length in shape[2:]):
+            also = "".join(f", {other.name!r} {other.type} {other.shape}" for other in others)
+            raise ValueError(
+                f"model_path: {path} must take pictures (N, 3, height, width) of fixed size and nothing else, "
+                f"got {what}{also}"
+            )
+        if given.type not in TYPES:
+            raise ValueError(f"model_path: {path} must take {' or '.join(TYPES)}, got {what}")
+        self._type = TYPES[given.type]
+        self._batch = shape[0] if isinstance(shape[0], int) else None
         self.size = np.array([shape[3], shape[2]])
-        self.kind = _kind(path, {output.name: output.shape for output in self._session.get_outputs()})
+        self._names = [output.name for output in self._session.get_outputs()]
+        inputs = np.zeros((self._batch or 1, 3, shape[2], shape[3]), np.float32)
+        try:
+            outputs = self._run(inputs)
+        except Exception as error:  # as above
+            raise ValueError(f"model_path: {path} does not run on {what} ({str(error).splitlines()[0]})") from error
+        self.kind = _kind(path, {name: list(output.shape) for name, output in outputs.items()})
 
     def run(self, pictures: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Outputs by name, in the network's order, of pictures (height, width, 3) uint8 RGB."""
+        """Outputs by name, float32, in the network's order, of pictures (height, width, 3) uint8 RGB."""
         colours = COLOURS[self.kind]
-        stack = np.stack(pictures).astype(np.float32)
-        stack = (stack[..., ::-1] if colours.reverse else stack) - np.array(colours.mean, np.float32)
-        inputs = np.ascontiguousarray((stack / np.array(colours.deviation, np.float32)).transpose(0, 3, 1, 2))
-        name = self._session.get_inputs()[0].name
-        parts = [inputs] if self._batched else [inputs[index : index + 1] for index in range(len(inputs))]
-        outputs = [self._session.run(None, {name: part}) for part in parts]
-        names = [output.name for output in self._session.get_outputs()]
-        return {name: np.concatenate(output) for name, output in zip(names, zip(*outputs, strict=True), strict=True)}
+        stack: np.ndarray = np.stack(pictures).astype(np.float32)
+        stack = stack[..., ::-1] if colours.reverse else stack
+        if self._type is not np.uint8:  # such networks normalise by themselves
+            stack = (stack - np.array(colours.mean, np.float32)) / np.array(colours.deviation, np.float32)
+        inputs = stack.transpose(0, 3, 1, 2)
+        size = self._batch or len(inputs)
+        parts = []
+        for begin in range(0, len(inputs), size):
+            part = inputs[begin : begin + size]
+            full = np.concatenate([part, np.repeat(part[-1:], size - len(part), 0)])
+            parts.append({name: output[: len(part)] for name, output in self._run(full).items()})
+        return {name: np.concatenate([part[name] for part in parts]) for name in self._names}
+
+    def _run(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Outputs by name of (N, 3, height, width), N as the network has it."""
+        inputs = inputs.transpose(0, 2, 3, 1) if self._channels_last else inputs
+        outputs = self._session.run(None, {self._input: np.ascontiguousarray(inputs.astype(self._type))})
+        return {name: np.asarray(output, np.float32) for name, output in zip(self._names, outputs, strict=True)}
+
+    def simcc(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Joints of a network with one output per axis, whose names or lengths tell which is which."""
+        (first_name, first), (second_name, second) = outputs.items()
+        names = [name.lower() for name in (first_name, second_name)]
+        bins = self.size[0] / self.size[1], first.shape[-1] / second.shape[-1]
+        by_name = names[0].endswith("y") and names[1].endswith("x")
+        by_length = bins[0] != 1 and abs(bins[1] * bins[0] - 1) < abs(bins[1] / bins[0] - 1)
+        is_named = {name[-1:] for name in names} == {"x", "y"}
+        return heads.simcc(second, first) if (by_name if is_named else by_length) else heads.simcc(first, second)
 
     def find(self, picture: np.ndarray) -> heads.Found:
         """People in one picture, by a detector or a single-stage network."""
         outputs = self.run([picture])
         if self.kind == "rows":
             return heads.rows(*outputs.values())
+        if "labels" in outputs and self.kind == "boxes":
+            people = outputs["labels"][0] == self._person_class
+            outputs["dets"] = outputs["dets"][:, people]
         return heads.corner_boxes(outputs["dets"], outputs.get("keypoints"))
 
     def close(self) -> None:
@@ -165,8 +222,8 @@ class TopDown:
         if not views:
             return []
         outputs = self._network.run([_cut(image, corner, size, self._network.size) for corner, size in views])
-        decode = heads.simcc if self._network.kind == "simcc" else heads.heat_maps
-        joints = decode(*outputs.values())
+        is_simcc = self._network.kind == "simcc"
+        joints = self._network.simcc(outputs) if is_simcc else heads.heat_maps(*outputs.values())
         persons = [
             _person(seen[:, :2] * size + corner, seen[:, 2])
             for seen, (corner, size) in zip(joints[:, : len(COCO17)], views, strict=True)

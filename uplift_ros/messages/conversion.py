@@ -264,4 +264,4 @@ def camera_from_msg(message: Any) -> Camera:
         ValueError: `k` is all zeros (the camera is not calibrated), or no camera has such values.
     """
     calibration = calibration_from_msg(message)
-    return calibration.camera(*calibration.size)
+    return calibration.for_image(*calibration.size)

@@ -33,7 +33,9 @@ TO_RGB: dict[str, tuple[int, int | None]] = {
 """Channels of an encoding of sensor_msgs/Image that has a byte for each, and how OpenCV turns it to RGB."""
 
 DEEP = {f"{encoding[:-1]}16": encoding for encoding in TO_RGB if encoding.endswith("8")}
-"""Encodings with two bytes for each channel, of which the upper one is kept."""
+"""Encodings with two bytes for each channel, of which the upper bits are kept."""
+
+SIGNIFICANT_BITS = (10, 12, 14, 16)
 
 DEPTH_ENCODINGS: dict[str, tuple[np.dtype, float]] = {
     "16UC1": (np.dtype(np.uint16), 0.001),
@@ -65,10 +67,9 @@ def _converted(message: Any) -> np.ndarray:
         raise ValueError(f"image step must be at least {row_bytes} for {width} pixels {encoding}, got {step}")
     if len(message.data) != height * step:
         raise ValueError(f"image data must be {height * step} bytes ({height} rows of {step}), got {len(message.data)}")
-    rows = np.frombuffer(message.data, np.uint8).reshape(height, step)[:, :row_bytes]
+    rows = np.ascontiguousarray(np.frombuffer(message.data, np.uint8).reshape(height, step)[:, :row_bytes])
     if encoding in DEEP:
-        upper = 0 if message.is_bigendian else 1
-        rows = rows[:, upper::2]
+        rows = _upper_bits(rows.view(">u2" if message.is_bigendian else "<u2"))
     pixels = np.ascontiguousarray(rows).reshape(height, width, channels)
     if conversion is None:
         return pixels
@@ -76,6 +77,13 @@ def _converted(message: Any) -> np.ndarray:
         return cv2.cvtColor(pixels, conversion)
     except cv2.error as error:
         raise ValueError(f"image of {width}x{height} cannot be {encoding}: {error.err}") from error
+
+
+def _upper_bits(values: np.ndarray) -> np.ndarray:
+    """The upper 8 of the bits that a camera uses: 10, 12 and 14 of 16 are common, and the encoding names them not."""
+    used = int(values.max(initial=0)).bit_length()
+    bits = next(bits for bits in SIGNIFICANT_BITS if used <= bits)
+    return (values >> (bits - 8)).astype(np.uint8)
 
 
 def _decompressed(message: Any) -> np.ndarray:

@@ -73,7 +73,7 @@ class PoseEstimatorNode(base.ManagedNode):
             keyframe = self._stage.detect(stamp, message.header.frame_id, to_rgb(message), stride)
         self._keyframes.publish(ros_messages().keyframe(keyframe))
         self.tick("keyframe_hz")
-        self._age_ms = (self.get_clock().now().nanoseconds - stamp) / 1e6
+        self._age_ms = self.age_ms(stamp)
 
 
 def main() -> int:

@@ -13,9 +13,9 @@ def compressed_images() -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 
-def camera_info() -> QoSProfile:
-    """For subscribers: best effort receives from every camera driver."""
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+def camera_info() -> tuple[QoSProfile, QoSProfile]:
+    """For two subscriptions: one receives from every camera driver, the other what was published once, and latched."""
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT), latched()
 
 
 def poses() -> QoSProfile:

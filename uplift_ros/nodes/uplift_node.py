@@ -6,8 +6,8 @@ from functools import partial
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import CameraInfo
 
-from uplift_ros.camera import Camera
-from uplift_ros.messages.conversion import camera_from_msg, keyframe_from_msg, ros_messages
+from uplift_ros.intrinsics import Calibration, is_rectified
+from uplift_ros.messages.conversion import calibration_from_msg, keyframe_from_msg, ros_messages
 from uplift_ros.msg import Keyframe2D, RateState, SkeletonInfo, Skeletons
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
@@ -43,7 +43,8 @@ class UpliftNode(base.ManagedNode):
 
     def activate(self) -> None:
         self._stage.reset()
-        self._camera: Camera | None = None
+        self._camera: Calibration | None = None
+        self._rectified = self.parameter("rectified") or is_rectified(self.resolve_topic_name("image_raw"))
         self._camera_info: CameraInfo | None = None
         self._rates: Rates | None = None
         self._age_ms = 0.0
@@ -56,7 +57,8 @@ class UpliftNode(base.ManagedNode):
         self._estimator_figures: dict[str, float] = {}
         self._refiner_figures: dict[str, float] = {}
         self._info.publish(ros_messages().skeleton_info(H36M17))
-        self.subscribe(CameraInfo, "camera_info", self._take_camera_info, qos.camera_info())
+        for profile in qos.camera_info():
+            self.subscribe(CameraInfo, "camera_info", self._take_camera_info, profile)
         self.subscribe(Keyframe2D, "keyframes", self._take_keyframe, qos.poses(), expected="key-frames")
         if self._depth:
             self._depth.subscribe(self)
@@ -91,7 +93,9 @@ class UpliftNode(base.ManagedNode):
         message.header = type(message.header)()  # intrinsics are converted only when they change
         if message != self._camera_info:
             self._camera_info, self._camera = message, None
-            self._camera = camera_from_msg(message)
+            calibration = calibration_from_msg(message, self._rectified)
+            calibration.for_image(*calibration.size)  # raises what is wrong with it
+            self._camera = calibration
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
         self._estimator_figures |= diagnosed(message.status, self.full_name(self.parameter("estimator_node")))
@@ -127,7 +131,7 @@ class UpliftNode(base.ManagedNode):
     def _publish(self, raw: list[SkeletonFrame]) -> None:
         for frame in raw:
             self._raw.publish(ros_messages().skeletons(frame))
-            self._age_ms = (self.get_clock().now().nanoseconds - frame.stamp) / 1e6
+            self._age_ms = self.age_ms(frame.stamp)
 
 
 def main() -> int:

@@ -8,11 +8,11 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from uplift_ros.camera import Camera
 from uplift_ros.drawing import markers
 from uplift_ros.drawing.image_buffer import WaitingImages
 from uplift_ros.drawing.skeletons import draw_pose
-from uplift_ros.messages.conversion import camera_from_msg, ros_messages, skeletons_from_msg, stamp_from_msg
+from uplift_ros.intrinsics import Calibration, is_rectified
+from uplift_ros.messages.conversion import calibration_from_msg, ros_messages, skeletons_from_msg, stamp_from_msg
 from uplift_ros.messages.images import to_rgb
 from uplift_ros.msg import Skeletons
 from uplift_ros.nodes import qos
@@ -54,12 +54,14 @@ class VisualizerNode(base.ManagedNode):
     def activate(self) -> None:
         self._shown: set[str] = set()
         self._shown_raw: set[str] = set()
-        self._camera: Camera | None = None
+        self._camera: Calibration | None = None
+        self._rectified = is_rectified(self.resolve_topic_name("image_raw"))
         self._waiting: WaitingImages[Image] = WaitingImages()
         self._image_input: Subscription | None = None
         self.subscribe(Skeletons, "skeletons", self._take_skeletons, qos.poses())
         self.subscribe(Skeletons, "skeletons/raw", self._take_raw, qos.poses())
-        self.subscribe(CameraInfo, "camera_info", self._take_camera_info, qos.camera_info())
+        for profile in qos.camera_info():
+            self.subscribe(CameraInfo, "camera_info", self._take_camera_info, profile)
         self.every(WATCH_PERIOD, self._watch_overlay)
 
     def deactivate(self) -> None:
@@ -82,8 +84,7 @@ class VisualizerNode(base.ManagedNode):
             self._waiting.clear()
 
     def _take_camera_info(self, message: CameraInfo) -> None:
-        if self._image_input is not None:
-            self._camera = camera_from_msg(message)
+        self._camera = calibration_from_msg(message, self._rectified)
 
     def _take_image(self, message: Image) -> None:
         self._waiting.push(stamp_from_msg(message.header.stamp), message, len(message.data))
@@ -122,7 +123,7 @@ class VisualizerNode(base.ManagedNode):
             marker.header = header
         self._markers.publish(MarkerArray(markers=shown))
 
-    def _show_overlay(self, message: Image, frame: SkeletonFrame, camera: Camera) -> None:
+    def _show_overlay(self, message: Image, frame: SkeletonFrame, calibration: Calibration) -> None:
         if frame.frame_id != message.header.frame_id:
             self.report(
                 "no_overlay",
@@ -130,6 +131,7 @@ class VisualizerNode(base.ManagedNode):
             )
             return
         image = to_rgb(message).copy()
+        camera = calibration.for_image(image.shape[1], image.shape[0])
         for person in frame.persons:
             draw_pose(image, camera.project(person.joints), person.scores)
         height, width = image.shape[:2]

@@ -1,7 +1,7 @@
 """The images of a video file or a bag, each with stamp, frame and camera; decoded only where somebody asks."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,16 +10,25 @@ from typing import Protocol
 import numpy as np
 
 from uplift_ros.bags.reader import BagError, BagReader
-from uplift_ros.camera import Camera
-from uplift_ros.intrinsics import is_rectified
+from uplift_ros.intrinsics import Intrinsics, is_rectified
 from uplift_ros.messages.conversion import calibration_from_msg, serialized_header
 from uplift_ros.messages.images import to_rgb
 from uplift_ros.offline.bag_depth import DEPTH_TYPES, BagDepth
+from uplift_ros.poses import NANOSECONDS
 from uplift_ros.sources.video import VideoFile
+from uplift_ros.stages.problem import Problem
 from uplift_ros.stages.uplifting import DepthLookup
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 CAMERA_INFO_TYPES = ("sensor_msgs/msg/CameraInfo",)
+
+LOST_IMAGE, LOST_FRAMES = "lost_image", "lost_frames"
+"""Kinds of problems that mean that something of the input is not in the output."""
+
+GUESSED_FOV = 1.0
+"""Radians, as the parameter horizontal_fov of the node camera."""
+
+WAY_OUT = "--fov DEGREES or --camera-info FILE.yaml tells"
 
 NO_CAMERA_INFO = ""
 """Asked for as the topic: do without intrinsics."""
@@ -41,7 +50,7 @@ class Shot:
 
     stamp: int
     frame_id: str
-    camera: Camera | None
+    camera: Intrinsics | None
     image: Callable[[], np.ndarray]
     depth: DepthLookup | None = None
 
@@ -51,9 +60,11 @@ class Footage(Protocol):
 
     Attributes:
         length: how many there are, 0 where that is not known.
+        problems: what was missing or guessed; complete once all shots were taken.
     """
 
     length: int
+    problems: list[Problem]
 
     def shots(self) -> Iterator[Shot]: ...
 
@@ -65,21 +76,38 @@ class VideoFootage:
 
     Args:
         fps: frames per second instead of the container's own times; 0 for the container's.
-        horizontal_fov: radians.
+        horizontal_fov: radians; None for the usual one, which is a guess.
+        intrinsics: of the camera, instead of a field of view.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: no frame can be read from it.
     """
 
-    def __init__(self, path: Path, fps: float, horizontal_fov: float, frame_id: str) -> None:
-        self._video = VideoFile(path, fps, loop=False, horizontal_fov=horizontal_fov)
+    def __init__(
+        self,
+        path: Path,
+        fps: float,
+        horizontal_fov: float | None,
+        frame_id: str,
+        intrinsics: Intrinsics | None = None,
+    ) -> None:
+        self._video = VideoFile(path, fps, loop=False, horizontal_fov=horizontal_fov or GUESSED_FOV)
         self._frame_id = frame_id
+        self._intrinsics = intrinsics or self._video.camera
         self.length = self._video.length
+        self.problems: list[Problem] = []
+        if intrinsics is None and horizontal_fov is None:
+            degrees = f"{math.degrees(GUESSED_FOV):.0f} degrees"
+            message = f"the field of view was guessed, {degrees}: people may be metres off; {WAY_OUT}"
+            self.problems.append(Problem("guessed_fov", message))
 
     def shots(self) -> Iterator[Shot]:
         for frame in self._video.frames():
-            yield Shot(frame.time, self._frame_id, self._video.camera, frame.make)
+            yield Shot(frame.time, self._frame_id, self._intrinsics, frame.make)
+        if self._video.missing:
+            message = f"{self._video.missing} of {self.length} frames are missing at the end: the file was cut off"
+            self.problems.append(Problem(LOST_FRAMES, message))
 
     def close(self) -> None:
         self._video.close()
@@ -92,6 +120,8 @@ class BagFootage:
         image_topic: None for the only one there is.
         camera_info_topic: None for the one beside the image topic, or the only one; '' for none.
         depth_topic: of depth images aligned with the images; None does without.
+        intrinsics: instead of those in the bag.
+        rectified: the images are, whatever their topic is called.
 
     Raises:
         BagError: the bag cannot be read, has no such topic, or several to choose from; the text lists them.
@@ -103,32 +133,44 @@ class BagFootage:
         image_topic: str | None = None,
         camera_info_topic: str | None = None,
         depth_topic: str | None = None,
+        intrinsics: Intrinsics | None = None,
+        rectified: bool = False,
     ) -> None:
         self._bag = BagReader(path)
+        self.problems: list[Problem] = []
+        self._given, self._rectified = intrinsics, rectified
         self._taken: set[str] = set()
         self._depth: BagDepth | None = None
         try:
             if depth_topic is not None:
                 self._depth = BagDepth(path, self._asked(depth_topic, DEPTH_TYPES))
             self._image_topic = self._find_images(image_topic)
-            self._camera_info_topic = self._find_camera_info(camera_info_topic)
+            self._camera_info_topic = self._find_camera_info(NO_CAMERA_INFO if intrinsics else camera_info_topic)
         except BagError:
             self.close()
             raise
         self.length = self._bag.topics[self._image_topic].count
-        self._intrinsics: tuple[bytes, Camera | None] = (b"", None)
+        self._intrinsics: tuple[bytes, Intrinsics | None] = (b"", intrinsics)
+        self._rectified |= is_rectified(self._image_topic)
 
     def shots(self) -> Iterator[Shot]:
         """Raises ValueError where the images carry no time."""
         for _, _, data in self._bag.raw([self._camera_info_topic]):
             self._take_camera_info(data)
-            break
+            if self._intrinsics[1] is not None:
+                break
         previous = None
-        for topic, _, data in self._bag.raw([self._image_topic, self._camera_info_topic]):
+        for topic, log_time, data in self._bag.raw([self._image_topic, self._camera_info_topic]):
             if topic == self._camera_info_topic:
                 self._take_camera_info(data)
                 continue
-            stamp, frame_id = serialized_header(data)
+            try:
+                stamp, frame_id = serialized_header(data)
+                if stamp < 0:
+                    raise ValueError(f"header.stamp must not be before 1970, got {stamp / NANOSECONDS:.9f}")
+            except ValueError as error:
+                self.problems.append(Problem(LOST_IMAGE, f"image logged at {log_time / NANOSECONDS:.9f}: {error}"))
+                continue
             if stamp == previous == 0:
                 raise ValueError(f"images on {topic} carry no time: header.stamp is 0")
             depth = self._depth.at(stamp) if self._depth else None
@@ -144,14 +186,16 @@ class BagFootage:
         return to_rgb(self._bag.decode(self._image_topic, data))
 
     def _take_camera_info(self, data: bytes) -> None:
-        """Most repeat the one before but for the stamp, and are not even deserialised."""
-        if data[STAMP_SIZE:] != self._intrinsics[0]:
-            message = self._bag.decode(self._camera_info_topic, data)
-            calibration = calibration_from_msg(message, is_rectified(self._image_topic))
-            camera = None
-            with suppress(ValueError):  # one camera_info that is of no use costs itself
-                camera = calibration.camera(*calibration.size)
-            self._intrinsics = data[STAMP_SIZE:], camera
+        """Most repeat the one before but for the stamp, and are not even deserialised. One of no use costs itself."""
+        if data[STAMP_SIZE:] == self._intrinsics[0]:
+            return
+        self._intrinsics = data[STAMP_SIZE:], None
+        try:
+            calibration = calibration_from_msg(self._bag.decode(self._camera_info_topic, data), self._rectified)
+            calibration.for_image(*calibration.size)  # raises what is wrong with it
+            self._intrinsics = data[STAMP_SIZE:], calibration
+        except ValueError as error:
+            self.problems.append(Problem("unusable_camera_info", f"{error}; {WAY_OUT}"))
 
     def _find_images(self, asked: str | None) -> str:
         if asked is not None:

@@ -1,13 +1,17 @@
 """The pipeline over a whole recording, its stages overlapping in threads."""
 
 from collections.abc import Generator
-from contextlib import closing
-from dataclasses import dataclass, replace
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from uplift_ros.camera import Camera
-from uplift_ros.offline.image_sequence import Footage
+from uplift_ros.intrinsics import Intrinsics
+from uplift_ros.offline.image_sequence import LOST_IMAGE, Footage
 from uplift_ros.offline.prefetch import ahead
 from uplift_ros.pipeline import Pipeline, Step
+from uplift_ros.poses import NANOSECONDS
+from uplift_ros.stages.problem import Problem
 from uplift_ros.stages.uplifting import DepthLookup
 
 KEYFRAMES_AHEAD = 4
@@ -20,7 +24,7 @@ class ImageHeader:
 
     stamp: int
     frame_id: str
-    camera: Camera | None
+    camera: Intrinsics | None
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,13 @@ class KeyframeInterval:
         images: at least one. Their pixels are gone: they would fill the memory.
         step: without a key-frame if the recording ends before the next.
         depth: of the key-frame, until it is uplifted.
+        problems: with images.
     """
 
     images: list[ImageHeader]
     step: Step
     depth: DepthLookup | None = None
+    problems: list[Problem] = field(default_factory=list)
 
 
 def raw_intervals(footage: Footage, pipeline: Pipeline) -> Generator[KeyframeInterval, None, None]:
@@ -46,7 +52,6 @@ def raw_intervals(footage: Footage, pipeline: Pipeline) -> Generator[KeyframeInt
     the other.
 
     Raises:
-        ValueError: an image that is needed cannot be decoded.
         BagError: the bag is damaged.
     """
     detected = _detected(footage, pipeline)
@@ -56,24 +61,41 @@ def raw_intervals(footage: Footage, pipeline: Pipeline) -> Generator[KeyframeInt
 
 
 def _detected(footage: Footage, pipeline: Pipeline) -> Generator[KeyframeInterval, None, None]:
+    """As in the node, an image that cannot be decoded costs its key-frame and no other."""
     images: list[ImageHeader] = []
+    problems: list[Problem] = []
     for shot in footage.shots():
         images.append(ImageHeader(shot.stamp, shot.frame_id, shot.camera))
-        keyframe = pipeline.detection.push(shot.stamp, shot.frame_id, shot.image)
+        try:
+            keyframe = pipeline.detection.push(shot.stamp, shot.frame_id, shot.image)
+        except ValueError as error:
+            problems.append(Problem(LOST_IMAGE, f"image of stamp {shot.stamp / NANOSECONDS:.9f}: {error}"))
+            continue
         if keyframe is not None:
-            yield KeyframeInterval(images, Step(keyframe), shot.depth)
-            images = []
+            yield KeyframeInterval(images, Step(keyframe), shot.depth, problems)
+            images, problems = [], []
     if images:
-        yield KeyframeInterval(images, Step())
+        yield KeyframeInterval(images, Step(), problems=problems)
 
 
 def _uplifted(
     detected: Generator[KeyframeInterval, None, None], pipeline: Pipeline
 ) -> Generator[KeyframeInterval, None, None]:
+    size = None
     with closing(detected):
         for interval in detected:
-            if (keyframe := interval.step.keyframe) is None:
-                yield interval
-            else:
-                step = pipeline.uplift(keyframe, interval.images[-1].camera, interval.depth)
-                yield replace(interval, step=step, depth=None)
+            step, newest = interval.step, interval.images[-1].camera
+            if (keyframe := step.keyframe) is not None:
+                size = keyframe.width, keyframe.height
+                step = pipeline.uplift(keyframe, newest, interval.depth)
+            images = [replace(image, camera=_known(image.camera, size)) for image in interval.images]
+            yield replace(interval, images=images, step=step, depth=None)
+
+
+@lru_cache(16)
+def _known(intrinsics: Intrinsics | None, size: tuple[int, int] | None) -> Camera | None:
+    """The camera of images of a size (width, height), as far as it is known."""
+    if intrinsics is not None and size is not None:
+        with suppress(ValueError):  # the stage has reported it
+            return intrinsics.for_image(*size)
+    return None

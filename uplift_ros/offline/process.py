@@ -1,12 +1,13 @@
 """`uplift process`: videos and bags to skeletons, without ROS, as fast as it goes."""
 
 import argparse
+import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -14,14 +15,22 @@ from tqdm import tqdm
 from uplift_ros import settings as node_settings
 from uplift_ros.bags.reader import is_bag
 from uplift_ros.estimators import PoseEstimator
+from uplift_ros.intrinsics import FieldOfView, Intrinsics, load_calibration
 from uplift_ros.models.synsp import SynSP
-from uplift_ros.offline.image_sequence import BagFootage, Footage, VideoFootage
+from uplift_ros.offline.image_sequence import GUESSED_FOV, LOST_FRAMES, LOST_IMAGE, BagFootage, Footage, VideoFootage
 from uplift_ros.offline.keyframe_intervals import raw_intervals
-from uplift_ros.offline.results import GraphBag
-from uplift_ros.pipeline import Pipeline, Step
+from uplift_ros.offline.results import GraphBag, is_complete
+from uplift_ros.pipeline import Pipeline
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.settings import NodeSettings, Settings
 from uplift_ros.stages import build, build_detection
+from uplift_ros.stages.problem import Problem
+from uplift_ros.streaming.clock import is_pause
+
+LOST = (LOST_IMAGE, LOST_FRAMES)
+
+INCOMPLETE = 3
+"""Exit code if everything was written that there was, but something of an input was missing."""
 
 STAGES = ("camera", "pose_estimator", "uplift", "refiner")
 """Nodes whose work this command does; their parameters count here, as far as the stages read them."""
@@ -87,14 +96,19 @@ class ProcessResult:
     problems: Counter[str] = field(default_factory=Counter)
     messages: dict[str, str] = field(default_factory=dict)
 
-    def add(self, step: Step) -> None:
-        """Count the problems of a step."""
-        for problem in [*step.uplifting.problems, *step.refining.problems]:
+    @property
+    def is_complete(self) -> bool:
+        """Nothing of the input is missing in the output."""
+        return not any(self.problems[kind] for kind in LOST)
+
+    def add(self, problems: Iterable[Problem]) -> None:
+        """Count problems."""
+        for problem in problems:
             self.problems[problem.kind] += 1
             self.messages.setdefault(problem.kind, problem.message)
 
     def __str__(self) -> str:
-        speed = self.seconds / self.duration
+        speed = self.seconds / max(self.duration, 1e-9)
         problems = [f"; {kind} ({count}): {self.messages[kind]}" for kind, count in self.problems.items()]
         return (
             f"{self.images} frames, {self.keyframes} key-frames, "
@@ -105,13 +119,15 @@ class ProcessResult:
 def process(footage: Footage, pipeline: Pipeline, output: Path) -> ProcessResult:
     """Send all images through the pipeline and write the results. Equal input gives equal bytes.
 
+    An image that cannot be decoded costs its key-frame, and is counted.
+
     Raises:
-        ValueError: there are no images, or one that is needed cannot be decoded.
+        ValueError: there are no images, or none that is needed can be decoded.
         BagError: the bag is damaged, or the output cannot be written. Nothing is left behind.
     """
     result = ProcessResult()
     started = time.monotonic()
-    first = last = None
+    newest = None
     with (
         GraphBag(output) as bag,
         closing(raw_intervals(footage, pipeline)) as intervals,
@@ -121,17 +137,21 @@ def process(footage: Footage, pipeline: Pipeline, output: Path) -> ProcessResult
             images = interval.images
             for image in images:
                 bag.write_image(image.stamp, image.frame_id, image.camera)
+                # Without jumps and pauses: what was recorded.
+                if newest is not None and image.stamp > newest and not is_pause(image.stamp, newest):
+                    result.seconds += (image.stamp - newest) / NANOSECONDS
+                newest = image.stamp
             step = pipeline.refine(interval.step)
             bag.write_step(step)
-            result.add(step)
+            result.add([*interval.problems, *step.uplifting.problems, *step.refining.problems])
             result.keyframes += step.keyframe is not None
             result.images += len(images)
-            first, last = first or images[0], images[-1]
             bar.update(len(images))
-        if first is None or last is None:
-            raise ValueError("there are no images")
+        result.add(footage.problems)
+        if not result.keyframes:
+            raise ValueError(result.messages.get(LOST_IMAGE, "there are no images"))
         bag.write_step(pipeline.flush())
-    result.seconds = (last.stamp - first.stamp) / NANOSECONDS
+        bag.write_problems(newest or 0, [(kind, result.messages[kind]) for kind in LOST if result.problems[kind]])
     result.duration = time.monotonic() - started
     return result
 
@@ -153,13 +173,16 @@ def outputs(inputs: Sequence[Path], out: Path) -> list[Path]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", nargs="+", type=Path, help="video, .mcap, .db3 or rosbag2 folder")
+    parser.add_argument(
+        "input", nargs="+", type=Path, help="video or bag (rosbag2 folder, MCAP, SQLite or ROS 1, of any name)"
+    )
     parser.add_argument(
         "-o",
         "--out",
         type=Path,
         required=True,
-        help="the .mcap file to write; else a folder, where inputs whose output is there already are skipped",
+        help="the .mcap file to write; else a folder, where inputs whose output is there already are skipped, unless "
+        "something was missing in it",
     )
     node_settings.add_arguments(parser)
     parser.add_argument("--image-topic", metavar="TOPIC", help="of bags; default: the only one there is")
@@ -168,6 +191,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TOPIC",
         help="of bags; default: the one beside the images; '' does without",
     )
+    known = parser.add_mutually_exclusive_group()
+    known.add_argument(
+        "--camera-info",
+        type=Path,
+        metavar="FILE.yaml",
+        help="intrinsics as ROS's camera_calibration writes them, for videos, and instead of those in bags",
+    )
+    known.add_argument("--fov", type=_degrees, metavar="DEGREES", help="horizontal field of view, likewise")
     parser.add_argument(
         "--depth-topic",
         metavar="TOPIC",
@@ -181,10 +212,10 @@ def main(args: argparse.Namespace) -> int:
     settings = node_settings.load(args.params, node_settings.of_stride(args.stride))
     work = list(zip(args.input, outputs(args.input, args.out), strict=True))
     if args.out.suffix != ".mcap":
-        for source, output in work:
-            if output.exists():
-                print(f"{source}: {output} is there already, skipped")
-        work = [(source, output) for source, output in work if not output.exists()]
+        finished = [(source, output) for source, output in work if output.exists() and is_complete(output)]
+        for source, output in finished:
+            print(f"{source}: {output} is there already, skipped")
+        work = [item for item in work if item not in finished]
     if not work:
         return 0
     networks = Networks.load(settings)
@@ -193,38 +224,55 @@ def main(args: argparse.Namespace) -> int:
     for node in networks.settings.values():
         for name in node.without_effect:
             print(f"parameter {name} of node {node.node} has no effect here", file=sys.stderr)
-    succeeded = [_attempt(source, output, networks, open_footage) for source, output in work]
-    return 0 if all(succeeded) else 1
+    codes = {_attempt(source, output, networks, open_footage) for source, output in work}
+    return 1 if 1 in codes else max(codes)
 
 
-def _attempt(source: Path, output: Path, networks: Networks, open_footage: Callable[[Path], Footage]) -> bool:
-    """Process one input and print its result."""
+def _attempt(source: Path, output: Path, networks: Networks, open_footage: Callable[[Path], Footage]) -> int:
+    """Process one input, print its result and return the exit code."""
     try:
         with closing(open_footage(source)) as footage:
             result = process(footage, networks.pipeline(), output)
     except Exception as error:
         kind = "" if isinstance(error, EXPECTED_ERRORS) else f"{type(error).__name__}: "
         print(f"{source}: {kind}{error}", file=sys.stderr, flush=True)
-        return False
+        return 1
     print(f"{source}: {result}", flush=True)
-    return True
+    return 0 if result.is_complete else INCOMPLETE
+
+
+def _degrees(text: str) -> float:
+    """Radians, of an argument in degrees."""
+    degrees = node_settings.positive(text)
+    if degrees >= 180:
+        raise argparse.ArgumentTypeError(f"must be degrees below 180, got {text}")
+    return math.radians(degrees)
 
 
 def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> Callable[[Path], Footage]:
     """Opens an input as the options and parameters say.
 
-    Raises (when called):
-        ValueError: it cannot be read, or has no depth images where use_depth asks for them.
+    Raises:
+        ValueError: the calibration file is none. When called: the input cannot be read, or has no depth images where
+            use_depth asks for them.
     """
     camera, use_depth = settings["camera"], settings["uplift"]["use_depth"]
-    fps, horizontal_fov, frame_id = (camera[name] for name in ("fps", "horizontal_fov", "frame_id"))
+    fps, usual_fov, frame_id = (camera[name] for name in ("fps", "horizontal_fov", "frame_id"))
+    rectified = settings["uplift"]["rectified"]
+    chosen_fov = args.fov or (usual_fov if usual_fov != GUESSED_FOV else None)
+    calibration = load_calibration(args.camera_info) if args.camera_info else None
+    if calibration and rectified:
+        calibration = replace(calibration, rectified=True)
+    in_bags: Intrinsics | None = FieldOfView(args.fov) if args.fov else calibration
 
     def open_footage(source: Path) -> Footage:
         if is_bag(source):
             depth_topic = args.depth_topic if use_depth else None
-            return BagFootage(source, args.image_topic, args.camera_info_topic, depth_topic)
+            return BagFootage(
+                source, args.image_topic, args.camera_info_topic, depth_topic, intrinsics=in_bags, rectified=rectified
+            )
         if use_depth:
             raise ValueError("parameter use_depth must be false: a video has no depth images")
-        return VideoFootage(source, fps, horizontal_fov, frame_id)
+        return VideoFootage(source, fps, chosen_fov, frame_id, calibration)
 
     return open_footage

@@ -1,10 +1,13 @@
 """The topics of the live graph in a bag, written without ROS and without a clock: log times are header stamps."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 
+from uplift_ros.bags.reader import BagReader
 from uplift_ros.bags.writer import BagWriter
 from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import MessageFactory
@@ -12,6 +15,8 @@ from uplift_ros.messages.typestore import message_class
 from uplift_ros.pipeline import Step
 from uplift_ros.skeleton import H36M17
 from uplift_ros.streaming.rates import StampRate
+
+PROBLEMS = "/diagnostics"
 
 UNLIMITED = QosTime(9223372036, 854775807)
 LATCHED = Qos(
@@ -74,3 +79,20 @@ class GraphBag:
             age_ms = (rates.stamp - raw[-1].stamp) / 1e6 if raw else 0.0
             rates = replace(rates, camera_hz=self._image_rate.per_second, age_ms=age_ms)
             self._writer.write("/rate_state", rates.stamp, self._messages.rate_state(rates))
+
+    def write_problems(self, stamp: int, problems: Sequence[tuple[str, str]]) -> None:
+        """What of the input is missing, (kind, message), as /diagnostics; nothing of a complete one."""
+        if problems:
+            level = np.uint8(1)
+            status = [
+                message_class("diagnostic_msgs/msg/DiagnosticStatus")(level, f"uplift process: {kind}", message, "", [])
+                for kind, message in problems
+            ]
+            header = self._messages.header(stamp, "")
+            self._writer.write(PROBLEMS, stamp, message_class("diagnostic_msgs/msg/DiagnosticArray")(header, status))
+
+
+def is_complete(path: Path) -> bool:
+    """Whether nothing of the input was missing when this output was made."""
+    with BagReader(path) as bag:
+        return PROBLEMS not in bag.topics

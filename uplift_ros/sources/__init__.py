@@ -1,6 +1,7 @@
 """Where images come from: the synthetic camera, a webcam, a video file. Pacing to real time is not a source's job."""
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,10 +49,15 @@ class FrameSource(Protocol):
     def close(self) -> None: ...
 
 
+def is_stream(source: str) -> bool:
+    """Whether a source is the address of a stream: rtsp://..., http://..."""
+    return re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE) is not None
+
+
 def open_source(
     source: str, *, fps: float = 0.0, loop: bool, width: int, height: int, horizontal_fov: float
 ) -> FrameSource:
-    """Open 'synthetic', a webcam by its index, or a video file by its path.
+    """Open 'synthetic', a webcam by its index, a video file by its path, or a stream by its address.
 
     Args:
         fps: frames per second; 0 for the source's own.
@@ -81,6 +87,8 @@ def open_source(
         raise ValueError(f"horizontal_fov must be between 0 and pi radians, got {horizontal_fov}")
     if source.isdecimal():
         return Webcam(int(source), fps, width, height, horizontal_fov)
+    if is_stream(source):
+        return VideoFile(source, fps, False, horizontal_fov)
     if source and (Path(source).exists() or Path(source).suffix or Path(source).parent.name):
         return VideoFile(source, fps, loop, horizontal_fov)
     raise ValueError(f"source must be 'synthetic', a camera's index, or the path of a video file, got {source!r}")

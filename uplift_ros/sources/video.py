@@ -4,6 +4,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,30 +12,37 @@ import cv2
 import numpy as np
 
 from uplift_ros.camera import Camera
+from uplift_ros.files import bag_kind
 from uplift_ros.poses import NANOSECONDS
-from uplift_ros.sources import SourceFrame
+from uplift_ros.sources import SourceFrame, is_stream
+from uplift_ros.sources.container import Track, read_container
 
 FALLBACK_FPS = 25.0
 """Where a container or a driver names no frame rate."""
+
+MAX_END_PERIODS = 3
+"""By which the last frame may come before the end that a container tells."""
 
 MAX_FPS = 1000.0
 """A container that names a higher rate tells its time base, not its rate."""
 
 
 class VideoFile:
-    """A video file of whatever format OpenCV reads (mp4, mkv, avi, gif...), in its own size.
+    """A video file of whatever format OpenCV reads (mp4, mkv, avi, gif...), in its own size, upright; or a stream.
 
     A frame's time is the container's own, from the first frame on; where that does not increase, it is the time before
-    plus one period. Looping goes on from the last frame's time plus one period. A frame that nobody looks at is never
-    turned into an image.
+    plus one period. Looping continues from the last frame's time plus one period. A frame that is not asked for is
+    never turned into an image.
 
     Args:
+        path: of a file, or the address of a stream as FFmpeg knows them (rtsp://...).
         fps: frames per second to play at instead of the container's own times; 0 for the container's.
         loop: start again at the end, for ever.
-        horizontal_fov: radians.
+        horizontal_fov: radians, of the upright image.
 
     Attributes:
         length: frames in the file as the container tells, 0 where it does not.
+        missing: of these, how many the file that was just read to its end did not have.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -42,37 +50,74 @@ class VideoFile:
     """
 
     def __init__(self, path: str | Path, fps: float, loop: bool, horizontal_fov: float) -> None:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"source: no video file {str(path)!r}")
-        self._path = str(path)
+        self._path, self._track = str(path), None
+        if not is_stream(self._path):
+            if not Path(path).is_file():
+                raise FileNotFoundError(f"source: no video file {self._path!r}")
+            if bag_kind(Path(path)):
+                raise ValueError(f"source: {self._path!r} is a bag: `uplift play` and `uplift process` read it")
+            self._track = _track(Path(path))
+            # FFmpeg takes what comes before a colon for a protocol, unless the path is absolute.
+            self._path = str(Path(path).absolute())
         self._loop = loop
         self._own_times = not fps
-        self._capture = cv2.VideoCapture(self._path)
+        self.missing = 0
+        self._open()
         readable, first = self._capture.read()
         if not readable:
+            codec = int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
             self.close()
-            raise ValueError(f"source: OpenCV reads no frame from {self._path!r}: not a video, or an unknown format")
+            known = f": it is coded as {codec.decode(errors='replace')}" if any(codec) else ""
+            raise ValueError(
+                f"source: OpenCV reads no frame from {self._path!r}: not a video, or an unknown format{known}"
+            )
         self.fps = fps or _frame_rate(self._capture)
         self.length = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        self.camera = Camera.from_fov(horizontal_fov, first.shape[1], first.shape[0])
+        self.camera = self._camera(horizontal_fov, self._upright(first))
 
     def frames(self) -> Iterator[SourceFrame]:
-        """All frames from the beginning, each call anew; in a loop until the file can no longer be read."""
+        """All frames from the beginning, each call again; in a loop until the file can no longer be read."""
         period = round(NANOSECONDS / self.fps)
         begin = 0
         while True:
             self._capture.release()
-            self._capture = cv2.VideoCapture(self._path)
-            last = begin - period
+            self._open()
+            last, count, shown = begin - period, 0, 0
             for since_first, make in self._grab():
                 last = begin + since_first if self._own_times and begin + since_first > last else last + period
+                count, shown = count + 1, since_first
                 yield SourceFrame(last, make)
+            self._count_missing(count, shown / NANOSECONDS)
             if not self._loop or last < begin:  # without a frame a loop would never end
                 return
             begin = last + period
 
     def close(self) -> None:
         self._capture.release()
+
+    def _open(self) -> None:
+        self._capture = cv2.VideoCapture(self._path)
+        if self._track is not None:
+            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # it knows no mirrored ones
+
+    def _upright(self, image: np.ndarray) -> np.ndarray:
+        return image if self._track is None else self._track.upright(image)
+
+    def _camera(self, horizontal_fov: float, image: np.ndarray) -> Camera:
+        """Of images whose pixels may be wider than high."""
+        camera = Camera.from_fov(horizontal_fov, image.shape[1], image.shape[0])
+        across, down = (self._capture.get(key) for key in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN))
+        aspect = across / down if across > 0 and down > 0 else 1.0
+        turned_by = self._capture.get(cv2.CAP_PROP_ORIENTATION_META)
+        is_turned = self._track.is_on_its_side if self._track else turned_by % 180 != 0
+        return replace(camera, fy=camera.fx * (1 / aspect if is_turned else aspect))
+
+    def _count_missing(self, count: int, last_seconds: float) -> None:
+        """Files that end before the time that their container tells; others just show their last frame for longer."""
+        rate = _frame_rate(self._capture)
+        seconds = self._track.seconds if self._track and self._track.seconds else self.length / rate
+        is_cut_off = count < self.length and last_seconds < seconds - MAX_END_PERIODS / rate
+        self.missing = self.length - count if is_cut_off else 0
 
     def _grab(self) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
         """The container's nanoseconds since the first frame, and what makes an RGB image of the frame."""
@@ -91,7 +136,7 @@ class VideoFile:
         readable, image = self._capture.retrieve()
         if not readable:
             raise ValueError(f"source: frame {position} of {self._path!r} cannot be decoded")
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        return cv2.cvtColor(self._upright(image), cv2.COLOR_BGR2RGB)
 
 
 class Webcam:
@@ -141,3 +186,25 @@ class Webcam:
 def _frame_rate(capture: cv2.VideoCapture) -> float:
     fps = capture.get(cv2.CAP_PROP_FPS)
     return fps if 0 < fps <= MAX_FPS else FALLBACK_FPS
+
+
+def _track(path: Path) -> Track | None:
+    """The video track of an MP4 or QuickTime file; None of other files.
+
+    Raises:
+        ValueError: there is none that OpenCV would show.
+    """
+    container = read_container(path)
+    if container is None:
+        return None
+    if not container.has_index:
+        raise ValueError(f"source: {str(path)!r} has no index (moov): the recording was cut off before it was written")
+    if not container.tracks:
+        return None
+    first, longest = container.tracks[0], max(container.tracks, key=lambda track: (track.is_default, track.seconds))
+    if first.seconds < longest.seconds / 2 or not first.is_default:
+        raise ValueError(
+            f"source: the first of {len(container.tracks)} video tracks in {str(path)!r} has {first.seconds:.1f} s, "
+            f"another {longest.seconds:.1f} s; OpenCV reads the first only: `ffmpeg -map 0:v:1 -c copy` takes one out"
+        )
+    return first

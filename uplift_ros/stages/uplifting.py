@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from uplift_ros.camera import Camera
+from uplift_ros.intrinsics import Intrinsics
 from uplift_ros.poses import Keyframe, SkeletonFrame
 from uplift_ros.stages.problem import Problem
 from uplift_ros.streaming.clock import is_pause
@@ -91,11 +92,11 @@ class UpliftingStage:
         """Let another controller decide from the next key-frame on."""
         self._controller, self._stride_reached = controller, False
 
-    def push(self, keyframe: Keyframe, camera: Camera | None, depth: DepthLookup | None = None) -> Uplifting:
+    def push(self, keyframe: Keyframe, intrinsics: Intrinsics | None, depth: DepthLookup | None = None) -> Uplifting:
         """Take the next key-frame.
 
         Args:
-            camera: the newest intrinsics, which are not used unless they are of images of this size.
+            intrinsics: the newest ones, which are not used unless they are of images of this size.
             depth: looked up if people are to be measured.
 
         Raises:
@@ -107,8 +108,8 @@ class UpliftingStage:
         final: list[SkeletonFrame] = []
         if self._newest is not None and is_pause(keyframe.stamp, self._newest):
             final = self._sized(self._uplifter.flush())
-        # 2. Intrinsics, if they are of these images.
-        camera = _fitting(camera, keyframe, problems)
+        # 2. The camera of these images.
+        camera = _fitting(intrinsics, keyframe, problems)
         # 3. Left and right as the motion has them.
         keyframe = self._guarded(keyframe, problems)
         # 4. 2D to 3D.
@@ -202,20 +203,17 @@ class UpliftingStage:
         return decision
 
 
-def _fitting(camera: Camera | None, keyframe: Keyframe, problems: list[Problem]) -> Camera | None:
-    """The intrinsics if they are of the key-frame's images; else None, and the problem is added."""
-    if camera is None:
-        message = "no intrinsics in camera_info: skeletons stay around the origin, without scale"
-        problems.append(Problem("no_camera_info", message))
-    elif (camera.width, camera.height) != (keyframe.width, keyframe.height):
-        message = (
-            f"camera_info is of {camera.width}x{camera.height} images, key-frames are of "
-            f"{keyframe.width}x{keyframe.height}: skeletons stay around the origin, without scale"
-        )
-        problems.append(Problem("wrong_camera_info", message))
-    else:
-        return camera
-    return None
+def _fitting(intrinsics: Intrinsics | None, keyframe: Keyframe, problems: list[Problem]) -> Camera | None:
+    """The camera of the key-frame's images; None if that is not known, and the problem is added."""
+    without = "skeletons stay around the origin, without scale"
+    if intrinsics is None:
+        problems.append(Problem("no_camera_info", f"no intrinsics in camera_info: {without}"))
+        return None
+    try:
+        return intrinsics.for_image(keyframe.width, keyframe.height)
+    except ValueError as error:
+        problems.append(Problem("wrong_camera_info", f"{error}: {without}"))
+        return None
 
 
 def _measure(

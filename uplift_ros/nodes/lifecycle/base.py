@@ -16,7 +16,7 @@ from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rclpy.task import Future
@@ -135,7 +135,9 @@ class ManagedNode(LifecycleNode):
 
         What the middleware drops because it cannot be taken in time is counted there too.
         """
-        options = QoSOverridingOptions.with_default_policies()
+        # A topic may be subscribed to as a latched one too, which must keep its own profile.
+        latched = "latched" if qos.durability is DurabilityPolicy.TRANSIENT_LOCAL else None
+        options = QoSOverridingOptions.with_default_policies(entity_id=latched)
         guarded = self.guarded(callback)
         if expected:
             self._health.arrived(expected)
@@ -208,6 +210,13 @@ class ManagedNode(LifecycleNode):
     def full_name(self, node: str) -> str:
         """The name that diagnostics have for a node, which may be relative to the namespace of this one."""
         return self.resolve_service_name(f"{node}/set_parameters").removesuffix("/set_parameters")
+
+    def age_ms(self, stamp: int) -> float:
+        """Milliseconds since a stamp, by ROS time; 0 while use_sim_time has no /clock, which is reported."""
+        if now := self.get_clock().now().nanoseconds:
+            return (now - stamp) / 1e6
+        self.report("no_clock", "use_sim_time is true, but nothing publishes /clock: ages are not known")
+        return 0.0
 
     def finish(self, exit_code: int = 0) -> None:
         """End the process; may be called from any thread."""

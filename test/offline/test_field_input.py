@@ -1,0 +1,227 @@
+"""What cameras, bags and videos of the field bring: intrinsics in metres, and what is missing is counted."""
+
+import cv2
+import numpy as np
+import pytest
+from support import filming, recordings
+
+from uplift_ros.bags import recording
+from uplift_ros.bags.reader import read
+from uplift_ros.camera import Camera
+from uplift_ros.offline import image_sequence
+from uplift_ros.offline.image_sequence import BagFootage, VideoFootage
+from uplift_ros.poses import ScaleSource
+
+SIZE = (recordings.CAMERA.width, recordings.CAMERA.height)
+
+
+def write(folder, monkeypatch, change=lambda message: None, image=lambda stamp, pixels: None, topic="/cam/image_raw"):
+    """A bag of filming.write_bag, with every camera_info changed, and the images that `image` replaces."""
+    whole = recordings.camera_info
+
+    def changed(stamp):
+        message = whole(stamp)
+        change(message)
+        return message
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recordings, "camera_info", changed)
+        return filming.write_bag(
+            folder / "in.mcap",
+            lambda stamp, pixels: image(stamp, pixels) or recordings.compressed_image(stamp, pixels),
+            f"{topic}/compressed",
+            "/cam/camera_info",
+        )
+
+
+def cameras(path, **options) -> set:
+    """The cameras of the images of a bag."""
+    footage = BagFootage(path, **options)
+    found = {shot.camera and shot.camera.for_image(*SIZE) for shot in footage.shots()}
+    footage.close()
+    return found
+
+
+def cropped(message) -> None:
+    message.width, message.height = 640, 480
+    message.k = np.array([500.0, 0, 319.5, 0, 500, 199.5, 0, 0, 1])
+    message.roi.x_offset, message.roi.y_offset, message.roi.width, message.roi.height = 160, 80, 320, 240
+
+
+def binned(message) -> None:
+    message.width, message.height, message.binning_x, message.binning_y = 640, 480, 2, 2
+    message.k = np.array([1000.0, 0, 319.5, 0, 1000, 239.5, 0, 0, 1])
+
+
+def distorted(message) -> None:
+    message.k, message.d = np.array([600.0, 0, 170, 0, 600, 110, 0, 0, 1]), np.array([-0.3, 0.1, 0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("change", "topic"), [(cropped, "/cam/image_raw"), (binned, "/cam/image_raw"), (distorted, "/cam/image_rect_color")]
+)
+def test_images_of_a_bag_have_the_camera_that_took_them_as_they_are(
+    uplift_process, tmp_path, monkeypatch, change, topic
+):
+    plain = write(tmp_path, monkeypatch).rename(tmp_path / "plain.mcap")
+    assert uplift_process(plain, "-o", tmp_path / "expected.mcap") == 0
+    assert uplift_process(write(tmp_path, monkeypatch, change, topic=topic), "-o", tmp_path / "out.mcap") == 0
+    expected, results = (recording.load(tmp_path / name) for name in ("expected.mcap", "out.mcap"))
+    assert results.camera == expected.camera == recordings.CAMERA
+    for frame, same in zip(results.skeletons, expected.skeletons, strict=True):
+        np.testing.assert_allclose(frame.persons[0].joints, same.persons[0].joints)
+
+
+def test_rectified_images_of_another_name_are_known_by_the_parameter(tmp_path, monkeypatch):
+    path = write(tmp_path, monkeypatch, distorted)
+    assert cameras(path) == {Camera(600, 600, 170, 110, *SIZE, (-0.3, 0.1, 0, 0, 0))}
+    assert cameras(path, rectified=True) == {recordings.CAMERA}
+
+
+def test_an_image_turned_upright_by_exif_has_the_camera_turned_with_it(uplift_process, tmp_path, monkeypatch):
+    def sideways(stamp, pixels):
+        message = recordings.compressed_image(stamp, pixels)
+        exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+        data = message.data.tobytes()
+        segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+        message.data = np.frombuffer(data[:2] + segment + data[2:], np.uint8)
+        return message
+
+    path = write(tmp_path, monkeypatch, image=sideways)
+    assert uplift_process(path, "-o", tmp_path / "out.mcap") == 0
+    results = recording.load(tmp_path / "out.mcap")
+    assert {(keyframe.width, keyframe.height) for keyframe in results.keyframes} == {(240, 320)}
+    assert results.camera == recordings.CAMERA.turned()
+    assert {person.scale_source for frame in results.skeletons for person in frame.persons} == {ScaleSource.PRIOR}
+
+
+def of_no_use(message) -> None:
+    message.width = message.height = 0
+
+
+def test_a_camera_info_of_no_use_leaves_people_without_scale_and_names_the_way_out(
+    uplift_process, tmp_path, monkeypatch, capsys
+):
+    path = write(tmp_path, monkeypatch, of_no_use)
+    assert uplift_process(path, "-o", tmp_path / "out.mcap") == 0
+    said = capsys.readouterr().out
+    assert "unusable_camera_info (1): camera_info.width and height must be positive, got 0x0; --fov DEGREES" in said
+    results = recording.load(tmp_path / "out.mcap")
+    assert {person.scale_source for frame in results.skeletons for person in frame.persons} == {ScaleSource.NONE}
+
+
+CALIBRATION = """
+image_width: 320
+image_height: 240
+camera_matrix: {rows: 3, cols: 3, data: [500, 0, 159.5, 0, 500, 119.5, 0, 0, 1]}
+distortion_coefficients: {rows: 1, cols: 5, data: [0, 0, 0, 0, 0]}
+"""
+
+
+def test_a_calibration_file_serves_bags_and_videos(uplift_process, tmp_path, monkeypatch, capsys):
+    (tmp_path / "eye.yaml").write_text(CALIBRATION)
+    path = write(tmp_path, monkeypatch, of_no_use)
+    video = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"MJPG"), 25, SIZE)
+    for i in range(12):
+        writer.write(cv2.resize(filming.picture(i), SIZE))
+    writer.release()
+    for source in (path, video):
+        assert uplift_process(source, "-o", tmp_path / "out.mcap", "--camera-info", tmp_path / "eye.yaml") == 0
+        assert recording.load(tmp_path / "out.mcap").camera == recordings.CAMERA
+        assert "guessed" not in capsys.readouterr().out
+
+
+def test_a_field_of_view_is_given_in_degrees_and_one_that_was_guessed_is_reported_once(
+    uplift_process, clip, tmp_path, monkeypatch, capsys
+):
+    for source in (clip, write(tmp_path, monkeypatch, of_no_use)):
+        assert uplift_process(source, "-o", tmp_path / "out.mcap", "--fov", "90") == 0
+        camera = recording.load(tmp_path / "out.mcap").camera
+        assert camera.fx == pytest.approx(camera.width / 2)
+        assert "guessed" not in capsys.readouterr().out
+    assert uplift_process(clip, "-o", tmp_path / "out.mcap") == 0
+    assert capsys.readouterr().out.count("guessed_fov (1): the field of view was guessed, 57 degrees") == 1
+
+
+@pytest.mark.parametrize("fov", ["0", "180", "wide"])
+def test_a_field_of_view_of_no_camera_is_refused(uplift_process, clip, tmp_path, fov):
+    with pytest.raises(SystemExit):
+        uplift_process(clip, "-o", tmp_path / "out.mcap", "--fov", fov)
+
+
+# ---------------------------------------------------------------- what is missing
+
+
+def test_one_image_that_cannot_be_decoded_costs_itself_and_is_named(uplift_process, tmp_path, monkeypatch, capsys):
+    broken = recordings.START + 10 * 10**9 // filming.FPS  # at the second key-frame
+
+    def empty(stamp, pixels):
+        return recordings.compressed_image(stamp, pixels) if stamp != broken else message_without_data(stamp, pixels)
+
+    path = write(tmp_path, monkeypatch, image=empty)
+    assert uplift_process(path, "-o", tmp_path / "out" / "in.mcap") == 3
+    said = capsys.readouterr().out
+    assert "30 frames" in said
+    assert "lost_image (1): image of stamp 1000.400000000: compressed image of format 'jpeg' (0 bytes)" in said
+    ((_, _, diagnostics),) = read(tmp_path / "out" / "in.mcap", ["/diagnostics"])
+    assert "1000.400000000" in diagnostics.status[0].message
+    results = recording.load(tmp_path / "out" / "in.mcap")
+    assert broken not in {keyframe.stamp for keyframe in results.keyframes}
+    assert len(results.keyframes) >= 2
+
+
+def message_without_data(stamp, pixels):
+    message = recordings.compressed_image(stamp, pixels)
+    message.data = np.empty(0, np.uint8)
+    return message
+
+
+def test_what_was_made_of_an_incomplete_input_is_made_again(uplift_process, tmp_path, monkeypatch, capsys):
+    def empty_at_first(stamp, pixels):
+        return message_without_data(stamp, pixels) if stamp == recordings.START else None
+
+    path = write(tmp_path, monkeypatch, image=empty_at_first)
+    assert uplift_process(path, "-o", tmp_path / "out") == 3
+    assert uplift_process(path, "-o", tmp_path / "out") == 3
+    assert "skipped" not in capsys.readouterr().out
+    write(tmp_path, monkeypatch)
+    assert uplift_process(path, "-o", tmp_path / "out") == 0
+    assert uplift_process(path, "-o", tmp_path / "out") == 0
+    assert "skipped" in capsys.readouterr().out
+
+
+def test_images_from_before_1970_cost_themselves(uplift_process, tmp_path, monkeypatch, capsys):
+    def early(stamp, pixels):
+        if stamp < recordings.START + 2 * 10**8:
+            message = recordings.compressed_image(stamp, pixels)
+            message.header.stamp.sec = -5
+            return message
+        return None
+
+    assert uplift_process(write(tmp_path, monkeypatch, image=early), "-o", tmp_path / "out.mcap") == 3
+    said = capsys.readouterr().out
+    assert "lost_image (5): " in said
+    assert "must not be before 1970, got -5.0" in said
+
+
+def test_jumps_and_pauses_are_no_recorded_time(uplift_process, tmp_path, monkeypatch, capsys):
+    def jumping(stamp, pixels):
+        index = (stamp - recordings.START) * filming.FPS // 10**9
+        stamp += (0, -3600 * 10**9, 7200 * 10**9)[index // 10]
+        return recordings.compressed_image(stamp, pixels)
+
+    monkeypatch.setattr(recordings, "START", 10_000 * 10**9)
+    assert uplift_process(write(tmp_path, monkeypatch, image=jumping), "-o", tmp_path / "out.mcap") == 0
+    assert "30 frames" in (said := capsys.readouterr().out)
+    assert " 1.1 s in " in said  # three stretches of nine periods of 40 ms
+
+
+def test_a_video_that_was_cut_off_is_incomplete(uplift_process, clip, tmp_path, monkeypatch, capsys):
+    footage = image_sequence.VideoFile
+    monkeypatch.setattr(footage, "_count_missing", lambda video, count, seconds: setattr(video, "missing", 28))
+    assert uplift_process(clip, "-o", tmp_path / "out.mcap") == 3
+    assert "lost_frames (1): 28 of 30 frames are missing at the end" in capsys.readouterr().out
+    video = VideoFootage(clip, 0.0, 1.0, "camera")
+    assert len(list(video.shots())) == filming.FRAMES
+    assert [problem.kind for problem in video.problems] == ["lost_frames"]

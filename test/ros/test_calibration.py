@@ -1,0 +1,60 @@
+"""The uplift node and camera_info as drivers publish it: once and latched, cropped, for rectified images."""
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo
+from uplift_ros.msg import Keyframe2D, Person3D, Skeletons
+
+from uplift_ros.camera import Camera
+from uplift_ros.messages.conversion import ros_messages
+from uplift_ros.nodes import qos
+from uplift_ros.poses import Keyframe, Person2D
+from uplift_ros.sources.synthetic.motion import pose
+from uplift_ros.sources.synthetic.synthetic_source import viewpoint_at
+
+CAMERA = Camera.from_fov(0.96, 320, 240)
+STAMP = 1_000_000_000_000
+
+
+def plain(info: CameraInfo) -> None:
+    pass
+
+
+def cropped(info: CameraInfo) -> None:
+    info.width, info.height = 640, 480
+    info.k[2], info.k[5] = info.k[2] + 100, info.k[5] + 60
+    info.roi.x_offset, info.roi.y_offset, info.roi.width, info.roi.height = 100, 60, 320, 240
+
+
+def rectified(info: CameraInfo) -> None:
+    info.k = info.k * 1.3
+    info.d = [-0.3, 0.1, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "parameters"), [(plain, {}), (cropped, {}), (rectified, {"rectified": True})], ids=["once", "roi", "P"]
+)
+def test_camera_info_that_was_published_once_before_the_node_started_places_people(start, observer, change, parameters):
+    infos = observer.node.create_publisher(CameraInfo, "camera_info", qos.latched())
+    info = ros_messages().camera_info(CAMERA, STAMP, "camera")
+    change(info)
+    infos.publish(info)
+    keyframes = observer.node.create_publisher(Keyframe2D, "keyframes", qos.poses())
+    live = observer.collect(Skeletons, "skeletons/live")
+    start("uplift", stride=10, stride_mode="fixed", **parameters)
+    observer.wait_for(lambda: keyframes.get_subscription_count() and infos.get_subscription_count())
+    observer.wait_for(lambda: observer.node.count_publishers("skeletons/live"))
+    truth = viewpoint_at(CAMERA, 0.0).to_optical(pose(0.0))
+    seen = Person2D("p1", 1.0, np.zeros(4), CAMERA.project(truth), np.ones(17))
+
+    def is_placed() -> bool:
+        stamp = STAMP + len(sent) * 200_000_000
+        sent.append(stamp)
+        keyframe = Keyframe(stamp, "camera", CAMERA.width, CAMERA.height, len(sent), 10, (seen,))
+        keyframes.publish(ros_messages().keyframe(keyframe))
+        return bool(live) and live[-1].persons[0].scale_source == Person3D.SCALE_PRIOR
+
+    sent: list[int] = []
+    observer.wait_for(is_placed)
+    pelvis = live[-1].persons[0].joints[0]
+    assert np.linalg.norm(np.array([pelvis.x, pelvis.y, pelvis.z]) - truth[0]) < 0.35

@@ -1,0 +1,150 @@
+"""What the launch files would start, in which order, where launch is not installed: stand-ins record their actions.
+
+test_launch.py launches them really.
+"""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import yaml
+from support.places import ROOT
+
+MODULES = (
+    "launch", "launch.actions", "launch.events", "launch.events.process", "launch.launch_description_sources",
+    "launch_ros", "launch_ros.actions", "ament_index_python", "ament_index_python.packages",
+)  # fmt: skip
+
+
+class Action:
+    """Any class of launch: keeps what it was made of."""
+
+    def __init__(self, *arguments, **options) -> None:
+        self.arguments, self.options = arguments, options
+        self.__dict__.update(options)
+
+
+class NotFoundError(Exception):
+    pass
+
+
+@pytest.fixture
+def launch_file(monkeypatch):
+    """Loads a launch file; packages of the set `missing` are not installed."""
+    missing: set[str] = set()
+
+    def prefix(package: str) -> str:
+        if package in missing:
+            raise NotFoundError(package)
+        return "/opt"
+
+    class StandIn(ModuleType):
+        __path__ = ()
+
+        def __getattr__(self, name: str):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return {"PackageNotFoundError": NotFoundError, "get_package_prefix": prefix}.get(
+                name, type(name, (Action,), {})
+            )
+
+    for name in MODULES:
+        monkeypatch.setitem(sys.modules, name, StandIn(name))
+    monkeypatch.delitem(sys.modules, "uplift_ros.nodes.graph.launching", raising=False)
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"launched_{name}", ROOT / "launch" / f"{name}.launch.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    yield load, missing
+    sys.modules.pop("uplift_ros.nodes.graph.launching", None)
+
+
+def context(module, **given) -> SimpleNamespace:
+    """The arguments of uplift.launch.py with their defaults, and what was given."""
+    declared = {
+        argument.arguments[0]: argument.options.get("default_value", "")
+        for argument in getattr(module, "ARGUMENTS", ())
+    }
+    return SimpleNamespace(launch_configurations=declared | given)
+
+
+def kinds(actions) -> list[str]:
+    return [type(action).__name__ for action in actions]
+
+
+@pytest.mark.parametrize(("argument", "package"), [("rviz", "rviz2"), ("humans", "hri_msgs"), ("record", "ros2bag")])
+def test_nothing_starts_where_the_package_of_an_argument_is_missing(launch_file, argument, package):
+    load, missing = launch_file
+    uplift = load("uplift")
+    missing.add(package)
+    with pytest.raises(RuntimeError, match=f"{argument}:=true needs the package {package}"):
+        uplift.start(context(uplift, **{argument: "true"}))
+    assert kinds(uplift.start(context(uplift))) == ["Node"] * 4
+
+
+def test_a_replay_looks_for_rosbag2_before_it_starts_nodes_and_the_player_last(launch_file):
+    load, missing = launch_file
+    replay = load("replay")
+    (actions,) = replay.generate_launch_description().arguments
+    order = [action for action in actions if type(action).__name__ in ("OpaqueFunction", "IncludeLaunchDescription")]
+    assert kinds(order) == ["OpaqueFunction", "IncludeLaunchDescription", "OpaqueFunction"]
+    missing.add("ros2bag")
+    with pytest.raises(RuntimeError, match="ros2bag"):
+        order[0].function(context(replay))
+    assert order[2].function is replay.player
+
+
+def test_a_recording_is_included_in_a_scope_of_its_own(launch_file):
+    load, _ = launch_file
+    uplift = load("uplift")
+    *_, recording = uplift.start(context(uplift, record="walk"))
+    assert type(recording).__name__ == "GroupAction"
+    (((included,),),) = (recording.arguments,)
+    assert dict(included.launch_arguments) == {"bag": "walk"}
+
+
+def test_a_player_that_fails_ends_the_launch_with_an_error(launch_file):
+    load, _ = launch_file
+    replay = load("replay")
+    with pytest.raises(RuntimeError, match="exit code 2"):
+        replay.ended(SimpleNamespace(returncode=2), None)
+    assert type(replay.ended(SimpleNamespace(returncode=0), None)).__name__ == "Shutdown"
+
+
+def test_recorders_have_room_for_bursts_of_skeletons(launch_file):
+    load, _ = launch_file
+    record = load("record")
+    (process,) = record.record(context(record, namespace="front", bag="walk", images="none", camera_info="info"))
+    command = process.cmd
+    overrides = yaml.safe_load(Path(command[command.index("--qos-profile-overrides-path") + 1]).read_text())
+    recorded = re.compile(command[command.index("--regex") + 1])
+    assert {"/front/skeletons", "/front/skeletons/raw", "/front/keyframes", "/front/markers"} <= set(overrides)
+    for topic, profile in overrides.items():
+        assert recorded.fullmatch(topic)
+        assert profile["history"] == "keep_last"
+        assert profile["depth"] >= 1000
+
+
+@pytest.mark.parametrize(
+    ("given", "playout"),
+    [({"rviz": "true"}, True), ({"rviz": "true", "playout": "false"}, False), ({}, None), ({"playout": "true"}, True)],
+)
+def test_skeletons_leave_one_by_one_where_they_are_looked_at(launch_file, given, playout):
+    load, _ = launch_file
+    uplift = load("uplift")
+    chosen = uplift.chosen_parameters(context(uplift, **given).launch_configurations, uplift.NODES)
+    assert chosen["uplift"].get("playout") is playout
+
+
+def test_nodes_are_plain_processes_which_launch_needs_no_key_to_start(launch_file):
+    load, _ = launch_file
+    uplift = load("uplift")
+    started = uplift.start(context(uplift, enclave="/robot"))
+    assert kinds(started) == ["Node"] * 4
+    assert all(node.ros_arguments == ["--enclave", f"/robot/{node.name}"] for node in started)

@@ -1,0 +1,120 @@
+"""What OpenCV does not say of an MP4 or QuickTime file: its video tracks, and how they are turned or mirrored.
+
+Boxes after ISO/IEC 14496-12: moov / trak / (tkhd, mdia / hdlr).
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+LARGEST_INDEX = 1 << 28
+"""Bytes of a moov box that is read: days of video."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One video track.
+
+    Attributes:
+        position: in the file, of the four letters that name its box.
+        seconds: as long as it is to be shown.
+        is_default: enabled, as tracks are unless they are thumbnails or alternatives.
+        matrix: rows (a, b) and (c, d): the pixel (x, y) is shown at (a x + c y, b x + d y), but for an offset.
+    """
+
+    position: int
+    seconds: float
+    is_default: bool
+    matrix: tuple[tuple[int, int], tuple[int, int]]
+
+    def upright(self, image: np.ndarray) -> np.ndarray:
+        """An image (H, W, 3) as it is to be shown, one of eight orientations."""
+        (a, b), (c, d) = self.matrix
+        if abs(b) > abs(a):
+            image, across, down = image.transpose(1, 0, 2), c, b
+        else:
+            across, down = a, d
+        return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
+
+    @property
+    def is_on_its_side(self) -> bool:
+        """Width and height are exchanged."""
+        return abs(self.matrix[0][1]) > abs(self.matrix[0][0])
+
+
+@dataclass(frozen=True)
+class Container:
+    """An MP4 or QuickTime file.
+
+    Attributes:
+        has_index: without moov, which recorders write last, nothing can be played.
+    """
+
+    tracks: tuple[Track, ...]
+    has_index: bool
+
+
+def read_container(path: Path) -> Container | None:
+    """None for a file of another format, or one whose index is damaged."""
+    try:
+        with path.open("rb") as file:
+            boxes = list(_file_boxes(file, path.stat().st_size))
+            if not boxes or boxes[0][0] not in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+                return None
+            index = next(((begin, end) for kind, begin, end in boxes if kind == b"moov"), None)
+            if index is None:
+                return Container((), has_index=False)
+            file.seek(index[0])
+            content = file.read(min(index[1] - index[0], LARGEST_INDEX))
+            return Container(tuple(_video_tracks(content, index[0])), has_index=True)
+    except struct.error:
+        return None
+
+
+def _file_boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
+    """Type, begin and end of the content of the outermost boxes."""
+    begin = 0
+    while begin + 8 <= size:
+        file.seek(begin)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        header = 8
+        if length == 1:
+            (length,) = struct.unpack(">Q", file.read(8))
+            header = 16
+        end = begin + length if length else size
+        yield kind, begin + header, min(end, size)
+        if end < begin + header:
+            return
+        begin = end
+
+
+def _boxes(content: bytes, begin: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    while begin + 8 <= end:
+        length, kind = struct.unpack_from(">I4s", content, begin)
+        if length < 8 or begin + length > end:
+            return
+        yield kind, begin + 8, begin + length
+        begin += length
+
+
+def _video_tracks(content: bytes, offset: int) -> Iterator[Track]:
+    timescale = 0
+    for kind, begin, end in _boxes(content, 0, len(content)):
+        if kind == b"mvhd":
+            (timescale,) = struct.unpack_from(">I", content, begin + (20 if content[begin] else 12))
+        if kind != b"trak":
+            continue
+        inside = {name: (first, last) for name, first, last in _boxes(content, begin, end)}
+        media = {name: first for name, first, _ in _boxes(content, *inside.get(b"mdia", (0, 0)))}
+        if b"tkhd" not in inside or content[media.get(b"hdlr", 0) + 8 :][:4] != b"vide":
+            continue
+        header = inside[b"tkhd"][0]
+        is_long = content[header] == 1
+        (duration,) = struct.unpack_from(">Q" if is_long else ">I", content, header + (28 if is_long else 20))
+        a, b, _, c, d = struct.unpack_from(">5i", content, header + (52 if is_long else 40))
+        seconds = duration / timescale if timescale and duration < (1 << (64 if is_long else 32)) - 1 else 0.0
+        yield Track(offset + begin - 4, seconds, bool(content[header + 3] & 1), ((a, b), (c, d)))
