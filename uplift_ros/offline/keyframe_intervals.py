@@ -3,7 +3,6 @@
 from collections.abc import Generator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 from uplift_ros.camera import Camera
 from uplift_ros.intrinsics import Intrinsics
@@ -20,11 +19,12 @@ KEYFRAMES_AHEAD = 4
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What is known of an image that no stage needs to see."""
+    """What is known of an image that no stage needs to see; its camera once the size of the images is known."""
 
     stamp: int
     frame_id: str
-    camera: Intrinsics | None
+    intrinsics: Intrinsics | None
+    camera: Camera | None = None
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,14 @@ def _uplifted(
     size = None
     with closing(detected):
         for interval in detected:
-            step, newest = interval.step, interval.images[-1].camera
+            step, newest = interval.step, interval.images[-1].intrinsics
             if (keyframe := step.keyframe) is not None:
                 size = keyframe.width, keyframe.height
                 step = pipeline.uplift(keyframe, newest, interval.depth)
-            images = [replace(image, camera=_known(image.camera, size)) for image in interval.images]
+            images = [replace(image, camera=_known(image.intrinsics, size)) for image in interval.images]
             yield replace(interval, images=images, step=step, depth=None)
 
 
-@lru_cache(16)
 def _known(intrinsics: Intrinsics | None, size: tuple[int, int] | None) -> Camera | None:
     """The camera of images of a size (width, height), as far as it is known."""
     if intrinsics is not None and size is not None:
