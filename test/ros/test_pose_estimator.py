@@ -139,7 +139,8 @@ def test_images_between_key_frames_are_not_decoded(start, observer, film, person
     film(Image, "image_raw", message)
     observer.wait_for(lambda: len(keyframes) >= 3 and diagnosed(diagnostics, "keyframe_hz") not in ("", "0.0"))
     assert [frame_of(keyframe) % 10 for keyframe in keyframes[1:]] == [0] * (len(keyframes) - 1)
-    assert diagnosed(diagnostics, "rejected") in ("", "1"), "but for the first image, which may be any"
+    rejected, dropped = (int(diagnosed(diagnostics, counter) or 0) for counter in ("rejected", "dropped"))
+    assert rejected <= 1 + dropped, "the first image may be any, and so may those after one for which it was busy"
 
 
 def test_compressed_images_are_taken_where_asked_for(start, observer, film, person):
