@@ -182,7 +182,7 @@ class NormalisedPose:
     """2D poses as a network sees them.
 
     Attributes:
-        inputs: (..., 17, 2).
+        inputs: (..., 17, 2), or (..., 17, 3) with scores.
         rotation: (..., 3, 3) from the camera's optical frame to the one in which the network answers.
     """
 
@@ -190,17 +190,24 @@ class NormalisedPose:
     rotation: np.ndarray
 
 
-def normalise(rays: np.ndarray, normalisation: str) -> NormalisedPose:
+def normalise(rays: np.ndarray, normalisation: str, scores: np.ndarray | None = None) -> NormalisedPose:
     """2D poses as a network of either normalisation sees them, whatever the camera.
 
     Args:
         rays: (..., 17, 2) points on the plane z = 1 (`Camera.rays`), root first; other joints may be absent (NaN).
         normalisation: of NORMALISATIONS. 'canonical': see `canonicalise`. 'screen': x' = 2 x / w - 1 and
             y' = 2 y / w - h / w in pixels of one screen, as in the papers; poses in the camera's own frame.
+        scores: (..., 17) the detector's, in [0, 1], for networks that read them as a third coordinate, which is 0 for an
+            absent joint; None for networks that read none.
     """
     if normalisation == "canonical":
-        return canonicalise(rays)
-    return NormalisedPose(SCREEN_FOCAL * fill_absent(rays), answer_rotation(rays[..., 0, :], normalisation))
+        pose = canonicalise(rays)
+    else:
+        pose = NormalisedPose(SCREEN_FOCAL * fill_absent(rays), answer_rotation(rays[..., 0, :], normalisation))
+    if scores is None:
+        return pose
+    known = np.where(np.isfinite(rays).all(-1), scores, 0.0)[..., None]
+    return replace(pose, inputs=np.concatenate([pose.inputs, known], -1))
 
 
 def answer_rotation(pelvis: np.ndarray, normalisation: str) -> np.ndarray:

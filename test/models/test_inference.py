@@ -29,7 +29,7 @@ def network(config: UpliftConfig) -> UpliftUpsample:
 def windows(config: UpliftConfig, batch: int, seen: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Poses of whole windows and which of them were seen, each with the probability `seen`."""
     generator = torch.Generator().manual_seed(1)
-    poses = torch.randn(batch, config.tokens, config.joints, 2, generator=generator)
+    poses = torch.randn(batch, config.tokens, config.joints, config.channels, generator=generator)
     return poses, torch.rand(batch, config.tokens, generator=generator) < seen
 
 
@@ -80,7 +80,8 @@ def test_half_precision_moves_joints_by_less_than_a_millimetre(precision):
     model = weights.load("compact", UpliftUpsample)
     joints = np.stack([pose(frame / 50.0) for frame in range(300)]).astype(np.float32)
     clip = next(protocols.film([Sequence("synthetic", joints)], 50.0, cameras=1, noise="detector", seed=0))
-    inputs = torch.from_numpy(normalise(clip.plane, model.config.normalisation).inputs).float()
+    scores = clip.scores if model.config.scores else None
+    inputs = torch.from_numpy(normalise(clip.plane, model.config.normalisation, scores).inputs).float()
     poses = inputs.unfold(0, model.config.frames, 20)[..., :: model.config.token_stride].permute(0, 3, 1, 2)
     mask = (torch.arange(model.config.tokens) % 5 == 0).expand(len(poses), -1)
     found, expected = both_heads(UpliftInference(model, precision), poses, mask), model(poses, mask)

@@ -20,7 +20,7 @@ def network(request):
 
 def random_windows(config: UpliftConfig, batch: int = 3):
     generator = torch.Generator().manual_seed(1)
-    poses = torch.randn(batch, config.tokens, config.joints, 2, generator=generator)
+    poses = torch.randn(batch, config.tokens, config.joints, config.channels, generator=generator)
     mask = torch.rand(batch, config.tokens, generator=generator) < 0.3
     mask[:, 0] = True
     return poses, mask

@@ -64,7 +64,7 @@ def film_crowd(rng: np.random.Generator, motions: Sequence[np.ndarray], people: 
         start = rng.integers(max(frames - len(joints), 1))
         joints = joints[: frames - start]
         points = (joints - CAMERA) @ rotation.T
-        plane = DetectorNoise().apply(rng, (points[..., :2] / points[..., 2:])[None], 1 / RATE, np.ones(1))[0]
+        (plane,), _ = DetectorNoise().apply(rng, points[None], 1 / RATE, np.ones(1))
         shown = slice(start, start + len(joints))
         keypoints[name, shown] = plane * FOCAL + (WIDTH / 2, HEIGHT / 2)
         depth[name, shown] = points[:, 0, 2]

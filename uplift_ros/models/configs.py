@@ -27,6 +27,8 @@ class UpliftConfig:
         stochastic_depth: drop rate of the last block in a stack, rising linearly from 0; training only.
         deferred: defer attention to upsampling tokens to the second temporal block (DUTA).
         spatial, strided: switch a stage off, for ablation (Table 3).
+        scores: the 2D detector's score of each joint is a third coordinate of the input, 0 for an absent joint; the
+            paper's networks, False, read two.
     """
 
     frames: int = 81
@@ -47,6 +49,7 @@ class UpliftConfig:
     deferred: bool = True
     spatial: bool = True
     strided: bool = True
+    scores: bool = False
 
     def __post_init__(self) -> None:
         if (self.frames - 1) % self.token_stride:
@@ -62,6 +65,11 @@ class UpliftConfig:
     def tokens(self) -> int:
         """T, tokens in a window."""
         return (self.frames - 1) // self.token_stride + 1
+
+    @property
+    def channels(self) -> int:
+        """Coordinates of a joint in the input: x and y, and the score if the network reads it."""
+        return 3 if self.scores else 2
 
     @property
     def centre(self) -> int:
@@ -94,8 +102,8 @@ def n351() -> UpliftConfig:
 
 
 def compact() -> UpliftConfig:
-    """Half the temporal width of `n81`, for small machines: a quarter of its parameters."""
-    return UpliftConfig(temporal_width=192, stochastic_depth=0.0)
+    """Half the temporal width of `n81`, for small machines: a quarter of its parameters. It reads detectors' scores."""
+    return UpliftConfig(temporal_width=192, stochastic_depth=0.0, scores=True)
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class UpliftInference:
         """Run every stage once for each of `WARM` people: the first calls choose and build kernels."""
         shape = (self.config.tokens, self.config.temporal_width)
         for people in self.WARM:
-            self.pose_tokens(torch.zeros(people, self.config.joints, 2, device=self.device))
+            self.pose_tokens(torch.zeros(people, self.config.joints, self.config.channels, device=self.device))
             mask = torch.ones(people, self.config.tokens, dtype=torch.bool, device=self.device)
             tokens = self.temporal(torch.zeros(people, *shape, device=self.device), mask)
             self.central(tokens)
@@ -70,7 +70,7 @@ class UpliftInference:
 
     @torch.inference_mode()
     def pose_tokens(self, poses: Tensor) -> Tensor:
-        """Poses (M, J, 2) to tokens (M, D)."""
+        """Poses (M, J, 2 or 3) to tokens (M, D)."""
         return self._in_pieces(self._pose_tokens, POSES, poses)
 
     def place(self, tokens: Tensor, mask: Tensor) -> Tensor:

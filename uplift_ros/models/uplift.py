@@ -102,14 +102,14 @@ class UpliftUpsample(nn.Module):
         self.config = config
         d, width, mlp_ratio = config.spatial_width, config.temporal_width, config.mlp_ratio
         if config.spatial:
-            self.keypoint_embedding = nn.Linear(2, d)
+            self.keypoint_embedding = nn.Linear(config.channels, d)
             self.joint_position = nn.Parameter(torch.empty(config.joints, d))
             self.spatial_blocks = nn.ModuleList(
                 Block(d, config.heads, mlp_ratio, nn.GELU, rate)
                 for rate in _drop_rates(config.stochastic_depth, config.spatial_blocks)
             )
             self.spatial_norm = nn.LayerNorm(d, eps=1e-6)
-        self.to_token = nn.Linear(config.joints * (d if config.spatial else 2), width)
+        self.to_token = nn.Linear(config.joints * (d if config.spatial else config.channels), width)
         self.upsampling_token = nn.Parameter(torch.empty(width))
         self.temporal_position = nn.Parameter(torch.empty(config.tokens, width))
         self.temporal_blocks = nn.ModuleList(
@@ -129,7 +129,7 @@ class UpliftUpsample(nn.Module):
         """Uplift whole windows.
 
         Args:
-            poses: (B, T, J, 2) normalised 2D poses; what stands where the mask is false does not matter.
+            poses: (B, T, J, 2) normalised 2D poses, (B, T, J, 3) with scores; what stands where the mask is false does not matter.
             mask: (B, T) bool, true where a pose was really seen.
 
         Returns:
@@ -139,7 +139,7 @@ class UpliftUpsample(nn.Module):
         return self.central(tokens), self.sequence(tokens)
 
     def pose_tokens(self, poses: Tensor) -> Tensor:
-        """Spatial stage: poses (M, J, 2) to tokens (M, D), each pose on its own."""
+        """Spatial stage: poses (M, J, 2 or 3) to tokens (M, D), each pose on its own."""
         if not self.config.spatial:
             return self.to_token(poses.flatten(1))
         x = self.keypoint_embedding(poses) + self.joint_position  # (M, J, d)
@@ -214,7 +214,7 @@ def estimate_flops(config: UpliftConfig, poses: int) -> int:
     joints, d, width, tokens = config.joints, config.spatial_width, config.temporal_width, config.tokens
     seen = poses * joints
     spatial_block = 2 * norm(seen, d) + attention(poses, joints, d) + mlp(seen, d, per_activation=3)
-    total = linear(seen, 2, d) + config.spatial_blocks * spatial_block + norm(seen, d)
+    total = linear(seen, config.channels, d) + config.spatial_blocks * spatial_block + norm(seen, d)
     total += linear(poses, joints * d, width) + 2 * tokens * width
     temporal_block = 2 * norm(tokens, width) + attention(1, tokens, width) + mlp(tokens, width, per_activation=0)
     total += config.temporal_blocks * temporal_block

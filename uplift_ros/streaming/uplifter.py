@@ -177,15 +177,17 @@ class StreamingUplifter:
         """Compute all pose tokens again: those of the former network are lost with its device."""
         sightings = [sighting for track in self._tracks.values() for sighting in track.sightings.values()]
         if sightings:
-            tokens = self._pose_tokens(np.stack([sighting.rays for sighting in sightings]))
+            rays = np.stack([sighting.rays for sighting in sightings])
+            tokens = self._pose_tokens(rays, np.stack([sighting.person.scores for sighting in sightings]))
             for sighting, token in zip(sightings, tokens, strict=True):
                 sighting.pose_token = token
 
     @torch.inference_mode()
-    def _pose_tokens(self, rays: np.ndarray) -> torch.Tensor:
-        """(M, 17, 2) on the plane z = 1 to (M, D)."""
+    def _pose_tokens(self, rays: np.ndarray, scores: np.ndarray) -> torch.Tensor:
+        """(M, 17, 2) on the plane z = 1 and their scores (M, 17) to (M, D)."""
         parameter = self.model.temporal_position
-        inputs = torch.from_numpy(normalise(rays, self.config.normalisation).inputs)
+        pose = normalise(rays, self.config.normalisation, scores if self.config.scores else None)
+        inputs = torch.from_numpy(pose.inputs)
         return self.model.pose_tokens(inputs.to(parameter.device, parameter.dtype))
 
     @torch.inference_mode()
@@ -201,8 +203,8 @@ class StreamingUplifter:
         if not placed.any():
             return []
         seen, rays = [_sound(person) for person in itertools.compress(keyframe.persons, placed)], rays[placed]
-        tracks = []
-        for person, seen_at, pose_token in zip(seen, rays, self._pose_tokens(rays), strict=True):
+        tracks, tokens = [], self._pose_tokens(rays, np.stack([person.scores for person in seen]))
+        for person, seen_at, pose_token in zip(seen, rays, tokens, strict=True):
             track = self._tracks.get(person.id)
             if track is None or token - track.newest >= self.config.tokens:
                 track = self._tracks[person.id] = Track()

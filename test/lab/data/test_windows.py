@@ -24,7 +24,9 @@ def sequences():
     return [Sequence("synthetic/walk/1", joints)]
 
 
-NO_NOISE = DetectorNoise(offset=0.0, drift=0.0, jitter=0.0, far=0.0, absent=0.0, inversion=0.0, swap=0.0)
+NO_NOISE = DetectorNoise(
+    offset=0.0, drift=0.0, jitter=0.0, far=0.0, absent=0.0, inversion=0.0, reversal=0.0, swap=0.0, hidden=0.0
+)
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def test_the_motion_class_is_the_takes_folder():
 def test_windows_have_the_networks_shapes_and_canonical_bodies(sequences, rng):
     config = compact()
     batch = WindowSampler(sequences, config, 16, rng).draw()
-    assert batch.inputs.shape == (16, config.tokens, 17, 2)
+    assert batch.inputs.shape == (16, config.tokens, 17, 3)
     assert batch.targets.shape == (16, config.tokens, 17, 3)
     assert (batch.targets[:, :, 0] == 0).all()
     chains = chain_length(batch.targets.numpy()).mean(1)
@@ -94,7 +96,7 @@ def test_clean_inputs_are_the_projection_of_the_targets(sequences, rng):
     sampler.noise = NO_NOISE
     batch = sampler.draw()
     flat = batch.targets[..., 1:, :2].flatten(0, 1).flatten(1)
-    seen = batch.inputs[..., 1:, :].flatten(0, 1).flatten(1)
+    seen = batch.inputs[..., 1:, :2].flatten(0, 1).flatten(1)
     cosine = (flat * seen).sum(-1) / flat.norm(dim=-1) / seen.norm(dim=-1)
     assert cosine.min() > 0.9  # perspective keeps it below 1
 
@@ -104,7 +106,7 @@ def test_inputs_of_the_papers_normalisation_are_targets_in_the_cameras_own_frame
     sampler = WindowSampler(sequences, replace(compact(), normalisation="screen"), 8, rng)
     sampler.noise = NO_NOISE
     batch = sampler.draw()
-    rays, targets = batch.inputs.numpy() / SCREEN_FOCAL, batch.targets.numpy()
+    rays, targets = batch.inputs[..., :2].numpy() / SCREEN_FOCAL, batch.targets.numpy()
     # (X + t) = u (Z + t_z) for both axes of all joints: solve for the pelvis's place t, what is left must be nothing.
     u, pelvis = rays[0, 0], rays[0, 0, 0]
     across = u - pelvis
@@ -122,7 +124,7 @@ def test_twins_are_mirror_images_with_the_same_mask(sequences, rng):
     left, right = H36M17.index("left_wrist"), H36M17.index("right_wrist")
     mirrored = torch.tensor([-1.0, 1.0, 1.0])
     assert torch.equal(batch.targets[windows, :, left] * mirrored, batch.targets[twins, :, right])
-    assert torch.equal(batch.inputs[windows, :, left] * mirrored[:2], batch.inputs[twins, :, right])
+    assert torch.equal(batch.inputs[windows, :, left] * mirrored, batch.inputs[twins, :, right])
     assert not torch.equal(batch.targets[windows], batch.targets[twins])
 
 

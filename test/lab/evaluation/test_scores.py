@@ -17,7 +17,7 @@ def estimate(name: str, frames: int, error: float, speed: float = 0.0) -> Estima
     poses = truth.copy()
     poses[:, 1:, 1] += error * 17 / 16
     indices = np.arange(frames)
-    return Estimate(Clip(name, truth, truth[..., :2]), poses, indices, indices % 4 == 0)
+    return Estimate(Clip(name, truth, truth[..., :2], np.ones(truth.shape[:2])), poses, indices, indices % 4 == 0)
 
 
 def test_means_are_of_frames_and_of_classes():

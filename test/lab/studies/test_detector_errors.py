@@ -26,6 +26,9 @@ from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 from uplift_ros.sources.video import VideoFile
 
 
+Z_UP_TO_OPTICAL = np.array([[0.0, 1, 0], [0, 0, -1], [-1, 0, 0]])
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
@@ -59,7 +62,10 @@ def test_swapped_sides_are_told_where_the_sides_are_apart(walk):
 
 
 def test_the_table_tells_errors_and_who_was_not_found(rng, walk):
-    found = DetectorNoise(far=0.0, absent=0.0, inversion=0.0, swap=0.0).apply(rng, walk[None], 1 / FPS, np.ones(1))[0]
+    noise = DetectorNoise(far=0.0, absent=0.0, inversion=0.0, reversal=0.0, swap=0.0)
+    person = np.stack([pose(frame / FPS) for frame in range(200)]) @ Z_UP_TO_OPTICAL.T + (0, 0, 2000 / 200)
+    (found,), _ = noise.apply(rng, person[None], 1 / FPS, np.ones(1))
+    found = 2000 * found + (300, 500)
     found[:10] = np.nan
     rows = synthetic_table([(found, walk)] * 2)
     assert rows[-1] == "nobody found in 5.00 % of images"

@@ -24,7 +24,7 @@ def run(tmp_path, monkeypatch):
 
     def train(steps, **options):
         train_uplift.train(
-            tmp_path / "data.npz", None, tmp_path, "compact",
+            [tmp_path / "data.npz"], None, tmp_path, "compact",
             steps=steps, batch=4, learning_rate=1e-3, seed=0, threads=1, report_every=5, **options,
         )  # fmt: skip
         return tmp_path / "compact.safetensors"

@@ -40,7 +40,7 @@ def _uplift_rows(
     """Whole windows to central poses (Table 4), and as a stream has them: all pose tokens but one of a window known."""
     config = model.config
     mask = (torch.arange(config.tokens) * config.token_stride % stride == 0).expand(batch, -1).contiguous()
-    poses = torch.randn(int(mask.sum()), config.joints, 2, device=device)
+    poses = torch.randn(int(mask.sum()), config.joints, config.channels, device=device)
     on_device, half = mask.to(device), HALF[torch.device(device).type]
     known = model.pose_tokens(poses)
 

@@ -1,4 +1,4 @@
-"""Other people than those who were captured: their proportions, their motion's parts, lying, mirrored."""
+"""Other people than those who were captured: proportions, posture, combined motion, lying, mirrored."""
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -16,6 +16,60 @@ STEEPEST = 0.5
 """Sine of the slope of the line through both hips up to which a pelvis faces somewhere."""
 
 UPPER_BODY = slice(H36M17.index("spine"), len(H36M17))
+HEAD_JOINTS = slice(H36M17.index("nose"), H36M17.index("head") + 1)
+THORAX, LEFT_HIP, RIGHT_HIP = (H36M17.index(name) for name in ("thorax", "left_hip", "right_hip"))
+LIMBS = ((1, 2, 3), (4, 5, 6), (11, 12, 13), (14, 15, 16))
+
+SEGMENTS = {
+    "hips": (0.101, 0.09),
+    "thigh": (0.413, 0.045),
+    "shank": (0.395, 0.045),
+    "trunk": (0.254, 0.05),
+    "head": (0.252, 0.06),
+    "shoulders": (0.172, 0.065),
+    "upper_arm": (0.280, 0.055),
+    "forearm": (0.265, 0.055),
+}
+"""Mean length in metres at canonical stature, and standard deviation of its logarithm. Half breadths of hips and shoulders;
+half the trunk, from pelvis to spine and from spine to thorax. Means are those of persons seen by detectors in
+triangulated views and of the motion capture, deviations of Winter's and ANSUR's adults and of what detectors mean by a joint."""
+
+COMMON = {"upper_arm": 0, "forearm": 0, "thigh": 1, "shank": 1, "hips": 2, "shoulders": 2}
+"""Segments that share half of their variance."""
+
+FEMALE = np.array([0.06, 0.0, 0.0, 0.0, 0.0, -0.08, -0.03, -0.04])
+"""Of SEGMENTS, logarithm of a woman's length over a man's, relative to stature (ANSUR)."""
+
+CHILDREN = 0.1
+CHILD = np.array([-0.05, -0.08, -0.08, 0.03, 0.35, 0.02, -0.05, -0.05])
+"""Share of children, and logarithm of the lengths at a stature of 1 m over an adult's, relative to stature."""
+
+OWN_BODY = 0.3
+"""Share of windows that keep a part of their own proportions."""
+
+ORIGINS = {child: parent for parent, child in H36M17.bones} | {H36M17.index("head"): THORAX}
+"""The joint that each hangs on; the head on the thorax, not on the nose, so that both keep their place in the head."""
+
+SEGMENT_OF = {
+    child: list(SEGMENTS).index(name)
+    for name, children in {
+        "hips": (1, 4), "thigh": (2, 5), "shank": (3, 6), "trunk": (7, 8), "head": (9, 10), "shoulders": (11, 14),
+        "upper_arm": (12, 15), "forearm": (13, 16),
+    }.items()
+    for child in children
+}  # fmt: skip
+MEASURED_AT = tuple(child for child in SEGMENT_OF if child != H36M17.index("nose"))
+ORDER = tuple(sorted(ORIGINS))
+
+KNEE_DEG, ELBOW_DEG, LEAN_DEG, NOD_DEG = 12.0, 8.0, 4.0, 8.0
+"""Of `bent`: the largest constants of knees and elbows, standard deviations of trunk and head."""
+
+SWUNG, SWING_DEG = (0.15, 0.15, 0.06, 0.06), 12.0
+"""Share of each of LIMBS that is swung, and standard deviation of the swing about each axis, of its mean and of its waves."""
+
+STRAIGHTEST, DEEPEST = np.radians((1.0, 150.0))
+STRAIGHT_BIAS_M = 0.01
+"""How far the middle joint of a straight limb counts as bent forwards (knee) or backwards (elbow)."""
 
 
 def varied(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
@@ -23,7 +77,7 @@ def varied(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
     joints = joints.copy()
     changed = rng.random(len(joints)) < COMBINED
     joints[changed] = combined(joints[changed], joints[rng.permutation(len(joints))[: changed.sum()]])
-    joints = random_body(rng, joints)
+    joints = swung(rng, bent(rng, random_body(rng, joints)))
     changed = rng.random(len(joints)) < FALLEN
     joints[changed] = turned_over(rng, joints[changed])
     changed = rng.random(len(joints)) < 0.5
@@ -55,20 +109,134 @@ def _facing(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def random_body(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
-    """Other proportions for the one body that most captures were retargeted to, at canonical size.
+    """Windows (B, T, 17, 3) as whole other people of canonical size, between the points that detectors mark.
 
-    The overall size is no variable: a single camera cannot see it, a stature prior scales the output.
+    Lengths of all segments are drawn from norms, some windows keep a part of their own. The overall size is no
+    variable: a single camera cannot see it, a stature prior scales the output.
     """
-    batch = len(joints)
-    factors = np.exp(rng.normal(0, 0.05, (batch, len(H36M17))))
-    factors = (factors + factors[:, H36M17.flip]) / 2
-    factors[rng.random(batch) < 0.3] = 1.0
+    wanted = segment_lengths(rng, len(joints))
+    present = _lengths(joints)
+    own = np.where(rng.random(len(joints)) < OWN_BODY, rng.random(len(joints)), 0.0)[:, None]
+    factors = (wanted / present) ** (1 - own)
     changed = joints.copy()
-    for parent, child in H36M17.bones:
-        bone = joints[:, :, child] - joints[:, :, parent]
-        changed[:, :, child] = changed[:, :, parent] + bone * factors[:, None, child, None]
+    for child in ORDER:
+        origin = ORIGINS[child]
+        bone = joints[:, :, child] - joints[:, :, origin]
+        changed[:, :, child] = changed[:, :, origin] + bone * factors[:, None, SEGMENT_OF[child], None]
     size = CANONICAL_CHAIN / chain_length(changed).mean(1)
     return changed * size[:, None, None, None]
+
+
+def segment_lengths(rng: np.random.Generator, people: int) -> np.ndarray:
+    """Lengths (people, SEGMENTS) in metres of men, women and children, before they are brought to one size.
+
+    Deviations of adults are those of ANSUR's and Winter's proportions of stature, about 4 to 5 % of each; half of the
+    variance of a limb's two segments, and of the two breadths, is common to both.
+    """
+    common = rng.standard_normal((people, 3))  # arms, legs, breadths
+    own = rng.standard_normal((people, len(SEGMENTS)))
+    shared = np.stack([common[:, COMMON[name]] if name in COMMON else own[:, i] for i, name in enumerate(SEGMENTS)], 1)
+    deviations = np.array([deviation for _, deviation in SEGMENTS.values()])
+    logarithm = deviations * (shared + own) / np.sqrt(2)
+    sex = rng.choice((-0.5, 0.5), people)[:, None]
+    childhood = np.where(rng.random(people) < CHILDREN, rng.random(people), 0.0)[:, None]  # 1 at a stature of 1 m
+    logarithm += sex * FEMALE + childhood * CHILD
+    return np.array([mean for mean, _ in SEGMENTS.values()]) * np.exp(logarithm)
+
+
+def _lengths(joints: np.ndarray) -> np.ndarray:
+    """Mean lengths (B, SEGMENTS) of windows (B, T, 17, 3)."""
+    lengths = np.zeros((len(joints), len(SEGMENTS)))
+    count = np.zeros(len(SEGMENTS))
+    for child in MEASURED_AT:
+        bone = joints[:, :, child] - joints[:, :, ORIGINS[child]]
+        lengths[:, SEGMENT_OF[child]] += np.linalg.norm(bone, axis=-1).mean(1)
+        count[SEGMENT_OF[child]] += 1
+    return np.maximum(lengths / count, 0.01)
+
+
+def bent(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
+    """Windows (B, T, 17, 3) whose knees, elbows, trunk and head are turned by constants of the window.
+
+    Motion capture's zero angles rest on skeletons fitted to markers and on norms; no person's are known to be right.
+    Hips and feet, shoulders and hands stay in one line when a knee or an elbow changes.
+    """
+    joints = joints.copy()
+    batch = len(joints)
+    up = joints[:, :, THORAX] - joints[:, :, 0]
+    left = joints[:, :, LEFT_HIP] - joints[:, :, RIGHT_HIP]
+    pitch, nod = np.radians(rng.normal(0, (LEAN_DEG, NOD_DEG), (batch, 2))).T
+    joints[:, :, UPPER_BODY] = _rotated(joints[:, :, UPPER_BODY], joints[:, :, :1], left, pitch)
+    joints[:, :, HEAD_JOINTS] = _rotated(joints[:, :, HEAD_JOINTS], joints[:, :, THORAX : THORAX + 1], left, nod)
+    forwards = np.cross(left, up)
+    knees = np.radians(rng.uniform(-KNEE_DEG, KNEE_DEG, batch))
+    elbows = np.radians(rng.uniform(-ELBOW_DEG, ELBOW_DEG, batch))
+    for limb, angle, towards in (
+        (LIMBS[0], knees, 1),
+        (LIMBS[1], knees, 1),
+        (LIMBS[2], elbows, -1),
+        (LIMBS[3], elbows, -1),
+    ):
+        _flex(joints, limb, angle, towards * forwards)
+    return joints
+
+
+def swung(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
+    """Windows (B, T, 17, 3) in which some limbs are swung about their roots and bent more, slowly changing with time.
+
+    People balance, reach and kick in more ways than were captured; limbs move independently of each other here.
+    """
+    joints = joints.copy()
+    frames = np.arange(joints.shape[1])
+    for limb, share in zip(LIMBS, SWUNG, strict=True):
+        rows = np.flatnonzero(rng.random(len(joints)) < share)
+        if not len(rows):
+            continue
+        cycles, phase = rng.uniform(0, 1.5, (len(rows), 1, 1)), rng.uniform(0, 2 * np.pi, (len(rows), 1, 3))
+        wave = np.sin(2 * np.pi * cycles * frames[None, :, None] / len(frames) + phase)
+        axis_angle = np.radians(SWING_DEG) * (
+            rng.standard_normal((len(rows), 1, 3)) + rng.standard_normal((len(rows), 1, 3)) * wave
+        )
+        turn = Rotation.from_rotvec(axis_angle.reshape(-1, 3)).as_matrix().reshape(len(rows), len(frames), 3, 3)
+        root = joints[rows][:, :, limb[:1]]
+        ends = list(limb[1:])
+        joints[np.ix_(rows, frames, ends)] = root + (joints[rows][:, :, ends] - root) @ turn.swapaxes(-1, -2)
+        some = joints[rows]
+        _flex(some, limb, np.radians(rng.uniform(-20, 60, len(rows))), some[:, :, limb[1]] - some[:, :, limb[0]])
+        joints[rows] = some
+    return joints
+
+
+def _rotated(points: np.ndarray, centre: np.ndarray, axis: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Points (B, T, K, 3) turned about an axis (B, T, 3) through `centre` (B, T, 1, 3) by angles (B,) (Rodrigues)."""
+    axis = (axis / np.linalg.norm(axis, axis=-1, keepdims=True))[:, :, None]
+    arm = points - centre
+    cosine, sine = np.cos(angle)[:, None, None, None], np.sin(angle)[:, None, None, None]
+    along = axis * (axis * arm).sum(-1, keepdims=True) * (1 - cosine)
+    return centre + arm * cosine + np.cross(np.broadcast_to(axis, arm.shape), arm) * sine + along
+
+
+def _flex(joints: np.ndarray, limb: tuple[int, int, int], angle: np.ndarray, towards: np.ndarray) -> None:
+    """Bend the middle joint of a limb by `angle` (B,) more, in place; its end stays in its direction from its root.
+
+    Args:
+        towards: (B, T, 3) where the middle joint of a straight limb would go.
+    """
+    root, middle, end = (joints[:, :, joint] for joint in limb)
+    upper, lower, span = middle - root, end - middle, end - root
+    a, b, distance = (np.linalg.norm(vector, axis=-1) for vector in (upper, lower, span))
+    flexion = np.arccos(np.clip((distance**2 - a**2 - b**2) / (2 * a * b), -1, 1))
+    flexion = np.clip(flexion + angle[:, None], STRAIGHTEST, np.maximum(flexion, DEEPEST))
+    straight = span / np.maximum(distance, 1e-6)[..., None]
+    side = upper - (upper * straight).sum(-1, keepdims=True) * straight
+    side += STRAIGHT_BIAS_M * towards / np.maximum(np.linalg.norm(towards, axis=-1, keepdims=True), 1e-6)
+    side -= (side * straight).sum(-1, keepdims=True) * straight
+    side /= np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), 1e-6)
+    reach = np.sqrt(a**2 + b**2 + 2 * a * b * np.cos(flexion))
+    along = (a**2 + reach**2 - b**2) / (2 * reach)
+    out = np.sqrt(np.maximum(a**2 - along**2, 0))
+    joints[:, :, limb[1]] = root + along[..., None] * straight + out[..., None] * side
+    joints[:, :, limb[2]] = root + reach[..., None] * straight
 
 
 def turned_over(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:

@@ -1,4 +1,9 @@
-"""What 2D detectors do to joints, after SynSP's taxonomy: jitter, miss, inversion, swap; and a systematic offset.
+"""What 2D detectors do to joints, after SynSP's taxonomy: jitter, miss, inversion, swap; and errors that follow the pose.
+
+A detector means a point of its own by each joint: an offset in 3D, along the axes of the segment, which every viewpoint
+shows from another side. A part of the drift is a function of the 2D pose, another one for every person and view. Joints
+behind the person's own body are placed near it, often with full confidence. Sides are swapped for stretches of time, more
+often if the face cannot be seen. Joints beyond the image's border are absent, guessed, or put on the border.
 
 Lengths are in parts of the torso length. Where the numbers come from:
 
@@ -20,6 +25,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
+from uplift_ros.lab.data.convention import joint_axes
+from uplift_ros.lab.data.virtual_camera import IMAGE_HEIGHT, NEAREST
 from uplift_ros.skeleton import H36M17
 
 SLOW, FAST = 0.8, 0.2
@@ -49,8 +56,36 @@ LIMBS = ((1, 2, 3), (4, 5, 6), (11, 12, 13), (14, 15, 16))
 FREE_JOINTS = np.array([index for index, name in enumerate(H36M17.joints) if name not in ("pelvis", "spine", "thorax")])
 """Joints that a detector can miss on their own; the others are means of several."""
 
-EPISODE = 0.2
-"""Seconds that a joint stays lost or swapped: as long as it is hidden or blurred."""
+EPISODE, LONG_EPISODE = 0.2, 0.6
+"""Seconds that a joint stays lost or swapped, as long as it is hidden or blurred; and that all sides stay swapped."""
+
+TORSO_M = 0.51
+"""Metres of a torso length at canonical stature."""
+
+IN_3D = 0.8
+"""Share of a joint's offset, as a deviation, that is constant in the frame of its segment; the rest is in the image."""
+
+WITH_POSE = np.sqrt(0.5)
+"""Share of the drift, as a deviation, that is a linear function of the 2D pose; the rest is a random walk."""
+
+HIDDEN_DRIFT = 0.07
+"""Torso lengths per axis: drift of a joint behind the person's own body, on top of other errors."""
+
+OUTSIDE_DRIFT = 0.2
+"""Torso lengths per axis: drift of a joint that the detector guesses beyond the border of the image."""
+
+TRUNK_RADIUS_M, LIMB_RADIUS_M, BEHIND_M = 0.13, 0.05, 0.08
+"""Half breadths of what hides a joint, and how far in front of the joint it must lie."""
+
+HIDING = ((0, 8, TRUNK_RADIUS_M),) + tuple(
+    (root, end, LIMB_RADIUS_M) for limb in LIMBS for root, end in ((limb[0], limb[1]), (limb[1], limb[2]))
+)
+"""Segments (root, end, radius) that hide joints, and joints that can be hidden."""
+
+POSE_DEVIATION = 0.35
+"""Of a coordinate of the 2D pose around its mean over a window of lively motion, in torso lengths."""
+
+HIDEABLE = (1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16)
 
 
 def unit_length(plane: np.ndarray) -> np.ndarray:
@@ -73,7 +108,10 @@ class DetectorNoise:
         far: rate of joints that land anywhere around, per joint and frame.
         absent: rate of joints that are left out (NaN), per joint and frame.
         inversion: rate of frames in which the left and right arms, or legs, are taken for each other.
+        reversal: rate of frames in which all sides are swapped while the face cannot be seen; a tenth of it otherwise.
         swap: rate of frames in which a limb, or its end, is another person's, per limb.
+        hidden: drift of joints behind the person's own body, as a multiple of HIDDEN_DRIFT.
+        dropout: rate of windows in which arms or legs are left out for the whole time, per kind.
     """
 
     offset: float = 1.85
@@ -81,31 +119,62 @@ class DetectorNoise:
     jitter: float = 0.007
     far: float = 0.005
     absent: float = 0.005
-    inversion: float = 0.01
+    inversion: float = 0.006
+    reversal: float = 0.03
     swap: float = 0.002
+    hidden: float = 1.0
+    dropout: float = 0.0
 
-    def apply(self, rng: np.random.Generator, plane: np.ndarray, frame_seconds: float, level: np.ndarray) -> np.ndarray:
-        """Disturb 2D joints.
+    def apply(
+        self,
+        rng: np.random.Generator,
+        joints: np.ndarray,
+        frame_seconds: float,
+        level: np.ndarray,
+        half_width: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Detect the joints of people.
 
         Args:
             rng: source of randomness.
-            plane: (B, T, 17, 2) points on the plane z = 1 (or pixels).
+            joints: (B, T, 17, 3) camera optical frame, metres.
             frame_seconds: time between neighbours on the T axis.
-            level: (B,) factor on all lengths and rates; 0 leaves the sequence as it is.
+            level: (B,) factor on all lengths and rates; at 0 the sequence is seen as it is.
+            half_width: (B,) of the images on the plane z = 1; None is an image without borders.
 
         Returns:
-            (B, T, 17, 2), NaN where a joint is absent, which the pelvis never is.
+            Points (B, T, 17, 2) on the plane z = 1, NaN if a joint is absent, which the pelvis never is, and scores
+            (B, T, 17) in [0, 1].
         """
-        batch, frames = plane.shape[:2]
+        batch, frames = joints.shape[:2]
+        plane = _project(joints)
         unit = unit_length(plane)[:, :, None, None]
-        noisy = plane + unit * level[:, None, None, None] * self._errors(rng, batch, frames, frame_seconds)
-        lasting = max(1, round(EPISODE / frame_seconds))
+        axes = joint_axes(joints)
+        scale = level[:, None, None, None]
+        meant = IN_3D * self.offset * TORSO_M * OFFSET[:, None] * rng.standard_normal((batch, 1, 17, 3)) * scale
+        noisy = _project(joints + (meant[..., None] * axes).sum(-2))
+        noisy += unit * scale * self._errors(rng, plane, unit, frame_seconds)
 
-        def episodes(rate: float, count: int) -> np.ndarray:
-            return _episodes(rng, (batch, frames, count), rate * level[:, None, None], lasting)
+        def episodes(rate: float, count: int, seconds: float = EPISODE, factor: np.ndarray | float = 1.0) -> np.ndarray:
+            lasting = max(1, round(seconds / frame_seconds))
+            return _episodes(rng, (batch, frames, count), rate * level[:, None, None] * factor, lasting)
+
+        behind = hidden_joints(joints, plane)
+        noisy += (
+            self.hidden * HIDDEN_DRIFT * scale * unit * _walk(rng, noisy.shape, frame_seconds, FAST) * behind[..., None]
+        )
+        near_body = (rng.random((batch, 1, 17, 1)) < 0.3 * level[:, None, None, None]) & behind[..., None]
+        noisy = np.where(near_body & (self.hidden > 0), (noisy + noisy[:, :, H36M17.flip]) / 2, noisy)
+        outside = np.zeros(plane.shape[:3], bool)
+        if half_width is not None:
+            noisy, outside = self._cut_off(rng, noisy, unit, half_width, frame_seconds, level)
 
         inverted = episodes(self.inversion, 2)
-        for limbs, swapped in zip((LEGS, ARMS), np.moveaxis(inverted, -1, 0), strict=True):
+        faceless = np.where(axes[:, :, H36M17.index("nose"), 1, 2] > 0.2, 1.0, 0.1)  # the face looks away
+        faceless = np.where(rng.random(batch) < 0.06, 1.0, faceless.mean(1))[:, None, None]
+        reversed_sides = episodes(0.8 * self.reversal, 1, LONG_EPISODE, faceless)
+        reversed_sides |= episodes(0.2 * self.reversal, 1, frame_seconds, faceless)
+        for limbs, swapped in zip((LEGS, ARMS), np.moveaxis(inverted ^ reversed_sides, -1, 0), strict=True):
             noisy[swapped, limbs] = noisy[swapped][:, H36M17.flip][:, limbs]
 
         other = _another_person(rng, plane, unit)
@@ -119,22 +188,96 @@ class DetectorNoise:
         for rate, put in ((self.far, anywhere), (self.absent, np.full_like(plane, np.nan))):
             lost = episodes(rate, len(FREE_JOINTS))[..., None]
             noisy[:, :, FREE_JOINTS] = np.where(lost, put[:, :, FREE_JOINTS], noisy[:, :, FREE_JOINTS])
-        return noisy
+        for joints_of_kind in ([3, 6], [2, 3, 5, 6], [13, 16]):
+            noisy[np.ix_(rng.random(batch) < self.dropout * (level > 0), range(frames), joints_of_kind)] = np.nan
+        return noisy, _scores(rng, np.linalg.norm(noisy - plane, axis=-1) / unit[..., 0], behind | outside, level)
 
-    def _errors(self, rng: np.random.Generator, batch: int, frames: int, frame_seconds: float) -> np.ndarray:
-        """Offset, drift and jitter (B, T, 17, 2) in torso lengths."""
-        drift = rng.standard_normal((batch, frames, 17, 2))
+    def _cut_off(
+        self,
+        rng: np.random.Generator,
+        noisy: np.ndarray,
+        unit: np.ndarray,
+        half_width: np.ndarray,
+        frame_seconds: float,
+        level: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Joints beyond the border as a detector has them, and where (B, T, 17) that is."""
+        reach = half_width[:, None, None, None] * (1.0, IMAGE_HEIGHT)
+        outside = (np.abs(noisy) > reach).any(-1, keepdims=True) & (level > 0)[:, None, None, None]
+        outside[:, :, :1] = False
+        guessed = noisy + OUTSIDE_DRIFT * unit * _walk(rng, noisy.shape, frame_seconds, FAST)
+        way = rng.random((len(noisy), 1, 1, 1))
+        put = np.where(way < 0.5, guessed, np.where(way < 0.65, np.clip(noisy, -reach, reach), np.nan))
+        return np.where(outside, put, noisy), outside[..., 0]
+
+    def _errors(
+        self, rng: np.random.Generator, plane: np.ndarray, unit: np.ndarray, frame_seconds: float
+    ) -> np.ndarray:
+        """Offset in the image, drift and jitter (B, T, 17, 2) in torso lengths."""
+        batch, frames = plane.shape[:2]
+        walk = np.empty((batch, frames, 17, 2))
         for seconds in (SLOW, FAST):
             joints = np.flatnonzero(np.isclose(SECONDS, seconds))
-            keep = np.exp(-frame_seconds / seconds)
-            steps = drift[:, :, joints]
-            steps[:, 1:] *= np.sqrt(1 - keep**2)
-            drift[:, :, joints] = lfilter([1.0], [1.0, -keep], steps, axis=1)
+            walk[:, :, joints] = _walk(rng, (batch, frames, len(joints), 2), frame_seconds, seconds)
+        pose = ((plane - plane[:, :, :1]) / unit).reshape(batch, frames, -1)
+        response = rng.standard_normal((batch, 34, 34)) / (np.sqrt(34) * POSE_DEVIATION)
+        with_pose = ((pose - pose.mean(1, keepdims=True)) @ response).reshape(plane.shape)
+        drift = WITH_POSE * with_pose + np.sqrt(1 - WITH_POSE**2) * walk
         errors = self.drift * DRIFT[:, None] * drift
-        errors += self.offset * OFFSET[:, None] * rng.standard_normal((batch, 1, 17, 2))
+        in_image = np.sqrt(1 - IN_3D**2) * self.offset * OFFSET[:, None]
+        errors += in_image * rng.standard_normal((batch, 1, 17, 2))
         errors[:, :, HIPS] += errors[:, :, [PELVIS]]
         errors[:, :, SPINE] = (errors[:, :, PELVIS] + errors[:, :, THORAX]) / 2
         return errors + self.jitter * rng.standard_normal(errors.shape)
+
+
+def hidden_joints(joints: np.ndarray, plane: np.ndarray) -> np.ndarray:
+    """(B, T, 17) true if a joint lies behind the trunk or another limb of the same person, as the camera sees it."""
+    hidden = np.zeros(joints.shape[:3], bool)
+    depth = joints[..., 2]
+    for first, last, radius in HIDING:
+        mine = [joint for joint in HIDEABLE if joint not in (first, last)]
+        if first == 0:
+            mine = [joint for joint in mine if joint not in (1, 4, 11, 14)]
+        start, along = plane[:, :, None, first], plane[:, :, None, last] - plane[:, :, None, first]
+        to_joint = plane[:, :, mine] - start
+        part = (to_joint * along).sum(-1) / np.maximum((along**2).sum(-1), 1e-9)
+        part = np.clip(part, 0, 1)
+        front = depth[:, :, None, first] * (1 - part) + depth[:, :, None, last] * part
+        gap = np.linalg.norm(to_joint - part[..., None] * along, axis=-1) * front
+        hidden[:, :, mine] |= (gap < radius) & (front < depth[:, :, mine] - BEHIND_M)
+    return hidden
+
+
+def _scores(rng: np.random.Generator, error: np.ndarray, hidden: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Scores (B, T, 17) of joints that are `error` torso lengths off (NaN: absent), as detectors of many kinds give them.
+
+    One in five reports 1 for everything; three in ten are as sure of hidden joints as of others, two in five of gross errors.
+    """
+    batch = len(error)
+
+    def kinds(share: float) -> np.ndarray:
+        return rng.random((batch, 1, 1)) < share
+
+    scores = 1 - 0.1 * np.abs(rng.standard_normal(error.shape)) * rng.random((batch, 1, 1))
+    unsure = rng.uniform(0.1, 0.9, (batch, 1, error.shape[2])) + 0.1 * rng.standard_normal(error.shape)
+    scores = np.where(hidden & kinds(0.7), scores * unsure, scores)
+    scores = np.where(kinds(0.6), scores / (1 + (np.nan_to_num(error) / 0.4) ** 4), scores)
+    scores = np.clip(scores, 0, 1) ** np.exp(rng.normal(0, 0.5, (batch, 1, 1)))
+    scores = np.where(kinds(0.2) | (level == 0)[:, None, None], 1.0, scores)
+    return np.where(np.isfinite(error), scores, 0.0)
+
+
+def _project(joints: np.ndarray) -> np.ndarray:
+    return joints[..., :2] / np.maximum(joints[..., 2:], NEAREST)
+
+
+def _walk(rng: np.random.Generator, shape: tuple[int, ...], frame_seconds: float, seconds: float) -> np.ndarray:
+    """Stationary walks along the second axis of `shape` with deviation 1, which forget after `seconds`."""
+    keep = np.exp(-frame_seconds / seconds)
+    steps = rng.standard_normal(shape)
+    steps[:, 1:] *= np.sqrt(1 - keep**2)
+    return lfilter([1.0], [1.0, -keep], steps, axis=1)
 
 
 def _episodes(rng: np.random.Generator, shape: tuple[int, int, int], rate: np.ndarray, lasting: int) -> np.ndarray:

@@ -38,12 +38,14 @@ class Clip:
     Attributes:
         name: of the sequence.
         truth: (T, 17, 3) metres, camera optical frame.
-        plane: (T, 17, 2) what a 2D detector reports, on the plane z = 1; NaN where it leaves a joint out.
+        plane: (T, 17, 2) what a 2D detector reports, on the plane z = 1; NaN if it leaves a joint out.
+        scores: (T, 17) of the detector.
     """
 
     name: str
     truth: np.ndarray
     plane: np.ndarray
+    scores: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,10 @@ def film(sequences: Sequence[mocap.Sequence], rate: float, cameras: int, noise: 
         views = surrounding_views(rng, sequence.joints, cameras)
         for rotation, position in zip(views.rotation, views.position, strict=True):
             truth = (sequence.joints - position) @ rotation.T
-            plane = truth[..., :2] / truth[..., 2:]
+            plane, scores = truth[..., :2] / truth[..., 2:], np.ones(truth.shape[:2])
             if noise == "detector":
-                plane = DetectorNoise().apply(rng, plane[None], 1 / rate, np.ones(1))[0]
-            yield Clip(sequence.name, truth, plane)
+                (plane,), (scores,) = DetectorNoise().apply(rng, truth[None], 1 / rate, np.ones(1))
+            yield Clip(sequence.name, truth, plane, scores)
 
 
 @torch.inference_mode()
@@ -109,10 +111,11 @@ def offline(model: UpliftUpsample, clip: Clip, stride: int, *, flip: bool = Fals
     if stride % config.token_stride:
         raise ValueError(f"stride must be a multiple of {config.token_stride} (the model's s_out), got {stride}")
     grid = np.arange(0, len(clip.plane), config.token_stride)
-    inputs = normalise(clip.plane[grid], config.normalisation).inputs
+    scores = clip.scores[grid] if config.scores else None
+    inputs = normalise(clip.plane[grid], config.normalisation, scores).inputs
     central = _central(model, inputs, stride)
     if flip:
-        mirrored = _central(model, inputs[:, H36M17.flip] * (-1, 1), stride)
+        mirrored = _central(model, inputs[:, H36M17.flip] * (-1, 1, 1)[: config.channels], stride)
         central = (central + mirrored[:, H36M17.flip] * (-1, 1, 1)) / 2
     seen = np.arange(0, len(clip.plane), stride)
     pelvis = interpolate(grid.clip(max=seen[-1]), seen, clip.plane[seen, 0])
@@ -123,7 +126,7 @@ def offline(model: UpliftUpsample, clip: Clip, stride: int, *, flip: bool = Fals
 
 
 def _central(model: UpliftUpsample, inputs: np.ndarray, stride: int) -> np.ndarray:
-    """Central head in the window around each frame of the grid: inputs (G, 17, 2) to poses (G, 17, 3)."""
+    """Central head in the window around each frame of the grid: inputs (G, 17, 2 or 3) to poses (G, 17, 3)."""
     config, last = model.config, len(inputs) - 1
     tokens = model.pose_tokens(torch.from_numpy(inputs).float())
     offsets = np.arange(config.tokens) - config.centre
@@ -140,11 +143,12 @@ class ClipDetector:
     """The 2D estimator and the tracker of a clip with one person: reports what the clip's detector saw.
 
     Args:
-        plane: (T, 17, 2) on the plane z = 1.
+        clip: with the detector's points and scores.
     """
 
-    def __init__(self, plane: np.ndarray) -> None:
-        self._keypoints = plane * PIXELS.fx + (PIXELS.cx, PIXELS.cy)
+    def __init__(self, clip: Clip) -> None:
+        self._keypoints = clip.plane * PIXELS.fx + (PIXELS.cx, PIXELS.cy)
+        self._scores = clip.scores
         self._frame = 0
 
     def image(self, frame: int) -> np.ndarray:
@@ -153,8 +157,7 @@ class ClipDetector:
         return np.broadcast_to(np.uint8(0), (PIXELS.height, PIXELS.width, 3))
 
     def estimate(self, image: np.ndarray) -> list[Person2D]:
-        keypoints = self._keypoints[self._frame]
-        return [Person2D("p1", 1.0, np.zeros(4), keypoints, np.ones(len(keypoints)))]
+        return [Person2D("p1", 1.0, np.zeros(4), self._keypoints[self._frame], self._scores[self._frame])]
 
     def update(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
         return tuple(persons)
@@ -193,7 +196,7 @@ def stream(
     Args:
         refinement: None passes raw skeletons on as they are.
     """
-    rate, detector = network.model.config.model_rate, ClipDetector(clip.plane)
+    rate, detector = network.model.config.model_rate, ClipDetector(clip)
     pipeline = Pipeline(
         DetectionStage(detector, stride, rate, tracker=lambda: detector),
         build.uplifting(defaults_of("uplift", latency=latency), network, controller),

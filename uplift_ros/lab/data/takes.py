@@ -26,9 +26,10 @@ class Take:
 
     def clip(self, normalisation: str) -> Clip:
         """The take for the protocols; a network of the screen normalisation sees exactly what the papers' sees."""
+        scores = np.ones(self.pixels.shape[:2])
         if normalisation == "screen":
-            return Clip(self.name, self.truth, screen(self.pixels, self.camera) / SCREEN_FOCAL)
-        return Clip(self.name, self.truth, self.camera.rays(self.pixels))
+            return Clip(self.name, self.truth, screen(self.pixels, self.camera) / SCREEN_FOCAL, scores)
+        return Clip(self.name, self.truth, self.camera.rays(self.pixels), scores)
 
 
 def screen(pixels: np.ndarray, camera: Camera) -> np.ndarray:

@@ -7,15 +7,22 @@ import numpy as np
 import torch
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor
+from torch.utils.data import IterableDataset
 
 from uplift_ros.camera import normalise
 from uplift_ros.lab.data import bodies
 from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.mocap import Sequence, class_balanced, joints_at
-from uplift_ros.lab.data.virtual_camera import NEAREST, in_image, random_views
+from uplift_ros.lab.data.virtual_camera import in_image, random_views
 from uplift_ros.metrics import velocity
 from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.skeleton import H36M17
+
+CLEAN = 0.2
+"""Share of windows whose 2D poses are true."""
+
+BORDERED = 0.5
+"""Share of windows in which joints beyond the border of the image are lost or guessed; the others see whole people."""
 
 SLOWEST = 0.2
 """m/s that count for a frame without motion when frames are drawn by their speed."""
@@ -23,14 +30,14 @@ SLOWEST = 0.2
 
 @dataclass(frozen=True)
 class Batch:
-    """Windows for one step: inputs (B, T, 17, 2), mask (B, T), targets (B, T, 17, 3) in metres."""
+    """Windows for one step: inputs (B, T, 17, 2 or 3), mask (B, T), targets (B, T, 17, 3) in metres."""
 
     inputs: Tensor
     mask: Tensor
     targets: Tensor
 
 
-class WindowSampler:
+class WindowSampler(IterableDataset):
     """Endless random training windows: motion, body, speed, camera, noise and key-frame mask all vary.
 
     Args:
@@ -53,11 +60,20 @@ class WindowSampler:
     ) -> None:
         if twins and batch % 2:
             raise ValueError(f"batch must be even for windows and their mirror images, got {batch}")
-        self.sequences, self.config, self.rng, self.twins = sequences, config, rng, twins
+        self.config, self.rng, self.twins = config, rng, twins
         self.drawn = batch // 2 if twins else batch
-        self.noise = DetectorNoise()
-        self.probability = class_balanced(sequences)
-        self.upto = [np.cumsum(_frame_weights(sequence, config.model_rate)) for sequence in sequences]
+        self.noise = DetectorNoise(dropout=0.03)
+        self.joints = np.concatenate([sequence.joints for sequence in sequences])
+        self.ends = np.cumsum([len(sequence.joints) for sequence in sequences])
+        weights = [
+            probability * frames / frames.sum()
+            for probability, frames in zip(
+                class_balanced(sequences),
+                (_frame_weights(sequence, config.model_rate) for sequence in sequences),
+                strict=True,
+            )
+        ]
+        self.upto = np.cumsum(np.concatenate(weights))
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
@@ -69,12 +85,12 @@ class WindowSampler:
         seconds = np.arange(config.tokens) * config.token_stride / config.model_rate
         views, half_width = random_views(rng, joints, seconds)
         seen = views.apply(joints)
-        plane = seen[..., :2] / np.maximum(seen[..., 2:], NEAREST)
-        level = np.where(rng.random(len(joints)) < 0.35, 0.0, rng.uniform(0.2, 1.8, len(joints)))
-        plane = self.noise.apply(rng, plane, config.token_stride / config.model_rate, level)
+        level = np.where(rng.random(len(joints)) < CLEAN, 0.0, rng.uniform(0.2, 1.8, len(joints)))
+        border = np.where(rng.random(len(joints)) < BORDERED, half_width, np.inf)
+        plane, scores = self.noise.apply(rng, seen, config.token_stride / config.model_rate, level, border)
         mask = random_mask(rng, config, len(joints)) & in_image(seen, half_width)
         mask[~mask.any(1), config.centre] = True  # where every camera looks
-        pose = normalise(plane, config.normalisation)
+        pose = normalise(plane, config.normalisation, scores if config.scores else None)
         relative = seen - seen[:, :, :1]
         windows = Batch(
             torch.from_numpy(pose.inputs.astype(np.float32)),
@@ -88,14 +104,11 @@ class WindowSampler:
         config, rng = self.config, self.rng
         offsets = (np.arange(config.tokens) - config.centre) * config.token_stride
         speeds = np.where(rng.random(self.drawn) < 0.5, 1.0, np.exp(rng.uniform(-0.4, 0.4, self.drawn)))
-        windows = np.empty((self.drawn, config.tokens, len(H36M17), 3))
-        chosen = rng.choice(len(self.sequences), self.drawn, p=self.probability)
-        for row, (index, speed) in enumerate(zip(chosen, speeds, strict=True)):
-            joints, upto = self.sequences[index].joints, self.upto[index]
-            frame = np.searchsorted(upto, rng.random() * upto[-1])
-            at = np.clip(frame + offsets * speed, 0, len(joints) - 1)
-            windows[row] = joints_at(joints, at)
-        return windows
+        frames = np.searchsorted(self.upto, rng.random(self.drawn) * self.upto[-1])
+        sequence = np.searchsorted(self.ends, frames, side="right")
+        first, last = np.append(0, self.ends)[sequence], self.ends[sequence] - 1
+        at = np.clip(frames[:, None] + offsets * speeds[:, None], first[:, None], last[:, None])  # (B, T)
+        return joints_at(self.joints, at.ravel()).reshape(*at.shape, len(H36M17), 3)
 
 
 def _frame_weights(sequence: Sequence, rate: float) -> np.ndarray:
@@ -109,8 +122,10 @@ def _frame_weights(sequence: Sequence, rate: float) -> np.ndarray:
 def with_twins(windows: Batch) -> Batch:
     """Each window followed by its mirror image, seen with the same mask."""
     flip = torch.from_numpy(H36M17.flip)
-    inputs = windows.inputs[:, :, flip] * torch.tensor([-1.0, 1.0])  # the pelvis's horizontal angle turns round, too
-    targets = windows.targets[:, :, flip] * torch.tensor([-1.0, 1.0, 1.0])
+    mirrored = torch.tensor([-1.0, 1.0, 1.0])
+    # The pelvis's horizontal angle turns round, too.
+    inputs = windows.inputs[:, :, flip] * mirrored[: windows.inputs.shape[-1]]
+    targets = windows.targets[:, :, flip] * mirrored
     return Batch(
         torch.stack([windows.inputs, inputs], 1).flatten(0, 1),
         windows.mask.repeat_interleave(2, 0),
@@ -127,17 +142,20 @@ def random_mask(rng: np.random.Generator, config: UpliftConfig, batch: int) -> n
     often = np.sqrt(config.input_strides)
     often /= often.sum()
     tokens = np.arange(config.tokens)
-    masks = np.zeros((batch, config.tokens), bool)
-    for mask in masks:
-        stride = rng.choice(config.input_strides, p=often) // config.token_stride
-        newest = config.tokens - 1
-        phase = newest % stride if rng.random() < 0.5 else rng.integers(stride)
-        mask[:] = tokens % stride == phase
-        if rng.random() < 0.3:
-            other = rng.choice(config.input_strides) // config.token_stride
-            switch = rng.choice(tokens[mask])
-            older = tokens < switch
-            mask[older] = (switch - tokens[older]) % other == 0
-        if rng.random() < 0.1:
-            mask[: rng.integers(tokens[mask][-1] + 1)] = False
-    return masks
+    newest = config.tokens - 1
+    strides = np.array(config.input_strides) // config.token_stride
+    stride, other = strides[rng.choice(len(strides), batch, p=often)], strides[rng.choice(len(strides), batch)]
+    phase = np.where(rng.random(batch) < 0.5, newest % stride, rng.integers(stride))
+    masks = tokens % stride[:, None] == phase[:, None]
+    switch = _pick(rng, masks)[:, None]  # a key-frame: before it, the stride was another one
+    before = (switch - tokens) % other[:, None] == 0
+    switched = (rng.random(batch) < 0.3)[:, None] & (tokens < switch)
+    masks = np.where(switched, before, masks)
+    last = newest - masks[:, ::-1].argmax(1)
+    first = np.where(rng.random(batch) < 0.2, rng.integers(last + 1), 0)
+    return masks & (tokens >= first[:, None])
+
+
+def _pick(rng: np.random.Generator, masks: np.ndarray) -> np.ndarray:
+    """(B,) index of a random true element in each row of (B, T)."""
+    return np.where(masks, rng.random(masks.shape), -1.0).argmax(1)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols, refiners
-from uplift_ros.lab.data.formats import add_data_arguments, load
+from uplift_ros.lab.data.formats import add_data_arguments, load_motion
 from uplift_ros.lab.data.formats.papers import add_paper_arguments, load_takes
 from uplift_ros.lab.data.formats.smoothnet_data import is_release
 from uplift_ros.lab.data.refiners import RATE, Refiner
@@ -213,7 +213,9 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
     rate = model.config.model_rate
     takes = load_takes(args.data, args, test=True)
     if takes is None:
-        clips = list(protocols.film(load(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed))
+        clips = list(
+            protocols.film(load_motion(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed)
+        )
     else:
         clips = [take.clip(model.config.normalisation) for take in takes]
     for stride in args.stride:
@@ -235,7 +237,7 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
 
 def _disturbed(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates, float]]:
     """True poses with noise, as `_uplifted` gives a network's."""
-    clips = list(protocols.film(load(args.data, RATE, args.body_model), RATE, args.cameras, "none", args.seed))
+    clips = list(protocols.film(load_motion(args.data, RATE, args.body_model), RATE, args.cameras, "none", args.seed))
     row = {
         "model": None,
         "stride": 1,

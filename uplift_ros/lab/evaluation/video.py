@@ -265,5 +265,5 @@ class VideoEvaluation:
         if stamps is not None:
             truth[frames] = self.reference.at(stamps[inside])
         known = np.isfinite(truth[frames][:, [0, *LIMBS]]).all((1, 2))
-        clip = Clip(f"video/{self.reference.name}/0", truth, np.empty((0, len(H36M17), 2)))
+        clip = Clip(f"video/{self.reference.name}/0", truth, np.empty((0, len(H36M17), 2)), np.empty((0, len(H36M17))))
         return Estimate(clip, poses[known], frames[known], keyframes[known])

@@ -71,14 +71,16 @@ def keyframe_poses(clips: list[Clip], config: UpliftConfig, mask: np.ndarray, st
     offsets = (np.flatnonzero(mask) - config.centre) * config.token_stride
     half = config.frames // 2
     windows = [
-        clip.plane[centre + offsets]
+        normalise(
+            clip.plane[centre + offsets], config.normalisation, clip.scores[centre + offsets] if config.scores else None
+        ).inputs
         for clip in clips
         for centre in range(math.ceil(half / stride) * stride, len(clip.plane) - half, stride)
     ]
     if not windows:
         raise ValueError(f"sequence: none is as long as a window ({config.frames} frames)")
     evenly = np.linspace(0, len(windows) - 1, min(WINDOWS, len(windows))).round().astype(int)
-    return torch.from_numpy(normalise(np.stack(windows)[evenly], config.normalisation).inputs).float()
+    return torch.from_numpy(np.stack(windows)[evenly]).float()
 
 
 @torch.inference_mode()
@@ -86,7 +88,7 @@ def token_attention(model: UpliftUpsample, poses: Tensor, mask: np.ndarray, defe
     """(T, T) attention that tokens (rows) pay to tokens (columns), mean over heads and windows; rows sum to 1.
 
     Args:
-        poses: (W, P, 17, 2) normalised.
+        poses: (W, P, 17, 2 or 3) normalised.
         mask: (T,) bool, true at the P pose tokens.
     """
     masks = torch.from_numpy(mask).expand(len(poses), -1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uplift_ros.lab.data import protocols
-from uplift_ros.lab.data.formats import add_data_arguments, load
+from uplift_ros.lab.data.formats import add_data_arguments, load_motion
 from uplift_ros.models import weights
 from uplift_ros.models.uplift import UpliftUpsample
 
@@ -59,7 +59,7 @@ def load_study(args: argparse.Namespace) -> Study:
         raise ValueError(f"cameras must be at least 1, got {cameras}")
     model = weights.load(args.model, UpliftUpsample)
     rate = model.config.model_rate
-    sequences = load(args.data, rate, args.body_model)
+    sequences = load_motion(args.data, rate, args.body_model)
     names = [sequence.name for sequence in sequences]
     chosen = {args.sequence} if one_sequence else _beginning_with(args.sequence, names)
     if unknown := sorted(chosen - set(names)):

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from uplift_ros import metrics
 from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols
-from uplift_ros.lab.data.formats import add_data_arguments, load
+from uplift_ros.lab.data.formats import add_data_arguments, load_motion
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig
@@ -187,7 +187,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     model = weights.load(args.model, UpliftUpsample)
     rate = model.config.model_rate
-    clips = list(protocols.film(load(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed))
+    clips = list(
+        protocols.film(load_motion(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed)
+    )
     rules = [*fixed_rules(model.config), *adaptive_rules(model.config, args.threshold, args.hold)]
     rows = list(evaluate(model, clips, tqdm(rules), args.latency))
     compare(rows)

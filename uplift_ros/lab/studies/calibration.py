@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols
-from uplift_ros.lab.data.formats import load
+from uplift_ros.lab.data.formats import load_motion
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
@@ -291,7 +291,7 @@ def _of_many_statures(clips: Sequence[protocols.Clip], seed: int) -> list[protoc
 
 
 def _clips(args: argparse.Namespace, data: Path, rate: float) -> list[protocols.Clip]:
-    sequences = load(data, rate)
+    sequences = load_motion(data, rate)
     if args.sequences:
         chosen = np.linspace(0, len(sequences) - 1, min(args.sequences, len(sequences))).round().astype(int)
         sequences = [sequences[index] for index in chosen]

@@ -46,6 +46,34 @@ class ExponentialAverage:
         self.step, self.weights = state["step"], state["weights"]
 
 
+class Progress:
+    """How much of a training is done, by its steps or by the minutes of all its runs together.
+
+    Args:
+        steps: in all; without `minutes` they end the training.
+        minutes: in all, instead of steps.
+    """
+
+    def __init__(self, steps: int, minutes: float | None = None) -> None:
+        self.steps, self.minutes = steps, minutes
+        self.earlier_minutes = 0.0
+        self._start = time.monotonic()
+
+    @property
+    def elapsed_minutes(self) -> float:
+        return self.earlier_minutes + (time.monotonic() - self._start) / 60
+
+    def fraction(self, step: int) -> float:
+        """Of the training that is done after `step` steps; 1 ends it."""
+        return min(self.elapsed_minutes / self.minutes if self.minutes else step / self.steps, 1.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"minutes": self.elapsed_minutes}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.earlier_minutes, self._start = state["minutes"], time.monotonic()
+
+
 class Checkpoint:
     """All that a training needs to go on, in one file that is replaced as a whole.
 

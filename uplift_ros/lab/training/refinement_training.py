@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from uplift_ros.lab.data import mocap
-from uplift_ros.lab.data.formats import add_data_arguments, load
+from uplift_ros.lab.data.formats import add_data_arguments, load_motion
 from uplift_ros.lab.data.pose_noise import PoseNoise
 from uplift_ros.lab.data.refinement_data import VALIDATION_FRAMES, ClipSampler, Pair, noise_pairs
 from uplift_ros.lab.data.refiners import RATE, Refiner
@@ -205,10 +205,10 @@ def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable[[A
     """Train as the options say."""
     name = args.network
     objective = Objective(loss_of, args.acceleration_weight, args.paired_weight, args.averaged)
-    training = load(args.data, RATE, args.body_model)
+    training = load_motion(args.data, RATE, args.body_model)
     held_out = [
         mocap.Sequence(sequence.name, sequence.joints[:VALIDATION_FRAMES])
-        for sequence in (load(args.validation, RATE, args.body_model) if args.validation else [])
+        for sequence in (load_motion(args.validation, RATE, args.body_model) if args.validation else [])
     ]
     validation: dict[str, list[Pair]] = {}
     pairs: list[Pair] = []

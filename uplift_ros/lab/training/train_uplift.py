@@ -4,7 +4,8 @@ import argparse
 import contextlib
 import json
 import math
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.data import DataLoader
 
 from uplift_ros.camera import NORMALISATIONS
-from uplift_ros.lab.data.formats import add_data_arguments, load
+from uplift_ros.lab.data.formats import add_data_arguments, load_motion
 from uplift_ros.lab.data.formats.papers import add_paper_arguments
-from uplift_ros.lab.data.windows import WindowSampler
+from uplift_ros.lab.data.windows import Batch, WindowSampler
 from uplift_ros.lab.training import paper_recipe
-from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, TrainingLog, check_finite
+from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, Progress, TrainingLog, check_finite
 from uplift_ros.lab.training.precision import Bfloat16Products
 from uplift_ros.lab.training.widen import widen
 from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig, compact, n81, n351
+from uplift_ros.models.device import find as find_device
 from uplift_ros.models.uplift import UpliftUpsample
 
 HEAD_FACTOR = 0.1
@@ -32,8 +35,17 @@ Adam at full rate moves joints by decimetres; with the factor 200 steps reached 
 
 VARIANTS = {"n81": n81, "n351": n351, "compact": compact}
 
-STEPS, BATCH, RATE = 20000, 64, 5e-4
+STEPS, BATCH, RATE = 20000, 256, 5e-4
 """Of the product's own recipe, unless the options say otherwise."""
+
+WARM_UP = 0.03
+"""Part of a training in which the learning rate rises; after it, it follows a cosine."""
+
+AVERAGE_DECAY, AVERAGE_BATCH = 0.999, 64
+"""Of the averaged weights, after a step of so many windows."""
+
+PIECE = 64
+"""Windows that a processor takes at once."""
 
 STAGES = ("deferred", "spatial", "strided")
 """What an ablation can leave out (Table 3): fields of `UpliftConfig`."""
@@ -46,13 +58,13 @@ def uplift_loss(central: Tensor, sequence: Tensor, targets: Tensor, config: Upli
     """
     centre = (central - targets[:, config.centre]).norm(dim=-1).mean()
     distance = (sequence - targets).norm(dim=-1).mean((0, 2))  # (T,)
-    newest = torch.ones(config.tokens)
+    newest = torch.ones(config.tokens, device=distance.device)
     newest[-config.tokens // 4 :] = 2.0
     return 0.5 * centre + 0.5 * (distance * newest).sum() / newest.sum()
 
 
 def train(
-    data: Path,
+    data: Sequence[Path],
     body_model: Path | None,
     out: Path,
     variant: str,
@@ -62,8 +74,11 @@ def train(
     learning_rate: float,
     seed: int,
     threads: int,
+    minutes: float | None = None,
     start: str | None = None,
     bfloat16: bool = False,
+    device: str = "cpu",
+    workers: int = 0,
     ablate: Iterable[str] = (),
     strides: list[int] | None = None,
     normalisation: str = "canonical",
@@ -71,24 +86,29 @@ def train(
     twins: bool = False,
     report_every: int = 200,
 ) -> UpliftUpsample:
-    """Train, or go on with what lies in `out`, and leave `out`/`variant`.safetensors with the averaged weights.
+    """Train, or continue what lies in `out`, and leave `out`/`variant`.safetensors with the averaged weights.
 
     Args:
-        data, body_model: motion capture, see `formats.load`.
+        data, body_model: motion capture, see `formats.load`; the sequences of all files together.
         out: folder for checkpoint, log and weights.
         variant: a key of VARIANTS.
         steps: optimiser steps in all; the learning rate follows a cosine over them, after a short warm-up.
+        minutes: of all runs together, instead of `steps`; the learning rate follows it.
         start: weights to start from, by name or file, instead of random ones; those of a narrower network are widened.
-        bfloat16: multiply matrices in bfloat16 (`Bfloat16Products`).
+        bfloat16: multiply matrices in bfloat16.
+        device: 'cpu', 'cuda' or one of its devices, for the network.
+        workers: processes of low priority that draw windows; 0 draws between the steps.
         ablate: of STAGES, to train without.
         strides: between key-frames, instead of the variant's.
         normalisation: of the 2D poses, see `camera.normalise`.
         stochastic_depth: drop rate of the last blocks, instead of the variant's.
         twins: windows come with their mirror images (`WindowSampler`).
+        report_every: steps between checkpoints.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
+    place = find_device(device)
     changes: dict[str, Any] = {"normalisation": normalisation, **dict.fromkeys(ablate, False)}
     if strides:
         changes["input_strides"] = tuple(strides)
@@ -99,16 +119,12 @@ def train(
     heads = (model.sequence_head, model.central_head)
     if not start:
         _shrink(heads)
+    model.to(place)
     muon, adam = optimisers = _optimisers(model, learning_rate)
-    warm_up = max(1, min(500, steps // 10))
-
-    def factor(step: int) -> float:
-        return min((step + 1) / warm_up, 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0))) + 1e-3)
-
-    schedules = [torch.optim.lr_scheduler.LambdaLR(optimiser, factor) for optimiser in optimisers]
-    average = ExponentialAverage(model, 0.999)
+    average = ExponentialAverage(model, AVERAGE_DECAY ** (batch / AVERAGE_BATCH))
+    progress = Progress(steps, minutes)
     training = {
-        "data": data.name,
+        "data": " ".join(path.name for path in data),
         "batch": batch,
         "rate": learning_rate,
         "seed": seed,
@@ -121,33 +137,41 @@ def train(
         model=model,
         muon=muon,
         adam=adam,
-        muon_schedule=schedules[0],
-        adam_schedule=schedules[1],
         average=average,
+        progress=progress,
     )
     log = TrainingLog(out / f"{variant}.csv")
-    first = checkpoint.restore()
-    sequences = load(data, config.model_rate, body_model)
-    sampler = WindowSampler(sequences, config, batch, np.random.default_rng((seed, first)), twins=twins)
+    step = checkpoint.restore()
+    sequences = [sequence for path in data for sequence in load_motion(path, config.model_rate, body_model)]
+    sampler = WindowSampler(sequences, config, batch, np.random.default_rng((seed, step)), twins=twins)
+    batches = iter(DataLoader(sampler, batch_size=None, num_workers=workers, worker_init_fn=_yield_to_others))
 
-    products = Bfloat16Products(heads) if bfloat16 else contextlib.nullcontext()
+    def products() -> contextlib.AbstractContextManager[Any]:
+        if place.type == "cuda":
+            return torch.autocast("cuda", torch.bfloat16, enabled=bfloat16)
+        return Bfloat16Products(heads) if bfloat16 else contextlib.nullcontext()
+
     model.train()
-    losses = []
-    for step, windows in zip(range(first + 1, steps + 1), sampler, strict=False):
-        # Fused attention takes twice as long on a processor for the spatial stage's heads of width 4.
-        with products, sdpa_kernel(SDPBackend.MATH):
-            central, sequence = model(windows.inputs, windows.mask)
-        loss = uplift_loss(central, sequence, windows.targets, config)
-        check_finite(loss, step)
+    losses: list[float] = []
+    while (done := progress.fraction(step)) < 1:
+        _set_rates(optimisers, 1e-3 + min(done / WARM_UP, 0.5 * (1 + math.cos(math.pi * done))))
         model.zero_grad()
-        loss.backward()
+        losses.append(0.0)
+        for windows in _pieces(next(batches), batch if place.type == "cuda" else PIECE):
+            # Fused attention takes twice as long on a processor for the spatial stage's heads of width 4.
+            with products(), sdpa_kernel(SDPBackend.MATH) if place.type == "cpu" else contextlib.nullcontext():
+                central, sequence = model(windows.inputs.to(place), windows.mask.to(place))
+            loss = uplift_loss(central.float(), sequence.float(), windows.targets.to(place), config)
+            check_finite(loss, step + 1)
+            share = len(windows.inputs) / batch
+            (share * loss).backward()
+            losses[-1] += share * loss.item()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimiser, schedule in zip(optimisers, schedules, strict=True):
+        for optimiser in optimisers:
             optimiser.step()
-            schedule.step()
         average.update(model)
-        losses.append(loss.item())
-        if step % report_every == 0 or step == steps:
+        step += 1
+        if step % report_every == 0 or progress.fraction(step) == 1:
             log.write(step=step, loss_mm=1000 * sum(losses) / len(losses), rate=muon.param_groups[0]["lr"])
             losses.clear()
             checkpoint.save(step)
@@ -155,6 +179,25 @@ def train(
             averaged.load_state_dict(average.weights)
             weights.save(averaged, out / f"{variant}.safetensors", training | {"steps": step})
     return model.eval()
+
+
+def _pieces(windows: Batch, size: int) -> Iterator[Batch]:
+    """A batch in pieces whose activations stay in a processor's cache; their gradients are added."""
+    for start in range(0, len(windows.inputs), size):
+        piece = slice(start, start + size)
+        yield Batch(windows.inputs[piece], windows.mask[piece], windows.targets[piece])
+
+
+def _set_rates(optimisers: Iterable[torch.optim.Optimizer], factor: float) -> None:
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
+
+
+def _yield_to_others(_: int) -> None:
+    """Let a process that draws windows run with lower priority than the network, in one thread."""
+    os.nice(5)
+    torch.set_num_threads(1)
 
 
 @torch.no_grad()
@@ -180,7 +223,7 @@ def _optimisers(model: UpliftUpsample, learning_rate: float) -> tuple[torch.opti
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_data_arguments(parser)
+    add_data_arguments(parser, several=True)
     add_paper_arguments(parser)
     parser.add_argument(
         "--recipe", choices=("product", "paper"), default="product", help="of all that is drawn and set"
@@ -191,8 +234,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, help=f"windows in a step: {BATCH}, or the recipe's")
     parser.add_argument("--learning-rate", type=float, help=f"{RATE}, or the recipe's")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu", help="of --recipe paper: cpu, cuda or cuda:N")
+    parser.add_argument("--minutes", type=float, help="of all runs together, instead of --steps; not of --recipe paper")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="processes of low priority that draw windows")
+    parser.add_argument("--device", default="cpu", help="of the network: cpu, cuda or cuda:N")
+    parser.add_argument("--report-every", type=int, default=100, metavar="STEPS", help="between checkpoints")
     parser.add_argument("--start", help="weights to start from, by name or file; narrower ones are widened")
     parser.add_argument("--bfloat16", action="store_true", help="faster on processors with bfloat16 instructions")
     parser.add_argument("--twins", action="store_true", help="each window with its mirror image in the same batch")
@@ -216,17 +262,21 @@ def main(args: argparse.Namespace) -> int:
         args.out,
         args.variant,
         steps=args.steps or STEPS,
+        minutes=args.minutes,
         batch=args.batch or BATCH,
         learning_rate=args.learning_rate or RATE,
         seed=args.seed,
         threads=args.threads,
         start=args.start,
         bfloat16=args.bfloat16,
+        device=args.device,
+        workers=args.workers,
         ablate=args.ablate,
         strides=args.strides,
         normalisation=args.normalisation,
         stochastic_depth=args.stochastic_depth,
         twins=args.twins,
+        report_every=args.report_every,
     )
     print(json.dumps({"weights": str(args.out / f"{args.variant}.safetensors")}))
     return 0

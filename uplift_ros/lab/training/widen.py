@@ -7,6 +7,7 @@ weight among the copies at random: what is computed stays, and yet no two copies
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from uplift_ros.models.configs import UpliftConfig
@@ -20,15 +21,21 @@ UNSHAPED = ("input_strides", "normalisation", "deferred", "stochastic_depth")
 def widen(narrow: UpliftUpsample, config: UpliftConfig) -> UpliftUpsample:
     """The network of `config`, with a multiple of the temporal width of `narrow`, which gives the same poses.
 
+    It may read scores that `narrow` does not.
+
     Raises:
-        ValueError: no multiple, or the two differ in more than temporal width and UNSHAPED.
+        ValueError: no multiple, or the two differ in more than temporal width, scores and UNSHAPED.
     """
     old = narrow.config
-    ours = {name: getattr(old, name) for name in ("temporal_width", *UNSHAPED)}
-    if replace(config, **ours) != old or config.temporal_width % old.temporal_width:
+    ours = {name: getattr(old, name) for name in ("temporal_width", "scores", *UNSHAPED)}
+    if replace(config, **ours) != old or config.temporal_width % old.temporal_width or old.channels > config.channels:
         raise ValueError(f"start: must be {config}, or narrower by a whole factor, got {old}")
     wide = UpliftUpsample(config)
     learned = narrow.state_dict()
+    if old.channels < config.channels:  # scores count for nothing at first
+        embedding = "keypoint_embedding.weight" if config.spatial else "to_token.weight"
+        joints = learned[embedding].unflatten(1, (-1, old.channels))
+        learned[embedding] = F.pad(joints, (0, config.channels - old.channels)).flatten(1)
     for name, tensor in wide.state_dict().items():
         tensor.copy_(_widened(name, learned[name], tensor.shape, config.heads))
     return wide

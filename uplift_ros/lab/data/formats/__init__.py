@@ -4,6 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
+from uplift_ros.lab.data.convention import as_detected
 from uplift_ros.lab.data.formats import h36m
 from uplift_ros.lab.data.formats.amass import is_amass, load_amass
 from uplift_ros.lab.data.formats.amass_joints import amass_sequences, is_amass_joints
@@ -13,11 +14,12 @@ from uplift_ros.lab.data.mocap import Sequence, resample
 from uplift_ros.lab.data.object_arrays import array_names, load_objects
 
 
-def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """What `load` wants to know."""
+def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True, several: bool = False) -> None:
+    """What `load` needs; `several` allows more than one path."""
     parser.add_argument(
         "--data",
         type=Path,
+        nargs="+" if several else None,
         required=required,
         help="motion capture: .npz, .bvh, AMASS or VideoPose3D's data_3d_h36m.npz, or a folder of .bvh or AMASS files",
     )
@@ -52,6 +54,11 @@ def load(path: Path, rate: float, body_model: Path | None = None) -> list[Sequen
     if not takes:
         raise ValueError(f"data: {path} holds no sequence")
     return [Sequence(sequence.name, resample(sequence.joints, fps, rate)) for sequence, fps in takes]
+
+
+def load_motion(path: Path, rate: float, body_model: Path | None = None) -> list[Sequence]:
+    """Read motion capture as `load` does, with joints at the points that detectors mark (`convention.as_detected`)."""
+    return [Sequence(sequence.name, as_detected(sequence.joints)) for sequence in load(path, rate, body_model)]
 
 
 def _takes(file: Path, name: Path, body_model: Path | None) -> list[tuple[Sequence, float]]:

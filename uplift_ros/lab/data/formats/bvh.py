@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, Sequence, chain_length, grounded
+from uplift_ros.lab.data.mocap import MOCAP_CHAIN, Sequence, chain_length, grounded
 from uplift_ros.lab.data.plausibility import UP, up_axis
 from uplift_ros.parameters import brief
 from uplift_ros.skeleton import H36M17
@@ -71,7 +71,7 @@ def load_bvh(path: Path, name: str) -> tuple[Sequence, float]:
         size = chain_length(joints).mean()
         if not 0 < size < np.inf:
             raise ValueError("the body has no size")
-        return Sequence(name, grounded(joints * (CANONICAL_CHAIN / size))), fps
+        return Sequence(name, grounded(joints * (MOCAP_CHAIN / size))), fps
     except (ValueError, IndexError) as error:
         raise ValueError(f"data: {path}: {error}") from error
 
