@@ -197,8 +197,8 @@ def normalise(rays: np.ndarray, normalisation: str, scores: np.ndarray | None = 
         rays: (..., 17, 2) points on the plane z = 1 (`Camera.rays`), root first; other joints may be absent (NaN).
         normalisation: of NORMALISATIONS. 'canonical': see `canonicalise`. 'screen': x' = 2 x / w - 1 and
             y' = 2 y / w - h / w in pixels of one screen, as in the papers; poses in the camera's own frame.
-        scores: (..., 17) the detector's, in [0, 1], for networks that read them as a third coordinate, which is 0 for an
-            absent joint; None for networks that read none.
+        scores: (..., 17) the detector's, in [0, 1], for networks that read them as a third coordinate, which is 0 for
+            an absent joint; None for networks that read none.
     """
     if normalisation == "canonical":
         pose = canonicalise(rays)

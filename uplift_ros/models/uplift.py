@@ -129,7 +129,8 @@ class UpliftUpsample(nn.Module):
         """Uplift whole windows.
 
         Args:
-            poses: (B, T, J, 2) normalised 2D poses, (B, T, J, 3) with scores; what stands where the mask is false does not matter.
+            poses: (B, T, J, 2) normalised 2D poses, (B, T, J, 3) with scores; what stands where the mask is false does
+                not matter.
             mask: (B, T) bool, true where a pose was really seen.
 
         Returns:

@@ -25,7 +25,6 @@ from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 from uplift_ros.sources.video import VideoFile
 
-
 Z_UP_TO_OPTICAL = np.array([[0.0, 1, 0], [0, 0, -1], [-1, 0, 0]])
 
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from uplift_ros.lab.training.precision import Bfloat16Products
+from uplift_ros.lab.training.precision import Bfloat16Products, Bfloat16Transformer
 
 
 def layer() -> nn.Linear:
@@ -43,3 +43,25 @@ def test_other_products_stay_exact():
     with Bfloat16Products():
         assert torch.equal(x @ x.T, product)
         assert torch.equal(F.scaled_dot_product_attention(query, query, query), attended)
+
+
+def test_a_transformer_multiplies_and_attends_in_bfloat16_but_for_exact_layers():
+    head, x, query = layer(), torch.randn(5, 64), torch.randn(1, 2, 5, 16)
+    exact, attended = head(x), F.scaled_dot_product_attention(query, query, query)
+    with Bfloat16Transformer(exact=[head]):
+        torch.testing.assert_close(head(x), exact, rtol=0, atol=0)
+        assert layer()(x).dtype == torch.bfloat16
+        found = F.scaled_dot_product_attention(query, query, query)
+    assert not torch.equal(found, attended)
+    torch.testing.assert_close(found.float(), attended, rtol=0.05, atol=0.02)
+
+
+def test_a_transformers_attention_defers_masked_tokens():
+    query, mask = torch.randn(1, 2, 5, 16), torch.zeros(1, 1, 1, 5)
+    mask[..., 2] = -1e9
+    with Bfloat16Transformer():
+        found = F.scaled_dot_product_attention(query, query, query, attn_mask=mask)
+        query[:, :, 2] = 9.0
+        changed = F.scaled_dot_product_attention(query, query, query, attn_mask=mask)
+    kept = [0, 1, 3, 4]
+    torch.testing.assert_close(found[:, :, kept], changed[:, :, kept])

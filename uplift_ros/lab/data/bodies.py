@@ -30,9 +30,10 @@ SEGMENTS = {
     "upper_arm": (0.280, 0.055),
     "forearm": (0.265, 0.055),
 }
-"""Mean length in metres at canonical stature, and standard deviation of its logarithm. Half breadths of hips and shoulders;
-half the trunk, from pelvis to spine and from spine to thorax. Means are those of persons seen by detectors in
-triangulated views and of the motion capture, deviations of Winter's and ANSUR's adults and of what detectors mean by a joint."""
+"""Mean length in metres at canonical stature, and standard deviation of its logarithm. Hips and shoulders are half
+breadths, the trunk is half of it, from pelvis to spine and from spine to thorax. Means are those of people whom
+detectors saw in triangulated views and of the motion capture; deviations are those of Winter's and ANSUR's adults and
+of what detectors mean by a joint."""
 
 COMMON = {"upper_arm": 0, "forearm": 0, "thigh": 1, "shank": 1, "hips": 2, "shoulders": 2}
 """Segments that share half of their variance."""
@@ -65,7 +66,7 @@ KNEE_DEG, ELBOW_DEG, LEAN_DEG, NOD_DEG = 12.0, 8.0, 4.0, 8.0
 """Of `bent`: the largest constants of knees and elbows, standard deviations of trunk and head."""
 
 SWUNG, SWING_DEG = (0.15, 0.15, 0.06, 0.06), 12.0
-"""Share of each of LIMBS that is swung, and standard deviation of the swing about each axis, of its mean and of its waves."""
+"""Share of each of LIMBS that is swung; standard deviation of the swing about each axis, of its mean and its waves."""
 
 STRAIGHTEST, DEEPEST = np.radians((1.0, 150.0))
 STRAIGHT_BIAS_M = 0.01
@@ -199,7 +200,7 @@ def swung(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
         )
         turn = Rotation.from_rotvec(axis_angle.reshape(-1, 3)).as_matrix().reshape(len(rows), len(frames), 3, 3)
         root = joints[rows][:, :, limb[:1]]
-        ends = list(limb[1:])
+        ends = np.array(limb[1:])
         joints[np.ix_(rows, frames, ends)] = root + (joints[rows][:, :, ends] - root) @ turn.swapaxes(-1, -2)
         some = joints[rows]
         _flex(some, limb, np.radians(rng.uniform(-20, 60, len(rows))), some[:, :, limb[1]] - some[:, :, limb[0]])

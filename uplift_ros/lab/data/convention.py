@@ -21,8 +21,8 @@ OFFSETS_MM = {
     "nose": (88, 24, 0),
     "head": (50, 12, 0),
 }
-"""Along the axes of `joint_axes`, at MOCAP_CHAIN. They bring the mean lengths of the CMU bodies to those that three pairs
-of person and detector have in triangulated views; the chain grows from MOCAP_CHAIN to `mocap.CANONICAL_CHAIN`."""
+"""Along the axes of `joint_axes`, at MOCAP_CHAIN. They bring the mean lengths of the CMU bodies to those that three
+pairs of person and detector have in triangulated views; the chain grows to `mocap.CANONICAL_CHAIN`."""
 
 AXIS_OFFSETS = np.array([OFFSETS_MM.get(name.split("_")[-1], (0, 0, 0)) for name in H36M17.joints]) / 1000
 

@@ -1,9 +1,9 @@
-"""What 2D detectors do to joints, after SynSP's taxonomy: jitter, miss, inversion, swap; and errors that follow the pose.
+"""What 2D detectors do to joints, after SynSP's taxonomy: jitter, miss, inversion, swap; and what follows the pose.
 
 A detector means a point of its own by each joint: an offset in 3D, along the axes of the segment, which every viewpoint
 shows from another side. A part of the drift is a function of the 2D pose, another one for every person and view. Joints
-behind the person's own body are placed near it, often with full confidence. Sides are swapped for stretches of time, more
-often if the face cannot be seen. Joints beyond the image's border are absent, guessed, or put on the border.
+behind the person's own body are placed near it, often with full confidence. Sides are swapped for a while, more often
+if the face cannot be seen. Joints beyond the image's border are absent, guessed, or put on the border.
 
 Lengths are in parts of the torso length. Where the numbers come from:
 
@@ -20,6 +20,7 @@ Lengths are in parts of the torso length. Where the numbers come from:
 - A limb on another person takes several people in an image: 0.2 %, an assumption, as is how long such errors stay.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,8 +78,9 @@ OUTSIDE_DRIFT = 0.2
 TRUNK_RADIUS_M, LIMB_RADIUS_M, BEHIND_M = 0.13, 0.05, 0.08
 """Half breadths of what hides a joint, and how far in front of the joint it must lie."""
 
-HIDING = ((0, 8, TRUNK_RADIUS_M),) + tuple(
-    (root, end, LIMB_RADIUS_M) for limb in LIMBS for root, end in ((limb[0], limb[1]), (limb[1], limb[2]))
+HIDING = (
+    (0, 8, TRUNK_RADIUS_M),
+    *((root, end, LIMB_RADIUS_M) for limb in LIMBS for root, end in itertools.pairwise(limb)),
 )
 """Segments (root, end, radius) that hide joints, and joints that can be hidden."""
 
@@ -152,7 +154,8 @@ class DetectorNoise:
         axes = joint_axes(joints)
         scale = level[:, None, None, None]
         meant = IN_3D * self.offset * TORSO_M * OFFSET[:, None] * rng.standard_normal((batch, 1, 17, 3)) * scale
-        noisy = _project(joints + (meant[..., None] * axes).sum(-2))
+        shift = _as_a_whole((meant[..., None] * axes).sum(-2))
+        noisy = _project(joints + shift)
         noisy += unit * scale * self._errors(rng, plane, unit, frame_seconds)
 
         def episodes(rate: float, count: int, seconds: float = EPISODE, factor: np.ndarray | float = 1.0) -> np.ndarray:
@@ -189,7 +192,8 @@ class DetectorNoise:
             lost = episodes(rate, len(FREE_JOINTS))[..., None]
             noisy[:, :, FREE_JOINTS] = np.where(lost, put[:, :, FREE_JOINTS], noisy[:, :, FREE_JOINTS])
         for joints_of_kind in ([3, 6], [2, 3, 5, 6], [13, 16]):
-            noisy[np.ix_(rng.random(batch) < self.dropout * (level > 0), range(frames), joints_of_kind)] = np.nan
+            left_out = np.flatnonzero(rng.random(batch) < self.dropout * (level > 0))
+            noisy[left_out[:, None], :, joints_of_kind] = np.nan
         return noisy, _scores(rng, np.linalg.norm(noisy - plane, axis=-1) / unit[..., 0], behind | outside, level)
 
     def _cut_off(
@@ -226,9 +230,7 @@ class DetectorNoise:
         errors = self.drift * DRIFT[:, None] * drift
         in_image = np.sqrt(1 - IN_3D**2) * self.offset * OFFSET[:, None]
         errors += in_image * rng.standard_normal((batch, 1, 17, 2))
-        errors[:, :, HIPS] += errors[:, :, [PELVIS]]
-        errors[:, :, SPINE] = (errors[:, :, PELVIS] + errors[:, :, THORAX]) / 2
-        return errors + self.jitter * rng.standard_normal(errors.shape)
+        return _as_a_whole(errors) + self.jitter * rng.standard_normal(errors.shape)
 
 
 def hidden_joints(joints: np.ndarray, plane: np.ndarray) -> np.ndarray:
@@ -250,9 +252,10 @@ def hidden_joints(joints: np.ndarray, plane: np.ndarray) -> np.ndarray:
 
 
 def _scores(rng: np.random.Generator, error: np.ndarray, hidden: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """Scores (B, T, 17) of joints that are `error` torso lengths off (NaN: absent), as detectors of many kinds give them.
+    """Scores (B, T, 17) of joints that are `error` torso lengths off (NaN: absent), as many kinds of detectors give.
 
-    One in five reports 1 for everything; three in ten are as sure of hidden joints as of others, two in five of gross errors.
+    One in five reports 1 for everything; three in ten are as sure of hidden joints as of others, two in five of gross
+    errors.
     """
     batch = len(error)
 
@@ -266,6 +269,13 @@ def _scores(rng: np.random.Generator, error: np.ndarray, hidden: np.ndarray, lev
     scores = np.clip(scores, 0, 1) ** np.exp(rng.normal(0, 0.5, (batch, 1, 1)))
     scores = np.where(kinds(0.2) | (level == 0)[:, None, None], 1.0, scores)
     return np.where(np.isfinite(error), scores, 0.0)
+
+
+def _as_a_whole(errors: np.ndarray) -> np.ndarray:
+    """Errors (B, T, 17, C) whose hips err with the pelvis, and whose spine with pelvis and thorax, as detectors' do."""
+    errors[:, :, HIPS] += errors[:, :, [PELVIS]]
+    errors[:, :, SPINE] = (errors[:, :, PELVIS] + errors[:, :, THORAX]) / 2
+    return errors
 
 
 def _project(joints: np.ndarray) -> np.ndarray:

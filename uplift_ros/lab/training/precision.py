@@ -11,10 +11,37 @@ from torch.overrides import TorchFunctionMode
 
 
 class Bfloat16Products(TorchFunctionMode):
-    """Within this context matrices are multiplied in bfloat16, forward and backward.
+    """Within this context linear layers multiply in bfloat16, forward and backward, and give float32.
 
-    It is autocast, but for two things: attention is computed without the conversions and checks of PyTorch's own, which
-    take a third of its time for narrow heads, and some layers stay exact.
+    Plain autocast runs attention in bfloat16 too, which is slower than in float32 on every processor measured.
+
+    Args:
+        exact: layers that stay in float32; a head's output in bfloat16 would be rounded to millimetres.
+    """
+
+    def __init__(self, exact: Sequence[nn.Linear] = ()) -> None:
+        super().__init__()
+        self.exact = {id(layer.weight) for layer in exact}
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func is not F.linear or id(args[1]) in self.exact:
+            return func(*args, **(kwargs or {}))
+        with torch.autocast("cpu", torch.bfloat16):
+            product: Tensor = func(*args, **(kwargs or {}))
+        return product.float()
+
+
+class Bfloat16Transformer(TorchFunctionMode):
+    """Autocast to bfloat16 for training a transformer, a tenth faster than `Bfloat16Products`.
+
+    Attention is computed without the conversions and checks of PyTorch's own, which take a third of its time for narrow
+    heads, and some layers stay exact.
 
     Args:
         exact: layers that stay in float32; a head's output in bfloat16 would be rounded to millimetres.
@@ -25,7 +52,7 @@ class Bfloat16Products(TorchFunctionMode):
         self.exact = {id(layer.weight) for layer in exact}
         self._autocast = torch.autocast("cpu", torch.bfloat16)
 
-    def __enter__(self) -> "Bfloat16Products":
+    def __enter__(self) -> "Bfloat16Transformer":
         self._autocast.__enter__()
         return super().__enter__()
 

@@ -22,7 +22,7 @@ from uplift_ros.lab.data.formats.papers import add_paper_arguments
 from uplift_ros.lab.data.windows import Batch, WindowSampler
 from uplift_ros.lab.training import paper_recipe
 from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, Progress, TrainingLog, check_finite
-from uplift_ros.lab.training.precision import Bfloat16Products
+from uplift_ros.lab.training.precision import Bfloat16Transformer
 from uplift_ros.lab.training.widen import widen
 from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig, compact, n81, n351
@@ -149,7 +149,7 @@ def train(
     def products() -> contextlib.AbstractContextManager[Any]:
         if place.type == "cuda":
             return torch.autocast("cuda", torch.bfloat16, enabled=bfloat16)
-        return Bfloat16Products(heads) if bfloat16 else contextlib.nullcontext()
+        return Bfloat16Transformer(heads) if bfloat16 else contextlib.nullcontext()
 
     model.train()
     losses: list[float] = []

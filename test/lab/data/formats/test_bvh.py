@@ -6,7 +6,7 @@ from support.bvh_takes import DAZ, MAX, MIXAMO, SMPL, bvh
 
 from uplift_ros.lab.data.formats import load
 from uplift_ros.lab.data.formats.bvh import load_bvh
-from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, chain_length, motion_class
+from uplift_ros.lab.data.mocap import MOCAP_CHAIN, chain_length, motion_class
 from uplift_ros.skeleton import H36M17
 
 
@@ -37,7 +37,7 @@ def test_a_bvh_file_becomes_an_upright_person_on_the_ground(bvh_file):
 @pytest.mark.parametrize("unit", [1.0, 100.0, 17.7])
 def test_a_bvh_body_has_canonical_stature_whatever_the_files_unit(bvh_file, unit):
     (sequence,) = load(bvh_file(unit=unit), 50.0)
-    np.testing.assert_allclose(chain_length(sequence.joints), CANONICAL_CHAIN, rtol=1e-5)
+    np.testing.assert_allclose(chain_length(sequence.joints), MOCAP_CHAIN, rtol=1e-5)
 
 
 @pytest.mark.parametrize("names", [MIXAMO, MAX, DAZ, SMPL], ids=["mixamo", "3dsmax", "daz", "smpl"])
