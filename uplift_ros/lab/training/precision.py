@@ -82,4 +82,4 @@ def _attention(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None)
     if attn_mask is not None:
         scores = scores + attn_mask.to(scores.dtype)
     with torch.autocast("cpu", enabled=False):
-        return scores.softmax(-1) @ v
+        return scores.softmax(-1) @ v.to(scores.dtype)
