@@ -13,6 +13,13 @@ PYTEST_ARGS ?=
 WORKERS ?= 2
 MINUTES ?= 5
 CASES ?= 1000000
+# Of train-gpu: files of motion capture for training and for the table; what serves one large GPU and 16 cores.
+DATA ?=
+TEST ?= $(firstword $(DATA))
+DEVICE ?= cuda
+BATCH ?= 1024
+WORKERS ?= 5
+LENGTH ?= --minutes 8
 
 COMPILE = uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header --python-version 3.11
 
@@ -36,11 +43,11 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 export ROS_DOMAIN_ID := $(shell echo $$(($$PPID % 101 + 1)))
 export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
 
-.PHONY: help demo test build reliability soak bench fuzz lint lock clean
+.PHONY: help demo test build reliability soak train-gpu bench fuzz lint lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 	@echo '  SOURCE=synthetic | a video file | the number of a webcam     PYTHON=python3.12     PYTEST_ARGS="-k camera"'
 
 demo: $(BUILT) $(MODELS) ## The whole graph on SOURCE; leaves out/demo.mcap, out/demo.mp4, out/summary.json

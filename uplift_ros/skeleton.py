@@ -1,6 +1,8 @@
 """Joint sets and the mappings between them: data, not code.
 
-Joint names follow Human3.6M and COCO; left and right are the person's own.
+Joint names follow Human3.6M and COCO; left and right are the person's own. By a joint of h36m17 the whole package means
+the point that `to_h36m17` derives from what 2D detectors mark, in 2D and in 3D. Motion capture, whose joints are
+centres of rotation of a fitted skeleton, is moved to these points when it is loaded (lab/data/convention.py).
 """
 
 from dataclasses import dataclass

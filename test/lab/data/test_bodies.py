@@ -4,7 +4,21 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from uplift_ros.lab.data.bodies import COMBINED, combined, random_body, turned_over, varied
+from uplift_ros.lab.data import bodies
+from uplift_ros.lab.data.bodies import (
+    COMBINED,
+    KNEE_DEG,
+    LIMBS,
+    SEGMENTS,
+    STRAIGHTEST,
+    bent,
+    combined,
+    random_body,
+    segment_lengths,
+    swung,
+    turned_over,
+    varied,
+)
 from uplift_ros.lab.data.mocap import ANKLE_HEIGHT, CANONICAL_CHAIN, chain_length
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.motion import pose
@@ -106,3 +120,60 @@ def test_a_few_people_are_turned_over_and_the_captured_ones_stay_as_they_are(man
     np.testing.assert_array_equal(many, captured)
     upside_down = (people[..., 8, 2] < people[..., 0, 2]).all(1).mean()
     assert 0.02 < upside_down < 0.07
+
+
+def flexion(joints, limb):
+    upper, lower = joints[..., limb[1], :] - joints[..., limb[0], :], joints[..., limb[2], :] - joints[..., limb[1], :]
+    cosine = (upper * lower).sum(-1) / np.linalg.norm(upper, axis=-1) / np.linalg.norm(lower, axis=-1)
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+
+
+def test_knees_are_bent_by_a_constant_of_the_window_and_bones_keep_their_lengths(many, rng):
+    changed = bent(rng, many)
+    for parent, child in H36M17.bones:
+        lengths = [
+            np.linalg.norm(joints[..., child, :] - joints[..., parent, :], axis=-1) for joints in (changed, many)
+        ]
+        np.testing.assert_allclose(*lengths, atol=1e-9)
+    difference = flexion(changed, LIMBS[0]) - flexion(many, LIMBS[0])
+    free = flexion(changed, LIMBS[0]).min(1) > np.degrees(STRAIGHTEST) + 0.1
+    assert np.ptp(difference[free], axis=1).max() < 1e-3
+    assert KNEE_DEG - 2 < np.abs(difference[free]).max() <= KNEE_DEG + 1e-6
+    assert flexion(changed, LIMBS[0]).min() > 0.9
+
+
+def test_a_straight_knee_bends_forwards(many):
+    standing = many[:1].copy()
+    for hip, knee, ankle in LIMBS[:2]:
+        standing[:, :, knee] = standing[:, :, hip] - (0, 0, 0.4)
+        standing[:, :, ankle] = standing[:, :, hip] - (0, 0, 0.8)
+    left = standing[:, :, 4] - standing[:, :, 1]
+    forwards = np.cross(left, standing[:, :, 8] - standing[:, :, 0])
+    bodies._flex(standing, LIMBS[0], np.array([0.5]), forwards)
+    knee = standing[:, :, 2] - (standing[:, :, 1] + standing[:, :, 3]) / 2
+    assert ((knee * forwards).sum(-1) > 0).all()
+
+
+def test_swung_limbs_keep_their_lengths_and_the_others_their_place(many, rng, monkeypatch):
+    monkeypatch.setattr(bodies, "SWUNG", (1.0, 0.0, 0.0, 0.5))
+    changed = swung(rng, many)
+    moved = np.abs(changed - many).max((1, 3))
+    assert (moved[:, [2, 3]] > 1e-3).all()
+    assert (moved[:, [1, 4, 5, 6, 12, 13]] < 1e-9).all()
+    assert 0.3 < (moved[:, 16] > 1e-3).mean() < 0.7
+    for parent, child in ((1, 2), (2, 3), (14, 15), (15, 16)):
+        lengths = [
+            np.linalg.norm(joints[..., child, :] - joints[..., parent, :], axis=-1) for joints in (changed, many)
+        ]
+        np.testing.assert_allclose(*lengths, atol=1e-9)
+
+
+def test_people_have_the_proportions_of_norms_and_children_larger_heads(rng, monkeypatch):
+    adults = segment_lengths(rng, 20000)
+    for index, (mean, deviation) in enumerate(SEGMENTS.values()):
+        assert np.median(adults[:, index]) == pytest.approx(mean, rel=0.02)
+        assert np.std(np.log(adults[:, index])) == pytest.approx(deviation, abs=0.04)
+    arm, forearm, head = (list(SEGMENTS).index(name) for name in ("upper_arm", "forearm", "head"))
+    assert np.corrcoef(np.log(adults[:, arm]), np.log(adults[:, forearm]))[0, 1] > 0.3
+    monkeypatch.setattr(bodies, "CHILDREN", 1.0)
+    assert np.median(segment_lengths(rng, 20000)[:, head]) > 1.1 * np.median(adults[:, head])

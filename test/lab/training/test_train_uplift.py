@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import save_file
 from support import tiny
 
@@ -69,3 +70,30 @@ def test_weights_from_before_the_choice_of_a_normalisation_are_canonical(run):
     header = {"architecture": "uplift", "config": json.dumps(older), "provenance": "{}"}
     save_file(network.state_dict(), path, header)
     assert weights.load(str(path), UpliftUpsample).config.normalisation == "canonical"
+
+
+def test_minutes_end_a_training_whatever_its_steps(run, tmp_path):
+    run(10**6, minutes=0.02)
+    with (tmp_path / "compact.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert 0 < int(rows[-1]["step"]) < 10**5
+    assert float(rows[-1]["rate"]) < 0.1 * 1e-3
+
+
+def test_windows_drawn_by_another_process_serve_as_well(run):
+    assert weights.read_header(str(run(2, workers=1)))[2]["steps"] == 2
+
+
+def test_a_large_batch_in_pieces_has_the_gradient_of_the_whole(run, monkeypatch):
+    whole = weights.load(str(run(1)), UpliftUpsample).state_dict()
+    whole = {name: value.clone() for name, value in whole.items()}
+    monkeypatch.setattr(train_uplift, "PIECE", 1)
+    (run(1).parent / "compact.pt").unlink()
+    pieces = weights.load(str(run(1)), UpliftUpsample).state_dict()
+    for name, value in pieces.items():
+        torch.testing.assert_close(value, whole[name], rtol=0, atol=1e-4)
+
+
+def test_n81_reads_scores_if_asked(run, monkeypatch):
+    path = run(2, scores=True)
+    assert weights.load(str(path), UpliftUpsample).config.channels == 3

@@ -45,12 +45,14 @@ class Bfloat16Transformer(TorchFunctionMode):
 
     Args:
         exact: layers that stay in float32; a head's output in bfloat16 would be rounded to millimetres.
+        device: type of the device, 'cpu' or 'cuda'; the latter has fast attention of its own.
     """
 
-    def __init__(self, exact: Sequence[nn.Linear] = ()) -> None:
+    def __init__(self, exact: Sequence[nn.Linear] = (), device: str = "cpu") -> None:
         super().__init__()
         self.exact = {id(layer.weight) for layer in exact}
-        self._autocast = torch.autocast("cpu", torch.bfloat16)
+        self._device = device
+        self._autocast = torch.autocast(device, torch.bfloat16)
 
     def __enter__(self) -> "Bfloat16Transformer":
         self._autocast.__enter__()
@@ -70,9 +72,9 @@ class Bfloat16Transformer(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         if func is F.linear and id(args[1]) in self.exact:
-            with torch.autocast("cpu", enabled=False):
+            with torch.autocast(self._device, enabled=False):
                 return func(args[0].float(), *args[1:], **(kwargs or {}))
-        if func is F.scaled_dot_product_attention:
+        if func is F.scaled_dot_product_attention and self._device == "cpu":
             return _attention(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 

@@ -83,6 +83,7 @@ def train(
     strides: list[int] | None = None,
     normalisation: str = "canonical",
     stochastic_depth: float | None = None,
+    scores: bool = False,
     twins: bool = False,
     report_every: int = 200,
 ) -> UpliftUpsample:
@@ -102,6 +103,7 @@ def train(
         strides: between key-frames, instead of the variant's.
         normalisation: of the 2D poses, see `camera.normalise`.
         stochastic_depth: drop rate of the last blocks, instead of the variant's.
+        scores: the network reads the detector's scores, whatever the variant says.
         twins: windows come with their mirror images (`WindowSampler`).
         report_every: steps between checkpoints.
     """
@@ -112,6 +114,8 @@ def train(
     changes: dict[str, Any] = {"normalisation": normalisation, **dict.fromkeys(ablate, False)}
     if strides:
         changes["input_strides"] = tuple(strides)
+    if scores:
+        changes["scores"] = True
     if stochastic_depth is not None:
         changes["stochastic_depth"] = stochastic_depth
     config = replace(VARIANTS[variant](), **changes)
@@ -146,11 +150,7 @@ def train(
     sampler = WindowSampler(sequences, config, batch, np.random.default_rng((seed, step)), twins=twins)
     batches = iter(DataLoader(sampler, batch_size=None, num_workers=workers, worker_init_fn=_yield_to_others))
 
-    def products() -> contextlib.AbstractContextManager[Any]:
-        if place.type == "cuda":
-            return torch.autocast("cuda", torch.bfloat16, enabled=bfloat16)
-        return Bfloat16Transformer(heads) if bfloat16 else contextlib.nullcontext()
-
+    products = Bfloat16Transformer(heads, place.type) if bfloat16 else contextlib.nullcontext()
     model.train()
     losses: list[float] = []
     while (done := progress.fraction(step)) < 1:
@@ -159,7 +159,7 @@ def train(
         losses.append(0.0)
         for windows in _pieces(next(batches), batch if place.type == "cuda" else PIECE):
             # Fused attention takes twice as long on a processor for the spatial stage's heads of width 4.
-            with products(), sdpa_kernel(SDPBackend.MATH) if place.type == "cpu" else contextlib.nullcontext():
+            with products, sdpa_kernel(SDPBackend.MATH) if place.type == "cpu" else contextlib.nullcontext():
                 central, sequence = model(windows.inputs.to(place), windows.mask.to(place))
             loss = uplift_loss(central.float(), sequence.float(), windows.targets.to(place), config)
             check_finite(loss, step + 1)
@@ -249,6 +249,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of 2D poses; screen is the papers'",
     )
     parser.add_argument("--stochastic-depth", type=float, help="drop rate of the last blocks; the variant's otherwise")
+    parser.add_argument(
+        "--scores", action="store_true", help="n81 and n351 read the detector's scores, as compact does"
+    )
     parser.add_argument("--ablate", nargs="+", choices=STAGES, default=[], help="train without these stages")
     parser.add_argument("--strides", type=int, nargs="+", help="between key-frames; the variant's otherwise")
 
@@ -275,6 +278,7 @@ def main(args: argparse.Namespace) -> int:
         strides=args.strides,
         normalisation=args.normalisation,
         stochastic_depth=args.stochastic_depth,
+        scores=args.scores,
         twins=args.twins,
         report_every=args.report_every,
     )
