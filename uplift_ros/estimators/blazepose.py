@@ -143,7 +143,8 @@ class Region:
         x, y = self.to_image(np.zeros(2)).astype(np.float32)
         columns = x + across_x * steps + (down_x * steps)[:, None]
         rows = y + across_y * steps + (down_y * steps)[:, None]
-        return cv2.remap(image, *cv2.convertMaps(columns, rows, cv2.CV_16SC2), cv2.INTER_LINEAR, borderMode=border)
+        rounded, table = cv2.convertMaps(columns, rows, cv2.CV_16SC2)
+        return cv2.remap(image, rounded, table, cv2.INTER_LINEAR, borderMode=border)
 
 
 @dataclass(frozen=True, eq=False)
