@@ -86,6 +86,18 @@ def test_a_module_of_lab_imports_only_from_its_own_layer_of_lab_and_below(module
     assert not {name for name in ours if lab_layer(name) > lab_layer(module)}
 
 
+WITH_TORCH = ("uplift_ros.models.uplift", "uplift_ros.models.synsp", "uplift_ros.models.weights", "uplift_ros.lab.")
+FOR_RESEARCH = {"torch", "safetensors", "matplotlib", "onnx"}
+"""What a robot does without."""
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not f"{module}.".startswith(WITH_TORCH)])
+def test_a_module_that_runs_on_a_robot_needs_no_pytorch(module):
+    names = set(imported(module, everywhere=True))
+    assert not {name.split(".")[0] for name in names} & FOR_RESEARCH
+    assert not [name for name in own_modules(iter(names)) if f"{name}.".startswith(WITH_TORCH)]
+
+
 @pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith(WITH_ROS)])
 def test_a_module_outside_the_nodes_imports_no_ros(module):
     packages = {name.split(".")[0] for name in imported(module, everywhere=True) if not name.startswith("uplift_ros.")}

@@ -38,9 +38,9 @@ def pipeline(controller=None, **parameters) -> Pipeline:
     return Pipeline(
         DetectionStage(tiny.BrightPerson(), 10, 50.0),
         build.uplifting(
-            defaults_of("uplift", **parameters), build.UpliftNetwork(tiny.uplift()), controller or FixedStride(10, 2)
+            defaults_of("uplift", **parameters), build.UpliftNetwork(tiny.uplifting()), controller or FixedStride(10, 2)
         ),
-        build.refinement(defaults_of("refiner", delay=DELAY), tiny.synsp()),
+        build.refinement(defaults_of("refiner", delay=DELAY), tiny.refining()),
     )
 
 

@@ -16,8 +16,8 @@ NEEDED = {
     "pose_estimator": set(),  # its backend is imported when it is known which
     "visualizer": set(),
     "humans": {"scipy"},
-    "uplift": {"torch"},
-    "refiner": {"torch"},
+    "uplift": {"onnxruntime"},
+    "refiner": {"onnxruntime"},
 }
 
 LOADED = "import sys, uplift_ros.{module}; print(*(name for name in {heavy} if name in sys.modules))"
@@ -34,3 +34,22 @@ def test_the_help_of_the_command_needs_none_of_them():
     code = LOADED.format(module="cli", heavy=HEAVY)
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert finished.stdout.split() == []
+
+
+WITHOUT_TORCH = """
+import sys
+
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "onnx", "matplotlib", "safetensors"):
+            raise ImportError(f"{name} is blocked", name=name)
+
+
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def test_every_node_can_be_imported_without_pytorch():
+    code = WITHOUT_TORCH + "".join(f"import uplift_ros.nodes.{node}_node\n" for node in NEEDED)
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,6 +13,7 @@ COMMANDS = {
     "record": ("uplift_ros.bags.record", "topics into a bag, without rosbag2"),
     "recover": ("uplift_ros.bags.recover", "a whole bag of a recording that was cut off"),
     "play": ("uplift_ros.bags.play", "a bag onto topics, without rosbag2"),
+    "export": ("uplift_ros.lab.export", "a trained network as the robot runs it"),
     "train": ("uplift_ros.lab.training.train_command", "the networks on motion capture"),
     "evaluate": ("uplift_ros.lab.evaluation.evaluate", "accuracy on motion capture"),
     "study": ("uplift_ros.lab.studies.study", "adaptive stride, quality cues, several views, detectors: measured"),

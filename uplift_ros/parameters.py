@@ -81,7 +81,9 @@ class Parameter:
 
 
 AUTOSTART = Parameter("autostart", True, "Configure and activate at start; false waits for lifecycle commands.")
-DEVICE = Parameter("device", "cpu", "Where the network runs: cpu, cuda or cuda:N.")
+DEVICE = Parameter(
+    "device", "cpu", "Where the network runs: cpu, cuda, tensorrt or openvino; a number may follow, as in cuda:1."
+)
 
 CAMERA = (
     Parameter("source", "synthetic", "What to film: synthetic, the number of a webcam, or a video file."),
@@ -120,7 +122,12 @@ POSE_ESTIMATOR = (
 UPLIFT = (
     Parameter("model", "compact", "Network: a name in weights/, or a path."),
     DEVICE,
-    Parameter("precision", "float32", "Arithmetic of the network.", choices=("float32", "bfloat16", "float16")),
+    Parameter(
+        "precision",
+        "float32",
+        "Arithmetic of the network; float16 with tensorrt and openvino.",
+        choices=("float32", "float16"),
+    ),
     Parameter(
         "latency",
         4,

@@ -21,6 +21,26 @@ def share_folder() -> Path:
     raise FileNotFoundError(f"no share/uplift_ros above {PACKAGE}: is uplift_ros installed?")
 
 
+def shipped_weights(suffix: str) -> list[str]:
+    """Names of the shipped networks that have a file with this suffix."""
+    files = (share_folder() / "weights").glob(f"*{suffix}")
+    return sorted({path.name.partition(".")[0] for path in files})
+
+
+def find_weights(name: str, *suffixes: str) -> Path:
+    """Path of a shipped network's file by name, or of an own file, with one of the suffixes.
+
+    Raises:
+        FileNotFoundError: neither; names what is there.
+    """
+    shipped = [share_folder() / "weights" / f"{name}{suffix}" for suffix in suffixes]
+    for path in (*shipped, Path(name)):
+        if path.suffix in suffixes and path.is_file():
+            return path
+    there = shipped_weights(suffixes[0])
+    raise FileNotFoundError(f"model: no weights {name!r}; shipped are {there}, or give a {' or '.join(suffixes)} file")
+
+
 def node_script(node: str) -> Path:
     """The script that starts a node.
 

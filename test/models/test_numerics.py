@@ -123,7 +123,7 @@ def in_space(**changes: object) -> Person3D:
 
 @pytest.mark.parametrize("value", NOT_A_SCORE)
 def test_what_is_no_score_counts_as_the_nearest_one(value):
-    uplifter = StreamingUplifter(tiny.uplift(), latency=0)
+    uplifter = StreamingUplifter(tiny.uplifting(), latency=0)
     scores = np.where(np.arange(17) == 3, value, 0.8)
     (person,) = uplifter.push(seen(0, score=float(value), scores=scores), CAMERA).live.persons
     assert person.score == person.scores[3] == (1.0 if value > 0 else 0.0)
@@ -131,7 +131,7 @@ def test_what_is_no_score_counts_as_the_nearest_one(value):
 
 
 def test_nobody_is_seen_at_a_right_angle_to_the_optical_axis():
-    uplifter = StreamingUplifter(tiny.uplift(), latency=0)
+    uplifter = StreamingUplifter(tiny.uplifting(), latency=0)
     sideways = Camera(1e-3, 1e-3, 0, 0, 640, 480)
     assert uplifter.push(seen(0), sideways).live.persons == ()
     assert len(uplifter.push(seen(200_000_000), CAMERA).live.persons) == 1

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from uplift_ros.models.configs import UpliftConfig, compact, n81, n351
-from uplift_ros.models.uplift import UpliftUpsample, estimate_flops
+from uplift_ros.models.configs import UpliftConfig, compact, estimate_flops, n81, n351
+from uplift_ros.models.uplift import UpliftUpsample
 
 
 @pytest.fixture(params=[n81, n351, compact], ids=lambda variant: variant.__name__)

@@ -5,8 +5,7 @@ from support.networks import require_blazepose
 
 from uplift_ros import estimators
 from uplift_ros.camera import CANONICAL_STATURE
-from uplift_ros.models import weights
-from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.models import runtime
 from uplift_ros.poses import Keyframe, Person2D
 from uplift_ros.sources import SourceFrame
 from uplift_ros.sources.synthetic.motion import PERIOD
@@ -26,7 +25,7 @@ def placement_errors(see, seconds: float) -> np.ndarray:
     """Distances of the placed from the true pelvis, as parts of the distance to the camera, at key-frames."""
     source = SyntheticSource()
     uplifter = StreamingUplifter(
-        weights.load("compact", UpliftUpsample), latency=0, output_rate=50.0, person_height=CANONICAL_STATURE
+        runtime.load_uplift("compact"), latency=0, output_rate=50.0, person_height=CANONICAL_STATURE
     )
     errors = []
     for index in range(0, round(seconds * source.fps), STRIDE):

@@ -19,9 +19,9 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from support import tiny
 from support.forked import ForkedNode
 
-from uplift_ros.models import weights
 from uplift_ros.models.configs import SynSPConfig, compact
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
@@ -225,10 +225,8 @@ def random_weights(tmp_path_factory) -> dict[str, str]:
     with torch.no_grad():  # else its people are a hundred metres tall
         uplift.sequence_head.weight *= 0.005
         uplift.central_head.weight *= 0.005
-    models = {"uplift": uplift, "refiner": SynSP(SynSPConfig())}
-    for name, model in models.items():
-        weights.save(model, folder / f"{name}.safetensors", {})
-    return {name: str(folder / f"{name}.safetensors") for name in models}
+    tiny.write_networks(folder, uplift, SynSP(SynSPConfig()))
+    return {"uplift": str(folder / "uplift.onnx"), "refiner": str(folder / "synsp.onnx")}
 
 
 @pytest.fixture

@@ -89,11 +89,11 @@ def test_a_source_that_is_not_there_is_told_in_words(params):
 
 def test_a_node_that_dies_ends_the_run_with_its_last_words(params, tmp_path):
     broken = tmp_path / "broken.yaml"
-    broken.write_text(params.read_text().replace("refiner.safetensors", "no_such.safetensors"))
+    broken.write_text(params.read_text().replace("synsp.onnx", "no_such.onnx"))
     finished = run("--params", broken)
     assert finished.returncode == 1
     assert "refiner ended with exit code 1" in finished.stdout
-    assert "no_such.safetensors" in finished.stdout
+    assert "no_such.onnx" in finished.stdout
     assert running_nodes() == {}
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+from support import tiny
 
+from uplift_ros.lab.plain import PlainRefine
 from uplift_ros.models.configs import SynSPConfig
-from uplift_ros.models.synsp import SynSP
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.streaming import uncertainty
 from uplift_ros.streaming.refiner import MAX_DELAY, METHODS, StreamingRefiner, refine_sequence
@@ -19,9 +19,8 @@ SMALL = SynSPConfig(width=16, ffn=16, layers=1, heads=2, head_width=8)
 
 
 @pytest.fixture(scope="module")
-def model() -> SynSP:
-    torch.manual_seed(5)
-    return SynSP(SMALL).eval()
+def model() -> PlainRefine:
+    return tiny.refining(SMALL)
 
 
 def motion(count: int, seed: int = 6) -> np.ndarray:
@@ -92,9 +91,7 @@ def test_synsp_gives_the_sliding_window_average_of_the_network(model, delay):
     poses = motion(20)
     relative = poses - poses[:, :1]
     windows = sliding_windows(pad_front(relative, 7), 8)
-    with torch.inference_mode():
-        network = model(torch.from_numpy(windows.copy()).flatten(2).float()).final.unflatten(-1, (17, 3)).numpy()
-    expected = average_windows(network[:, 7 - delay :])[delay:]
+    expected = average_windows(model(windows)[:, 7 - delay :, :, :3])[delay:]
     refined = joints_of(refine(StreamingRefiner("synsp", delay, model), frames_of({"p1": poses})))
     np.testing.assert_allclose(refined - refined[:, :1], expected - expected[:, :1], atol=1e-5)
 
@@ -132,12 +129,16 @@ def test_the_result_does_not_depend_on_how_frames_are_cut_into_calls(model, meth
     assert_same(refine(StreamingRefiner(method, 5, model), frames, sizes), expected)
 
 
-def test_all_windows_of_one_call_go_through_the_network_at_once(model):
-    refiner = StreamingRefiner("synsp", 7, model)
+def test_all_windows_of_one_call_go_through_the_network_at_once():
     batches: list[int] = []
-    hook = model.register_forward_pre_hook(lambda module, inputs: batches.append(len(inputs[0])))
+
+    class Counting(PlainRefine):
+        def __call__(self, windows):
+            batches.append(len(windows))
+            return super().__call__(windows)
+
+    refiner = StreamingRefiner("synsp", 7, Counting(tiny.synsp()))
     refiner.push_many(frames_of({"p1": motion(20), "p2": motion(20), "p3": motion(20)}))
-    hook.remove()
     assert batches == [60]
 
 
@@ -278,9 +279,8 @@ def test_a_straight_walk_of_the_pelvis_is_followed_without_lag(model):
 
 def test_scores_and_covariance_follow_the_tension_of_the_branches(model):
     poses = np.tile(motion(1), (3, 1, 1))
-    relative = torch.from_numpy(poses - poses[:, :1]).float()
-    with torch.inference_mode():
-        tension = model(relative[:1].expand(8, 17, 3).flatten(1)[None]).tension[0, -1].numpy()
+    relative = poses - poses[:, :1]
+    tension = model(np.tile(relative[0], (1, 8, 1, 1)))[0, -1, :, 3]
     before = np.ones((17, 6))
     before[0] = 0.5  # the pelvis's place, which all share
     frames = [
@@ -327,8 +327,8 @@ def test_reset_forgets_the_frames_held(model):
         ({"method": "none", "delay": -1}, "delay must be an integer from 0 to 7 frames, got -1"),
         ({"method": "none", "delay": 2.5}, r"delay must be an integer from 0 to 7 frames, got 2\.5"),
         ({"method": "synsp"}, "method 'synsp' needs a model"),
-        ({"model": SynSP(replace(SMALL, joints=14))}, "model must refine 17 joints of 3 coordinates, got 14"),
-        ({"model": SynSP(replace(SMALL, window=4))}, "windows longer than the delay of 7 frames, got 4"),
+        ({"model": tiny.refining(replace(SMALL, joints=14))}, "model must refine 17 joints of 3 coordinates, got 14"),
+        ({"model": tiny.refining(replace(SMALL, window=4))}, "windows longer than the delay of 7 frames, got 4"),
     ],
 )
 def test_an_argument_out_of_range_is_refused_by_name(arguments, message):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from uplift_ros.camera import answer_rotation
 from uplift_ros.poses import Person2D
@@ -18,7 +17,7 @@ def sighting(root=(0.5, 0.1, 4.0), score: float = 1.0, calibrated: bool = True) 
     """Of BODY at a place."""
     points = BODY + root
     rays = points[:, :2] / points[:, 2:]
-    return Sighting(Person2D("p1", 1.0, np.zeros(4), rays, np.full(17, score)), rays, torch.zeros(1), calibrated)
+    return Sighting(Person2D("p1", 1.0, np.zeros(4), rays, np.full(17, score)), rays, calibrated)
 
 
 def track(*tokens: int, **fields) -> Track:

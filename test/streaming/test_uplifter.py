@@ -8,7 +8,8 @@ import torch
 from support.clocks import FRAME
 
 from uplift_ros.camera import Camera, canonicalise
-from uplift_ros.models import weights
+from uplift_ros.lab.plain import PlainUplift
+from uplift_ros.models import runtime
 from uplift_ros.models.configs import compact
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Keyframe, Person2D, ScaleSource, Source
@@ -40,7 +41,7 @@ def keyframe(frame: int, *persons: Person2D, jitter: int = 0) -> Keyframe:
 
 
 def run(model, frames, camera=CAMERA, **options):
-    uplifter = StreamingUplifter(model, **options)
+    uplifter = StreamingUplifter(PlainUplift(model), **options)
     outputs = [uplifter.push(keyframe(frame, person(frame)), camera) for frame in frames]
     return [skeletons for output in outputs for skeletons in output.final]
 
@@ -88,7 +89,7 @@ def test_final_poses_are_those_of_the_window_that_ends_at_the_keyframe(model):
 
 
 def test_jittering_stamps_are_kept_and_stay_in_order(model):
-    uplifter = StreamingUplifter(model, latency=0)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=0)
     rng = np.random.default_rng(0)
     stamps, final = [], []
     for frame in range(0, 200, 4):
@@ -102,7 +103,7 @@ def test_jittering_stamps_are_kept_and_stay_in_order(model):
 
 def test_a_camera_clock_that_drifts_does_not_lose_a_frame(model):
     """A camera at 49.5 Hz: after 1000 of its frames the grid has slipped by 10 frames of the model."""
-    uplifter = StreamingUplifter(model, latency=0)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=0)
     stamps = [START + round(index * 1e9 / 49.5) for index in range(0, 1000, 10)]
     outputs = [uplifter.push(replace(keyframe(0, person(0)), stamp=stamp), CAMERA) for stamp in stamps]
     assert all(output.live.stamp == stamp for output, stamp in zip(outputs, stamps, strict=True))
@@ -111,7 +112,7 @@ def test_a_camera_clock_that_drifts_does_not_lose_a_frame(model):
 
 @pytest.mark.parametrize("late", [0, 4])
 def test_a_repeated_or_late_stamp_is_counted_and_changes_nothing(model, late):
-    uplifter, plain = StreamingUplifter(model), StreamingUplifter(model)
+    uplifter, plain = StreamingUplifter(PlainUplift(model)), StreamingUplifter(PlainUplift(model))
     for frame in (0, 10):
         uplifter.push(keyframe(frame, person(frame)), CAMERA)
         plain.push(keyframe(frame, person(frame)), CAMERA)
@@ -126,7 +127,7 @@ def test_a_repeated_or_late_stamp_is_counted_and_changes_nothing(model, late):
     ("camera_hz", "output_rate"), [(12.0, 50.0), (15.0, 25.0), (24.0, 30.0), (29.97, 50.0), (49.5, 100.0), (60.0, 50.0)]
 )
 def test_frames_come_at_the_output_rate_whatever_the_rate_of_the_key_frames(model, camera_hz, output_rate):
-    uplifter = StreamingUplifter(model, latency=0, output_rate=output_rate)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=0, output_rate=output_rate)
     stride = max(1, round(0.08 * camera_hz))
     stamps = [START + round(index * 1e9 / camera_hz) for index in range(0, round(6 * camera_hz), stride)]
     final = [s for stamp in stamps for s in uplifter.push(replace(keyframe(0, person(0)), stamp=stamp), CAMERA).final]
@@ -137,10 +138,10 @@ def test_frames_come_at_the_output_rate_whatever_the_rate_of_the_key_frames(mode
 
 @pytest.mark.parametrize("jump", [-1000, 81, 100_000])
 def test_a_jump_of_the_clock_starts_a_new_stream(model, jump):
-    uplifter = StreamingUplifter(model, latency=0)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=0)
     for frame in (0, 10, 20):
         uplifter.push(keyframe(frame, person(frame)), CAMERA)
-    fresh = StreamingUplifter(model, latency=0)
+    fresh = StreamingUplifter(PlainUplift(model), latency=0)
     for frame in (20 + jump, 30 + jump):
         after = uplifter.push(keyframe(frame, person(3)), CAMERA)
         alone = fresh.push(keyframe(frame, person(3)), CAMERA)
@@ -150,7 +151,7 @@ def test_a_jump_of_the_clock_starts_a_new_stream(model, jump):
 
 @pytest.mark.parametrize("jump", [-1000, 81, 100_000])
 def test_before_a_jump_the_frames_that_waited_come_out(model, jump):
-    uplifter = StreamingUplifter(model, latency=13)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=13)
     final = []
     for frame in (0, 10, 20, 20 + jump):
         final += uplifter.push(keyframe(frame, person(frame)), CAMERA).final
@@ -159,7 +160,7 @@ def test_before_a_jump_the_frames_that_waited_come_out(model, jump):
 
 
 def test_a_flush_brings_the_frames_up_to_the_newest_key_frame_once_and_the_stream_goes_on(model):
-    uplifter = StreamingUplifter(model, latency=13)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=13)
     assert uplifter.flush() == []
     final = uplifter.push(keyframe(0, person(0)), CAMERA).final + uplifter.push(keyframe(10, person(10)), CAMERA).final
     final += uplifter.flush()
@@ -180,24 +181,24 @@ def test_a_gap_within_a_window_loses_no_frame_and_no_person(model, gap, latency)
 
 
 def test_images_of_another_camera_start_a_new_stream(model):
-    uplifter = StreamingUplifter(model, latency=13)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=13)
     for frame in (0, 10, 20):
         uplifter.push(keyframe(frame, person(frame)), CAMERA)
     other = uplifter.push(replace(keyframe(30, person(30)), frame_id="other"), CAMERA)
     assert [s.frame_id for s in other.final] == ["camera"] * 13
-    alone = StreamingUplifter(model).push(keyframe(30, person(30)), CAMERA)
+    alone = StreamingUplifter(PlainUplift(model)).push(keyframe(30, person(30)), CAMERA)
     np.testing.assert_array_equal(other.live.persons[0].joints, alone.live.persons[0].joints)
 
 
 def test_frames_without_people_come_out_empty(model):
-    uplifter = StreamingUplifter(model, latency=0)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=0)
     final = [s for frame in range(0, 41, 10) for s in uplifter.push(keyframe(frame), CAMERA).final]
     assert len(final) == 41
     assert all(skeletons.persons == () for skeletons in final)
 
 
 def test_people_are_out_from_their_first_to_their_last_sighting(model):
-    uplifter = StreamingUplifter(model, latency=0)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=0)
     final = []
     for frame in range(0, 61, 10):
         people = [person(frame)] + ([person(frame, "p2", 150)] if 20 <= frame <= 40 else [])
@@ -209,7 +210,7 @@ def test_people_are_out_from_their_first_to_their_last_sighting(model):
 
 def test_people_do_not_change_each_other(model):
     def stream(*names):
-        uplifter = StreamingUplifter(model, latency=0)
+        uplifter = StreamingUplifter(PlainUplift(model), latency=0)
         people = {"p1": 0.0, "p2": 150.0}
         for frame in range(0, 41, 10):
             out = uplifter.push(keyframe(frame, *(person(frame, n, people[n]) for n in names)), CAMERA)
@@ -221,7 +222,7 @@ def test_people_do_not_change_each_other(model):
 
 
 def test_absent_joints_and_an_absent_pelvis_give_no_nan(model):
-    uplifter = StreamingUplifter(model, latency=0)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=0)
     partial, headless = person(10), person(20)
     partial.keypoints[[3, 16]] = np.nan
     headless.keypoints[0] = np.nan
@@ -236,7 +237,7 @@ def test_absent_joints_and_an_absent_pelvis_give_no_nan(model):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
 @pytest.mark.parametrize("joints", [[5], [0], list(range(17))])
 def test_nothing_that_a_detector_may_say_gives_nan(model, value, joints):
-    uplifter = StreamingUplifter(model, latency=0)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=0)
     odd = person(10)
     odd.keypoints[joints] = value
     frames = ((0, person(0)), (10, odd), (20, person(20)))
@@ -257,7 +258,7 @@ def test_nothing_that_a_detector_may_say_gives_nan(model, value, joints):
     ],
 )
 def test_key_frames_of_another_form_are_refused_by_name_and_change_nothing(model, wrong, message):
-    uplifter = StreamingUplifter(model, latency=0)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=0)
     with pytest.raises(ValueError, match=message):
         uplifter.push(wrong(), CAMERA)
     assert len(uplifter.push(keyframe(10, person(10)), CAMERA).final) == 1
@@ -271,7 +272,7 @@ def test_without_intrinsics_poses_stay_around_the_origin(model):
 
 
 def test_intrinsics_that_come_late_place_people_from_then_on():
-    uplifter = StreamingUplifter(weights.load("compact", UpliftUpsample), latency=0)
+    uplifter = StreamingUplifter(runtime.load_uplift("compact"), latency=0)
     upright = pose(0.0) @ np.array([[0, 0, -1.0], [-1, 0, 0], [0, -1, 0]]) + (0, 1, 4)
     someone = replace(person(0), keypoints=CAMERA.project(upright))
     final = []
@@ -305,7 +306,7 @@ def test_the_size_of_people_follows_their_stature(model):
 )
 def test_arguments_out_of_range_are_refused_by_name(model, options, name):
     with pytest.raises(ValueError, match=name):
-        StreamingUplifter(model, **options)
+        StreamingUplifter(PlainUplift(model), **options)
 
 
 @pytest.mark.parametrize("options", [{"output_rate": 1000.0}, {"person_height": 0.3}, {"person_height": 2.5}])
@@ -334,7 +335,7 @@ class Judge:
 
 def test_with_an_error_model_scores_and_covariance_are_its_judgement(model):
     judge, final = Judge(), []
-    uplifter = StreamingUplifter(model, latency=10, errors=judge)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=10, errors=judge)
     for frame in (0, 10, 20):
         final += uplifter.push(keyframe(frame, replace(person(frame), scores=np.full(17, frame / 20))), CAMERA).final
         judge.asked = judge.asked[: len(final)]  # not that of the live skeleton
@@ -354,14 +355,14 @@ def test_with_an_error_model_scores_and_covariance_are_its_judgement(model):
 @pytest.mark.parametrize("wrong", [np.nan, -0.5, 1.5])
 def test_scores_that_are_none_are_brought_into_their_range(model, wrong):
     odd = replace(person(0), score=wrong, scores=np.full(17, wrong))
-    (someone,) = StreamingUplifter(model, latency=0).push(keyframe(0, odd), CAMERA).live.persons
+    (someone,) = StreamingUplifter(PlainUplift(model), latency=0).push(keyframe(0, odd), CAMERA).live.persons
     expected = 1.0 if wrong > 1 else 0.0
     assert someone.score == expected
     np.testing.assert_array_equal(someone.scores, expected)
 
 
 def test_the_velocity_is_the_mean_since_the_key_frame_before_of_the_fastest(model):
-    uplifter = StreamingUplifter(model, latency=0)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=0)
     still = {"p2": 0, "p3": 0}
     for frame in (0, 10, 20):
         people = [person(0, "p0", 90), person(frame), *(person(at, name, 150) for name, at in still.items())]
@@ -375,7 +376,7 @@ def test_the_velocity_is_the_mean_since_the_key_frame_before_of_the_fastest(mode
 
 
 def test_a_persons_velocity_is_the_mean_way_of_the_joints_per_second(model):
-    uplifter = StreamingUplifter(model, latency=0)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=0)
     uplifter.push(keyframe(0, person(0)), CAMERA)
     people = [skeletons.persons[0] for skeletons in uplifter.push(keyframe(10, person(10)), CAMERA).final]
     poses = np.array([someone.joints - someone.joints[0] for someone in people[1::2]])  # frames 2 to 10
@@ -385,7 +386,7 @@ def test_a_persons_velocity_is_the_mean_way_of_the_joints_per_second(model):
 
 @pytest.mark.parametrize(("latency", "settled"), [(0, True), (4, False)])
 def test_the_live_skeleton_is_the_key_frames_own(model, latency, settled):
-    uplifter = StreamingUplifter(model, latency=latency)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=latency)
     for frame in (0, 10):
         output = uplifter.push(keyframe(frame, person(frame), jitter=3), CAMERA)
         assert output.frame == frame
@@ -406,7 +407,7 @@ def test_a_joint_too_far_away_is_absent(model, camera, farthest):
     def joints(away: float) -> np.ndarray:
         far = person(0)
         far.keypoints[5] = 320, away
-        return StreamingUplifter(model).push(keyframe(0, far), camera).live.persons[0].joints
+        return StreamingUplifter(PlainUplift(model)).push(keyframe(0, far), camera).live.persons[0].joints
 
     np.testing.assert_array_equal(joints(1.01 * farthest), joints(np.nan))
     assert not np.allclose(joints(0.99 * farthest), joints(np.nan))
@@ -415,7 +416,7 @@ def test_a_joint_too_far_away_is_absent(model, camera, farthest):
 @pytest.mark.parametrize(("gap", "goes_on"), [(80, True), (82, False)])
 def test_who_was_unseen_for_a_window_is_seen_for_the_first_time(model, gap, goes_on):
     """Somebody else is in view meanwhile, so the stream goes on."""
-    uplifter = StreamingUplifter(model, latency=0)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=0)
     uplifter.push(keyframe(0, person(0), person(0, "p2", 150)), CAMERA)
     for frame in range(10, 61, 10):
         uplifter.push(keyframe(frame, person(frame)), CAMERA)

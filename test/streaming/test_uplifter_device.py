@@ -6,7 +6,7 @@ from support import tiny
 from support.people import STANDING
 
 from uplift_ros.camera import Camera
-from uplift_ros.models.inference import UpliftInference
+from uplift_ros.lab.plain import PlainUplift
 from uplift_ros.poses import Keyframe, Person2D
 from uplift_ros.streaming.uplifter import StreamingUplifter
 
@@ -26,38 +26,43 @@ def poses(uplifter: StreamingUplifter, numbers: range) -> np.ndarray:
     return np.array([person.joints for frame in frames for person in frame.persons])
 
 
-class Failing(UpliftInference):
+class Failing(PlainUplift):
     """Whose device fails at a stage from a call on."""
 
-    def __init__(self, stage: str, call: int) -> None:
+    def __init__(self, call: int, stage: str = "forward") -> None:
         super().__init__(tiny.uplift())
-        self.calls = 0
-        working = getattr(self, stage)
+        self._left = {stage: call}
 
-        def fail(*inputs):
-            self.calls += 1
-            if self.calls >= call:
-                raise RuntimeError("CUDA error: device lost\nand much more")
-            return working(*inputs)
+    def _count(self, stage: str) -> None:
+        if stage in self._left:
+            self._left[stage] -= 1
+            if self._left[stage] <= 0:
+                raise RuntimeError("CUDA error: device lost")
 
-        setattr(self, stage, fail)
+    def __call__(self, *inputs):
+        self._count("forward")
+        return super().__call__(*inputs)
+
+    def central(self, hidden):
+        self._count("central")
+        return super().central(hidden)
 
 
-@pytest.mark.parametrize("stage", ["pose_tokens", "temporal", "sequence"])
+@pytest.mark.parametrize(("stage", "latency"), [("forward", 4), ("forward", 40), ("central", 40)])
 @pytest.mark.parametrize("call", [1, 5])
-def test_a_stream_whose_device_fails_loses_nothing(stage, call):
-    healthy = StreamingUplifter(UpliftInference(tiny.uplift()))
-    struck = StreamingUplifter(Failing(stage, call), spare=lambda: UpliftInference(tiny.uplift()))
-    np.testing.assert_allclose(poses(struck, range(12)), poses(healthy, range(12)), atol=1e-6)
+def test_a_stream_whose_device_fails_loses_nothing(stage, latency, call):
+    healthy = StreamingUplifter(tiny.uplifting(), latency=latency)
+    struck = StreamingUplifter(Failing(call, stage), latency=latency, spare=tiny.uplifting)
+    np.testing.assert_allclose(poses(struck, range(12)), poses(healthy, range(12)), atol=1e-5)
     assert struck.failure == "CUDA error: device lost"
 
 
 def test_without_a_spare_the_failure_is_raised():
     with pytest.raises(RuntimeError, match="device lost"):
-        StreamingUplifter(Failing("temporal", 1)).push(keyframe(0), CAMERA)
+        StreamingUplifter(Failing(1)).push(keyframe(0), CAMERA)
 
 
 def test_a_spare_that_fails_too_is_not_tried_again():
-    struck = StreamingUplifter(Failing("temporal", 1), spare=lambda: Failing("temporal", 1))
+    struck = StreamingUplifter(Failing(1), spare=lambda: Failing(1))
     with pytest.raises(RuntimeError, match="device lost"):
         struck.push(keyframe(0), CAMERA)

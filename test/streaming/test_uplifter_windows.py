@@ -10,6 +10,7 @@ from support.clocks import FRAME
 from uplift_ros.camera import Camera, canonicalise
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.mocap import Sequence
+from uplift_ros.lab.plain import PlainUplift
 from uplift_ros.models.configs import UpliftConfig, compact, n351
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Keyframe, Person2D, SkeletonFrame
@@ -49,7 +50,7 @@ def seen(clip: protocols.Clip, frame: int, names: tuple[str, ...] = ("p1",)) -> 
 
 def stream(model, keyframes, latency: int, camera: Camera = PIXELS) -> dict[int, SkeletonFrame]:
     """Final frames by number."""
-    uplifter = StreamingUplifter(model, latency=latency)
+    uplifter = StreamingUplifter(PlainUplift(model), latency=latency)
     final = [frame for keyframe in keyframes for frame in uplifter.push(keyframe, camera).final]
     return {frame.stamp // FRAME: frame for frame in final}
 

@@ -6,11 +6,14 @@ import numpy as np
 import torch
 from support.people import STANDING
 
-from uplift_ros.models import weights
+from uplift_ros.lab import export
+from uplift_ros.lab.plain import PlainRefine, PlainUplift
 from uplift_ros.models.configs import SynSPConfig, UpliftConfig
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Person2D
+
+SMALL_SYNSP = SynSPConfig(width=16, ffn=16, layers=1, heads=1, head_width=16)
 
 
 def uplift(normalisation: str = "canonical") -> UpliftUpsample:
@@ -24,15 +27,32 @@ def uplift(normalisation: str = "canonical") -> UpliftUpsample:
     return network
 
 
-def synsp() -> SynSP:
+def synsp(config: SynSPConfig = SMALL_SYNSP) -> SynSP:
     torch.manual_seed(1)
-    return SynSP(SynSPConfig(width=16, ffn=16, layers=1, heads=1, head_width=16)).eval().requires_grad_(False)
+    return SynSP(config).eval().requires_grad_(False)
+
+
+def uplifting() -> PlainUplift:
+    """`uplift` as streams call it."""
+    return PlainUplift(uplift())
+
+
+def refining(config: SynSPConfig = SMALL_SYNSP) -> PlainRefine:
+    """`synsp` as streams call it."""
+    return PlainRefine(synsp(config))
+
+
+def write_networks(folder: Path, uplifter: UpliftUpsample, refiner: SynSP) -> None:
+    """uplift.onnx and synsp.onnx, as `uplift export` writes them."""
+    windows, central = export.uplift_files(uplifter)
+    files = {"uplift.onnx": windows, "uplift.central.onnx": central, "synsp.onnx": export.refine_file(refiner)}
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
 
 
 def write_parameters(folder: Path, **uplift_parameters: object) -> Path:
     """A parameter file that names tiny networks, written into `folder` with it."""
-    weights.save(uplift(), folder / "uplift.safetensors", {})
-    weights.save(synsp(), folder / "synsp.safetensors", {})
+    write_networks(folder, uplift(), synsp())
     lines = [f"    {name}: {value}" for name, value in uplift_parameters.items()]
     path = folder / "parameters.yaml"
     path.write_text(
@@ -40,11 +60,11 @@ def write_parameters(folder: Path, **uplift_parameters: object) -> Path:
             [
                 "/**/uplift:",
                 "  ros__parameters:",
-                f"    model: {folder / 'uplift.safetensors'}",
+                f"    model: {folder / 'uplift.onnx'}",
                 *lines,
                 "/**/refiner:",
                 "  ros__parameters:",
-                f"    model: {folder / 'synsp.safetensors'}",
+                f"    model: {folder / 'synsp.onnx'}",
             ]
         )
         + "\n"

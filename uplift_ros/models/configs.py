@@ -1,10 +1,12 @@
-"""Shapes of the networks, without the networks: the runtime and streams need no more of them.
+"""What streams know of the networks: their shapes, and how they are called.
 
 Letters as in `uplift.py` and `synsp.py`.
 """
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 
 from uplift_ros.camera import NORMALISATIONS
 from uplift_ros.parameters import brief
@@ -153,6 +155,91 @@ class SynSPConfig:
     def channels(self) -> int:
         """C, values of one frame."""
         return self.joints * self.coordinates
+
+
+def estimate_flops(config: UpliftConfig, poses: int) -> int:
+    """Floating-point operations of one window with `poses` real poses and the central head only (Table 4).
+
+    The convention is that of the TensorFlow 2.4 graph profiler, with which all six figures of Table 4 come out: 2 per
+    multiply-add, 1 per biased output, 5 per softmax and 1 per scaling of a score, 8 per element and 2 per row of a
+    layer norm, 3 per GELU, 2 per element of the token substitution, 1 per pooled output; other additions are free.
+    """
+
+    def linear(rows: int, inputs: int, outputs: int) -> int:
+        return rows * outputs * (2 * inputs + 1)
+
+    def norm(rows: int, width: int) -> int:
+        return rows * (8 * width + 2)
+
+    def attention(batch: int, length: int, width: int) -> int:
+        scores = batch * config.heads * length * length
+        products = 2 * 2 * batch * length * length * width
+        return 4 * linear(batch * length, width, width) + products + 6 * scores
+
+    def mlp(rows: int, width: int, per_activation: int) -> int:
+        hidden = config.mlp_ratio * width
+        return linear(rows, width, hidden) + linear(rows, hidden, width) + per_activation * rows * hidden
+
+    joints, d, width, tokens = config.joints, config.spatial_width, config.temporal_width, config.tokens
+    seen = poses * joints
+    spatial_block = 2 * norm(seen, d) + attention(poses, joints, d) + mlp(seen, d, per_activation=3)
+    total = linear(seen, config.channels, d) + config.spatial_blocks * spatial_block + norm(seen, d)
+    total += linear(poses, joints * d, width) + 2 * tokens * width
+    temporal_block = 2 * norm(tokens, width) + attention(1, tokens, width) + mlp(tokens, width, per_activation=0)
+    total += config.temporal_blocks * temporal_block
+    hidden = config.mlp_ratio * width
+    for length, shorter in zip(config.strided_lengths[:-1], config.strided_lengths[1:], strict=True):
+        total += 2 * norm(length, width) + attention(1, length, width) + linear(length, width, hidden)
+        total += linear(shorter, 3 * hidden, width) + shorter * width
+    return total + linear(1, width, joints * 3)
+
+
+class Lifted(NamedTuple):
+    """What a forward of the uplifting network gives.
+
+    Attributes:
+        tokens: (K, D) of the new poses.
+        sequence: (B, T, J, 3) root-relative poses in metres, of every token.
+        hidden: (B, T, D), what `central` reads.
+    """
+
+    tokens: np.ndarray
+    sequence: np.ndarray
+    hidden: np.ndarray
+
+
+class Uplifting(Protocol):
+    """Uplift and Upsample for streams: each pose goes through the spatial stage once."""
+
+    config: UpliftConfig
+
+    def __call__(self, poses: np.ndarray, known: np.ndarray, windows: np.ndarray) -> Lifted:
+        """Uplift windows of new poses and known tokens.
+
+        Args:
+            poses: (K, J, 2 or 3) normalised 2D poses whose tokens are not known yet, K at least 1.
+            known: (M, D) tokens of earlier calls.
+            windows: (B, T) integers: 0 where no pose was seen, 1 to K for a new pose, from K + 1 for a known token.
+        """
+
+    def central(self, hidden: np.ndarray) -> np.ndarray:
+        """The strided stage and the central head: (B, T, D) of a call to poses (B, J, 3) of the windows' centres."""
+
+
+class Refining(Protocol):
+    """SynSP for streams of one view."""
+
+    config: SynSPConfig
+
+    def __call__(self, windows: np.ndarray) -> np.ndarray:
+        """Refine windows.
+
+        Args:
+            windows: (B, T, J, C) root-relative joints, metres.
+
+        Returns:
+            (B, T, J, C + 1): refined joints, and the tension between the two branches at each, metres.
+        """
 
 
 def checked(config_class: type, values: Any) -> Any:

@@ -1,31 +1,204 @@
-"""The uplifting network as nodes and commands run it."""
+"""The networks as the robot runs them: ONNX Runtime, NumPy in and out. `uplift export` writes their files.
 
-import torch
+The uplifting network is two files. NAME.onnx has everything up to the sequence head; NAME.central.onnx has the strided
+stage with the central head, 40 % of the time and half of the weights, which only a latency of half the window needs.
+Letters as in `uplift.py` and `synsp.py`.
+"""
 
-from uplift_ros.models import weights
-from uplift_ros.models.graphs import UpliftGraphs
-from uplift_ros.models.inference import UpliftInference
-from uplift_ros.models.uplift import UpliftUpsample
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from uplift_ros.models.configs import Lifted, SynSPConfig, UpliftConfig, checked
+from uplift_ros.parameters import brief
+from uplift_ros.paths import find_weights
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+}
+"""By parameter `device`. A number may follow for cuda and tensorrt, one of OpenVINO's own devices for openvino."""
+
+HALF = {"tensorrt": {"trt_fp16_enable": "1"}, "openvino": {"precision": "FP16"}}
+"""Options of the providers that have float16 for a network in float32."""
+
+FATAL = 4
+"""ONNX Runtime's log level of messages that no exception repeats."""
+
+CENTRAL_SUFFIX = ".central.onnx"
 
 
-def load(name: str, device: str = "cpu", precision: str = "float32") -> UpliftInference:
-    """The network `name`, warm.
+class OnnxUplift:
+    """Uplift and Upsample for streams: each pose goes through the spatial stage once.
 
     Args:
-        name: of shipped weights, or path of a .safetensors file.
-        device: cpu, cuda or cuda:N.
-        precision: float32, bfloat16 or float16, of its products.
+        file: NAME.onnx, as bytes or its path.
+        central: NAME.central.onnx likewise; loaded when `central` is first called.
+        device: see PROVIDERS.
+        precision: float32, or float16 where the provider has it.
+        threads: of one forward.
 
     Raises:
-        FileNotFoundError: no such weights.
-        ValueError: they are of another network, or the device is not here.
+        ValueError: no network of this kind, or no such device here.
     """
-    return prepare(weights.load(name, UpliftUpsample, device), getattr(torch, precision))
+
+    def __init__(
+        self,
+        file: bytes | Path,
+        central: bytes | Path,
+        device: str = "cpu",
+        precision: str = "float32",
+        threads: int = 1,
+    ) -> None:
+        self._open = lambda source: _session(source, device, precision, threads)
+        self._session, self._central, self._central_file = self._open(file), None, central
+        self.config: UpliftConfig = _config(self._session, file, "uplift", UpliftConfig)
+
+    def __call__(self, poses: np.ndarray, known: np.ndarray, windows: np.ndarray) -> Lifted:
+        """Uplift windows; see `Uplifting`.
+
+        Raises:
+            RuntimeError: the device failed.
+        """
+        if not len(known):  # not every provider can take an empty array
+            known = np.zeros((1, self.config.temporal_width))
+        inputs: dict[str, np.ndarray] = {
+            "poses": poses.astype(np.float32),
+            "known": known.astype(np.float32),
+            "windows": windows.astype(np.int64),
+        }
+        return Lifted(*_run(self._session, inputs))
+
+    def central(self, hidden: np.ndarray) -> np.ndarray:
+        """Give the poses of the windows' centres; see `Uplifting`."""
+        if self._central is None:
+            self._central = self._open(self._central_file)
+        return _run(self._central, {"hidden": hidden})[0]
 
 
-def prepare(model: UpliftUpsample, precision: torch.dtype = torch.float32) -> UpliftInference:
-    """The fast form of a model for the device that it lies on, warm."""
-    on_gpu = model.temporal_position.is_cuda
-    network = UpliftGraphs(model, precision) if on_gpu else UpliftInference(model, precision)
-    network.warm_up()
+class OnnxRefine:
+    """SynSP for streams of one view; arguments as of `OnnxUplift`."""
+
+    def __init__(self, file: bytes | Path, device: str = "cpu", threads: int = 1) -> None:
+        self._session = _session(file, device, "float32", threads)
+        self.config: SynSPConfig = _config(self._session, file, "synsp", SynSPConfig)
+
+    def __call__(self, windows: np.ndarray) -> np.ndarray:
+        """Refine windows; see `Refining`.
+
+        Raises:
+            RuntimeError: the device failed.
+        """
+        return _run(self._session, {"windows": windows.astype(np.float32)})[0]
+
+
+def load_uplift(name: str, device: str = "cpu", precision: str = "float32", threads: int = 1) -> OnnxUplift:
+    """The uplifting network `name`, of shipped weights or the path of an .onnx file, warm.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it holds another network, or the device or the precision is not here.
+    """
+    path = find(name)
+    network = OnnxUplift(path, path.with_suffix(CENTRAL_SUFFIX), device, precision, threads)
+    config = network.config
+    network(
+        np.zeros((1, config.joints, config.channels)), np.empty((0, config.temporal_width)), np.ones((1, config.tokens))
+    )
     return network
+
+
+def load_refine(name: str, device: str = "cpu", threads: int = 1) -> OnnxRefine:
+    """SynSP `name`, as `load_uplift`."""
+    network = OnnxRefine(find(name), device, threads)
+    config = network.config
+    network(np.zeros((1, config.window, config.joints, config.coordinates)))
+    return network
+
+
+def find(name: str) -> Path:
+    """Path of a network by name, or of an own .onnx file.
+
+    Raises:
+        FileNotFoundError: neither.
+        ValueError: weights that were not exported.
+    """
+    if name.endswith(".safetensors"):
+        raise ValueError(f"model: {name} is for training; export it first: uplift export {name} -o FILE.onnx")
+    return find_weights(name, ".onnx")
+
+
+def _session(source: bytes | Path, device: str, precision: str, threads: int) -> onnxruntime.InferenceSession:
+    providers = provider_options(device, precision)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = FATAL
+    options.enable_cpu_mem_arena = False
+    what = source.name if isinstance(source, Path) else "the network"
+    if isinstance(source, Path) and not source.is_file():
+        raise FileNotFoundError(f"model: {source} is missing: export the network again")
+    try:
+        model = str(source) if isinstance(source, Path) else source
+        session = onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
+    except Exception as error:  # ONNX Runtime's own errors have no common base
+        raise ValueError(f"model: {what} cannot be loaded on device {device!r} ({_reason(error)})") from error
+    started = session.get_providers()
+    if providers[0][0] not in started:
+        raise ValueError(f"device {device!r} did not start: ONNX Runtime has only {', '.join(started)}")
+    return session
+
+
+def installed() -> list[str]:
+    """The devices whose provider is installed."""
+    available = onnxruntime.get_available_providers()
+    return [name for name, provider in PROVIDERS.items() if provider in available]
+
+
+def provider_options(device: str, precision: str) -> list[tuple[str, dict[str, str]]]:
+    """Providers for a session, the device's own first.
+
+    Raises:
+        ValueError: no such device, its provider is not installed, or it has no such precision.
+    """
+    kind, _, place = device.partition(":")
+    here = installed()
+    wrong_place = ":" in device and not (place if kind == "openvino" else place.isdigit())
+    if kind not in here or (kind == "cpu" and place) or wrong_place:
+        raise ValueError(f"device must be one that is installed ({', '.join(here)}), got {device!r}")
+    if precision != "float32" and not (precision == "float16" and kind in HALF):
+        raise ValueError(f"precision must be float32 (float16 only with {' or '.join(HALF)}), got {precision!r}")
+    options = {"device_type" if kind == "openvino" else "device_id": place} if place else {}
+    if precision == "float16":
+        options |= HALF[kind]
+    own = (PROVIDERS[kind], options)
+    return [own] if kind == "cpu" else [own, (PROVIDERS["cpu"], {})]
+
+
+def _config(session: onnxruntime.InferenceSession, source: bytes | Path, architecture: str, kind: type) -> Any:
+    """The config in a file's metadata."""
+    what = source if isinstance(source, Path) else "the network"
+    found = session.get_modelmeta().custom_metadata_map
+    if found.get("architecture") != architecture:
+        raise ValueError(f"model: {what} holds a network {brief(found.get('architecture'))}, expected {architecture!r}")
+    try:
+        return checked(kind, json.loads(found["config"]))
+    except (KeyError, ValueError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"model: {what} has no config that can be read ({_reason(error)})") from error
+
+
+def _run(session: onnxruntime.InferenceSession, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    try:
+        outputs: list[np.ndarray] = session.run(None, inputs)
+        return outputs
+    except Exception as error:  # ONNX Runtime's own errors have no common base
+        raise RuntimeError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:500]

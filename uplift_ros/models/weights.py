@@ -13,11 +13,10 @@ from torch.overrides import TorchFunctionMode
 
 from uplift_ros.files import whole
 from uplift_ros.models.configs import SynSPConfig, UpliftConfig, checked
-from uplift_ros.models.device import find as find_device
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.parameters import brief
-from uplift_ros.paths import share_folder
+from uplift_ros.paths import find_weights, shipped_weights
 
 ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
     "uplift": (UpliftConfig, UpliftUpsample),
@@ -26,9 +25,12 @@ ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
 """Config and network of each name in a header; a network for research adds its own when it is imported."""
 
 
+SUFFIX = ".safetensors"
+
+
 def available() -> list[str]:
     """Names of the shipped weights."""
-    return sorted(path.stem for path in (share_folder() / "weights").glob("*.safetensors"))
+    return shipped_weights(SUFFIX)
 
 
 def find(name: str) -> Path:
@@ -37,11 +39,7 @@ def find(name: str) -> Path:
     Raises:
         FileNotFoundError: neither; names what is there.
     """
-    shipped = share_folder() / "weights" / f"{name}.safetensors"
-    for path in (shipped, Path(name)):
-        if path.suffix == ".safetensors" and path.is_file():
-            return path
-    raise FileNotFoundError(f"model: no weights {name!r}; shipped are {available()}, or give a .safetensors file")
+    return find_weights(name, SUFFIX)
 
 
 def save(model: Any, path: Path, provenance: dict[str, Any]) -> None:
@@ -73,20 +71,19 @@ def read_header(name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
         raise ValueError(f"model: {path} is not a weights file of uplift_ros ({_reason(error)})") from error
 
 
-def load(name: str, expect: type[nn.Module], device: str = "cpu") -> Any:
+def load(name: str, expect: type[nn.Module]) -> Any:
     """The network `name` in inference mode.
 
     Args:
         name: of shipped weights, or path of a .safetensors file.
         expect: class of network that the caller can use.
-        device: where its parameters go.
 
     Raises:
         FileNotFoundError: no such weights.
-        ValueError: not a weights file, another network than expected, tensors that do not fit its config, or no such
+        ValueError: not a weights file, another network than expected, or tensors that do not fit its config.
             device here.
     """
-    place = find_device(device)
+
     architecture, config, _ = read_header(name)
     config_class, model_class = ARCHITECTURES.get(architecture, (None, None))
     if config_class is None or model_class is not expect:
@@ -102,7 +99,7 @@ def load(name: str, expect: type[nn.Module], device: str = "cpu") -> Any:
         model.load_state_dict(tensors)
     except (TypeError, ValueError, ArithmeticError, RuntimeError, AssertionError, SafetensorError) as error:
         raise ValueError(f"model: weights {name!r} do not fit their own config ({_reason(error)})") from error
-    return model.to(place).eval().requires_grad_(False)
+    return model.eval().requires_grad_(False)
 
 
 class _Budget(TorchFunctionMode):

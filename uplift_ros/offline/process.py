@@ -16,7 +16,7 @@ from uplift_ros import settings as node_settings
 from uplift_ros.bags.reader import is_bag
 from uplift_ros.estimators import PoseEstimator
 from uplift_ros.intrinsics import FieldOfView, Intrinsics, load_calibration
-from uplift_ros.models.synsp import SynSP
+from uplift_ros.models.configs import Refining
 from uplift_ros.offline.image_sequence import GUESSED_FOV, LOST_FRAMES, LOST_IMAGE, BagFootage, Footage, VideoFootage
 from uplift_ros.offline.keyframe_intervals import raw_intervals
 from uplift_ros.offline.results import GraphBag, is_complete
@@ -50,7 +50,7 @@ class Networks:
     settings: Mapping[str, NodeSettings]
     estimator: PoseEstimator
     uplift: build.UpliftNetwork
-    refine: SynSP | None
+    refine: Refining | None
 
     @classmethod
     def load(cls, settings: Settings) -> "Networks":

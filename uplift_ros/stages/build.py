@@ -4,18 +4,13 @@ Every shell builds its stages here, so a parameter means the same in all of them
 learns which parameters had no effect, because nothing here read them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import torch
-
-from uplift_ros.models import runtime, weights
-from uplift_ros.models.configs import UpliftConfig
-from uplift_ros.models.inference import UpliftInference
-from uplift_ros.models.synsp import SynSP
-from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.models import runtime
+from uplift_ros.models.configs import Refining, UpliftConfig, Uplifting
 from uplift_ros.settings import names_in
 from uplift_ros.stages.refinement import RefinementStage, Synchroniser
 from uplift_ros.stages.uplifting import UpliftingStage
@@ -41,9 +36,9 @@ class UpliftNetwork:
         spare: loads it again on the CPU, for when its device fails; None on the CPU.
     """
 
-    model: UpliftUpsample | UpliftInference
+    model: Uplifting
     errors: uncertainty.ErrorModel | None = None
-    spare: partial[UpliftInference] | None = None
+    spare: Callable[[], Uplifting] | None = None
 
 
 def uplift_network(parameters: Parameters) -> UpliftNetwork:
@@ -53,10 +48,9 @@ def uplift_network(parameters: Parameters) -> UpliftNetwork:
         FileNotFoundError: no such weights.
         ValueError: they are of another network, or the device is not here.
     """
-    _use_one_thread()
     name, device = parameters["model"], parameters["device"]
-    spare = None if device == "cpu" else partial(runtime.load, name)
-    return UpliftNetwork(runtime.load(name, device, parameters["precision"]), uncertainty.load(name), spare)
+    spare = None if device == "cpu" else partial(runtime.load_uplift, name)
+    return UpliftNetwork(runtime.load_uplift(name, device, parameters["precision"]), uncertainty.load(name), spare)
 
 
 def uplifting(
@@ -127,23 +121,21 @@ def adaptive_stride(parameters: Parameters, config: UpliftConfig) -> AdaptiveStr
     )
 
 
-def refinement_network(parameters: Parameters) -> SynSP | None:
+def refinement_network(parameters: Parameters) -> Refining | None:
     """The network of the node refiner; None if its method has none.
 
     Raises:
         FileNotFoundError: no such weights.
         ValueError: they are of another network, or the device is not here.
     """
-    _use_one_thread()
     if parameters["method"] != "synsp":
         return None
-    network: SynSP = weights.load(parameters["model"], SynSP, parameters["device"])
-    return network
+    return runtime.load_refine(parameters["model"], parameters["device"])
 
 
 def refinement(
     parameters: Parameters,
-    network: SynSP | None,
+    network: Refining | None,
     lookup: Lookup | None = None,
     synchroniser: Synchroniser | None = None,
 ) -> RefinementStage:
@@ -165,9 +157,3 @@ def refinement(
     refiner = StreamingRefiner(parameters["method"], parameters["delay"], network, z_up=z_up)
     targets = [TargetFrame(target, lookup) for _ in range(1 + len(further_views))] if lookup else []
     return RefinementStage(refiner, targets, synchroniser)
-
-
-def _use_one_thread() -> None:
-    """A second thread gains next to nothing on networks this small, and on a busy machine threads that wait for each
-    other cost forty times the time (measured)."""
-    torch.set_num_threads(1)

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
-from uplift_ros.models.synsp import SynSP
+from uplift_ros.models.configs import Refining
 from uplift_ros.poses import Person3D, SkeletonFrame, is_sound
 from uplift_ros.skeleton import H36M17
 from uplift_ros.streaming import uncertainty
@@ -89,7 +88,7 @@ class StreamingRefiner:
     Args:
         method: 'synsp', 'one_euro', 'savgol' or 'none'.
         delay: frames, 0 to 7. SynSP averages the windows that end at a frame and up to `delay` after it.
-        model: for 'synsp'; put into evaluation mode, used on the device it lies on.
+        model: for 'synsp'.
         z_up: skeletons come in a frame with z up (REP-103), not in a camera's optical frame.
 
     Attributes:
@@ -101,7 +100,7 @@ class StreamingRefiner:
     """
 
     def __init__(
-        self, method: str = "synsp", delay: int = MAX_DELAY, model: SynSP | None = None, *, z_up: bool = False
+        self, method: str = "synsp", delay: int = MAX_DELAY, model: Refining | None = None, *, z_up: bool = False
     ) -> None:
         if method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
@@ -179,7 +178,7 @@ class StreamingRefiner:
         if self.model is None:
             poses = windows[:, -1]
             return np.concatenate([poses, np.zeros_like(poses[..., :1])], -1)
-        estimates = _predict(self.model, windows @ self._upright.T)
+        estimates = self.model(windows @ self._upright.T).astype(float)
         estimates[..., :3] = estimates[..., :3] @ self._upright
         return estimates
 
@@ -216,27 +215,18 @@ class StreamingRefiner:
         return replace(step.frame, persons=tuple(persons))
 
 
-def refine_sequence(model: SynSP, poses: np.ndarray) -> np.ndarray:
+def refine_sequence(model: Refining, poses: np.ndarray) -> np.ndarray:
     """Refine a whole sequence as the paper does: every window once, full sliding-window average, no delay.
 
     Args:
-        model: in evaluation mode.
         poses: (N, 17, 3) metres; the pelvis is taken off.
 
     Returns:
         (N, 17, 3) root-relative.
     """
     windows = sliding_windows(poses - poses[:, :1], model.config.window)
-    refined = average_windows(_predict(model, windows)[..., :3])[-len(poses) :]
+    refined = average_windows(model(windows).astype(float)[..., :3])[-len(poses) :]
     return refined - refined[:, :1]
-
-
-def _predict(model: SynSP, windows: np.ndarray) -> np.ndarray:
-    """Root-relative windows (K, T, 17, 3) to refined joints and their tension, (K, T, 17, 4) metres."""
-    with torch.inference_mode():
-        output = model(torch.tensor(windows).flatten(2).to(model.dct))
-        joints = output.final.unflatten(-1, windows.shape[2:])
-        return torch.cat([joints, output.tension.unsqueeze(-1)], -1).cpu().double().numpy()
 
 
 def _relative(person: Person3D) -> np.ndarray:
@@ -253,7 +243,7 @@ def _continues(before: SkeletonFrame, frame: SkeletonFrame) -> bool:
     return is_same_motion(frame.stamp, before.stamp) and frame.frame_id == before.frame_id
 
 
-def _checked(model: SynSP | None, delay: int) -> SynSP:
+def _checked(model: Refining | None, delay: int) -> Refining:
     if model is None:
         raise ValueError("method 'synsp' needs a model, got none")
     config = model.config
@@ -263,4 +253,4 @@ def _checked(model: SynSP | None, delay: int) -> SynSP:
         )
     if config.window <= delay:
         raise ValueError(f"model must have windows longer than the delay of {delay} frames, got {config.window}")
-    return model.eval()
+    return model

@@ -9,7 +9,6 @@ the same average of windows cut to their last d + 1 frames. The full average nee
 """
 
 import numpy as np
-import torch
 
 
 def sliding_windows(frames: np.ndarray, length: int) -> np.ndarray:
@@ -47,16 +46,15 @@ def average_windows(windows: np.ndarray) -> np.ndarray:
         (W + T - 1, ...) of the same precision. Frames at both ends are the mean of fewer windows.
     """
     count, length = windows.shape[:2]
-    poses = torch.from_numpy(np.require(windows, requirements=["C", "W"])).view(count, -1)
-    sums = poses.new_zeros(count + length - 1, poses.shape[1] // length)
+    frames = np.ascontiguousarray(windows).reshape(count, -1)
+    sums = np.zeros((count + length - 1, frames.shape[1] // length), windows.dtype)
     for first in range(min(length, count)):
-        block = poses[first::length]
-        sums[first : first + len(block) * length].view(block.shape).add_(block)
+        block = frames[first::length]
+        sums[first : first + len(block) * length].reshape(block.shape)[:] += block
     t = np.arange(len(sums))
     covering = np.minimum(np.minimum(t + 1, t[::-1] + 1), min(length, count))
-    sums /= torch.from_numpy(covering).to(sums.dtype).unsqueeze(1)
-    averages: np.ndarray = sums.numpy().reshape(-1, *windows.shape[2:])
-    return averages
+    sums /= covering.astype(sums.dtype)[:, None]
+    return sums.reshape(-1, *windows.shape[2:])
 
 
 class StreamingAverage:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
 from uplift_ros.camera import answer_rotation, place_root
 from uplift_ros.poses import Person2D
@@ -17,15 +16,15 @@ class Sighting:
 
     Attributes:
         rays: (17, 2) on the plane z = 1, NaN where absent; the pelvis is there.
-        pose_token: (D,) the network's; it does not depend on the window.
         calibrated: the intrinsics were known.
+        pose_token: (D,) the network's; it does not depend on the window. None until the first forward.
         root: (3,) metres, camera optical frame; NaN where it cannot be placed.
     """
 
     person: Person2D
     rays: np.ndarray
-    pose_token: torch.Tensor
     calibrated: bool
+    pose_token: np.ndarray | None = None
     root: np.ndarray = field(default_factory=lambda: np.full(3, np.nan))
 
     def place(self, joints: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from uplift_ros.files import write_json
-from uplift_ros.models import weights
+from uplift_ros.paths import find_weights
 from uplift_ros.transforms import COLUMNS, ROWS, about_line
 
 SCORE_LENGTH = 0.1
@@ -153,7 +153,7 @@ class ErrorModel:
 
 def path_of(name: str) -> Path:
     """Where the error model of the weights `name` belongs: beside them."""
-    return weights.find(name).with_suffix(".quality.json")
+    return find_weights(name, ".onnx", ".safetensors").with_suffix(".quality.json")
 
 
 def load(name: str) -> ErrorModel | None:

@@ -10,11 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from uplift_ros.camera import CANONICAL_STATURE, Camera, normalise
-from uplift_ros.models.inference import UpliftInference
-from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.models.configs import Uplifting
 from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.streaming.timeline import Timeline
 from uplift_ros.streaming.track import Motion, Sighting, Track
@@ -59,7 +57,6 @@ class StreamingUplifter:
     around it, as in the paper. No window ends after the newest sighting of its person, so each has a real pose.
 
     Args:
-        model: network in inference mode, as a plain or, better, as its fast form.
         latency: frames of the model's rate between the newest key-frame and the newest final frame: more context,
             better poses.
         output_rate: frames per second that come out.
@@ -73,22 +70,22 @@ class StreamingUplifter:
 
     def __init__(
         self,
-        model: UpliftUpsample | UpliftInference,
+        network: Uplifting,
         *,
         latency: int = 4,
         output_rate: float = 50.0,
         person_height: float = CANONICAL_STATURE,
         errors: ErrorModel | None = None,
-        spare: Callable[[], UpliftInference] | None = None,
+        spare: Callable[[], Uplifting] | None = None,
     ) -> None:
-        config = model.config
+        config = network.config
         if not 0 <= latency <= config.frames // 2:
             raise ValueError(f"latency must be 0 to {config.frames // 2} frames (half the window), got {latency}")
         if not 0 < output_rate <= 1000:
             raise ValueError(f"output_rate must be above 0 and at most 1000 Hz, got {output_rate}")
         if not 0.3 <= person_height <= 2.5:
             raise ValueError(f"person_height must be 0.3 to 2.5 m, got {person_height}")
-        self.model, self.config, self.latency, self.errors = model, config, latency, errors
+        self.network, self.config, self.latency, self.errors = network, config, latency, errors
         self.frames_per_output = config.model_rate / output_rate
         self.scale = person_height / CANONICAL_STATURE
         self.spare = spare
@@ -162,37 +159,21 @@ class StreamingUplifter:
 
     def _take(self, keyframe: Keyframe, camera: Camera | None, token: int) -> list[Track]:
         """Store and uplift the people of the key-frame; gives their tracks."""
+        seen = self._see(keyframe, camera, token)
         try:
-            seen = self._see(keyframe, camera, token)
             self._uplift(seen)
         except RuntimeError as error:
             if self.spare is None:
                 raise
-            self.failure, self.model, self.spare = str(error).splitlines()[0], self.spare(), None
-            self._renew()
-            return self._take(keyframe, camera, token)
+            self.failure, self.network, self.spare = str(error), self.spare(), None
+            for track in self._tracks.values():
+                for sighting in track.sightings.values():
+                    sighting.pose_token = None  # another device rounds in another way
+            self._uplift(seen)
         return seen
 
-    def _renew(self) -> None:
-        """Compute all pose tokens again: those of the former network are lost with its device."""
-        sightings = [sighting for track in self._tracks.values() for sighting in track.sightings.values()]
-        if sightings:
-            rays = np.stack([sighting.rays for sighting in sightings])
-            tokens = self._pose_tokens(rays, np.stack([sighting.person.scores for sighting in sightings]))
-            for sighting, token in zip(sightings, tokens, strict=True):
-                sighting.pose_token = token
-
-    @torch.inference_mode()
-    def _pose_tokens(self, rays: np.ndarray, scores: np.ndarray) -> torch.Tensor:
-        """(M, 17, 2) on the plane z = 1 and their scores (M, 17) to (M, D)."""
-        parameter = self.model.temporal_position
-        pose = normalise(rays, self.config.normalisation, scores if self.config.scores else None)
-        inputs = torch.from_numpy(pose.inputs)
-        return self.model.pose_tokens(inputs.to(parameter.device, parameter.dtype))
-
-    @torch.inference_mode()
     def _see(self, keyframe: Keyframe, camera: Camera | None, token: int) -> list[Track]:
-        """Store every person of the key-frame with the pose token; gives their tracks."""
+        """Store every person of the key-frame; gives their tracks."""
         if not keyframe.persons:
             return []
         view = camera or Camera.from_fov(UNKNOWN_CAMERA_FOV, keyframe.width, keyframe.height)
@@ -200,41 +181,49 @@ class StreamingUplifter:
         rays = view.rays(np.where(np.abs(keypoints) < FARTHEST_PIXEL, keypoints, np.nan))
         rays = np.where(np.abs(rays) < FARTHEST_RAY, rays, np.nan)
         placed = np.isfinite(rays[:, 0]).all(-1)
-        if not placed.any():
-            return []
-        seen, rays = [_sound(person) for person in itertools.compress(keyframe.persons, placed)], rays[placed]
-        tracks, tokens = [], self._pose_tokens(rays, np.stack([person.scores for person in seen]))
-        for person, seen_at, pose_token in zip(seen, rays, tokens, strict=True):
+        tracks = []
+        for person, seen_at in zip(itertools.compress(keyframe.persons, placed), rays[placed], strict=True):
             track = self._tracks.get(person.id)
             if track is None or token - track.newest >= self.config.tokens:
                 track = self._tracks[person.id] = Track()
-            track.sightings[token] = Sighting(person, seen_at, pose_token, calibrated=camera is not None)
+            track.sightings[token] = Sighting(_sound(person), seen_at, calibrated=camera is not None)
             tracks.append(track)
         return tracks
 
-    @torch.inference_mode()
     def _uplift(self, tracks: list[Track]) -> None:
         """One forward for all people of the newest key-frame. The motion of others stays what it was."""
         if not tracks:
             return
         config = self.config
         windows = [(track, end) for track in tracks for end in self._ends(track)]
-        mask = torch.zeros(len(windows), config.tokens, dtype=torch.bool)
-        cached = []
-        for row, (track, end) in enumerate(windows):
-            for token, sighting in track.sightings.items():
-                if end - config.tokens < token <= end:
-                    mask[row, token - end - 1] = True
-                    cached.append(sighting.pose_token)
-        # The mask goes to the device only now: with its places known here, nothing has to wait for the device.
-        placed = self.model.place(torch.stack(cached), mask)
-        tokens = self.model.temporal(placed, mask.to(placed.device))
-        newest = [row for row, (track, end) in enumerate(windows) if end == track.newest]
-        sequence = self.model.sequence(tokens[newest])
+        inside = [
+            (row, token - end + config.tokens - 1, sighting)
+            for row, (track, end) in enumerate(windows)
+            for token, sighting in track.sightings.items()
+            if end - config.tokens < token <= end
+        ]
+        sightings = {id(sighting): sighting for _, _, sighting in inside}.values()
+        new = [sighting for sighting in sightings if sighting.pose_token is None]
+        known = [sighting for sighting in sightings if sighting.pose_token is not None]
+        number = {id(sighting): index for index, sighting in enumerate((*new, *known), 1)}
+        indices = np.zeros((len(windows), config.tokens), int)
+        for row, column, sighting in inside:
+            indices[row, column] = number[id(sighting)]
+
+        scores = np.stack([sighting.person.scores for sighting in new]) if config.scores else None
+        lifted = self.network(
+            normalise(np.stack([sighting.rays for sighting in new]), config.normalisation, scores).inputs,
+            np.array([sighting.pose_token for sighting in known]),
+            indices,
+        )
+        for sighting, pose_token in zip(new, lifted.tokens, strict=True):
+            sighting.pose_token = pose_token
         if self._waits_for_centre:
-            for (track, end), pose in zip(windows, self._metres(self.model.central(tokens)), strict=True):
+            central = self._metres(self.network.central(lifted.hidden))
+            for (track, end), pose in zip(windows, central, strict=True):
                 track.settled[end - self._after_centre] = pose
-        for track, poses in zip(tracks, self._metres(sequence), strict=True):
+        newest = [row for row, (track, end) in enumerate(windows) if end == track.newest]
+        for track, poses in zip(tracks, self._metres(lifted.sequence[newest]), strict=True):
             track.move(poses, config.model_rate / config.token_stride, config.normalisation)
 
     @property
@@ -254,8 +243,8 @@ class StreamingUplifter:
         first_around = max(track.oldest, math.floor(self._pending)) + self._after_centre
         return range(min(max(track.previous + 1, first_around), newest), newest + 1)
 
-    def _metres(self, poses: torch.Tensor) -> np.ndarray:
-        return poses.float().cpu().numpy().astype(float) * self.scale
+    def _metres(self, poses: np.ndarray) -> np.ndarray:
+        return poses.astype(float) * self.scale
 
     def _compose(self, frame: float, is_final: bool) -> SkeletonFrame:
         """All people at a frame; somebody counts as in view from the first to the last sighting."""

@@ -5,7 +5,6 @@ import json
 from dataclasses import asdict
 
 import pytest
-import torch
 
 from uplift_ros.lab.bench import networks, parts, recordings, streams
 from uplift_ros.lab.bench.measurements import Row
@@ -17,7 +16,7 @@ IMAGE = Row("image", "cpu", 1, "float32", 0.5, 0.6, 2000.0)
 
 @pytest.fixture
 def measured(monkeypatch):
-    """Rows at once, without measuring; gives (seconds, device) of each part."""
+    """Rows at once, without measuring; gives (seconds, device, threads) of each part."""
     asked = []
 
     def rows(*arguments):
@@ -32,25 +31,21 @@ def measured(monkeypatch):
 def bench(*options: str) -> int:
     parser = argparse.ArgumentParser()
     parts.add_arguments(parser)
-    threads = torch.get_num_threads()
-    try:
-        return parts.main(parser.parse_args(["--threads", "1", *options]), [IMAGE])
-    finally:
-        torch.set_num_threads(threads)
+    return parts.main(parser.parse_args(options), [IMAGE])
 
 
 def test_every_part_is_measured_for_the_time_that_was_asked_for(measured):
     assert bench("--seconds", "0.5") == 0
-    assert measured == [(0.5, "cpu"), (0.5,), (0.5,)]
+    assert measured == [(0.5, "cpu", 1), (0.5,), (0.5,)]
 
 
 def test_the_table_has_operations_and_ratios_only_where_they_are_known(measured, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert bench() == 0
     lines = [[cell.strip() for cell in line.strip("│┃").split("│")] for line in capsys.readouterr().out.splitlines()]
-    assert ["n81 plain", "float32", "64", "20.00", "25.00", "3200", "120", ""] in lines
-    assert ["n81", "bfloat16", "64", "8.00", "9.00", "8000", "", "2.50 x n81 plain"] in lines
-    assert ["image", "float32", "1", "0.50", "0.60", "2000", "", ""] in lines
+    assert ["n81 plain", "cpu", "float32", "64", "20.00", "25.00", "3200", "120", ""] in lines
+    assert ["n81", "cpu", "bfloat16", "64", "8.00", "9.00", "8000", "", "2.50 x n81 plain"] in lines
+    assert ["image", "cpu", "float32", "1", "0.50", "0.60", "2000", "", ""] in lines
 
 
 def test_the_rows_are_written_where_a_file_is_named(measured, tmp_path):

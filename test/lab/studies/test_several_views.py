@@ -11,6 +11,7 @@ from support import tiny
 from uplift_ros import cli, metrics
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.mocap import Sequence
+from uplift_ros.lab.plain import PlainRefine
 from uplift_ros.lab.studies import several_views
 from uplift_ros.models import weights
 from uplift_ros.models.configs import SynSPConfig
@@ -51,7 +52,7 @@ def test_synsp_over_one_view_is_the_ordinary_refinement():
     torch.manual_seed(0)
     model = SynSP(SynSPConfig(width=16, ffn=16, layers=1, heads=1, head_width=8)).eval()
     poses = (JOINTS - JOINTS[:, :1]).astype(float)
-    refined = several_views.refine_sequence(model, poses)
+    refined = several_views.refine_sequence(PlainRefine(model), poses)
     together = several_views.synsp_views(model, poses[None])
     np.testing.assert_allclose(together - together[:, :1], refined, atol=1e-5)
 

@@ -26,7 +26,7 @@ add_arguments = parts.add_arguments
 def main(args: argparse.Namespace) -> int:
     if args.table4:
         return table4.main(args)
-    return parts.main(args, image_rows(args.seconds))
+    return parts.main(args, () if args.networks else image_rows(args.seconds))
 
 
 def image_rows(seconds: float) -> Iterator[Row]:

@@ -1,67 +1,107 @@
-"""Rows of `uplift bench` for the networks: the plain uplifting network against its fast forms, and SynSP."""
+"""Rows of `uplift bench` for the networks: in plain PyTorch where it is installed, against ONNX Runtime."""
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
-import torch
+import numpy as np
 
-from uplift_ros.lab.bench.measurements import Row, against_first, interleaved, measure, timed
-from uplift_ros.models.configs import SynSPConfig, UpliftConfig, compact, n81, n351
-from uplift_ros.models.inference import UpliftInference
-from uplift_ros.models.runtime import prepare
-from uplift_ros.models.synsp import SynSP
-from uplift_ros.models.uplift import UpliftUpsample, estimate_flops
+from uplift_ros.lab.bench.measurements import Row, against_first, interleaved, timed
+from uplift_ros.models import runtime
+from uplift_ros.models.configs import Refining, UpliftConfig, Uplifting, compact, estimate_flops, n81, n351
+from uplift_ros.paths import shipped_weights
 
 VARIANTS: dict[str, Callable[[], UpliftConfig]] = {"compact": compact, "n81": n81, "n351": n351}
-BATCHES = {"cpu": (1, 64), "cuda": (1, 8, 64, 512)}
-HALF = {"cpu": torch.bfloat16, "cuda": torch.float16}
+
+CPU_BATCHES, GPU_BATCHES = (1, 64), (1, 8, 64, 512)
+WINDOWS = (1, 20)
+"""Of SynSP: a frame, and the frames between two key-frames at a stride of 20."""
+
+PLAIN = "PyTorch"
+Form = tuple[str, str]
+"""Device, or PLAIN, and precision."""
 
 
-@torch.inference_mode()
-def rows(seconds: float, device: str) -> Iterator[Row]:
-    for name, variant in VARIANTS.items():
-        model = UpliftUpsample(variant()).eval().requires_grad_(False).to(device)
-        for batch in BATCHES[torch.device(device).type]:
-            for stride in (min(model.config.input_strides), max(model.config.input_strides)):
-                yield from _uplift_rows(f"{name} s_in {stride}", model, batch, stride, seconds, device)
-    synsp = SynSP(SynSPConfig()).eval().to(device)
-    for batch in (1, 20):
-        windows = torch.randn(batch, synsp.config.window, synsp.config.channels, device=device)
-        yield timed("synsp", measure(partial(_refine, synsp, windows), seconds), batch, device)
+def rows(seconds: float, device: str, threads: int) -> Iterator[Row]:
+    batches = CPU_BATCHES if device == "cpu" else GPU_BATCHES
+    for name in VARIANTS:
+        if forms := uplift_forms(name, device, threads):
+            input_strides = next(iter(forms.values())).config.input_strides
+            for stride in (min(input_strides), max(input_strides)):
+                for batch in batches:
+                    yield from _uplift_rows(f"{name} s_in {stride}", forms, batch, stride, seconds)
+    refiners = refine_forms(device, threads)
+    config = next(iter(refiners.values())).config
+    for batch in WINDOWS:
+        windows = np.random.default_rng(0).normal(0, 0.3, (batch, config.window, config.joints, config.coordinates))
+        calls = {form: partial(network, windows) for form, network in refiners.items()}
+        yield from _rows("synsp", interleaved(calls, seconds), batch, 0)
 
 
-def _refine(model: SynSP, windows: torch.Tensor) -> torch.Tensor:
-    return model(windows).final.cpu()
+def uplift_forms(name: str, device: str = "cpu", threads: int = 1) -> dict[Form, Uplifting]:
+    """A network of VARIANTS in every form that runs here; without PyTorch none, unless it is shipped."""
+    forms: dict[Form, Uplifting] = {}
+    if importlib.util.find_spec("torch"):
+        from uplift_ros.lab import export, plain
+
+        model = plain.untrained_uplift(VARIANTS[name]())
+        files: tuple[bytes | Path, bytes | Path] = export.uplift_files(model)
+        forms[PLAIN, "float32"] = plain.PlainUplift(plain.prepared(model, device, threads))
+    elif name in shipped_weights(".onnx"):
+        path = runtime.find(name)
+        files = path, path.with_suffix(runtime.CENTRAL_SUFFIX)
+    else:
+        return {}
+    for kind, precision in _providers(device):
+        forms[kind, precision] = runtime.OnnxUplift(*files, kind, precision, threads)
+    return forms
 
 
-def _uplift_rows(
-    name: str, model: UpliftUpsample, batch: int, stride: int, seconds: float, device: str
-) -> Iterator[Row]:
-    """Whole windows to central poses (Table 4), and as a stream has them: all pose tokens but one of a window known."""
-    config = model.config
-    mask = (torch.arange(config.tokens) * config.token_stride % stride == 0).expand(batch, -1).contiguous()
-    poses = torch.randn(int(mask.sum()), config.joints, config.channels, device=device)
-    on_device, half = mask.to(device), HALF[torch.device(device).type]
-    known = model.pose_tokens(poses)
+def refine_forms(device: str, threads: int) -> dict[Form, Refining]:
+    """The shipped SynSP in every form that runs here."""
+    forms: dict[Form, Refining] = {}
+    if importlib.util.find_spec("torch"):
+        from uplift_ros.lab import plain
+        from uplift_ros.models import synsp, weights
 
-    def whole(stages: UpliftUpsample | UpliftInference) -> torch.Tensor:
-        placed = stages.place(stages.pose_tokens(poses), mask)
-        return stages.central(stages.temporal(placed, on_device)).cpu()
+        model = plain.prepared(weights.load("synsp", synsp.SynSP), device, threads)
+        forms[PLAIN, "float32"] = plain.PlainRefine(model)
+    for kind, precision in _providers(device):
+        if precision == "float32":
+            forms[kind, precision] = runtime.OnnxRefine(runtime.find("synsp"), kind, threads)
+    return forms
 
-    def streamed(stages: UpliftInference) -> torch.Tensor:
-        known[:batch] = stages.pose_tokens(poses[:batch])
-        return stages.central(stages.temporal(stages.place(known, mask), on_device)).cpu()
 
-    exact, halved = prepare(model), prepare(model, half)
-    calls = {
-        (f"{name} plain", torch.float32): partial(whole, model),
-        (name, torch.float32): partial(whole, exact),
-        (name, half): partial(whole, halved),
-        (f"{name}, tokens known", torch.float32): partial(streamed, exact),
-        (f"{name}, tokens known", half): partial(streamed, halved),
-    }
-    flops = estimate_flops(config, int(mask[0].sum()))
+def _providers(device: str) -> Iterator[tuple[str, str]]:
+    """The device, OpenVINO beside the CPU where it is installed, and with float16 where they have it."""
+    beside = ["openvino"] if device == "cpu" and "openvino" in runtime.installed() else []
+    for kind in (device, *beside):
+        yield kind, "float32"
+        if kind.partition(":")[0] in runtime.HALF:
+            yield kind, "float16"
+
+
+def _uplift_rows(name: str, forms: dict[Form, Uplifting], batch: int, stride: int, seconds: float) -> Iterator[Row]:
+    """Whole windows to central poses (Table 4); and as streams have them: one new pose a window, sequence head."""
+    config = next(iter(forms.values())).config
+    seen = np.tile(np.arange(config.tokens) * config.token_stride % stride == 0, (batch, 1))
+    windows = np.where(seen, np.cumsum(seen).reshape(seen.shape), 0)
+    random = np.random.default_rng(0)
+    poses = random.normal(size=(int(seen.sum()), config.joints, config.channels))
+    tokens = random.normal(size=(len(poses) - batch, config.temporal_width))
+
+    def whole(network: Uplifting) -> np.ndarray:
+        return network.central(network(poses, tokens[:0], windows).hidden)
+
+    calls = {form: partial(whole, network) for form, network in forms.items()}
+    yield from _rows(name, interleaved(calls, seconds), batch, estimate_flops(config, int(seen[0].sum())))
+    streams = {form: partial(network, poses[:batch], tokens, windows) for form, network in forms.items()}
+    yield from _rows(f"{name}, tokens known", interleaved(streams, seconds), batch, 0)
+
+
+def _rows(name: str, times: dict[Form, np.ndarray], batch: int, flops: int) -> Iterator[Row]:
     yield from against_first(
-        timed(title, times, batch, device, flops, str(precision).removeprefix("torch."))
-        for (title, precision), times in interleaved(calls, seconds).items()
+        timed(f"{name} {PLAIN}" if kind == PLAIN else name, milliseconds, batch, kind, flops, precision)
+        for (kind, precision), milliseconds in times.items()
     )

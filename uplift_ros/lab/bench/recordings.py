@@ -2,14 +2,13 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
 from uplift_ros import settings
 from uplift_ros.lab.bench.measurements import Row, against_first, compared, measure, timed
@@ -36,7 +35,7 @@ def rows(seconds: float) -> Iterator[Row]:
     yield from process_rows()
 
 
-def naive_average(windows: torch.Tensor) -> torch.Tensor:
+def naive_average(windows: np.ndarray) -> np.ndarray:
     """SWAA as evaluations of SynSP and its forerunners do it (SmoothNet, DeciWatch): a loop over windows and their
     frames that gathers the predictions of each frame, and a mean for each frame.
 
@@ -47,18 +46,18 @@ def naive_average(windows: torch.Tensor) -> torch.Tensor:
         (W + T - 1, ...).
     """
     count, length = windows.shape[:2]
-    gathered: list[list[torch.Tensor]] = [[] for _ in range(count + length - 1)]
+    gathered: list[list[np.ndarray]] = [[] for _ in range(count + length - 1)]
     for first in range(count):
         for offset in range(length):
             gathered[first + offset].append(windows[first, offset])
-    return torch.stack([torch.stack(predictions).mean(0) for predictions in gathered])
+    return np.stack([np.stack(predictions).mean(0) for predictions in gathered])
 
 
 def swaa_rows(seconds: float) -> Iterator[Row]:
     """Averaging of 10,000 frames of 17 joints against the loop (the paper's convolution: 0.374 % of its time)."""
     shape = (SWAA_FRAMES - SWAA_WINDOW + 1, SWAA_WINDOW, 17, 3)
     windows = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    naive = measure(partial(naive_average, torch.from_numpy(windows)), seconds)
+    naive = measure(partial(naive_average, windows), seconds)
     strided = measure(partial(average_windows, windows), seconds)
     yield from against_first(
         timed(name, times, SWAA_FRAMES, "cpu") for name, times in (("swaa naive", naive), ("swaa strided", strided))
@@ -70,7 +69,7 @@ def process_rows() -> Iterator[Row]:
 
     One call is the whole video. The stride of 20 is compared with real time, then with the shortest stride.
     """
-    with tempfile.TemporaryDirectory() as folder, _same_threads():
+    with tempfile.TemporaryDirectory() as folder:
         clip, frames = _write_clip(Path(folder) / "clip.mp4")
         measured = {}
         for stride, runs in STRIDES.items():
@@ -82,16 +81,6 @@ def process_rows() -> Iterator[Row]:
         yield replace(one, ratio_to="real time", ratio=one.per_second / DEFAULT_FPS)
     longest, shortest = measured.values()
     yield compared(longest, shortest)
-
-
-@contextmanager
-def _same_threads() -> Iterator[None]:
-    """As many threads afterwards as before: loading the networks of a graph takes all but one away."""
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _write_clip(path: Path) -> tuple[Path, int]:

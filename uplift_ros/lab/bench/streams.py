@@ -10,10 +10,8 @@ import numpy as np
 
 from uplift_ros.camera import Camera
 from uplift_ros.lab.bench.measurements import Row, against_first, interleaved, timed
-from uplift_ros.lab.bench.networks import VARIANTS
-from uplift_ros.models.inference import UpliftInference
-from uplift_ros.models.runtime import prepare
-from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.lab.bench.networks import VARIANTS, uplift_forms
+from uplift_ros.models.configs import Uplifting
 from uplift_ros.poses import NANOSECONDS, Keyframe, Person2D
 from uplift_ros.settings import defaults_of
 from uplift_ros.stages import build
@@ -33,7 +31,7 @@ CAMERA = Camera.from_fov(1.0, 640, 480)
 class Stream:
     """Full windows of people who stand still; a call gives every camera its next key-frame, one after the other."""
 
-    def __init__(self, network: UpliftInference, stride: int = STRIDE, people: int = 1, cameras: int = 1) -> None:
+    def __init__(self, network: Uplifting, stride: int = STRIDE, people: int = 1, cameras: int = 1) -> None:
         self.stride, self.people, self.cameras = stride, people, cameras
         parameters = defaults_of("uplift")
         controller = FixedStride(stride, network.config.token_stride)
@@ -54,19 +52,22 @@ class Stream:
 
 
 def rows(seconds: float) -> Iterator[Row]:
-    networks = {name: prepare(UpliftUpsample(variant()).eval()) for name, variant in VARIANTS.items()}
+    forms = {name: uplift_forms(name) for name in VARIANTS}
+    networks = {name: form["cpu", "float32"] for name, form in forms.items() if form}
     for name, network in networks.items():
         strides = network.config.input_strides
         yield from _side_by_side(
             {f"{name} stream, stride {stride}": Stream(network, stride) for stride in strides}, seconds
         )
-    n81 = networks["n81"]
-    yield from _side_by_side({f"n81 stream, {people} people": Stream(n81, people=people) for people in PEOPLE}, seconds)
+    network = networks["compact"]
+    yield from _side_by_side(
+        {f"compact stream, {people} people": Stream(network, people=people) for people in PEOPLE}, seconds
+    )
     for cameras in CAMERAS:
         yield from _side_by_side(
             {
-                f"n81 stream, {cameras} cameras": Stream(n81, cameras=cameras),
-                f"n81 stream, {cameras} cameras in one forward": Stream(n81, people=cameras),
+                f"compact stream, {cameras} cameras": Stream(network, cameras=cameras),
+                f"compact stream, {cameras} cameras in one forward": Stream(network, people=cameras),
             },
             seconds,
         )

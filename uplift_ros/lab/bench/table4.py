@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from uplift_ros.files import write_json
+from uplift_ros.lab import device
 from uplift_ros.lab.bench.measurements import measure, timed
-from uplift_ros.models import device
-from uplift_ros.models.configs import n81, n351
-from uplift_ros.models.uplift import UpliftUpsample, estimate_flops
+from uplift_ros.models.configs import estimate_flops, n81, n351
+from uplift_ros.models.uplift import UpliftUpsample
 
 PUBLISHED = {
     ("n81", 4): (564, 326),

@@ -13,6 +13,7 @@ from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.data.virtual_camera import surrounding_views
+from uplift_ros.lab.plain import PlainUplift
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.pipeline import Pipeline, Step
 from uplift_ros.poses import NANOSECONDS, Person2D
@@ -175,7 +176,7 @@ def online(model: UpliftUpsample, clip: Clip, controller: StrideController, stri
     Args:
         stride: until the controller's first decision.
     """
-    steps = stream(clip, build.UpliftNetwork(model), controller, stride, latency)
+    steps = stream(clip, build.UpliftNetwork(PlainUplift(model)), controller, stride, latency)
     rate = model.config.model_rate
     outputs = [frame for step in steps for frame in step.raw]
     poses = np.stack([output.persons[0].joints for output in outputs])

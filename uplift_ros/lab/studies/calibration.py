@@ -21,6 +21,7 @@ from tqdm import tqdm
 from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.formats import load_motion
+from uplift_ros.lab.plain import PlainRefine, PlainUplift
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
@@ -82,7 +83,7 @@ def stream(
     refinement: RefinementStage | None,
 ) -> Iterator[tuple[Judged, Judged]]:
     """Every clip at every stride of the network: what comes out of the uplifter, and of a refiner after it."""
-    network, rate = build.UpliftNetwork(model, errors), model.config.model_rate
+    network, rate = build.UpliftNetwork(PlainUplift(model), errors), model.config.model_rate
     for clip in tqdm(clips, "clips", disable=None):
         for stride in model.config.input_strides:
             controller = FixedStride(stride, model.config.token_stride)
@@ -274,7 +275,7 @@ def main(args: argparse.Namespace) -> int:
         errors = uncertainty.load(args.model)
         if errors is None:
             raise ValueError(f"model: the errors of {args.model} were not measured yet: give --fit")
-        refinement = build.refinement(defaults_of("refiner", delay=DELAY), network)
+        refinement = build.refinement(defaults_of("refiner", delay=DELAY), PlainRefine(network))
         streams = list(stream(model, _clips(args, args.data, rate), errors, refinement))
         raw, refined = [judged for judged, _ in streams], [judged for _, judged in streams]
         figures = {"raw": check(raw), "refined": check(refined), "tension": fit_tension(raw, refined)}

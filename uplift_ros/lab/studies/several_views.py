@@ -20,6 +20,7 @@ from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.formats import add_data_arguments, load_motion
 from uplift_ros.lab.data.mocap import Sequence as Motion
+from uplift_ros.lab.plain import PlainRefine
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
@@ -88,7 +89,7 @@ def ways(estimates: Sequence[protocols.Estimate], model: SynSP) -> dict[tuple[st
         ]
     )
     raw = {"single": views[0], "mean": views.mean(0), "fused": fused(estimates, transforms)}
-    refined = {(way, "synsp"): refine_sequence(model, poses) for way, poses in raw.items()}
+    refined = {(way, "synsp"): refine_sequence(PlainRefine(model), poses) for way, poses in raw.items()}
     together = {("synsp_views", "synsp"): synsp_views(model, views)}
     return {(way, "none"): poses for way, poses in raw.items()} | refined | together
 

@@ -1,4 +1,4 @@
-"""Where a network runs."""
+"""Where PyTorch runs a network."""
 
 import torch
 

@@ -1,0 +1,121 @@
+"""`uplift export`: a trained network as the robot runs it, without PyTorch.
+
+Equal weights give equal bytes. The graphs are those of `models/runtime.py`, which says what goes in and comes out.
+"""
+
+import argparse
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from typing import Any, cast
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from uplift_ros.files import whole
+from uplift_ros.lab.plain import Central, Refine, Windows
+from uplift_ros.models import weights
+from uplift_ros.models.runtime import CENTRAL_SUFFIX
+from uplift_ros.models.synsp import SynSP
+from uplift_ros.models.uplift import UpliftUpsample
+
+OPSET = 17
+"""Of ONNX: the first with layer norms, read by every ONNX Runtime since 1.12."""
+
+BATCH = 2
+"""Of the example that is traced; any but 1, which PyTorch would take as a constant."""
+
+PRODUCER = "uplift_ros"
+
+
+def uplift_files(model: UpliftUpsample, provenance: dict[str, Any] | None = None) -> tuple[bytes, bytes]:
+    """NAME.onnx and NAME.central.onnx of a network."""
+    config = model.config
+    tokens = torch.zeros(BATCH, config.tokens, config.temporal_width)
+    example = (
+        torch.zeros(BATCH, config.joints, config.channels),
+        tokens[:, 0],
+        torch.zeros(BATCH, config.tokens, dtype=torch.long),
+    )
+    metadata = {"architecture": "uplift"} | _header(config, provenance)
+    windows = _file(Windows(model), example, ("poses", "known", "windows"), ("tokens", "sequence", "hidden"), metadata)
+    metadata = {"architecture": "uplift central"} | _header(config, provenance)
+    return windows, _file(Central(model), (tokens,), ("hidden",), ("central",), metadata)
+
+
+def refine_file(model: SynSP, provenance: dict[str, Any] | None = None) -> bytes:
+    """NAME.onnx of SynSP."""
+    config = model.config
+    metadata = {"architecture": "synsp"} | _header(config, provenance)
+    example = torch.zeros(BATCH, config.window, config.joints, config.coordinates)
+    return _file(Refine(model), (example,), ("windows",), ("refined",), metadata)
+
+
+def export(name: str, out: Path) -> list[Path]:
+    """Write the .onnx files of the weights `name`; gives their paths.
+
+    Raises:
+        FileNotFoundError: no such weights.
+        ValueError: `out` is no .onnx file, or the robot runs no network of this kind.
+    """
+    if out.suffix != ".onnx":
+        raise ValueError(f"out must end in .onnx, got {str(out)!r}")
+    architecture, _, provenance = weights.read_header(name)
+    if architecture == "uplift":
+        contents: tuple[bytes, ...] = uplift_files(weights.load(name, UpliftUpsample), provenance)
+    elif architecture == "synsp":
+        contents = (refine_file(weights.load(name, SynSP), provenance),)
+    else:
+        raise ValueError(f"{name!r} holds a network {architecture!r}: only uplift and synsp are run on a robot")
+    paths = [out, out.with_suffix(CENTRAL_SUFFIX)][: len(contents)]
+    for path, content in zip(paths, contents, strict=True):
+        with whole(path) as beside:
+            beside.write_bytes(content)
+    return paths
+
+
+def _header(config: Any, provenance: dict[str, Any] | None) -> dict[str, str]:
+    return {"config": json.dumps(asdict(config)), "provenance": json.dumps(provenance or {})}
+
+
+def _file(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    metadata: dict[str, str],
+) -> bytes:
+    """A module as an ONNX file; the first dimension of everything is free."""
+    buffer = BytesIO()
+    with warnings.catch_warnings(), torch.inference_mode(False):
+        warnings.simplefilter("ignore")  # of tracing: shapes but the first are constants here
+        torch.onnx.export(
+            module.eval(),
+            example,
+            cast(Any, buffer),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes={name: {0: f"{name}_count"} for name in (*inputs, *outputs)},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    model.producer_name, model.producer_version = PRODUCER, ""
+    onnx.helper.set_model_props(model, metadata)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("weights", help="a .safetensors file, or the name of shipped weights")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="the .onnx file to write")
+
+
+def main(args: argparse.Namespace) -> int:
+    for path in export(args.weights, args.out):
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    return 0

@@ -1,0 +1,100 @@
+"""The networks in PyTorch as streams call them: what `uplift export` exports, and those that are not exported yet."""
+
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from uplift_ros.models.configs import Lifted, UpliftConfig
+from uplift_ros.models.synsp import SynSP
+from uplift_ros.models.uplift import UpliftUpsample
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+class Windows(nn.Module):
+    """All stages of a stream but the central head's."""
+
+    def __init__(self, model: UpliftUpsample) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, poses: Tensor, known: Tensor, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        tokens = self.model.pose_tokens(poses)
+        placed = torch.cat([self.model.upsampling_token[None], tokens, known])[windows]  # (B, T, D)
+        hidden = self.model.temporal(placed, windows > 0)
+        return tokens, self.model.sequence(hidden), hidden
+
+
+class Central(nn.Module):
+    """The strided stage and the central head."""
+
+    def __init__(self, model: UpliftUpsample) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.model.central(hidden)
+
+
+class Refine(nn.Module):
+    """SynSP's refined poses, with the tension as one coordinate more."""
+
+    def __init__(self, model: SynSP) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, windows: Tensor) -> Tensor:
+        output = self.model(windows.flatten(2))
+        return torch.cat([output.final.unflatten(2, windows.shape[2:]), output.tension[..., None]], -1)
+
+
+class PlainUplift:
+    """A network in inference mode, on the device that it lies on; an `Uplifting`."""
+
+    def __init__(self, model: UpliftUpsample) -> None:
+        self.config = model.config
+        self._device = model.temporal_position.device
+        self._windows, self._central = Windows(model), Central(model)
+
+    @torch.inference_mode()
+    def __call__(self, poses: np.ndarray, known: np.ndarray, windows: np.ndarray) -> Lifted:
+        known = known.reshape(-1, self.config.temporal_width)
+        inputs = [torch.tensor(values, dtype=torch.float32, device=self._device) for values in (poses, known)]
+        outputs = self._windows(*inputs, torch.tensor(windows, device=self._device))
+        return Lifted(*(output.cpu().numpy() for output in outputs))
+
+    @torch.inference_mode()
+    def central(self, hidden: np.ndarray) -> np.ndarray:
+        poses: np.ndarray = self._central(torch.from_numpy(hidden).to(self._device)).cpu().numpy()
+        return poses
+
+
+class PlainRefine:
+    """SynSP in inference mode, on the device that it lies on; a `Refining`."""
+
+    def __init__(self, model: SynSP) -> None:
+        self.config = model.config
+        self._device = model.dct.device
+        self._refine = Refine(model)
+
+    @torch.inference_mode()
+    def __call__(self, windows: np.ndarray) -> np.ndarray:
+        refined: np.ndarray = (
+            self._refine(torch.tensor(windows, dtype=torch.float32, device=self._device)).cpu().numpy()
+        )
+        return refined
+
+
+def untrained_uplift(config: UpliftConfig) -> UpliftUpsample:
+    """A network of a shape, for measurements."""
+    torch.manual_seed(0)
+    return UpliftUpsample(config).eval().requires_grad_(False)
+
+
+def prepared(model: Model, device: str, threads: int) -> Model:
+    """The model on the device of ONNX Runtime's name where PyTorch knows it too, else on the CPU."""
+    torch.set_num_threads(threads)
+    on_gpu = device.startswith(("cuda", "tensorrt")) and torch.cuda.is_available()
+    return model.to(device.replace("tensorrt", "cuda") if on_gpu else "cpu")
