@@ -20,6 +20,8 @@ DEVICE ?= cuda
 BATCH ?= 1024
 WORKERS ?= 5
 LENGTH ?= --minutes 8
+# Of `make bench-gpu`, which needs onnxruntime-gpu in place of onnxruntime: seconds of each measurement.
+SECONDS ?= 1
 
 COMPILE = uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header --python-version 3.11
 
@@ -27,8 +29,8 @@ VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 # Stamps carry the hash of what they stand for: of the requirements, and of what the build compiles. Python, launch,
 # config and weights files are symbolic links into the checkout: only their names count.
-REQUIREMENTS := requirements.txt $(sort $(wildcard requirements/*.txt))
-INSTALLED := $(VENV)/.installed-$(shell cat $(REQUIREMENTS) | cksum | cut -d' ' -f1)
+INSTALLED := $(VENV)/.installed-$(shell cat requirements/lock-build.txt requirements/lock.txt | cksum | cut -d' ' -f1)
+TESTABLE := $(VENV)/.testable-$(shell cat requirements/lock-test.txt requirements/test.txt | cksum | cut -d' ' -f1)
 BUILT := $(VENV)/.built-$(shell { cat msg/* cmake/* CMakeLists.txt package.xml; \
 	find uplift_ros config launch weights resource -type f ! -name '*.pyc' | LC_ALL=C sort; } | cksum | cut -d' ' -f1)
 
@@ -43,45 +45,48 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 export ROS_DOMAIN_ID := $(shell echo $$(($$PPID % 101 + 1)))
 export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
 
-.PHONY: help demo test build reliability soak train-gpu bench fuzz lint lock clean
+.PHONY: help demo test build reliability soak train-gpu bench bench-gpu fuzz lint lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo '  SOURCE=synthetic | a video file | the number of a webcam     PYTHON=python3.12     PYTEST_ARGS="-k camera"'
 
 demo: $(BUILT) $(MODELS) ## The whole graph on SOURCE; leaves out/demo.mcap, out/demo.mp4, out/summary.json
 	$(BIN)/uplift run --source "$(SOURCE)" $(if $(DURATION),--seconds $(DURATION)) --stride adaptive --out out
 
 # The wheels re-execute an interpreter that lacks the path of their libraries, which pytest must be spared.
-test: $(BUILT) $(MODELS) ## All tests
+test: $(BUILT) $(MODELS) $(TESTABLE) ## All tests
 	_ROS_WHEELS_BOOTSTRAP_COMPLETE=1 \
 	LD_LIBRARY_PATH=$$(echo $(VENV)/lib $(VENV)/lib/python3.*/site-packages/ros_*.libs | tr ' ' ':') \
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
-reliability: $(BUILT) ## Recovery from every fault, timed on a quiet machine; writes the table of docs/RELIABILITY.md
+reliability: $(BUILT) $(TESTABLE) ## Recovery from every fault, timed on a quiet machine; writes the table of docs/RELIABILITY.md
 	$(MAKE) test WORKERS=0 PYTEST_ARGS="-m '' --junitxml=out/reliability.xml test/ros -k faults"
 	PYTHONPATH=test $(BIN)/python -m support.reliability out/reliability.xml
 
-soak: $(BUILT) $(MODELS) ## The graph for MINUTES with random people and faults; leaves out/soak.json
+soak: $(BUILT) $(MODELS) $(TESTABLE) ## The graph for MINUTES with random people and faults; leaves out/soak.json
 	OMP_NUM_THREADS=1 PYTHONPATH=test $(BIN)/python -m soak --minutes $(MINUTES) --json out/soak.json
 
 build: $(BUILT) $(MODELS) ## .venv with everything in it, messages and nodes built
 
-bench: $(BUILT) $(MODELS) ## Speed of every part; leaves out/bench.json
+bench: $(BUILT) $(MODELS) $(TESTABLE) ## Speed of every part; leaves out/bench.json
 	$(BIN)/uplift bench --json out/bench.json
 
-fuzz: $(BUILT) ## A million hostile inputs for everything that reads any; leaves out/fuzz.json
+bench-gpu: $(BUILT) $(TESTABLE) ## The networks on DEVICE (cuda), under 4 minutes; leaves out/bench_gpu.json
+	$(BIN)/uplift bench --networks --device $(DEVICE) --seconds $(SECONDS) --json out/bench_gpu.json
+
+fuzz: $(BUILT) $(TESTABLE) ## A million hostile inputs for everything that reads any; leaves out/fuzz.json
 	OMP_NUM_THREADS=1 PYTHONPATH=test $(BIN)/python -m fuzz.run --cases $(CASES) --json out/fuzz.json
 
-lint: $(INSTALLED) ## Format, lint and types
+lint: $(TESTABLE) ## Format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 lock: ## The hashes of everything pinned anew; needs uv (from PyPI)
-	$(COMPILE) --no-emit-package torch requirements.txt requirements/constraints.txt requirements/no-deps.txt \
-		-o requirements/lock.txt
+	$(COMPILE) requirements.txt requirements/constraints.txt requirements/no-deps.txt -o requirements/lock.txt
+	$(COMPILE) --no-emit-package torch requirements/test.txt -o requirements/lock-test.txt
 	grep '^setuptools==' requirements.txt | $(COMPILE) - -o requirements/lock-build.txt
 
 clean: ## Back to a fresh checkout
@@ -99,8 +104,12 @@ $(INSTALLED):
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --require-hashes -r requirements/lock-build.txt
 	$(BIN)/pip install --require-hashes --no-deps --no-build-isolation -r requirements/lock.txt
-	$(BIN)/pip install -r requirements.txt  # only torch is left, whose files differ from index to index
 	@rm -f $(VENV)/.installed-* && touch $@
+
+$(TESTABLE): $(INSTALLED)
+	$(BIN)/pip install --require-hashes --no-deps -r requirements/lock-test.txt
+	$(BIN)/pip install -r requirements/test.txt  # only torch is left, whose files differ from index to index
+	@rm -f $(VENV)/.testable-* && touch $@
 
 $(BUILT): $(INSTALLED)
 	@echo "building messages and nodes into .venv (log: build/build.log)" && mkdir -p build

@@ -37,17 +37,17 @@ setup(
     # Ranges; what was tested together is pinned in requirements.txt.
     install_requires=[
         "ai-edge-litert>=1.2",
-        "matplotlib>=3.5",
         "mcap>=1.6",
         "numpy>=1.22",
+        "onnxruntime>=1.16",
         "opencv-python-headless>=4.5",
         "pyyaml>=5.4",
         "rich>=12",
         "rosbags>=0.10.4",
-        "safetensors>=0.4",
         "scipy>=1.8",
-        "torch>=2.9",
         "tqdm>=4.60",
     ],
-    extras_require={"lab": ["h5py>=3.8"], "onnx": ["onnxruntime>=1.16"]},
+    extras_require={
+        "lab": ["h5py>=3.8", "matplotlib>=3.5", "onnx>=1.15", "safetensors>=0.4", "torch>=2.9"],  # Muon: torch 2.9
+    },
 )

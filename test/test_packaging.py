@@ -15,6 +15,8 @@ import pytest
 import yaml
 from support.places import ROOT
 
+RUN = ("requirements.txt", "requirements/no-deps.txt", "requirements/constraints.txt")
+TEST = "requirements/test.txt"
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(\[[a-z]+\])?==([^\s#\\]+)", re.MULTILINE)
 
 
@@ -39,17 +41,23 @@ def test_every_requirement_is_pinned_exactly_and_gives_its_reason():
 
 
 def test_no_pin_is_said_twice():
-    files = ("requirements.txt", "requirements/no-deps.txt", "requirements/constraints.txt")
+    files = (*RUN, TEST)
     assert sum(len(pins(file)) for file in files) == len(pins(*files))
 
 
-def test_the_lock_has_the_hashes_of_all_that_is_pinned_but_torch():
-    pinned = pins("requirements.txt", "requirements/no-deps.txt", "requirements/constraints.txt")
-    assert pins("requirements/lock.txt") == {name: pinned[name] for name in pinned if name != "torch"}
-    assert pins("requirements/lock-build.txt") == {"setuptools": pinned["setuptools"]}
-    for file in ("requirements/lock.txt", "requirements/lock-build.txt"):
+def test_the_locks_have_the_hashes_of_all_that_is_pinned_but_torch():
+    assert pins("requirements/lock.txt") == pins(*RUN)
+    pinned = pins(TEST)
+    assert pins("requirements/lock-test.txt") == {name: pinned[name] for name in pinned if name != "torch"}
+    assert pins("requirements/lock-build.txt") == {"setuptools": pins(*RUN)["setuptools"]}
+    for file in ("requirements/lock.txt", "requirements/lock-test.txt", "requirements/lock-build.txt"):
         text = (ROOT / file).read_text().replace("\\\n", "")
         assert all(re.search(r"==\S+ +--hash=sha256:[0-9a-f]{64}", line) for line in text.splitlines()), file
+
+
+def test_the_demo_needs_no_pytorch():
+    assert not {"torch", "safetensors", "onnx", "h5py", "pytest"} & set(pins(*RUN))
+    assert "testable" not in make("--dry-run", "build", "VENV=/nowhere").stdout
 
 
 def test_make_installs_nothing_unchecked_before_torch():
@@ -57,19 +65,20 @@ def test_make_installs_nothing_unchecked_before_torch():
     assert [("--require-hashes" in line, line.split("-r ")[1].split()[0]) for line in installs] == [
         (True, "requirements/lock-build.txt"),
         (True, "requirements/lock.txt"),
-        (False, "requirements.txt"),
+        (True, "requirements/lock-test.txt"),
+        (False, "requirements/test.txt"),
     ]
 
 
 def test_what_is_installed_is_what_is_pinned():
     if sysconfig.get_path("purelib") != str(next((ROOT / ".venv" / "lib").glob("python3.*/site-packages"), "")):
         pytest.skip("not in the environment that make sets up")
-    for name, version in pins("requirements.txt", "requirements/no-deps.txt").items():
+    for name, version in pins("requirements.txt", "requirements/no-deps.txt", TEST).items():
         assert importlib.metadata.version(name).split("+")[0] == version, name
 
 
 def test_nothing_brings_cuda_or_a_second_opencv():
-    names = pins("requirements.txt", "requirements/no-deps.txt", "requirements/constraints.txt")
+    names = pins(*RUN, TEST)
     assert not [name for name in names if name.startswith(("nvidia", "cuda", "triton"))]
     assert [name for name in names if name.startswith("opencv")] == ["opencv-python-headless"]
 
