@@ -4,10 +4,14 @@ Equal weights give equal bytes. The graphs are those of `models/runtime.py`, whi
 """
 
 import argparse
+import atexit
 import json
+import shutil
+import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -76,6 +80,26 @@ def export(name: str, out: Path) -> list[Path]:
         with whole(path) as beside:
             beside.write_bytes(content)
     return paths
+
+
+@cache
+def exported(name: str) -> str:
+    """What the parameter `model` takes for the weights `name`: shipped ones go by name, own ones are exported first.
+
+    Their error model comes along. The files last until the process ends.
+
+    Raises:
+        FileNotFoundError, ValueError: as `export`.
+    """
+    if not name.endswith(weights.SUFFIX):
+        return name
+    folder = Path(tempfile.mkdtemp(prefix="uplift_export_"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    out, quality = folder / f"{Path(name).stem}.onnx", Path(name).with_suffix(".quality.json")
+    export(name, out)
+    if quality.is_file():
+        shutil.copy(quality, folder)
+    return str(out)
 
 
 def _header(config: Any, provenance: dict[str, Any] | None) -> dict[str, str]:

@@ -13,10 +13,10 @@ SMALL = UpliftConfig(spatial_width=8, spatial_blocks=1, temporal_width=16, tempo
 
 @pytest.fixture(autouse=True)
 def small_networks(monkeypatch):
-    variants = {"n81": lambda: SMALL}
+    variants = {"compact": lambda: SMALL}
     monkeypatch.setattr(networks, "VARIANTS", variants)
     monkeypatch.setattr(streams, "VARIANTS", variants)
-    monkeypatch.setitem(networks.BATCHES, "cpu", (1, 2))
+    monkeypatch.setattr(networks, "CPU_BATCHES", (1, 2))
 
 
 def test_calls_are_measured_in_turns():
@@ -26,24 +26,22 @@ def test_calls_are_measured_in_turns():
     assert [len(values) for values in times.values()] == [10, 10]
 
 
-def test_every_form_of_the_network_is_compared_with_the_plain_one_of_its_batch_and_stride():
-    found = [row for row in networks.rows(0.0, "cpu") if row.name.startswith("n81")]
-    assert [(row.name, row.precision) for row in found[:5]] == [
-        ("n81 s_in 4 plain", "float32"),
-        ("n81 s_in 4", "float32"),
-        ("n81 s_in 4", "bfloat16"),
-        ("n81 s_in 4, tokens known", "float32"),
-        ("n81 s_in 4, tokens known", "bfloat16"),
+def test_onnx_runtime_is_compared_with_pytorch_on_the_same_batch_and_stride():
+    found = [row for row in networks.rows(0.0, "cpu", 1) if row.name.startswith("compact")]
+    assert [(row.name, row.device, row.precision, row.ratio_to) for row in found[:4]] == [
+        ("compact s_in 4 PyTorch", "PyTorch", "float32", ""),
+        ("compact s_in 4", "cpu", "float32", "compact s_in 4 PyTorch"),
+        ("compact s_in 4, tokens known PyTorch", "PyTorch", "float32", ""),
+        ("compact s_in 4, tokens known", "cpu", "float32", "compact s_in 4, tokens known PyTorch"),
     ]
-    assert [row.ratio_to for row in found[:5]] == [""] + 4 * ["n81 s_in 4 plain"]
-    assert [row.batch for row in found] == 10 * [1] + 10 * [2]
+    assert [row.batch for row in found] == 2 * (4 * [1] + 4 * [2])
 
 
 def test_streams_of_all_people_strides_and_cameras_are_measured():
     found = {row.name: row.batch for row in streams.rows(0.0)}
-    assert [found[f"n81 stream, {people} people"] for people in (1, 2, 5, 10, 20)] == [1, 2, 5, 10, 20]
-    assert found["n81 stream, 4 cameras"] == found["n81 stream, 4 cameras in one forward"] == 4
-    assert {f"n81 stream, stride {stride}" for stride in (4, 10, 20)} <= found.keys()
+    assert [found[f"compact stream, {people} people"] for people in (1, 2, 5, 10, 20)] == [1, 2, 5, 10, 20]
+    assert found["compact stream, 4 cameras"] == found["compact stream, 4 cameras in one forward"] == 4
+    assert {f"compact stream, stride {stride}" for stride in (4, 10, 20)} <= found.keys()
 
 
 def test_images_are_not_measured_where_our_messages_are_not_built(monkeypatch):

@@ -15,6 +15,7 @@ from uplift_ros.lab.data.protocols import Clip, Estimate
 from uplift_ros.lab.data.refiners import RATE
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.lab.evaluation.reference import LIMBS, Reference
+from uplift_ros.lab.export import exported
 from uplift_ros.offline.image_sequence import Shot, VideoFootage
 from uplift_ros.offline.process import STAGES, Networks
 from uplift_ros.poses import NANOSECONDS, Person2D, Person3D, SkeletonFrame, Source
@@ -36,8 +37,9 @@ def overrides(stride: int | str, latency: int, method: str, refiner_model: str |
     """Parameters of the pipeline that a row stands for."""
     values = settings.of_stride(str(stride)) | {"refiner": {"method": method, "delay": delay}}
     values["uplift"] = values["uplift"] | {"latency": latency}
+    values["uplift"] = values["uplift"] | {"model": exported(model), "latency": latency}
     if refiner_model:
-        values["refiner"]["model"] = refiner_model
+        values["refiner"]["model"] = exported(refiner_model)
     return values
 
 

@@ -18,9 +18,10 @@ from torch import Tensor
 from uplift_ros.lab.data.formats import h36m, load
 from uplift_ros.lab.data.formats.amass_joints import VALIDATION
 from uplift_ros.lab.data.formats.papers import load_takes
+from uplift_ros.lab.training import device
 from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, TrainingLog
 from uplift_ros.lab.training.paper_windows import PaperSampler, Videos
-from uplift_ros.models import device, weights
+from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig, n81, n351
 from uplift_ros.models.uplift import UpliftUpsample
 
