@@ -38,7 +38,13 @@ LAYERS = (
 )
 """Rooms, the lowest first. A room imports from its own layer and those below."""
 
-LAB_LAYERS = ({"data", "smoothnet"}, {"training", "import_weights"}, {"evaluation"}, {"studies"}, {"plots", "bench"})
+LAB_LAYERS = (
+    {"data", "device", "export", "plain", "smoothnet"},
+    {"training", "import_weights"},
+    {"evaluation"},
+    {"studies"},
+    {"plots", "bench"},
+)
 """The same inside lab."""
 
 WITH_ROS = ("uplift_ros.nodes.", "uplift_ros.bags.record", "uplift_ros.bags.play")

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uplift_ros.lab import device
 from uplift_ros.lab.data.formats import h36m, load
 from uplift_ros.lab.data.formats.amass_joints import VALIDATION
 from uplift_ros.lab.data.formats.papers import load_takes
-from uplift_ros.lab.training import device
 from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, TrainingLog
 from uplift_ros.lab.training.paper_windows import PaperSampler, Videos
 from uplift_ros.models import weights
