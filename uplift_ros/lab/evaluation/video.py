@@ -37,7 +37,6 @@ def overrides(stride: int | str, latency: int, method: str, refiner_model: str |
     """Parameters of the pipeline that a row stands for."""
     values = settings.of_stride(str(stride)) | {"refiner": {"method": method, "delay": delay}}
     values["uplift"] = values["uplift"] | {"latency": latency}
-    values["uplift"] = values["uplift"] | {"model": exported(model), "latency": latency}
     if refiner_model:
         values["refiner"]["model"] = exported(refiner_model)
     return values
@@ -145,7 +144,9 @@ class VideoEvaluation:
         self, video: Path, reference: Reference, model: str, parameters: Path | None, person: str = NEAREST
     ) -> None:
         self.reference, self.parameters, self.person = reference, parameters, person
-        networks = Networks.load(settings.load(parameters, {"uplift": {"model": model}, "refiner": {"method": "none"}}))
+        networks = Networks.load(
+            settings.load(parameters, {"uplift": {"model": exported(model)}, "refiner": {"method": "none"}})
+        )
         self._uplift = networks.uplift
         self.detections = DetectionCache(video, networks, (reference.camera.width, reference.camera.height))
         frames = np.arange(int(reference.seconds * RATE + 1e-6) + 1)
