@@ -84,7 +84,9 @@ def models() -> Iterator[str]:
 def providers() -> Iterator[str]:
     """Weights that are here, and the devices that ONNX Runtime has."""
     folder = paths.share_folder() / "weights"
-    names = sorted({path.stem for path in folder.iterdir() if path.suffix in (".onnx", ".safetensors")})
+    names = sorted(
+        {path.name.partition(".")[0] for path in folder.iterdir() if path.suffix in (".onnx", ".safetensors")}
+    )
     yield f"weights in {folder}: {', '.join(names) or 'none'}"
     if _is_installed("onnxruntime"):
         import onnxruntime

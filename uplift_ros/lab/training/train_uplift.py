@@ -20,13 +20,13 @@ from uplift_ros.camera import NORMALISATIONS
 from uplift_ros.lab.data.formats import add_data_arguments, load_motion
 from uplift_ros.lab.data.formats.papers import add_paper_arguments
 from uplift_ros.lab.data.windows import Batch, WindowSampler
+from uplift_ros.lab.device import find as find_device
 from uplift_ros.lab.training import paper_recipe
 from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, Progress, TrainingLog, check_finite
 from uplift_ros.lab.training.precision import Bfloat16Transformer
 from uplift_ros.lab.training.widen import widen
 from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig, compact, n81, n351
-from uplift_ros.models.device import find as find_device
 from uplift_ros.models.uplift import UpliftUpsample
 
 HEAD_FACTOR = 0.1
