@@ -34,7 +34,7 @@ LAYERS = (
     {"stages"},
     {"pipeline"},
     {"bags", "offline", "drawing"},
-    {"nodes", "cli", "lab"},
+    {"nodes", "cli", "doctor", "lab"},
 )
 """Rooms, the lowest first. A room imports from its own layer and those below."""
 
