@@ -229,7 +229,7 @@ def retyped(path: str, kind: str, batch=None) -> str:
 @pytest.mark.parametrize("batch", [None, 1, 4])
 def test_other_types_and_fixed_batches_are_served(tmp_path, kind, batch):
     path = network(tmp_path / "simcc.onnx", simcc_outputs(joints_at(20, 30)))
-    estimator = backend.create(retyped(path, kind, batch), **OPTIONS)
+    estimator = backend.create(model_path=retyped(path, kind, batch), **OPTIONS)
     (person,) = estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     np.testing.assert_allclose(person.keypoints[4], joints_at(20, 30)[11], atol=1)
 
@@ -240,7 +240,7 @@ def test_a_type_that_no_picture_has_is_refused_with_input_type_and_shape(tmp_pat
     with pytest.raises(
         ValueError, match=rf"simcc\.onnx must take .* got input 'image' tensor.*{HEIGHT}, {WIDTH}"
     ) as error:
-        backend.create(path, **OPTIONS)
+        backend.create(model_path=path, **OPTIONS)
     assert "\n" not in str(error.value)
 
 
@@ -255,7 +255,7 @@ def test_a_network_that_fails_is_refused_when_it_is_loaded(tmp_path):
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "odd.onnx"
     )
     with pytest.raises(ValueError, match=r"odd\.onnx does not run on input 'image' tensor\(float\)") as error:
-        backend.create(str(tmp_path / "odd.onnx"), **OPTIONS)
+        backend.create(model_path=str(tmp_path / "odd.onnx"), **OPTIONS)
     assert "\n" not in str(error.value)
 
 
@@ -263,7 +263,7 @@ def test_a_network_that_fails_is_refused_when_it_is_loaded(tmp_path):
 def test_the_axes_of_simcc_are_told_by_name_or_by_length(tmp_path, names):
     given = simcc_outputs(joints_at(20, 30))
     swapped = {names[0]: given["simcc_y"], names[1]: given["simcc_x"]}
-    estimator = backend.create(network(tmp_path / "simcc.onnx", swapped), **OPTIONS)
+    estimator = backend.create(model_path=network(tmp_path / "simcc.onnx", swapped), **OPTIONS)
     (person,) = estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     np.testing.assert_allclose(person.keypoints[4], joints_at(20, 30)[11], atol=1)
 
@@ -273,6 +273,8 @@ def test_only_boxes_with_the_label_of_people_are_people(tmp_path, person_class, 
     boxes = np.array([[[4, 4, 16, 60, 0.7], [34, 4, 46, 60, 0.9]]])
     detector = network(tmp_path / "dets.onnx", {"dets": boxes, "labels": np.array([[0, 16]])})
     pose = network(tmp_path / "simcc.onnx", simcc_outputs(joints_at(WIDTH / 2, HEIGHT / 2)))
-    estimator = backend.create(f"{detector},{pose}", **(OPTIONS | {"max_persons": 3}), person_class=person_class)
+    estimator = backend.create(
+        model_path=f"{detector},{pose}", **(OPTIONS | {"max_persons": 3}), person_class=person_class
+    )
     (person,) = estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     assert person.keypoints[:, 0].mean() == pytest.approx(x, abs=5)
