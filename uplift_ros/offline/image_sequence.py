@@ -169,7 +169,11 @@ class BagFootage:
                 if stamp < 0:
                     raise ValueError(f"header.stamp must not be before 1970, got {stamp / NANOSECONDS:.9f}")
             except ValueError as error:
-                self.problems.append(Problem(LOST_IMAGE, f"image logged at {log_time / NANOSECONDS:.9f}: {error}"))
+                self.problems.append(
+                    Problem(
+                        LOST_IMAGE, f"image logged at {log_time // NANOSECONDS}.{log_time % NANOSECONDS:09d}: {error}"
+                    )
+                )
                 continue
             if stamp == previous == 0:
                 raise ValueError(f"images on {topic} carry no time: header.stamp is 0")

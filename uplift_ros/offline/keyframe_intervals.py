@@ -69,7 +69,11 @@ def _detected(footage: Footage, pipeline: Pipeline) -> Generator[KeyframeInterva
         try:
             keyframe = pipeline.detection.push(shot.stamp, shot.frame_id, shot.image)
         except ValueError as error:
-            problems.append(Problem(LOST_IMAGE, f"image of stamp {shot.stamp / NANOSECONDS:.9f}: {error}"))
+            problems.append(
+                Problem(
+                    LOST_IMAGE, f"image of stamp {shot.stamp // NANOSECONDS}.{shot.stamp % NANOSECONDS:09d}: {error}"
+                )
+            )
             continue
         if keyframe is not None:
             yield KeyframeInterval(images, Step(keyframe), shot.depth, problems)
