@@ -13,7 +13,7 @@ from uplift_ros.camera import (
     RAYLEIGH_MEDIAN,
     SCREEN_FOCAL,
     Camera,
-    answer_rotation,
+    camera_to_canonical_rotation,
     canonicalise,
     fill_absent,
     look_at,
@@ -288,7 +288,7 @@ def test_screen_normalisation_is_the_papers_formula_in_pixels():
 
 def test_canonical_normalisation_answers_in_the_frame_that_looks_at_the_pelvis():
     rays = np.random.default_rng(0).normal(size=(4, 17, 2))
-    rotation = answer_rotation(rays[:, 0], "canonical")
+    rotation = camera_to_canonical_rotation(rays[:, 0], "canonical")
     np.testing.assert_array_equal(normalise(rays, "canonical").rotation, rotation)
     pelvis = np.concatenate([rays[:, 0], np.ones((4, 1))], -1)
     np.testing.assert_allclose((rotation @ pelvis[..., None])[:, :2, 0], 0, atol=1e-12)

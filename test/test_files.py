@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from uplift_ros.files import whole, write_json
+from uplift_ros.files import atomic_write, write_json
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path):
     path = tmp_path / "out" / "result.txt"
-    with whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text("all of it")
         assert not path.exists()
         assert (beside.parent, beside.suffix) == (path.parent, path.suffix)
@@ -21,7 +21,7 @@ def test_a_failure_leaves_the_older_file_and_nothing_else(tmp_path: Path):
     path.write_text("older")
 
     def fail_halfway() -> None:
-        with whole(path) as beside:
+        with atomic_write(path) as beside:
             beside.write_text("hal")
             raise RuntimeError("halfway")
 
@@ -34,7 +34,7 @@ def test_a_failure_leaves_the_older_file_and_nothing_else(tmp_path: Path):
 def test_a_symbolic_link_stays_one(tmp_path: Path):
     target, link = tmp_path / "target.txt", tmp_path / "link.txt"
     link.symlink_to(target)
-    with whole(link) as beside:
+    with atomic_write(link) as beside:
         beside.write_text("new")
     assert link.is_symlink()
     assert target.read_text() == "new"

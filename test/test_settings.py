@@ -10,12 +10,12 @@ from uplift_ros.paths import share_folder
 
 @pytest.fixture
 def load(tmp_path: Path):
-    """Settings of a parameter file with this text, and of wishes."""
+    """Settings of a parameter file with this text, and of overrides."""
 
-    def load(text: str, **wishes) -> settings.Settings:
+    def load(text: str, **overrides) -> settings.Settings:
         path = tmp_path / "parameters.yaml"
         path.write_text(text)
-        return settings.load(path, wishes)
+        return settings.load(path, overrides)
 
     return load
 
@@ -89,19 +89,19 @@ def parse(*arguments: str) -> argparse.Namespace:
 
 
 def test_a_number_as_stride_fixes_it_in_both_nodes():
-    wishes = settings.of_stride(parse("--stride", "20").stride)
-    assert wishes == {"uplift": {"stride_mode": "fixed", "stride": 20}, "pose_estimator": {"stride": 20}}
+    overrides = settings.stride_overrides(parse("--stride", "20").stride)
+    assert overrides == {"uplift": {"stride_mode": "fixed", "stride": 20}, "pose_estimator": {"stride": 20}}
 
 
 def test_the_stride_may_be_adaptive_or_left_alone():
-    assert settings.of_stride(parse("--stride", "adaptive").stride) == {"uplift": {"stride_mode": "adaptive"}}
-    assert settings.of_stride(parse().stride) == {}
+    assert settings.stride_overrides(parse("--stride", "adaptive").stride) == {"uplift": {"stride_mode": "adaptive"}}
+    assert settings.stride_overrides(parse().stride) == {}
 
 
 @pytest.mark.parametrize("stride", ["0", "often", "-4", "2.5"])
 def test_another_stride_is_refused_with_what_is_allowed(stride):
     with pytest.raises(ValueError, match=f"stride must be a positive whole number or adaptive, got '{stride}'"):
-        settings.of_stride(stride)
+        settings.stride_overrides(stride)
 
 
 def test_a_parameter_file_that_is_not_there_is_named():

@@ -203,14 +203,16 @@ def normalise(rays: np.ndarray, normalisation: str, scores: np.ndarray | None = 
     if normalisation == "canonical":
         pose = canonicalise(rays)
     else:
-        pose = NormalisedPose(SCREEN_FOCAL * fill_absent(rays), answer_rotation(rays[..., 0, :], normalisation))
+        pose = NormalisedPose(
+            SCREEN_FOCAL * fill_absent(rays), camera_to_canonical_rotation(rays[..., 0, :], normalisation)
+        )
     if scores is None:
         return pose
     known = np.where(np.isfinite(rays).all(-1), scores, 0.0)[..., None]
     return replace(pose, inputs=np.concatenate([pose.inputs, known], -1))
 
 
-def answer_rotation(pelvis: np.ndarray, normalisation: str) -> np.ndarray:
+def camera_to_canonical_rotation(pelvis: np.ndarray, normalisation: str) -> np.ndarray:
     """Rotation (..., 3, 3) from the camera to the frame of a network's answer for a pelvis (..., 2) on the plane z = 1.
 
     Where the person was not seen, the pelvis is interpolated, and so is the frame.
@@ -242,7 +244,7 @@ def canonicalise(rays: np.ndarray) -> NormalisedPose:
     """
     rays = fill_absent(rays)
     root = rays[..., 0, :]
-    rotation = answer_rotation(root, "canonical")
+    rotation = camera_to_canonical_rotation(root, "canonical")
     turned = np.concatenate([rays, np.ones_like(rays[..., :1])], -1) @ np.swapaxes(rotation, -1, -2)
     plane = turned[..., :2] / np.maximum(turned[..., 2:], 1e-6)
     size = np.sqrt((plane**2).sum(-1).mean(-1))

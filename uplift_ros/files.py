@@ -8,7 +8,7 @@ from typing import Any
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Where to write a file: beside its path, which it takes in the end. After a failure there is nothing of it.
 
     Folders are made, symbolic links followed. The suffix is that of the path, which tells some writers the format.
@@ -30,7 +30,7 @@ def write_json(path: Path, value: Any) -> None:
         ValueError: a number is not finite; there is no such number in JSON.
     """
     text = json.dumps(value, indent=1, allow_nan=False) + "\n"
-    with whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(text)
 
 

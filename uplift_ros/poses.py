@@ -69,7 +69,7 @@ class Keyframe:
     persons: tuple[Person2D, ...]
     skeleton: str = H36M17.name
 
-    def check_form(self) -> None:
+    def validate(self) -> None:
         """Refuse people whom the networks cannot take.
 
         Raises:
@@ -109,7 +109,7 @@ class SkeletonFrame:
     is_final: bool = True
     skeleton: str = H36M17.name
 
-    def check_form(self) -> None:
+    def validate(self) -> None:
         """Refuse people whom the networks cannot take.
 
         Raises:
@@ -118,7 +118,7 @@ class SkeletonFrame:
         _check_form(self.skeleton, self.persons, "joints", 3)
 
 
-def is_sound(person: Person3D) -> bool:
+def is_valid(person: Person3D) -> bool:
     """Whether all numbers are finite and all scores within [0, 1]."""
     numbers = (person.score, person.velocity, person.joints, person.scores, person.covariance)
     scores = np.append(person.scores, person.score)

@@ -48,7 +48,7 @@ def defaults_of(node: str, **changed: Value) -> dict[str, Any]:
     return {known.name: known.default for known in TABLES[node]} | changed
 
 
-OF_ROS = ("use_sim_time", "qos_overrides", "start_type_description_service")
+ROS_BUILTIN_PARAMETERS = ("use_sim_time", "qos_overrides", "start_type_description_service")
 """Parameters that every node has beside its table; they mean nothing without ROS."""
 
 
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stride", metavar="N|adaptive", help="frames between key-frames")
 
 
-def of_stride(stride: str | None) -> Settings:
+def stride_overrides(stride: str | None) -> Settings:
     """What a stride in words, a number of frames or `adaptive`, sets; nothing where there is none.
 
     Raises:
@@ -99,8 +99,8 @@ def names_in(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def load(path: Path | None, wishes: Mapping[str, Mapping[str, Value]]) -> Settings:
-    """Every parameter of every node: the wishes over the file over the defaults.
+def load(path: Path | None, overrides: Mapping[str, Mapping[str, Value]]) -> Settings:
+    """Every parameter of every node: the overrides over the file over the defaults.
 
     Raises:
         OSError: the file cannot be read.
@@ -112,7 +112,7 @@ def load(path: Path | None, wishes: Mapping[str, Mapping[str, Value]]) -> Settin
             _apply_file(settings, path)
         except (ValueError, yaml.YAMLError, RecursionError) as error:
             raise ValueError(f"--params {path}: {' '.join(str(error).split())}") from error
-    for node, values in wishes.items():
+    for node, values in overrides.items():
         _apply(settings, node, values)
     return settings
 
@@ -156,5 +156,5 @@ def _apply(settings: Settings, node: str, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         if name in table:
             settings[node][name] = table[name].check(value)
-        elif str(name).partition(".")[0] not in OF_ROS:
+        elif str(name).partition(".")[0] not in ROS_BUILTIN_PARAMETERS:
             raise ValueError(f"node {node} has no parameter {brief(name)}; it has {', '.join(table)}")

@@ -16,7 +16,7 @@ from uplift_ros.bags import recording
 from uplift_ros.bags.reader import BagReader
 from uplift_ros.bags.writer import BagWriter
 from uplift_ros.messages.typestore import message_class, typestore
-from uplift_ros.offline.image_sequence import BagFootage
+from uplift_ros.offline.image_sequence import BagSequence
 from uplift_ros.sources.video import VideoFile
 
 FRAMES = 2
@@ -79,9 +79,9 @@ def everything(path: Path) -> None:
             pass
     run = recording.load(path)
     promise(all(isinstance(stamp, int) for stamp in run.image_stamps), "stamps that are no whole numbers")
-    footage = BagFootage(path)
+    footage = BagSequence(path)
     try:
-        for shot in footage.shots():
+        for shot in footage.images():
             with suppress(ValueError):  # one image more or less: whoever asks for it decides
                 shot.image()
     finally:

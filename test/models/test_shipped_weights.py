@@ -38,7 +38,7 @@ def person() -> np.ndarray:
 @pytest.fixture(scope="module")
 def synthetic(person) -> protocols.Clip:
     """With the errors of a 2D detector."""
-    return next(protocols.film([Sequence("synthetic", person)], RATE, cameras=1, noise="detector", seed=0))
+    return next(protocols.project_sequences([Sequence("synthetic", person)], RATE, cameras=1, noise="detector", seed=0))
 
 
 @pytest.mark.parametrize("name", weights.available())
@@ -64,14 +64,14 @@ def test_somebody_who_lies_is_lifted(uplifter, person, axis):
     """On the back, the belly and a side: the whole motion a quarter turn over, at the height of the ground."""
     turn = Rotation.from_rotvec(np.pi / 2 * np.array(axis)).as_matrix()
     lying = (person - person[:, :1]) @ turn.T + (0, 0, 0.3)
-    clip = next(protocols.film([Sequence("lying", lying)], RATE, cameras=1, noise="none", seed=0))
+    clip = next(protocols.project_sequences([Sequence("lying", lying)], RATE, cameras=1, noise="none", seed=0))
     assert scores.score([protocols.offline(uplifter, clip, 10)], RATE)["mpjpe"] < 85
 
 
 def test_upsampling_beats_linear_interpolation_of_key_frame_poses(uplifter, person):
     """From four sides and with true 2D poses, so that it is not the detector's errors that decide."""
     errors = []
-    for clip in protocols.film([Sequence("synthetic", person)], RATE, cameras=4, noise="none", seed=0):
+    for clip in protocols.project_sequences([Sequence("synthetic", person)], RATE, cameras=4, noise="none", seed=0):
         estimate = protocols.offline(uplifter, clip, 20)
         between = ~estimate.keyframes & (estimate.frames < np.flatnonzero(estimate.keyframes)[-1])
         interpolated = protocols.between_keyframes(estimate, 1)
@@ -97,7 +97,7 @@ def captured() -> list[protocols.Clip]:
         pytest.skip("needs the motion capture that lies beside the project")
     sequences, rate = load_npz(MOTION_CAPTURE)
     assert rate == RATE
-    return list(protocols.film(sequences[::6], RATE, cameras=1, noise="none", seed=0))
+    return list(protocols.project_sequences(sequences[::6], RATE, cameras=1, noise="none", seed=0))
 
 
 def test_real_motion_is_lifted_as_accurately_as_documented(uplifter, captured):

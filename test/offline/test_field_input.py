@@ -9,7 +9,7 @@ from uplift_ros.bags import recording
 from uplift_ros.bags.reader import read
 from uplift_ros.camera import Camera
 from uplift_ros.offline import image_sequence
-from uplift_ros.offline.image_sequence import BagFootage, VideoFootage
+from uplift_ros.offline.image_sequence import BagSequence, VideoSequence
 from uplift_ros.poses import ScaleSource
 
 SIZE = (recordings.CAMERA.width, recordings.CAMERA.height)
@@ -36,8 +36,8 @@ def write(folder, monkeypatch, change=lambda message: None, image=lambda stamp, 
 
 def cameras(path, **options) -> set:
     """The cameras of the images of a bag."""
-    footage = BagFootage(path, **options)
-    found = {shot.camera and shot.camera.for_image(*SIZE) for shot in footage.shots()}
+    footage = BagSequence(path, **options)
+    found = {shot.camera and shot.camera.for_image(*SIZE) for shot in footage.images()}
     footage.close()
     return found
 
@@ -222,6 +222,6 @@ def test_a_video_that_was_cut_off_is_incomplete(uplift_process, clip, tmp_path, 
     monkeypatch.setattr(footage, "_count_missing", lambda video, count, seconds: setattr(video, "missing", 28))
     assert uplift_process(clip, "-o", tmp_path / "out.mcap") == 3
     assert "lost_frames (1): 28 of 30 frames are missing at the end" in capsys.readouterr().out
-    video = VideoFootage(clip, 0.0, 1.0, "camera")
-    assert len(list(video.shots())) == filming.FRAMES
+    video = VideoSequence(clip, 0.0, 1.0, "camera")
+    assert len(list(video.images())) == filming.FRAMES
     assert [problem.kind for problem in video.problems] == ["lost_frames"]

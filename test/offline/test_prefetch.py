@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-from uplift_ros.offline.prefetch import ahead
+from uplift_ros.offline.prefetch import prefetch
 
 
 class Source:
@@ -33,19 +33,19 @@ class Source:
 
 
 def test_items_come_in_their_order():
-    assert list(ahead(Source(100).items(), depth=3)) == list(range(1, 101))
+    assert list(prefetch(Source(100).items(), depth=3)) == list(range(1, 101))
 
 
 def test_items_are_made_in_another_thread():
     source = Source(3)
-    list(ahead(source.items(), depth=2))
+    list(prefetch(source.items(), depth=2))
     assert source.thread is not None
     assert source.thread is not threading.current_thread()
 
 
 def test_items_are_made_before_they_are_asked_for_but_only_so_many():
     source = Source()
-    items = ahead(source.items(enough=5), depth=4)
+    items = prefetch(source.items(enough=5), depth=4)
     assert next(items) == 1
     assert source.enough.wait(5)  # the one taken and four more
     items.close()
@@ -53,7 +53,7 @@ def test_items_are_made_before_they_are_asked_for_but_only_so_many():
 
 
 def test_an_error_comes_at_its_place_in_the_order():
-    items = ahead(Source(3, ValueError("torn")).items(), depth=8)
+    items = prefetch(Source(3, ValueError("torn")).items(), depth=8)
     assert [next(items) for _ in range(3)] == [1, 2, 3]
     with pytest.raises(ValueError, match="torn"):
         next(items)
@@ -61,7 +61,7 @@ def test_an_error_comes_at_its_place_in_the_order():
 
 def test_closing_ends_the_thread_and_closes_the_source():
     source = Source()
-    items = ahead(source.items(), depth=4)
+    items = prefetch(source.items(), depth=4)
     next(items)
     items.close()
     assert source.closed
@@ -74,4 +74,4 @@ def test_stages_can_follow_each_other():
         for item in items:
             yield 2 * item
 
-    assert list(ahead(doubled(ahead(Source(50).items(), depth=2)), depth=2)) == list(range(2, 102, 2))
+    assert list(prefetch(doubled(prefetch(Source(50).items(), depth=2)), depth=2)) == list(range(2, 102, 2))

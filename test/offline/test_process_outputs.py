@@ -80,7 +80,7 @@ class NoFootage:
     length = 0
     problems = ()
 
-    def shots(self):
+    def images(self):
         return iter(())
 
     def close(self):

@@ -1,11 +1,11 @@
-"""One person in a stream: sightings, and the motion that a forward and they make together."""
+"""One person in a stream: observations, and the motion that a forward and they make together."""
 
 import numpy as np
 import pytest
 
-from uplift_ros.camera import answer_rotation
+from uplift_ros.camera import camera_to_canonical_rotation
 from uplift_ros.poses import Person2D
-from uplift_ros.streaming.track import Motion, Sighting, Track, interpolate
+from uplift_ros.streaming.track import Motion, Observation, Track, interpolate
 
 TOKENS_PER_SECOND = 25.0
 BODY = np.random.default_rng(0).normal(0, 0.3, (17, 3))
@@ -13,15 +13,15 @@ BODY -= BODY[0]
 DIRECTION = np.array([0.3, 0.0, 0.4])
 
 
-def sighting(root=(0.5, 0.1, 4.0), score: float = 1.0, calibrated: bool = True) -> Sighting:
+def observation(root=(0.5, 0.1, 4.0), score: float = 1.0, calibrated: bool = True) -> Observation:
     """Of BODY at a place."""
     points = BODY + root
     rays = points[:, :2] / points[:, 2:]
-    return Sighting(Person2D("p1", 1.0, np.zeros(4), rays, np.full(17, score)), rays, calibrated)
+    return Observation(Person2D("p1", 1.0, np.zeros(4), rays, np.full(17, score)), rays, calibrated)
 
 
 def track(*tokens: int, **fields) -> Track:
-    return Track({token: sighting(**fields) for token in tokens})
+    return Track({token: observation(**fields) for token in tokens})
 
 
 def stretching(count: int) -> np.ndarray:
@@ -83,14 +83,14 @@ def test_the_previous_sighting_is_the_one_before_the_newest():
 def test_the_last_of_the_sightings_to_forget_is_kept(oldest, kept):
     person = track(0, 4, 8)
     person.forget(oldest)
-    assert list(person.sightings) == kept
+    assert list(person.observations) == kept
 
 
 def test_settled_poses_are_forgotten_up_to_the_token():
     person = track(8)
-    person.settled = dict.fromkeys((4, 5, 6), BODY)
+    person.finalised = dict.fromkeys((4, 5, 6), BODY)
     person.forget(5)
-    assert list(person.settled) == [6]
+    assert list(person.finalised) == [6]
 
 
 @pytest.mark.parametrize(("count", "first"), [(20, 4), (5, 4), (4, 5), (2, 7)])
@@ -99,7 +99,7 @@ def test_motion_is_of_the_newest_poses_since_the_oldest_sighting(count, first):
     motion = moved(track(4, 8), poses)
     assert motion.first == first
     np.testing.assert_array_equal(motion.joints, poses[first - 9 :])
-    assert motion.sighted == {4, 8}
+    assert motion.observed == {4, 8}
 
 
 def test_joints_are_relative_to_the_pelvis_wherever_the_network_has_it():
@@ -109,15 +109,17 @@ def test_joints_are_relative_to_the_pelvis_wherever_the_network_has_it():
 
 def test_between_sightings_the_frame_of_the_answer_is_that_of_a_pelvis_between():
     left, right = (-1.0, 0.2, 2.0), (1.0, 0.2, 4.0)
-    person = Track({4: sighting(left), 6: sighting(right)})
+    person = Track({4: observation(left), 6: observation(right)})
     motion = moved(person, np.repeat(BODY[None], 3, axis=0), "canonical")
     for joints, x, y in zip(motion.joints, (-0.5, -0.125, 0.25), (0.1, 0.075, 0.05), strict=True):
-        np.testing.assert_allclose(joints, BODY @ answer_rotation(np.array([x, y]), "canonical"), atol=1e-12)
+        np.testing.assert_allclose(
+            joints, BODY @ camera_to_canonical_rotation(np.array([x, y]), "canonical"), atol=1e-12
+        )
 
 
 def test_settled_poses_stay_whatever_later_forwards_say():
     person = track(4, 8)
-    person.settled = {3: BODY - 1.0, 6: 2 * BODY}
+    person.finalised = {3: BODY - 1.0, 6: 2 * BODY}
     poses = stretching(5)
     motion = moved(person, poses)
     np.testing.assert_array_equal(motion.joints[2], 2 * BODY)
@@ -126,10 +128,10 @@ def test_settled_poses_stay_whatever_later_forwards_say():
 
 
 def test_places_are_linear_between_those_found_at_sightings():
-    person = Track({4: sighting((0.0, 0.0, 3.0))})
+    person = Track({4: observation((0.0, 0.0, 3.0))})
     poses = np.repeat(BODY[None], 5, axis=0)
     moved(person, poses)
-    person.sightings[8] = sighting((1.0, 0.0, 5.0))
+    person.observations[8] = observation((1.0, 0.0, 5.0))
     motion = moved(person, poses)
     np.testing.assert_allclose(motion.roots, np.linspace((0, 0, 3), (1, 0, 5), 5), atol=1e-6)
 
@@ -137,11 +139,11 @@ def test_places_are_linear_between_those_found_at_sightings():
 def test_a_place_is_found_once_with_the_pose_of_its_own_forward():
     person = track(4)
     moved(person, BODY[None])
-    before = person.sightings[4].root.copy()
-    person.sightings[8] = sighting()
+    before = person.observations[4].root.copy()
+    person.observations[8] = observation()
     moved(person, np.repeat(2 * BODY[None], 5, axis=0))
-    np.testing.assert_array_equal(person.sightings[4].root, before)
-    assert person.sightings[8].root[2] == pytest.approx(8.0), "twice as large in the same picture: twice as far"
+    np.testing.assert_array_equal(person.observations[4].root, before)
+    assert person.observations[8].root[2] == pytest.approx(8.0), "twice as large in the same picture: twice as far"
 
 
 def test_without_intrinsics_nobody_has_a_place():
@@ -153,7 +155,7 @@ def test_joints_that_the_detector_gives_nothing_for_do_not_place_anybody():
 
 
 def test_scores_are_linear_between_those_of_the_sightings():
-    person = Track({4: sighting(score=0.2), 8: sighting(score=1.0)})
+    person = Track({4: observation(score=0.2), 8: observation(score=1.0)})
     np.testing.assert_allclose(
         moved(person, stretching(5)).scores, np.repeat([[0.2], [0.4], [0.6], [0.8], [1.0]], 17, 1)
     )

@@ -78,10 +78,10 @@ def test_somebody_unseen_is_remembered_for_1_7_seconds(seconds, name):
     assert ids(tracker, seconds, person(100)) == [name]
 
 
-def follows(sightings: dict[float, float], seconds: float, x: float) -> bool:
+def follows(observations: dict[float, float], seconds: float, x: float) -> bool:
     """Whether somebody seen at such seconds and places is the one then seen at x."""
     tracker = PersonTracker()
-    for at, place in sightings.items():
+    for at, place in observations.items():
         assert ids(tracker, at, person(place)) == ["p1"]
     return ids(tracker, seconds, person(x)) == ["p1"]
 
@@ -92,7 +92,7 @@ REACH = 2.5 * STATURE
 
 
 @pytest.mark.parametrize(
-    ("sightings", "seconds", "expected", "tolerance"),
+    ("observations", "seconds", "expected", "tolerance"),
     [
         pytest.param({0.0: 0}, 0.4, 0, 0.1 + 0.7 * 0.4, id="velocity not known"),
         pytest.param({0.0: 0, 0.4: 0}, 0.8, 0, 0.1 + 0.5 * 0.4, id="at rest"),
@@ -102,10 +102,10 @@ REACH = 2.5 * STATURE
         ),
     ],
 )
-def test_the_place_that_is_believed_grows_with_the_time_unseen(sightings, seconds, expected, tolerance):
+def test_the_place_that_is_believed_grows_with_the_time_unseen(observations, seconds, expected, tolerance):
     limit = expected + REACH * tolerance
-    assert follows(sightings, seconds, limit - 0.5)
-    assert not follows(sightings, seconds, limit + 0.5)
+    assert follows(observations, seconds, limit - 0.5)
+    assert not follows(observations, seconds, limit + 0.5)
 
 
 def test_of_two_people_in_one_place_the_pose_tells_who_is_who():

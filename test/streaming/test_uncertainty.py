@@ -53,7 +53,7 @@ def test_features_are_reach_speed_and_the_way_since_the_keyframe(joints):
 
 def test_frames_far_from_keyframes_are_worth_less_the_faster_a_joint_is(errors, joints):
     def score(speed: float, seconds: float) -> np.ndarray:
-        return errors.judge(joints, ROOT, speed * ONES, seconds, ONES)[0]
+        return errors.predict(joints, ROOT, speed * ONES, seconds, ONES)[0]
 
     assert (score(1.0, 0.2) < score(1.0, 0.0)).all()
     assert (score(2.0, 0.2) < score(1.0, 0.2)).all()
@@ -61,8 +61,8 @@ def test_frames_far_from_keyframes_are_worth_less_the_faster_a_joint_is(errors, 
 
 
 def test_a_detector_that_is_less_sure_lowers_the_score_and_widens_the_covariance(errors, joints):
-    sure, wide = errors.judge(joints, ROOT, 0 * ONES, 0.0, ONES)
-    unsure, wider = errors.judge(joints, ROOT, 0 * ONES, 0.0, 0.5 * ONES)
+    sure, wide = errors.predict(joints, ROOT, 0 * ONES, 0.0, ONES)
+    unsure, wider = errors.predict(joints, ROOT, 0 * ONES, 0.0, 0.5 * ONES)
     np.testing.assert_allclose(unsure, 0.5 * sure)
     assert (matrices(wider).trace(axis1=1, axis2=2) > matrices(wide).trace(axis1=1, axis2=2))[1:].all()
 

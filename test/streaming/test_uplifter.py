@@ -328,7 +328,7 @@ class Judge:
     def __init__(self) -> None:
         self.asked = []
 
-    def judge(self, joints, root, speeds, seconds, detected):
+    def predict(self, joints, root, speeds, seconds, detected):
         self.asked.append((joints, root, speeds, seconds, detected))
         return 0.5 * detected, np.full((17, 6), len(self.asked))
 

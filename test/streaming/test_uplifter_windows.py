@@ -39,7 +39,7 @@ def model():
 @pytest.fixture(scope="module")
 def clip():
     joints = np.stack([pose(frame / 50) for frame in range(301)]).astype(np.float32)
-    return next(protocols.film([Sequence("a/b/c", joints)], 50.0, cameras=1, noise="none", seed=0))
+    return next(protocols.project_sequences([Sequence("a/b/c", joints)], 50.0, cameras=1, noise="none", seed=0))
 
 
 def seen(clip: protocols.Clip, frame: int, names: tuple[str, ...] = ("p1",)) -> Keyframe:

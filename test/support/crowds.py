@@ -23,7 +23,7 @@ MISSED = 0.03
 """Share of the people in view whom the detector misses for no reason."""
 
 MAX_LINK = 1.6
-"""Seconds between two sightings of one person that should have one id: a second's occlusion between key-frames."""
+"""Seconds between two observations of one person that should have one id: a second's occlusion between key-frames."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ class Links:
     """What a tracker made of crowds.
 
     Attributes:
-        true: successive sightings of one person not farther apart than MAX_LINK.
+        true: successive observations of one person not farther apart than MAX_LINK.
         kept: those of them that have one id.
-        stolen: sightings under an id that another person had before.
+        stolen: observations under an id that another person had before.
     """
 
     true: int = 0

@@ -99,7 +99,7 @@ def _take_camera_info(recording: Recording, _log_time: int, message: Any) -> Non
 
 def _skeletons(message: Any) -> SkeletonFrame:
     frame = skeletons_from_msg(message)
-    frame.check_form()
+    frame.validate()
     return frame
 
 

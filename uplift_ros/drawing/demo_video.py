@@ -15,8 +15,8 @@ from uplift_ros.bags.recording import Recording, images, load
 from uplift_ros.drawing.chart import StripChart
 from uplift_ros.drawing.skeletons import OUTLINE, dot, draw_keypoints, draw_pose, text
 from uplift_ros.drawing.view3d import SkeletonView
-from uplift_ros.files import whole
-from uplift_ros.offline.prefetch import ahead
+from uplift_ros.files import atomic_write
+from uplift_ros.offline.prefetch import prefetch
 from uplift_ros.poses import NANOSECONDS, SkeletonFrame
 
 CODECS = ("avc1", "mp4v")
@@ -53,7 +53,7 @@ def render(bag: str | Path, path: str | Path, fps: float = 50.0, namespace: str 
     recording = load(bag, namespace)
     scene = _Scene(recording)
     writer: cv2.VideoWriter | None = None
-    with whole(Path(path)) as beside, closing(ahead(_images(bag, recording), IMAGES_AHEAD)) as frames:
+    with atomic_write(Path(path)) as beside, closing(prefetch(_images(bag, recording), IMAGES_AHEAD)) as frames:
         for stamp, image in _at_rate(frames, scene.first, scene.last, fps):
             frame = scene.draw(stamp, image)
             if writer is None:

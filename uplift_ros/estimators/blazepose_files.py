@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from uplift_ros.files import whole
+from uplift_ros.files import atomic_write
 
 WHEEL = "mediapipe==0.10.14"
 NPM_PACKAGE = "@mediapipe/pose@0.5.1675469404"
@@ -112,7 +112,7 @@ def fetch(model: str, folder: Path) -> list[Path]:
         for name, content in zip(names, contents, strict=True):
             if _sha256(content) != FILES[name].sha256:
                 raise OSError(f"{name} is not the released file (another SHA-256), nothing written")
-            with whole(folder / name) as partial:
+            with atomic_write(folder / name) as partial:
                 partial.write_bytes(content)
             written.append(folder / name)
     return written

@@ -12,7 +12,7 @@ MAX_OVERLAP = 0.45
 
 
 @dataclass(frozen=True)
-class Found:
+class Detections:
     """People in one input picture.
 
     Attributes:
@@ -61,22 +61,22 @@ def heat_maps(maps: np.ndarray) -> np.ndarray:
     return np.stack([x, y, flat.max(-1)], -1)
 
 
-def corner_boxes(detections: np.ndarray, joints: np.ndarray | None = None) -> Found:
+def corner_boxes(detections: np.ndarray, joints: np.ndarray | None = None) -> Detections:
     """Boxes (1, N, 5) of two corners and a score, as RTMDet gives them, with joints (1, N, K, 3) as RTMO does."""
     first, second = detections[0, :, :2], detections[0, :, 2:4]
     boxes = np.concatenate([first, second - first], -1)
-    return Found(boxes, detections[0, :, 4], None if joints is None else joints[0, :, : len(COCO17)])
+    return Detections(boxes, detections[0, :, 4], None if joints is None else joints[0, :, : len(COCO17)])
 
 
-def rows(output: np.ndarray) -> Found:
+def rows(output: np.ndarray) -> Detections:
     """Rows (1, 56, A): centre, size, score and 17 joints for each of A anchors, as YOLO pose networks give them."""
     columns = output[0].T
     centre, size = columns[:, :2], columns[:, 2:4]
-    return Found(np.concatenate([centre - size / 2, size], -1), columns[:, 4], columns[:, 5:].reshape(-1, 17, 3))
+    return Detections(np.concatenate([centre - size / 2, size], -1), columns[:, 4], columns[:, 5:].reshape(-1, 17, 3))
 
 
-def distinct(found: Found, score_threshold: float, most: int) -> Found:
+def distinct(found: Detections, score_threshold: float, max_detections: int) -> Detections:
     """The best `most` people above the threshold, each once, the most certain first."""
     kept = np.array(cv2.dnn.NMSBoxes(found.boxes.tolist(), found.scores.tolist(), score_threshold, MAX_OVERLAP), int)
-    kept = kept.ravel()[:most]
-    return Found(found.boxes[kept], found.scores[kept], None if found.joints is None else found.joints[kept])
+    kept = kept.ravel()[:max_detections]
+    return Detections(found.boxes[kept], found.scores[kept], None if found.joints is None else found.joints[kept])

@@ -175,7 +175,7 @@ class Network:
         is_named = {name[-1:] for name in names} == {"x", "y"}
         return heads.simcc(second, first) if (by_name if is_named else by_length) else heads.simcc(first, second)
 
-    def find(self, picture: np.ndarray) -> heads.Found:
+    def find(self, picture: np.ndarray) -> heads.Detections:
         """People in one picture, by a detector or a single-stage network."""
         outputs = self.run([picture])
         if self.kind == "rows":
@@ -251,14 +251,14 @@ class TopDown:
         return views
 
 
-def _find(network: Network, image: np.ndarray, score_threshold: float, most: int) -> heads.Found:
+def _find(network: Network, image: np.ndarray, score_threshold: float, max_detections: int) -> heads.Detections:
     """The people in an image, in its own pixels."""
     extent = _around(image, network.size)
     picture = _cut(image, ORIGIN, extent, network.size)
-    found = heads.distinct(network.find(picture), score_threshold, most)
+    found = heads.distinct(network.find(picture), score_threshold, max_detections)
     factor = extent / network.size
     joints = None if found.joints is None else found.joints * (*factor, 1.0)
-    return heads.Found(found.boxes * np.tile(factor, 2), found.scores, joints)
+    return heads.Detections(found.boxes * np.tile(factor, 2), found.scores, joints)
 
 
 def _around(image: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from uplift_ros.files import whole
+from uplift_ros.files import atomic_write
 from uplift_ros.lab.plain import Central, Refine, Windows
 from uplift_ros.models import weights
 from uplift_ros.models.runtime import CENTRAL_SUFFIX
@@ -77,7 +77,7 @@ def export(name: str, out: Path) -> list[Path]:
         raise ValueError(f"{name!r} holds a network {architecture!r}: only uplift and synsp are run on a robot")
     paths = [out, out.with_suffix(CENTRAL_SUFFIX)][: len(contents)]
     for path, content in zip(paths, contents, strict=True):
-        with whole(path) as beside:
+        with atomic_write(path) as beside:
             beside.write_bytes(content)
     return paths
 

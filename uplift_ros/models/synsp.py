@@ -31,7 +31,7 @@ CUTOFF = 1.5
 """DCT coefficient at which the gain of the smooth outputs starts at 1/2, in windows of 8 frames; with the averaging of
 windows this is as smooth as a quadratic fit over 15 frames."""
 
-SILENCE = 1e-4
+SPECTRUM_EPS = 1e-4
 """Metres; the least that a frequency counts as, since nothing has no logarithm."""
 
 ACCELERATION_ROLES = {"position": 0.0, "acceleration": 1.0, "final": 0.5}
@@ -194,7 +194,7 @@ class SynSP(nn.Module):
         # Embedding of frequencies: every token is one DCT coefficient of the whole window.
         frequencies = self.dct @ views
         tokens = self.embed(frequencies)  # (B, P, T, D)
-        spectrum = (frequencies.abs().mean(-1) + SILENCE).log().flatten(0, 1)  # (BP, T)
+        spectrum = (frequencies.abs().mean(-1) + SPECTRUM_EPS).log().flatten(0, 1)  # (BP, T)
         located = tokens + self.positions
         query = (located if c.query_positions else tokens).flatten(0, 1)  # (BP, T, D)
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from uplift_ros.files import whole
+from uplift_ros.files import atomic_write
 from uplift_ros.models.configs import SynSPConfig, UpliftConfig, checked
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
@@ -51,7 +51,7 @@ def save(model: Any, path: Path, provenance: dict[str, Any]) -> None:
         "provenance": json.dumps(provenance),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with whole(path) as beside:
+    with atomic_write(path) as beside:
         save_file(tensors, beside, header)
 
 

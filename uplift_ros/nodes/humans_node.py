@@ -65,7 +65,7 @@ class HumansNode(base.ManagedNode):
 
     def _take_keyframe(self, message: Keyframe2D) -> None:
         keyframe = keyframe_from_msg(message)
-        keyframe.check_form()
+        keyframe.validate()
         self.tick("keyframe_hz")
         with self.timed():
             ids = [person.id for person in keyframe.persons]
@@ -104,7 +104,7 @@ class HumansNode(base.ManagedNode):
 
     def _take_skeletons(self, message: Skeletons) -> None:
         frame = skeletons_from_msg(message)
-        frame.check_form()
+        frame.validate()
         self.tick("skeletons_hz")
         header = ros_messages().header(frame.stamp, frame.frame_id)
         transforms = []

@@ -42,7 +42,7 @@ class PoseEstimatorNode(base.ManagedNode):
     def deactivate(self) -> None:
         self._worker.shutdown()
 
-    def figures(self) -> dict[str, object]:
+    def diagnostic_values(self) -> dict[str, object]:
         return {
             "stride": self.parameter("stride"),
             "keyframe_hz_asked": f"{self._stage.rate.asked:.1f}",
@@ -50,7 +50,7 @@ class PoseEstimatorNode(base.ManagedNode):
             "age_ms": f"{self._age_ms:.0f}",
         }
 
-    def complaints(self) -> list[str]:
+    def diagnostic_warnings(self) -> list[str]:
         rate = self._stage.rate
         return [f"key-frames reach {rate.reached:.1f} of {rate.asked:.1f} Hz asked"] if rate.falls_short else []
 

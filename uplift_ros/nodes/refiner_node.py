@@ -60,12 +60,12 @@ class RefinerNode(base.ManagedNode):
     def cleanup(self) -> None:
         del self._stage
 
-    def figures(self) -> dict[str, object]:
+    def diagnostic_values(self) -> dict[str, object]:
         return {"age_ms": f"{self._age_ms:.0f}"}
 
     def _take(self, view: int, message: Skeletons) -> None:
         frame = skeletons_from_msg(message)
-        frame.check_form()  # here, where it costs no other frame of the burst
+        frame.validate()  # here, where it costs no other frame of the burst
         self._bursts[view].append(frame)
         if len(self._bursts[view]) < MAX_BURST_FRAMES:
             self._quiet.reset()

@@ -76,7 +76,7 @@ class UpliftNode(base.ManagedNode):
             parameters = {**self.parameters, **changes}
             self._stage.control(build.stride_controller(parameters, self._stage.config, self._stage.load))
 
-    def figures(self) -> dict[str, object]:
+    def diagnostic_values(self) -> dict[str, object]:
         if self._rates is None:
             return {}
         return {

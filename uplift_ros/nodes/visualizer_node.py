@@ -92,7 +92,7 @@ class VisualizerNode(base.ManagedNode):
     def _take_skeletons(self, message: Skeletons) -> None:
         self.tick("skeletons_hz")
         frame = skeletons_from_msg(message)
-        frame.check_form()
+        frame.validate()
         with self.timed():
             if self._markers.get_subscription_count():  # they take half a millisecond a person
                 self._show_markers(frame)
@@ -111,7 +111,7 @@ class VisualizerNode(base.ManagedNode):
         if not self._markers.get_subscription_count():
             return
         frame = skeletons_from_msg(message)
-        frame.check_form()
+        frame.validate()
         people = {RAW + person.id for person in frame.persons}
         shown = [raw_marker(person, self._lifetime) for person in frame.persons]
         self._publish_markers(frame, shown + _deletions(self._shown_raw - people))

@@ -38,7 +38,7 @@ STAMP_SIZE = 12
 
 
 @dataclass(frozen=True)
-class Shot:
+class LazyImage:
     """One image.
 
     Attributes:
@@ -55,7 +55,7 @@ class Shot:
     depth: DepthLookup | None = None
 
 
-class Footage(Protocol):
+class ImageSequence(Protocol):
     """Recorded images in the order in which they were taken.
 
     Attributes:
@@ -66,12 +66,12 @@ class Footage(Protocol):
     length: int
     problems: list[Problem]
 
-    def shots(self) -> Iterator[Shot]: ...
+    def images(self) -> Iterator[LazyImage]: ...
 
     def close(self) -> None: ...
 
 
-class VideoFootage:
+class VideoSequence:
     """A video file; time begins at 0, and an ideal camera is assumed (see VideoFile).
 
     Args:
@@ -102,9 +102,9 @@ class VideoFootage:
             message = f"the field of view was guessed, {degrees}: people may be metres off; {WAY_OUT}"
             self.problems.append(Problem("guessed_fov", message))
 
-    def shots(self) -> Iterator[Shot]:
+    def images(self) -> Iterator[LazyImage]:
         for frame in self._video.frames():
-            yield Shot(frame.time, self._frame_id, self._intrinsics, frame.make)
+            yield LazyImage(frame.time, self._frame_id, self._intrinsics, frame.make)
         if self._video.missing:
             message = f"{self._video.missing} of {self.length} frames are missing at the end: the file was cut off"
             self.problems.append(Problem(LOST_FRAMES, message))
@@ -113,7 +113,7 @@ class VideoFootage:
         self._video.close()
 
 
-class BagFootage:
+class BagSequence:
     """An image topic of a bag, with the camera_info that was newest at each image (the first one before that).
 
     Args:
@@ -153,7 +153,7 @@ class BagFootage:
         self._intrinsics: tuple[bytes, Intrinsics | None] = (b"", intrinsics)
         self._rectified |= is_rectified(self._image_topic)
 
-    def shots(self) -> Iterator[Shot]:
+    def images(self) -> Iterator[LazyImage]:
         """Raises ValueError where the images carry no time."""
         for _, _, data in self._bag.raw([self._camera_info_topic]):
             self._take_camera_info(data)
@@ -178,7 +178,7 @@ class BagFootage:
             if stamp == previous == 0:
                 raise ValueError(f"images on {topic} carry no time: header.stamp is 0")
             depth = self._depth.at(stamp) if self._depth else None
-            yield Shot(stamp, frame_id, self._intrinsics[1], partial(self._decode, data), depth)
+            yield LazyImage(stamp, frame_id, self._intrinsics[1], partial(self._decode, data), depth)
             previous = stamp
 
     def close(self) -> None:

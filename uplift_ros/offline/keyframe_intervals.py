@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from uplift_ros.camera import Camera
 from uplift_ros.intrinsics import Intrinsics
-from uplift_ros.offline.image_sequence import LOST_IMAGE, Footage
-from uplift_ros.offline.prefetch import ahead
+from uplift_ros.offline.image_sequence import LOST_IMAGE, ImageSequence
+from uplift_ros.offline.prefetch import prefetch
 from uplift_ros.pipeline import Pipeline, Step
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.stages.problem import Problem
@@ -44,7 +44,7 @@ class KeyframeInterval:
     problems: list[Problem] = field(default_factory=list)
 
 
-def raw_intervals(footage: Footage, pipeline: Pipeline) -> Generator[KeyframeInterval, None, None]:
+def raw_intervals(footage: ImageSequence, pipeline: Pipeline) -> Generator[KeyframeInterval, None, None]:
     """A recording up to its raw skeletons, a few key-frames ahead of the caller, who refines and writes.
 
     Decoding with the 2D estimator is one thread, uplifting the next; they are one if the stride may change, because
@@ -56,15 +56,15 @@ def raw_intervals(footage: Footage, pipeline: Pipeline) -> Generator[KeyframeInt
     """
     detected = _detected(footage, pipeline)
     if pipeline.uplifting.fixed_stride == pipeline.detection.stride:
-        detected = ahead(detected, KEYFRAMES_AHEAD)
-    return ahead(_uplifted(detected, pipeline), KEYFRAMES_AHEAD)
+        detected = prefetch(detected, KEYFRAMES_AHEAD)
+    return prefetch(_uplifted(detected, pipeline), KEYFRAMES_AHEAD)
 
 
-def _detected(footage: Footage, pipeline: Pipeline) -> Generator[KeyframeInterval, None, None]:
+def _detected(footage: ImageSequence, pipeline: Pipeline) -> Generator[KeyframeInterval, None, None]:
     """As in the node, an image that cannot be decoded costs its key-frame and no other."""
     images: list[ImageHeader] = []
     problems: list[Problem] = []
-    for shot in footage.shots():
+    for shot in footage.images():
         images.append(ImageHeader(shot.stamp, shot.frame_id, shot.camera))
         try:
             keyframe = pipeline.detection.push(shot.stamp, shot.frame_id, shot.image)

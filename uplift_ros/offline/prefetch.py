@@ -11,7 +11,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def ahead(items: Generator[Item, None, None], depth: int) -> Generator[Item, None, None]:
+def prefetch(items: Generator[Item, None, None], depth: int) -> Generator[Item, None, None]:
     """The same items in the same order, made in a thread up to `depth` items before they are asked for.
 
     Closing ends the thread before it closes `items`, so nothing works on what the caller frees next. What `items`

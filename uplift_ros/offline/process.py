@@ -17,7 +17,14 @@ from uplift_ros.bags.reader import is_bag
 from uplift_ros.estimators import PoseEstimator
 from uplift_ros.intrinsics import FieldOfView, Intrinsics, load_calibration
 from uplift_ros.models.configs import Refining
-from uplift_ros.offline.image_sequence import GUESSED_FOV, LOST_FRAMES, LOST_IMAGE, BagFootage, Footage, VideoFootage
+from uplift_ros.offline.image_sequence import (
+    GUESSED_FOV,
+    LOST_FRAMES,
+    LOST_IMAGE,
+    BagSequence,
+    ImageSequence,
+    VideoSequence,
+)
 from uplift_ros.offline.keyframe_intervals import raw_intervals
 from uplift_ros.offline.results import GraphBag, is_complete
 from uplift_ros.pipeline import Pipeline
@@ -116,7 +123,7 @@ class ProcessResult:
         )
 
 
-def process(footage: Footage, pipeline: Pipeline, output: Path) -> ProcessResult:
+def process(footage: ImageSequence, pipeline: Pipeline, output: Path) -> ProcessResult:
     """Send all images through the pipeline and write the results. Equal input gives equal bytes.
 
     An image that cannot be decoded costs its key-frame, and is counted.
@@ -209,7 +216,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Process one input after the other; one that fails does not stop the others."""
-    settings = node_settings.load(args.params, node_settings.of_stride(args.stride))
+    settings = node_settings.load(args.params, node_settings.stride_overrides(args.stride))
     work = list(zip(args.input, outputs(args.input, args.out), strict=True))
     if args.out.suffix != ".mcap":
         finished = [(source, output) for source, output in work if output.exists() and is_complete(output)]
@@ -228,7 +235,7 @@ def main(args: argparse.Namespace) -> int:
     return 1 if 1 in codes else max(codes)
 
 
-def _attempt(source: Path, output: Path, networks: Networks, open_footage: Callable[[Path], Footage]) -> int:
+def _attempt(source: Path, output: Path, networks: Networks, open_footage: Callable[[Path], ImageSequence]) -> int:
     """Process one input, print its result and return the exit code."""
     try:
         with closing(open_footage(source)) as footage:
@@ -249,7 +256,7 @@ def _degrees(text: str) -> float:
     return math.radians(degrees)
 
 
-def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> Callable[[Path], Footage]:
+def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> Callable[[Path], ImageSequence]:
     """Opens an input as the options and parameters say.
 
     Raises:
@@ -265,14 +272,14 @@ def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> C
         calibration = replace(calibration, rectified=True)
     in_bags: Intrinsics | None = FieldOfView(args.fov) if args.fov else calibration
 
-    def open_footage(source: Path) -> Footage:
+    def open_footage(source: Path) -> ImageSequence:
         if is_bag(source):
             depth_topic = args.depth_topic if use_depth else None
-            return BagFootage(
+            return BagSequence(
                 source, args.image_topic, args.camera_info_topic, depth_topic, intrinsics=in_bags, rectified=rectified
             )
         if use_depth:
             raise ValueError("parameter use_depth must be false: a video has no depth images")
-        return VideoFootage(source, fps, chosen_fov, frame_id, calibration)
+        return VideoSequence(source, fps, chosen_fov, frame_id, calibration)
 
     return open_footage

@@ -102,7 +102,7 @@ class UpliftingStage:
         Raises:
             ValueError: another skeleton, arrays of another shape, or two people of one id. Nothing was taken.
         """
-        keyframe.check_form()
+        keyframe.validate()
         problems = self._stride_problems(keyframe)
         # 1. After a pause, frames that still wait have nothing to wait for.
         final: list[SkeletonFrame] = []

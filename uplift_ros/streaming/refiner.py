@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from uplift_ros.models.configs import Refining
-from uplift_ros.poses import Person3D, SkeletonFrame, is_sound
+from uplift_ros.poses import Person3D, SkeletonFrame, is_valid
 from uplift_ros.skeleton import H36M17
 from uplift_ros.streaming import uncertainty
 from uplift_ros.streaming.clock import is_same_motion
@@ -129,7 +129,7 @@ class StreamingRefiner:
             ValueError: another skeleton, arrays of another shape, or two persons of one id. No frame was taken.
         """
         for frame in frames:
-            frame.check_form()
+            frame.validate()
         steps = [self._follow(frame) for frame in frames]
         estimates = iter(self._estimate([poses for step in steps for poses in step.inputs]))
         return [refined for step in steps for refined in self._advance(step, estimates)]
@@ -236,7 +236,7 @@ def _relative(person: Person3D) -> np.ndarray:
 
 
 def _usable(person: Person3D) -> bool:
-    return is_sound(person) and bool(np.abs(_relative(person)).max() <= MAX_EXTENT)
+    return is_valid(person) and bool(np.abs(_relative(person)).max() <= MAX_EXTENT)
 
 
 def _continues(before: SkeletonFrame, frame: SkeletonFrame) -> bool:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from uplift_ros.camera import answer_rotation, place_root
+from uplift_ros.camera import camera_to_canonical_rotation, place_root
 from uplift_ros.poses import Person2D
 from uplift_ros.streaming.uncertainty import joint_speeds
 
 
 @dataclass
-class Sighting:
+class Observation:
     """One person at one key-frame.
 
     Attributes:
@@ -35,7 +35,7 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Motion:
-    """3D of one person at every token from `first` to the newest sighting.
+    """3D of one person at every token from `first` to the newest observation.
 
     Attributes:
         first: token.
@@ -44,7 +44,7 @@ class Motion:
         scores: (K, 17).
         velocity: (K,) m/s, from the token before (Uplift and Upsample, supplement, eq. 1).
         speeds: (K, 17) m/s, of each joint relative to the pelvis.
-        sighted: tokens of the key-frames that saw the person.
+        observed: tokens of the key-frames that saw the person.
     """
 
     first: int
@@ -53,7 +53,7 @@ class Motion:
     scores: np.ndarray
     velocity: np.ndarray
     speeds: np.ndarray
-    sighted: frozenset[int]
+    observed: frozenset[int]
 
     @property
     def last(self) -> int:
@@ -63,8 +63,8 @@ class Motion:
         return self.first <= token <= self.last
 
     def from_sighting(self, token: float) -> float:
-        """Tokens to the nearest sighting."""
-        return min(abs(token - sighted) for sighted in self.sighted)
+        """Tokens to the nearest observation."""
+        return min(abs(token - observed) for observed in self.observed)
 
     def at(self, values: np.ndarray, token: float) -> np.ndarray:
         """Linear interpolation of one of the arrays at a fractional token."""
@@ -78,33 +78,33 @@ class Track:
     """One person.
 
     Attributes:
-        sightings: by token, in order of time: those inside the window and the one before it.
-        settled: (17, 3) poses by token that later forwards leave as they are.
+        observations: by token, in order of time: those inside the window and the one before it.
+        finalised: (17, 3) poses by token that later forwards leave as they are.
         motion: by the newest forward.
     """
 
-    sightings: dict[int, Sighting] = field(default_factory=dict)
-    settled: dict[int, np.ndarray] = field(default_factory=dict)
+    observations: dict[int, Observation] = field(default_factory=dict)
+    finalised: dict[int, np.ndarray] = field(default_factory=dict)
     motion: Motion | None = None
 
     @property
     def oldest(self) -> int:
-        return min(self.sightings)
+        return min(self.observations)
 
     @property
     def newest(self) -> int:
-        return max(self.sightings)
+        return max(self.observations)
 
     @property
     def previous(self) -> int | None:
-        """The sighting before the newest."""
-        return sorted(self.sightings)[-2] if len(self.sightings) > 1 else None
+        """The observation before the newest."""
+        return sorted(self.observations)[-2] if len(self.observations) > 1 else None
 
     def forget(self, oldest: int) -> None:
-        """Drop what lies up to a token, save the last sighting: frames after it still lie beside it."""
-        for token in [token for token in self.sightings if token <= oldest][:-1]:
-            del self.sightings[token]
-        self.settled = {token: pose for token, pose in self.settled.items() if token > oldest}
+        """Drop what lies up to a token, save the last observation: frames after it still lie beside it."""
+        for token in [token for token in self.observations if token <= oldest][:-1]:
+            del self.observations[token]
+        self.finalised = {token: pose for token, pose in self.finalised.items() if token > oldest}
 
     def move(self, poses: np.ndarray, tokens_per_second: float, normalisation: str) -> None:
         """Make `motion` of the poses (K, 17, 3) that the newest forward gives for the K tokens up to the newest one.
@@ -112,18 +112,18 @@ class Track:
         Metres, in the frames of the network's normalisation. They are turned into the camera's frame and placed.
         """
         first = max(self.oldest, self.newest - len(poses) + 1)
-        every, known = np.arange(first, self.newest + 1), sorted(self.sightings)
+        every, known = np.arange(first, self.newest + 1), sorted(self.observations)
         poses = poses[-len(every) :].copy()
-        for token in self.settled.keys() & set(every.tolist()):
-            poses[token - first] = self.settled[token]
-        pelvis = interpolate(every, known, np.stack([self.sightings[token].rays[0] for token in known]))
+        for token in self.finalised.keys() & set(every.tolist()):
+            poses[token - first] = self.finalised[token]
+        pelvis = interpolate(every, known, np.stack([self.observations[token].rays[0] for token in known]))
         # Rows times R are R^T times columns: back into the camera's frame.
-        joints = poses @ answer_rotation(pelvis, normalisation)
+        joints = poses @ camera_to_canonical_rotation(pelvis, normalisation)
         joints -= joints[:, :1]  # the network's own pelvis is only nearly at the origin
         # Only now: a place found anew by every later forward would make the person jump.
-        self.sightings[self.newest].place(joints[-1])
-        roots = [self.sightings[token].root for token in known]
-        scores = [self.sightings[token].person.scores for token in known]
+        self.observations[self.newest].place(joints[-1])
+        roots = [self.observations[token].root for token in known]
+        scores = [self.observations[token].person.scores for token in known]
         steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean(-1)
         self.motion = Motion(
             first,

@@ -86,7 +86,7 @@ class PersonTracker:
 
     def __init__(self) -> None:
         self._tracks: list[_Track] = []
-        self._born = 0
+        self._next_id = 0
 
     def update(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
         """The same people, in the same order, with ids.
@@ -111,7 +111,7 @@ class PersonTracker:
         return tuple(named)
 
     def _start(self, stamp: int, person: Person2D) -> _Track:
-        self._born += 1
-        track = _Track(f"p{self._born}", stamp, person.keypoints, person_size(person.bbox))
+        self._next_id += 1
+        track = _Track(f"p{self._next_id}", stamp, person.keypoints, person_size(person.bbox))
         self._tracks.append(track)
         return track

@@ -109,7 +109,7 @@ class ErrorModel:
     place_across: float
     place_along: float
 
-    def judge(
+    def predict(
         self, joints: np.ndarray, root: np.ndarray, speeds: np.ndarray, seconds: float, detected: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Scores (17,) and covariance (17, 6) of one pose.

@@ -15,7 +15,7 @@ from uplift_ros.camera import CANONICAL_STATURE, Camera, normalise
 from uplift_ros.models.configs import Uplifting
 from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.streaming.timeline import Timeline
-from uplift_ros.streaming.track import Motion, Sighting, Track
+from uplift_ros.streaming.track import Motion, Observation, Track
 from uplift_ros.streaming.uncertainty import ErrorModel
 
 UNKNOWN_CAMERA_FOV = math.radians(60)
@@ -27,7 +27,7 @@ FARTHEST_PIXEL = 1e6
 FARTHEST_RAY = 1e3
 """On the plane z = 1: at a right angle to the optical axis, or where a lens's distortion cannot be undone."""
 
-UPSAMPLED_WORTH = 0.9
+UPSAMPLED_SCORE_FACTOR = 0.9
 """Scores of frames between key-frames against those of the key-frames around them, of a network whose errors nobody
 measured."""
 
@@ -54,7 +54,7 @@ class StreamingUplifter:
 
     A frame is final as soon as a key-frame lies `latency` frames after it or more. It comes from the sequence head, in
     the window that ends at that key-frame; with a latency of half the window from the central head, in the window
-    around it, as in the paper. No window ends after the newest sighting of its person, so each has a real pose.
+    around it, as in the paper. No window ends after the newest observation of its person, so each has a real pose.
 
     Args:
         latency: frames of the model's rate between the newest key-frame and the newest final frame: more context,
@@ -117,7 +117,7 @@ class StreamingUplifter:
         Raises:
             ValueError: another skeleton, keypoints or scores of another shape, or two people of one id.
         """
-        keyframe.check_form()
+        keyframe.validate()
         final: list[SkeletonFrame] = []
         another_camera = self._timeline.newest >= 0 and keyframe.frame_id != self._frame_id
         if another_camera or self._timeline.breaks_at(keyframe.stamp):
@@ -167,8 +167,8 @@ class StreamingUplifter:
                 raise
             self.failure, self.network, self.spare = str(error), self.spare(), None
             for track in self._tracks.values():
-                for sighting in track.sightings.values():
-                    sighting.pose_token = None  # another device rounds in another way
+                for observation in track.observations.values():
+                    observation.pose_token = None  # another device rounds in another way
             self._uplift(seen)
         return seen
 
@@ -186,7 +186,7 @@ class StreamingUplifter:
             track = self._tracks.get(person.id)
             if track is None or token - track.newest >= self.config.tokens:
                 track = self._tracks[person.id] = Track()
-            track.sightings[token] = Sighting(_sound(person), seen_at, calibrated=camera is not None)
+            track.observations[token] = Observation(_sound(person), seen_at, calibrated=camera is not None)
             tracks.append(track)
         return tracks
 
@@ -197,31 +197,31 @@ class StreamingUplifter:
         config = self.config
         windows = [(track, end) for track in tracks for end in self._ends(track)]
         inside = [
-            (row, token - end + config.tokens - 1, sighting)
+            (row, token - end + config.tokens - 1, observation)
             for row, (track, end) in enumerate(windows)
-            for token, sighting in track.sightings.items()
+            for token, observation in track.observations.items()
             if end - config.tokens < token <= end
         ]
-        sightings = {id(sighting): sighting for _, _, sighting in inside}.values()
-        new = [sighting for sighting in sightings if sighting.pose_token is None]
-        known = [sighting for sighting in sightings if sighting.pose_token is not None]
-        number = {id(sighting): index for index, sighting in enumerate((*new, *known), 1)}
+        observations = {id(observation): observation for _, _, observation in inside}.values()
+        new = [observation for observation in observations if observation.pose_token is None]
+        known = [observation for observation in observations if observation.pose_token is not None]
+        number = {id(observation): index for index, observation in enumerate((*new, *known), 1)}
         indices = np.zeros((len(windows), config.tokens), int)
-        for row, column, sighting in inside:
-            indices[row, column] = number[id(sighting)]
+        for row, column, observation in inside:
+            indices[row, column] = number[id(observation)]
 
-        scores = np.stack([sighting.person.scores for sighting in new]) if config.scores else None
+        scores = np.stack([observation.person.scores for observation in new]) if config.scores else None
         lifted = self.network(
-            normalise(np.stack([sighting.rays for sighting in new]), config.normalisation, scores).inputs,
-            np.array([sighting.pose_token for sighting in known]),
+            normalise(np.stack([observation.rays for observation in new]), config.normalisation, scores).inputs,
+            np.array([observation.pose_token for observation in known]),
             indices,
         )
-        for sighting, pose_token in zip(new, lifted.tokens, strict=True):
-            sighting.pose_token = pose_token
+        for observation, pose_token in zip(new, lifted.tokens, strict=True):
+            observation.pose_token = pose_token
         if self._waits_for_centre:
             central = self._metres(self.network.central(lifted.hidden))
             for (track, end), pose in zip(windows, central, strict=True):
-                track.settled[end - self._after_centre] = pose
+                track.finalised[end - self._after_centre] = pose
         newest = [row for row, (track, end) in enumerate(windows) if end == track.newest]
         for track, poses in zip(tracks, self._metres(lifted.sequence[newest]), strict=True):
             track.move(poses, config.model_rate / config.token_stride, config.normalisation)
@@ -236,7 +236,7 @@ class StreamingUplifter:
         return self.config.tokens - 1 - self.config.centre
 
     def _ends(self, track: Track) -> range:
-        """Last tokens of the windows to compute: at the newest sighting, and of the windows around final frames."""
+        """Last tokens of the windows to compute: at the newest observation, and of the windows around final frames."""
         newest = track.newest
         if not self._waits_for_centre or track.previous is None:
             return range(newest, newest + 1)
@@ -247,7 +247,7 @@ class StreamingUplifter:
         return poses.astype(float) * self.scale
 
     def _compose(self, frame: float, is_final: bool) -> SkeletonFrame:
-        """All people at a frame; somebody counts as in view from the first to the last sighting."""
+        """All people at a frame; somebody counts as in view from the first to the last observation."""
         token = frame / self.config.token_stride
         persons = tuple(
             self._person(name, track, track.motion, token)
@@ -257,7 +257,7 @@ class StreamingUplifter:
         return SkeletonFrame(self._timeline.stamp(frame), self._frame_id, persons, is_final)
 
     def _person(self, name: str, track: Track, motion: Motion, token: float) -> Person3D:
-        if token in motion.sighted:
+        if token in motion.observed:
             source = Source.KEYFRAME
         else:
             source = Source.UPSAMPLED if token == int(token) else Source.INTERPOLATED
@@ -266,13 +266,13 @@ class StreamingUplifter:
         if self.errors:
             seconds = motion.from_sighting(token) * self.config.token_stride / self.config.model_rate
             speeds = motion.at(motion.speeds, token)
-            scores, covariance = self.errors.judge(joints, root, speeds, seconds, scores)
+            scores, covariance = self.errors.predict(joints, root, speeds, seconds, scores)
         elif source is not Source.KEYFRAME:
-            scores = scores * UPSAMPLED_WORTH
+            scores = scores * UPSAMPLED_SCORE_FACTOR
         placed = bool(np.isfinite(root).all())
         return Person3D(
             id=name,
-            score=track.sightings[track.newest].person.score,
+            score=track.observations[track.newest].person.score,
             source=source,
             scale_source=ScaleSource.PRIOR if placed else ScaleSource.NONE,
             joints=joints + (root if placed else 0.0),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, is_sound
+from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, is_valid
 from uplift_ros.streaming.assignment import best_pairs
 from uplift_ros.streaming.clock import VIEW_MEMORY_NS
 from uplift_ros.transforms import COLUMNS, ROWS, about_line, symmetric
@@ -34,7 +34,7 @@ MAX_DEVIATION = 4.0
 POSE_TOLERANCE = 0.1
 """Metres of mean joint distance that count as much as one standard deviation of the place."""
 
-LOYALTY = 4.0
+TRACK_CONTINUITY_BONUS = 4.0
 """Taken off the cost of two who were one person the last time."""
 
 IMPOSSIBLE = 1e6
@@ -116,7 +116,7 @@ class _Body:
 
 def _is_placed(person: Person3D) -> bool:
     near = all((np.abs(part) < FARTHEST).all() for part in (person.joints, person.covariance))
-    return near and is_sound(person) and person.scale_source is not ScaleSource.NONE
+    return near and is_valid(person) and person.scale_source is not ScaleSource.NONE
 
 
 def _place_and_pose(person: Person3D) -> tuple[np.ndarray, np.ndarray]:
@@ -147,7 +147,7 @@ class ViewFusion:
     def __init__(self) -> None:
         self.left_out = 0
         self._known: dict[tuple[int, str], tuple[str, int]] = {}
-        self._born = 0
+        self._next_id = 0
 
     def reset(self) -> None:
         """Forget who was who; ids are not used again."""
@@ -163,7 +163,7 @@ class ViewFusion:
             ValueError: the coordinate frames differ; another skeleton, other shapes, or two people of one id.
         """
         for frame in views:
-            frame.check_form()
+            frame.validate()
         frames = {frame.frame_id for frame in views}
         if len(frames) != 1:
             raise ValueError(f"frame_id of all views must be one, got {', '.join(sorted(frames))}")
@@ -195,7 +195,7 @@ class ViewFusion:
         cost = body.cost(person)
         name = self._name(camera, person)
         were_one = name is not None and name in (self._name(*member) for member in body.members)
-        return cost - LOYALTY if were_one and cost < IMPOSSIBLE else cost
+        return cost - TRACK_CONTINUITY_BONUS if were_one and cost < IMPOSSIBLE else cost
 
     def _name(self, camera: int, person: Person3D) -> str | None:
         known = self._known.get((camera, person.id))
@@ -208,8 +208,8 @@ class ViewFusion:
             had = (self._name(*member) for member in body.members)
             name = next((name for name in had if name is not None and name not in names), None)
             if name is None:
-                self._born += 1
-                name = f"p{self._born}"
+                self._next_id += 1
+                name = f"p{self._next_id}"
             names.append(name)
         for body, name in zip(bodies, names, strict=True):
             for camera, person in body.members:

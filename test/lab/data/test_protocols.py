@@ -27,20 +27,20 @@ def model():
 @pytest.fixture(scope="module")
 def clip():
     joints = np.stack([pose(frame / 50) for frame in range(131)]).astype(np.float32)
-    return next(protocols.film([Sequence("a/b/c", joints)], 50.0, cameras=1, noise="none", seed=0))
+    return next(protocols.project_sequences([Sequence("a/b/c", joints)], 50.0, cameras=1, noise="none", seed=0))
 
 
 def test_filming_is_repeatable_and_the_seed_matters(clip):
     joints = np.stack([pose(frame / 50) for frame in range(20)]).astype(np.float32)
 
-    def film(seed, noise="detector"):
-        return list(protocols.film([Sequence("a/b/c", joints)], 50.0, cameras=2, noise=noise, seed=seed))
+    def project_sequences(seed, noise="detector"):
+        return list(protocols.project_sequences([Sequence("a/b/c", joints)], 50.0, cameras=2, noise=noise, seed=seed))
 
-    first, again, other = film(0), film(0), film(1)
+    first, again, other = project_sequences(0), project_sequences(0), project_sequences(1)
     assert len(first) == 2
     np.testing.assert_array_equal(first[1].plane, again[1].plane)
     assert not np.allclose(first[1].plane, other[1].plane)
-    assert not np.allclose(first[0].plane, film(0, "none")[0].plane)
+    assert not np.allclose(first[0].plane, project_sequences(0, "none")[0].plane)
 
 
 @pytest.mark.parametrize("stride", [4, 10, 20])

@@ -61,7 +61,7 @@ def shown(files) -> plot_data.Study:
 
 def test_cameras_and_noise_of_a_picture_are_those_of_an_evaluation_of_all_sequences(files):
     everything = [Sequence(name, joints) for name, joints in SEQUENCES.items()]
-    evaluated = list(protocols.film(everything, RATE, cameras=2, noise="detector", seed=3))
+    evaluated = list(protocols.project_sequences(everything, RATE, cameras=2, noise="detector", seed=3))
     alone = load(files, sequence=["b/box/1"], cameras=2, noise="detector", seed=3).clips
     assert [clip.name for clip in alone] == ["b/box/1"] * 2
     for clip, expected in zip(alone, evaluated[4:6], strict=True):

@@ -68,7 +68,7 @@ def test_key_frames_and_frames_between_them_have_figures_of_their_own(judged):
 def test_the_fitted_model_expects_the_errors_that_were_found(judged):
     model = fit([judged], RATE)
     joints = judged.poses[0] - judged.poses[0, 0]
-    scores, _ = model.judge(joints, judged.poses[0, 0], np.zeros(17), 0.0, np.ones(17))
+    scores, _ = model.predict(joints, judged.poses[0, 0], np.zeros(17), 0.0, np.ones(17))
     assert uncertainty.error_of(scores)[1:] == pytest.approx(np.full(16, judged.errors.mean()), rel=0.15)
 
 

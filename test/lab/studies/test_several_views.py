@@ -24,7 +24,7 @@ JOINTS = np.stack([pose(frame / 50) for frame in range(61)]).astype(np.float32)
 @pytest.fixture
 def estimates():
     """Perfect, but for the distance, which is wrong by 5 % in turn."""
-    clips = protocols.film([Sequence("a/b/c", JOINTS)], 50.0, cameras=3, noise="none", seed=0)
+    clips = protocols.project_sequences([Sequence("a/b/c", JOINTS)], 50.0, cameras=3, noise="none", seed=0)
     every = np.arange(len(JOINTS))
     return [
         protocols.Estimate(clip, clip.truth * scale, every, every % 10 == 0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from uplift_ros import settings
 from uplift_ros.lab.bench.measurements import Row, against_first, compared, measure, timed
-from uplift_ros.offline.image_sequence import VideoFootage
+from uplift_ros.offline.image_sequence import VideoSequence
 from uplift_ros.offline.process import Networks, process
 from uplift_ros.sources.synthetic.synthetic_source import (
     DEFAULT_FPS,
@@ -73,7 +73,7 @@ def process_rows() -> Iterator[Row]:
         clip, frames = _write_clip(Path(folder) / "clip.mp4")
         measured = {}
         for stride, runs in STRIDES.items():
-            networks = Networks.load(settings.load(None, settings.of_stride(str(stride))))
+            networks = Networks.load(settings.load(None, settings.stride_overrides(str(stride))))
             with closing(networks.estimator):
                 times = np.array([_process(clip, networks) for _ in range(runs)])
             measured[stride] = timed(f"process, stride {stride}", times, frames, "cpu")
@@ -95,5 +95,5 @@ def _write_clip(path: Path) -> tuple[Path, int]:
 
 def _process(clip: Path, networks: Networks) -> float:
     """Milliseconds that a video takes."""
-    with closing(VideoFootage(clip, 0.0, HORIZONTAL_FOV, "camera")) as footage:
+    with closing(VideoSequence(clip, 0.0, HORIZONTAL_FOV, "camera")) as footage:
         return 1e3 * process(footage, networks.pipeline(), clip.with_suffix(".mcap")).duration

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.interpolate import make_interp_spline
 
-from uplift_ros.camera import Camera, answer_rotation, normalise
+from uplift_ros.camera import Camera, camera_to_canonical_rotation, normalise
 from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.refiners import Refiner
@@ -73,7 +73,9 @@ class Estimate:
         return self.clip.truth[self.frames]
 
 
-def film(sequences: Sequence[mocap.Sequence], rate: float, cameras: int, noise: str, seed: int) -> Iterator[Clip]:
+def project_sequences(
+    sequences: Sequence[mocap.Sequence], rate: float, cameras: int, noise: str, seed: int
+) -> Iterator[Clip]:
     """Every sequence through `cameras` fixed cameras around it; noise is drawn once for each clip.
 
     Args:
@@ -120,7 +122,7 @@ def offline(model: UpliftUpsample, clip: Clip, stride: int, *, flip: bool = Fals
         central = (central + mirrored[:, H36M17.flip] * (-1, 1, 1)) / 2
     seen = np.arange(0, len(clip.plane), stride)
     pelvis = interpolate(grid.clip(max=seen[-1]), seen, clip.plane[seen, 0])
-    rotation = answer_rotation(pelvis, config.normalisation)
+    rotation = camera_to_canonical_rotation(pelvis, config.normalisation)
     frames = np.arange(len(clip.plane))
     poses = interpolate(frames.clip(max=grid[-1]), grid, central @ rotation)
     return Estimate(clip, poses, frames, frames % stride == 0)

@@ -214,7 +214,9 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
     takes = load_takes(args.data, args, test=True)
     if takes is None:
         clips = list(
-            protocols.film(load_motion(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed)
+            protocols.project_sequences(
+                load_motion(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed
+            )
         )
     else:
         clips = [take.clip(model.config.normalisation) for take in takes]
@@ -237,7 +239,11 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
 
 def _disturbed(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates, float]]:
     """True poses with noise, as `_uplifted` gives a network's."""
-    clips = list(protocols.film(load_motion(args.data, RATE, args.body_model), RATE, args.cameras, "none", args.seed))
+    clips = list(
+        protocols.project_sequences(
+            load_motion(args.data, RATE, args.body_model), RATE, args.cameras, "none", args.seed
+        )
+    )
     row = {
         "model": None,
         "stride": 1,

@@ -16,7 +16,7 @@ from uplift_ros.lab.data.refiners import RATE
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.lab.evaluation.reference import LIMBS, Reference
 from uplift_ros.lab.export import exported
-from uplift_ros.offline.image_sequence import Shot, VideoFootage
+from uplift_ros.offline.image_sequence import LazyImage, VideoSequence
 from uplift_ros.offline.process import STAGES, Networks
 from uplift_ros.poses import NANOSECONDS, Person2D, Person3D, SkeletonFrame, Source
 from uplift_ros.skeleton import H36M17
@@ -35,7 +35,7 @@ LIMB_BONES = [(parent, child) for parent, child in H36M17.bones if {parent, chil
 
 def overrides(stride: int | str, latency: int, method: str, refiner_model: str | None, delay: int) -> settings.Settings:
     """Parameters of the pipeline that a row stands for."""
-    values = settings.of_stride(str(stride)) | {"refiner": {"method": method, "delay": delay}}
+    values = settings.stride_overrides(str(stride)) | {"refiner": {"method": method, "delay": delay}}
     values["uplift"] = values["uplift"] | {"latency": latency}
     if refiner_model:
         values["refiner"]["model"] = exported(refiner_model)
@@ -75,7 +75,7 @@ class DetectionCache:
     def seconds(self) -> float:
         return sum(seconds for _, seconds in self._found.values())
 
-    def shots(self, stride: int | str) -> Iterator[Shot]:
+    def images(self, stride: int | str) -> Iterator[LazyImage]:
         """The clip's images, of which those of one stride are known after the first pass.
 
         They are blank, since `estimate` knows the image itself.
@@ -83,12 +83,12 @@ class DetectionCache:
         if stride not in self._passes:
             self._estimator.reset()
         self._found = self._passes.setdefault(stride, {})
-        with closing(VideoFootage(self._video, 0.0, 1.0, "camera")) as footage:
-            for shot in footage.shots():
+        with closing(VideoSequence(self._video, 0.0, 1.0, "camera")) as footage:
+            for shot in footage.images():
                 self.newest = partial(self._look, shot)
                 yield replace(shot, image=lambda: self._blank)
 
-    def _look(self, shot: Shot) -> list[Detection]:
+    def _look(self, shot: LazyImage) -> list[Detection]:
         if shot.stamp not in self._found:
             began = time.process_time()
             image = shot.image()
@@ -108,7 +108,7 @@ class DetectionCache:
         return [person for person, _ in self.newest()]
 
     def reset(self) -> None:
-        """Nothing to do: a pass begins with `shots`."""
+        """Nothing to do: a pass begins with `images`."""
 
     def close(self) -> None:
         self._estimator.close()
@@ -162,7 +162,7 @@ class VideoEvaluation:
         raw: list[SkeletonFrame] = []
         refined: list[SkeletonFrame] = []
         seconds, keyframes = 0.0, 0
-        for shot in self.detections.shots(stride):
+        for shot in self.detections.images(stride):
             started, looked = time.process_time(), self.detections.looked
             step = pipeline.push(shot.stamp, shot.frame_id, self.reference.camera, shot.image)
             seconds += time.process_time() - started - (self.detections.looked - looked)
@@ -181,7 +181,7 @@ class VideoEvaluation:
             return None
         schedule = KeyframeSchedule(stride, RATE)
         stamps, poses = [], []
-        for shot in self.detections.shots(stride):
+        for shot in self.detections.images(stride):
             if schedule.is_due(shot.stamp):
                 schedule.take(shot.stamp)
                 found = self.detections.newest()

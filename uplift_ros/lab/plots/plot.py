@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
-from uplift_ros.files import whole
+from uplift_ros.files import atomic_write
 from uplift_ros.lab.plots import adaptive_run, attention, latency, sheet, training_curve, velocity
 from uplift_ros.lab.plots.style import STYLE
 
@@ -35,7 +35,7 @@ def main(args: argparse.Namespace) -> int:
         raise ValueError(f"out must end in one of .{', .'.join(sorted(formats))}, got {args.out}")
     with matplotlib.rc_context(STYLE):
         figure = KINDS[args.kind].picture(args)
-        with whole(args.out) as beside:
+        with atomic_write(args.out) as beside:
             figure.savefig(beside)
     print(args.out)
     return 0

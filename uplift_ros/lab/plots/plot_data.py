@@ -64,7 +64,11 @@ def load_study(args: argparse.Namespace) -> Study:
     chosen = {args.sequence} if one_sequence else _beginning_with(args.sequence, names)
     if unknown := sorted(chosen - set(names)):
         raise ValueError(f"sequence: {args.data} has no {unknown[0]!r}; {_nearest(unknown[0], names)}")
-    clips = [clip for clip in protocols.film(sequences, rate, cameras, args.noise, args.seed) if clip.name in chosen]
+    clips = [
+        clip
+        for clip in protocols.project_sequences(sequences, rate, cameras, args.noise, args.seed)
+        if clip.name in chosen
+    ]
     return Study(model, clips, rate, _subject(args, cameras, chosen))
 
 

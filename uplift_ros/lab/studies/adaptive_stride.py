@@ -188,7 +188,9 @@ def main(args: argparse.Namespace) -> int:
     model = weights.load(args.model, UpliftUpsample)
     rate = model.config.model_rate
     clips = list(
-        protocols.film(load_motion(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed)
+        protocols.project_sequences(
+            load_motion(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed
+        )
     )
     rules = [*fixed_rules(model.config), *adaptive_rules(model.config, args.threshold, args.hold)]
     rows = list(evaluate(model, clips, tqdm(rules), args.latency))

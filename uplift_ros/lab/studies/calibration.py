@@ -296,4 +296,4 @@ def _clips(args: argparse.Namespace, data: Path, rate: float) -> list[protocols.
     if args.sequences:
         chosen = np.linspace(0, len(sequences) - 1, min(args.sequences, len(sequences))).round().astype(int)
         sequences = [sequences[index] for index in chosen]
-    return list(protocols.film(sequences, rate, 1, "detector", args.seed))
+    return list(protocols.project_sequences(sequences, rate, 1, "detector", args.seed))

@@ -107,7 +107,7 @@ def evaluate(
     config = uplifter.config
     errors: dict[tuple[int, str, str], list[tuple[float, float, int]]] = defaultdict(list)
     for index, sequence in enumerate(tqdm(sequences, "sequences", leave=False, disable=None)):
-        clips = protocols.film([sequence], config.model_rate, max(cameras), noise, seed + index)
+        clips = protocols.project_sequences([sequence], config.model_rate, max(cameras), noise, seed + index)
         estimates = [
             protocols.online(uplifter, clip, FixedStride(stride, config.token_stride), stride, LATENCY)
             for clip in clips

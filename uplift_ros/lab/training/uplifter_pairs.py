@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from uplift_ros.lab.data import mocap
-from uplift_ros.lab.data.protocols import film, online
+from uplift_ros.lab.data.protocols import online, project_sequences
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.streaming.stride import FixedStride
 
@@ -26,7 +26,7 @@ def uplifter_pairs(
     pairs = []
     for sequence in tqdm(sequences, "uplifting", disable=None):
         noise = "detector" if rng.random() < 2 / 3 else "none"
-        (clip,) = film([sequence], config.model_rate, 1, noise, int(rng.integers(2**31)))
+        (clip,) = project_sequences([sequence], config.model_rate, 1, noise, int(rng.integers(2**31)))
         stride = int(rng.choice(config.input_strides))
         estimate = online(model, clip, FixedStride(stride, config.token_stride), stride, LATENCY)
         pairs.append((estimate.poses, estimate.truth))

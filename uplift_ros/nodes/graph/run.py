@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
 def node_parameters(args: argparse.Namespace) -> settings.Settings:
     """Parameters by node, as the command line asks for them."""
     duration = {"duration": args.seconds} if args.seconds else {}
-    return settings.of_stride(args.stride) | {"camera": {"source": args.source, **duration}}
+    return settings.stride_overrides(args.stride) | {"camera": {"source": args.source, **duration}}
 
 
 def write_results(console: Console, bag: Path, args: argparse.Namespace, usage: dict[str, dict[str, Any]]) -> None:

@@ -87,7 +87,7 @@ class Supervisor:
             self._stop()
             return self._monitor.skeletons > 0
         if unclean := self._stop():
-            raise RunError("\n".join(_obituary(process) for process in unclean))
+            raise RunError("\n".join(_exit_report(process) for process in unclean))
         return True
 
     def _filmed(self) -> bool:
@@ -138,7 +138,7 @@ class Supervisor:
 
     def _replace(self, died: Process) -> None:
         if died.name == RECORDER or died.age < MIN_LIFE:
-            raise RunError(_obituary(died))
+            raise RunError(_exit_report(died))
         message = f"{died.name} ended with exit code {died.exit_code} and is started again"
         self._console.print(message, style="yellow", highlight=False)
         self._spawn(died.name, self._commands[died.name])
@@ -155,7 +155,7 @@ class Supervisor:
                 f"the camera to become {state}",
             )
             if change.succeeded is False:
-                raise RunError(_obituary(self._processes["camera"]))
+                raise RunError(_exit_report(self._processes["camera"]))
 
     def _all_active(self) -> bool:
         return all(self._monitor.state(node) == "active" for node in PROCESSING_NODES)
@@ -181,7 +181,7 @@ class Supervisor:
             for process in list(self._processes.values()):
                 if process.exit_code is not None and not (process.name == "camera" and process.exit_code == 0):
                     if what:
-                        raise RunError(_obituary(process))
+                        raise RunError(_exit_report(process))
                     self._replace(process)
             if what and time.monotonic() > deadline:
                 raise RunError(f"waited {START_TIMEOUT:.0f} s for {what} in vain")
@@ -203,6 +203,6 @@ class Supervisor:
         return table
 
 
-def _obituary(process: Process) -> str:
+def _exit_report(process: Process) -> str:
     ended = "cannot start" if process.exit_code is None else f"ended with exit code {process.exit_code}"
     return f"{process.name} {ended}; it said last:\n{process.last_lines}"

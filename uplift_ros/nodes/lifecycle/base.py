@@ -90,11 +90,11 @@ class ManagedNode(LifecycleNode):
     def cleanup(self) -> None:
         """Free what `configure` loaded."""
 
-    def figures(self) -> dict[str, object]:
+    def diagnostic_values(self) -> dict[str, object]:
         """What diagnostics show while the node is active, beyond counters and rates."""
         return {}
 
-    def complaints(self) -> list[str]:
+    def diagnostic_warnings(self) -> list[str]:
         """What is not as asked at this moment; diagnostics warn of it while the node is active."""
         return []
 
@@ -325,11 +325,11 @@ class ManagedNode(LifecycleNode):
             f"{SUBSCRIBERS}{publisher.topic_name}": publisher.get_subscription_count() for publisher in self._advertised
         }
         shown = {name: self._settings[name] for name in SHOWN_PARAMETERS if name in self._settings}
-        figures = self.figures() if self.is_active else {}
-        complaints = self.complaints() if self.is_active else []
+        values = self.diagnostic_values() if self.is_active else {}
+        diagnostic_warnings = self.diagnostic_warnings() if self.is_active else []
         name = self.get_fully_qualified_name()
         array = DiagnosticArray(
-            status=[self._health.status(name, self._state, shown | figures | subscribers, complaints)]
+            status=[self._health.status(name, self._state, shown | values | subscribers, diagnostic_warnings)]
         )
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)

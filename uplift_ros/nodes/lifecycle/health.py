@@ -78,9 +78,9 @@ class Health:
         return True
 
     def status(
-        self, name: str, state: str, more: Mapping[str, object], complaints: Sequence[str] = ()
+        self, name: str, state: str, more: Mapping[str, object], diagnostic_warnings: Sequence[str] = ()
     ) -> DiagnosticStatus:
-        """Everything at this moment; rates are since the last call, complaints hold now and make it a warning."""
+        """Everything at this moment; rates are since the last call, warnings hold now."""
         now = time.monotonic()
         with self._lock:
             counters, events = dict(self._counters), dict(self._events)
@@ -88,7 +88,7 @@ class Health:
         rates = {event: f"{count / (now - self._since):.1f}" for event, count in events.items()}
         self._since = now
         missing = [f"no {what} for {now - at:.0f} s" for what, at in self._arrived_at.items() if now - at > SILENCE]
-        troubles = [*missing, *complaints]
+        troubles = [*missing, *diagnostic_warnings]
         level = DiagnosticStatus.WARN if troubles else DiagnosticStatus.OK
         if now - self._problem_at < MEMORY:
             troubles.insert(0, self.last_error)
