@@ -22,7 +22,7 @@ from uplift_ros.nodes.graph.environment import node_environment
 from uplift_ros.nodes.graph.launching import enclave_arguments, lifecycle_node, require
 from uplift_ros.parameters import TABLES
 from uplift_ros.paths import share_folder
-from uplift_ros.settings import of_stride
+from uplift_ros.settings import stride_overrides
 
 NODES = ("pose_estimator", "uplift", "refiner", "visualizer")
 
@@ -94,7 +94,7 @@ ARGUMENTS = [
 def chosen_parameters(arguments: dict[str, str], nodes: Sequence[str]) -> dict[str, dict]:
     """The parameters, node by node, that were given as launch arguments."""
     chosen = {node: {"use_sim_time": arguments["use_sim_time"] == "true"} for node in nodes}
-    for node, parameters in of_stride(arguments["stride"]).items():
+    for node, parameters in stride_overrides(arguments["stride"]).items():
         chosen[node] |= parameters
     if arguments["rviz"] == "true" and not arguments["playout"]:
         chosen["uplift"]["playout"] = True  # skeletons leave in bursts of a stride, which look like jumps
