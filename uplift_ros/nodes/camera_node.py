@@ -1,4 +1,4 @@
-"""Publishes a webcam, a video file, or the synthetic person with the true skeleton, paced by the frames' own times."""
+"""Publishes a webcam, a video file, or the synthetic person with its ground truth, paced by the frame times."""
 
 import math
 import threading
@@ -18,13 +18,13 @@ from uplift_ros.poses import NANOSECONDS, Person3D, ScaleSource, SkeletonFrame, 
 from uplift_ros.sources import open_source
 
 MAX_LAG = NANOSECONDS // 2
-"""Nanoseconds behind schedule from which on the source stumbles instead of catching up."""
+"""Nanoseconds behind schedule beyond which the schedule is shifted instead of catching up with a burst of images."""
 
 JPEG_QUALITY = 90
 
 
 class CameraNode(base.ManagedNode):
-    """A thread films, so that rendering or decoding the next image never delays the executor, and the other way."""
+    """Camera node. A thread of its own captures, so that decoding an image and the executor never delay each other."""
 
     def __init__(self) -> None:
         super().__init__("camera")
@@ -56,7 +56,7 @@ class CameraNode(base.ManagedNode):
         self._filming.join()
 
     def _film(self) -> None:
-        """Publish every frame at its time; the end of the source, or a failure, ends the process."""
+        """Publish every frame at its due time; the end of the source, or a failure, ends the process."""
         exit_code = 1
         try:
             self._publish_frames()
@@ -69,7 +69,7 @@ class CameraNode(base.ManagedNode):
         end = self.parameter("duration") * NANOSECONDS or math.inf
         begin = stamp = None
         for frame in self._source.frames():
-            image = frame.image  # made before its time comes
+            image = frame.image  # decoded or rendered before it is due
             if begin is None or stamp is None:
                 begin, stamp = time.monotonic_ns(), self.get_clock().now().nanoseconds
             lag = time.monotonic_ns() - begin - frame.time
@@ -106,7 +106,7 @@ class CameraNode(base.ManagedNode):
 
 
 def true_skeleton(joints: np.ndarray, stamp: int, frame_id: str) -> SkeletonFrame:
-    """The synthetic person's joints, (17, 3) metres in the optical frame, as a frame; its velocity is not known."""
+    """Convert ground-truth joints, (17, 3) metres in the optical frame, to a frame; the velocity is unknown (NaN)."""
     person = Person3D(
         id="truth",
         score=1.0,

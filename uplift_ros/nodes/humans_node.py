@@ -1,4 +1,4 @@
-"""People as REP-155 (ROS4HRI) has them: who is tracked, topics for each body, its URDF, and transforms."""
+"""People as in REP-155 (ROS4HRI): ids of tracked bodies, topics for each body, its URDF, and transforms."""
 
 import importlib
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from uplift_ros.nodes.links.broadcast import tf_message, transform
 from uplift_ros.poses import Keyframe
 
 DESCRIPTION = "human_description_"
-"""Parameters of this name and the body's id hold a URDF (REP-155, global parameters)."""
+"""Prefix of the parameters that hold a body's URDF; the body's id follows (REP-155, global parameters)."""
 
 
 @dataclass(frozen=True)
 class Body:
-    """The topics of a body."""
+    """Publishers of a body."""
 
     skeleton2d: Publisher
     roi: Publisher
@@ -34,10 +34,10 @@ class Body:
 
 
 class HumansNode(base.ManagedNode):
-    """Key-frames tell who is there and where in the image, refined skeletons how they stand.
+    """ROS4HRI node: key-frames give the ids and 2D poses of people, refined skeletons their 3D poses.
 
-    A body's topics and URDF live as long as the newest key-frame or the newest skeletons, which come later, have it.
-    The URDF has the lengths of its first skeleton.
+    A body's topics and URDF exist as long as the newest key-frame or the newest skeletons, which arrive later, contain
+    it. The URDF has the link lengths of the body's first skeleton.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class HumansNode(base.ManagedNode):
             self._publish_2d(keyframe)
 
     def _follow(self, in_image: set[str], in_space: set[str]) -> None:
-        """Open the topics of new bodies, close those of bodies that left."""
+        """Create the publishers of new bodies, destroy those of bodies that have left."""
         self._in_image, self._in_space = in_image, in_space
         ids = in_image | in_space
         for gone in self._bodies.keys() - ids:

@@ -1,4 +1,4 @@
-"""Stage 1 as a node: finds people in the images at the key-frames; those between are not even deserialised."""
+"""Stage 1 as a node: detects 2D poses in key-frames; images between key-frames are not even deserialised."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -16,7 +16,7 @@ from uplift_ros.stages import build_detection
 
 
 class PoseEstimatorNode(base.ManagedNode):
-    """One worker thread estimates, so that the executor sees every image in time and stays free for parameters."""
+    """Pose estimator node. A worker thread runs the network, so that the executor counts every image in time."""
 
     def __init__(self) -> None:
         super().__init__("pose_estimator")

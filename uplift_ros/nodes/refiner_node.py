@@ -1,4 +1,4 @@
-"""Stage 3 as a node: raw skeletons of one camera, or of several that see the same people, in; smooth ones out."""
+"""Stage 3 as a node: refines the raw skeletons of one camera, or fuses those of several that see the same people."""
 
 from functools import partial
 
@@ -15,14 +15,14 @@ from uplift_ros.settings import names_in
 from uplift_ros.stages import build
 
 QUIET_S = 0.002
-"""Without another frame for so long, a burst is over. A key-frame brings all frames since the one before; in one batch
-they cost little more than one frame alone."""
+"""Seconds without a new frame after which a burst is complete. A key-frame brings all frames since the previous
+key-frame; refining them in one batch costs little more than refining a single frame."""
 
 MAX_BURST_FRAMES = 100
 
 
 class RefinerNode(base.ManagedNode):
-    """Gathers the frames of a burst, of every view, and refines them together."""
+    """Refiner node: gathers the frames of a burst from every view and refines them in one batch."""
 
     def __init__(self) -> None:
         super().__init__("refiner")
@@ -65,7 +65,7 @@ class RefinerNode(base.ManagedNode):
 
     def _take(self, view: int, message: Skeletons) -> None:
         frame = skeletons_from_msg(message)
-        frame.validate()  # here, where it costs no other frame of the burst
+        frame.validate()  # here, so that an invalid frame does not cost the others of its burst
         self._bursts[view].append(frame)
         if len(self._bursts[view]) < MAX_BURST_FRAMES:
             self._quiet.reset()
@@ -73,7 +73,7 @@ class RefinerNode(base.ManagedNode):
             self._end_burst()
 
     def _retry(self) -> None:
-        """There are new transforms."""
+        """Try again, with new transforms, to refine frames that wait for one."""
         if self._stage.is_waiting:
             self._quiet.reset()
 

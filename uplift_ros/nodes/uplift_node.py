@@ -1,4 +1,4 @@
-"""Stage 2 as a node: key-frames in, 3D skeletons at full rate and the stride of the next key-frames out."""
+"""Stage 2 as a node: lifts key-frames to 3D skeletons at full rate and sets the stride of the next key-frames."""
 
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,7 @@ from uplift_ros.streaming.rates import Rates
 
 
 class UpliftNode(base.ManagedNode):
-    """Sets the stride of the node that the parameter estimator_node names."""
+    """Uplift node; it also sets the stride of the pose estimator named by the parameter estimator_node."""
 
     def __init__(self) -> None:
         super().__init__("uplift")
@@ -48,7 +48,7 @@ class UpliftNode(base.ManagedNode):
         self._camera_info: CameraInfo | None = None
         self._rates: Rates | None = None
         self._age_ms = 0.0
-        # By the clock of the stamps: a recording that is paused has not ended.
+        # In ROS time: a bag that is paused must not count as a pause of the camera.
         self._pause = self.every(PAUSE_NS / NANOSECONDS, lambda: self._publish(self._stage.pause()), self.get_clock())
         if self.parameter("playout"):
             period = 1 / self.parameter("output_rate")
@@ -90,11 +90,11 @@ class UpliftNode(base.ManagedNode):
         }
 
     def _take_camera_info(self, message: CameraInfo) -> None:
-        message.header = type(message.header)()  # intrinsics are converted only when they change
+        message.header = type(message.header)()  # compared without its stamp: converted only on change
         if message != self._camera_info:
             self._camera_info, self._camera = message, None
             calibration = calibration_from_msg(message, self._rectified)
-            calibration.for_image(*calibration.size)  # raises what is wrong with it
+            calibration.for_image(*calibration.size)  # raises ValueError if it is unusable
             self._camera = calibration
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:

@@ -1,4 +1,4 @@
-"""Skeletons as markers for RViz, as transforms, and drawn into the images they come from."""
+"""Shows skeletons as RViz markers, as transforms, and as an overlay on the camera image."""
 
 import numpy as np
 from builtin_interfaces.msg import Duration
@@ -25,19 +25,19 @@ from uplift_ros.skeleton import H36M17
 from uplift_ros.transforms import RigidTransform, body_frame
 
 WATCH_PERIOD = 0.5
-"""Seconds between two looks at who wants the overlay; images are received only while somebody does."""
+"""Seconds between checks for subscribers of the overlay; images are received only while it has one."""
 
 IMAGE_DEPTH = 20
-"""Images that may come while a burst of skeletons is drawn."""
+"""Queue of images that arrive while a burst of skeletons is drawn."""
 
 BONES, JOINTS, LABEL, BAR = range(4)
-"""Marker ids; the namespace is the person's id, for skeletons not refined yet after RAW."""
+"""Marker ids; the marker namespace is the person's id, with the prefix RAW for raw skeletons."""
 
 RAW = "raw/"
 
 
 class VisualizerNode(base.ManagedNode):
-    """Shows what `skeletons` brings, and `skeletons/raw` faintly."""
+    """Visualizer node: shows `skeletons`, and `skeletons/raw` faintly."""
 
     def __init__(self) -> None:
         super().__init__("visualizer")
@@ -94,7 +94,7 @@ class VisualizerNode(base.ManagedNode):
         frame = skeletons_from_msg(message)
         frame.validate()
         with self.timed():
-            if self._markers.get_subscription_count():  # they take half a millisecond a person
+            if self._markers.get_subscription_count():  # markers take half a millisecond per person
                 self._show_markers(frame)
             if self._tf_message:
                 self._transforms.publish(self._tf_message(transforms=transforms(frame)))
@@ -143,7 +143,7 @@ class VisualizerNode(base.ManagedNode):
 
 
 def person_markers(person: Person3D, lifetime: Duration) -> list[Marker]:
-    """Bones, joints, name and velocity bar of one person."""
+    """Markers of one person: bones, joints, name and velocity bar."""
     geometry = markers.marker_geometry(person.joints, person.scores, person.velocity)
     joints = Marker(ns=person.id, id=JOINTS, type=Marker.SPHERE_LIST, lifetime=lifetime)
     joints.scale = Vector3(x=markers.JOINT_DIAMETER, y=markers.JOINT_DIAMETER, z=markers.JOINT_DIAMETER)
@@ -159,7 +159,7 @@ def person_markers(person: Person3D, lifetime: Duration) -> list[Marker]:
 
 
 def raw_marker(person: Person3D, lifetime: Duration) -> Marker:
-    """The bones of one person who is not refined yet."""
+    """Marker of one raw skeleton: bones only, faint."""
     geometry = markers.marker_geometry(person.joints, person.scores)
     return _bones(RAW + person.id, geometry, geometry.bone_colours * (1, 1, 1, markers.RAW_ALPHA), lifetime)
 
@@ -172,7 +172,7 @@ def _bones(namespace: str, geometry: markers.MarkerGeometry, colours: np.ndarray
 
 
 def _deletions(namespaces: set[str]) -> list[Marker]:
-    """For everything that somebody who left was shown with."""
+    """Markers that delete those of people who have left."""
     return [
         Marker(ns=namespace, id=part, action=Marker.DELETE)
         for namespace in namespaces
@@ -181,7 +181,7 @@ def _deletions(namespaces: set[str]) -> list[Marker]:
 
 
 def transforms(frame: SkeletonFrame) -> list[TransformStamped]:
-    """REP-155's `body_<person>`, and in it `<joint>_<person>` for every joint that is finite, not turned."""
+    """Transforms `body_<person>` (REP-155) and, in it, `<joint>_<person>` of every finite joint, without rotation."""
     result = []
     for person in frame.persons:
         if (body := body_frame(person.joints)) is None:

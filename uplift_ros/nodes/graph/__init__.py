@@ -1,1 +1,1 @@
-"""The graph as a whole: started, watched, stopped and measured."""
+"""The graph as a whole: start it, monitor it, stop it and measure it."""

@@ -1,4 +1,4 @@
-"""Child processes that are watched, and stopped politely first."""
+"""Child processes: their output is read, and they are stopped by SIGINT before stronger signals."""
 
 import signal
 import subprocess
@@ -15,13 +15,13 @@ PATIENCE = {signal.SIGINT: 6.0, signal.SIGTERM: 3.0, signal.SIGKILL: 3.0}
 
 
 class Process:
-    """A Python script as a child process, in a session of its own: Ctrl-C reaches it only through `stop`.
+    """Python script as a child process in its own session, so that Ctrl-C reaches it only through `stop`.
 
     Args:
-        name: for messages.
+        name: process name, used in messages.
         command: script and arguments.
-        environment: of the process.
-        on_line: gets every line that it writes, from another thread.
+        environment: environment variables of the process.
+        on_line: called with the name and every output line, from another thread.
     """
 
     def __init__(
@@ -50,17 +50,17 @@ class Process:
 
     @property
     def age(self) -> float:
-        """Seconds since it was started."""
+        """Seconds since the process was started."""
         return time.monotonic() - self._started
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """Exit code; None while the process runs."""
         return self._process.poll()
 
     @property
     def last_lines(self) -> str:
-        """What it wrote last; complete once it has ended."""
+        """Last lines of output; complete once the process has ended."""
         if self.exit_code is not None:
             self._reader.join(timeout=1.0)
         return "\n".join(self._lines)
@@ -79,7 +79,7 @@ def stop(processes: Sequence[Process]) -> list[Process]:
     """End all processes: SIGINT, then SIGTERM, then SIGKILL, waiting in between.
 
     Returns:
-        Those that did not end by SIGINT with exit code 0.
+        The processes that did not end with exit code 0 after SIGINT.
     """
     unclean = []
     for interruption, patience in PATIENCE.items():

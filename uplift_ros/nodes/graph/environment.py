@@ -1,4 +1,4 @@
-"""The environment that node processes are started in."""
+"""Environment variables of the node processes."""
 
 import os
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ FAST_DDS_2 = ("humble", "iron", "jazzy")
 
 
 def node_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The given environment, completed: our Fast DDS profile and discovery on this machine, unless the user chose."""
+    """Add our Fast DDS profile and localhost-only discovery to an environment, unless the user has set them."""
     completed = dict(environment)
     completed.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     if not {"FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"} & set(environment):

@@ -1,7 +1,7 @@
-"""What images cost their subscriber, each kind a process: `python -m uplift_ros.nodes.graph.image_load plain 2`.
+"""CPU cost of receiving images, one process per role: `python -m uplift_ros.nodes.graph.image_load plain 2`.
 
-`camera` publishes until it is killed. The others print, as JSON, the CPU milliseconds of an image in each half second:
-`plain` is a subscriber as rclpy has it, `skipped` the node pose_estimator between key-frames.
+`camera` publishes until it is killed. The other roles print, as JSON, the CPU milliseconds per image in each half
+second: `plain` is a plain rclpy subscriber, `skipped` is the pose_estimator node between key-frames.
 """
 
 import json
@@ -22,7 +22,7 @@ from uplift_ros.nodes.pose_estimator_node import PoseEstimatorNode
 WIDTH, HEIGHT, RATE = 640, 480, 50.0
 CHUNK = 0.5
 FIRST_IMAGES = 25
-"""Until then finding the camera and the first allocations are part of the cost."""
+"""Images of warm-up: discovery and the first allocations are not measured."""
 
 
 class Plain(Node):
@@ -43,7 +43,7 @@ class Plain(Node):
 
 
 class Skipping(PoseEstimatorNode):
-    """Loads no estimator, and leaves even the key-frames alone."""
+    """Pose estimator node without a network, which does not process key-frames either."""
 
     def __init__(self) -> None:
         keep_freed_memory()
@@ -71,7 +71,7 @@ class Skipping(PoseEstimatorNode):
 
 
 def film() -> None:
-    """Publish grey images for ever."""
+    """Publish grey images until the process is killed."""
     node = Node("camera")
     publisher = node.create_publisher(Image, "image_raw", qos.images())
     image = Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH, data=bytes(3 * WIDTH * HEIGHT))
@@ -84,7 +84,7 @@ def film() -> None:
 
 
 def measure(subscriber: Plain | Skipping, seconds: float) -> list[float]:
-    """CPU milliseconds of an image in each chunk of the given time."""
+    """Measure the CPU milliseconds per image in each chunk of the given time."""
     while subscriber.images < FIRST_IMAGES:
         subscriber.work()
     milliseconds = []

@@ -1,4 +1,4 @@
-"""What the launch files share; needs launch_ros."""
+"""Helpers shared by the launch files; they need launch_ros."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,7 +6,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch_ros.actions import Node
 
 PATIENCE = "15"
-"""Seconds from Ctrl-C to SIGTERM: on a busy machine a process with a network takes more than launch's 5 to end."""
+"""Seconds from Ctrl-C to SIGTERM: on a busy machine a process with a network needs more than launch's default of 5."""
 
 RESPAWN_DELAY = 2.0
 """Seconds before a node that has died is started again."""
@@ -18,12 +18,12 @@ def lifecycle_node(
     parameters: Mapping[str, object],
     remappings: Iterable[tuple[str, str]] = (),
 ) -> Node:
-    """A node of this package, which activates itself: `ros2 launch` need not take part in the graph, nor have a key.
+    """Create a node of this package. It activates itself, so `ros2 launch` needs neither the graph nor an SROS2 key.
 
     Args:
-        name: of the executable and the node.
-        arguments: of the launch file, of which every node takes namespace, params_file, enclave and respawn.
-        parameters: over those of params_file.
+        name: name of the executable and the node.
+        arguments: launch arguments; every node uses namespace, params_file, enclave and respawn.
+        parameters: parameters that override those of params_file.
     """
     return Node(
         package="uplift_ros",
@@ -41,7 +41,7 @@ def lifecycle_node(
 
 
 def require(package: str, argument: str) -> None:
-    """Refuse a launch argument before anything has started: what a launch file raises later leaves orphans.
+    """Check that the package of a launch argument is installed, before any process starts that an error would orphan.
 
     Raises:
         RuntimeError: the package that the argument needs is not installed.
@@ -53,5 +53,5 @@ def require(package: str, argument: str) -> None:
 
 
 def enclave_arguments(name: str, arguments: Mapping[str, str]) -> list[str]:
-    """The SROS2 enclave of a node, below the one that was given, if one was."""
+    """ROS arguments for the SROS2 enclave of a node below the given one; empty without an enclave."""
     return ["--enclave", f"{arguments['enclave'].rstrip('/')}/{name}"] if arguments["enclave"] else []

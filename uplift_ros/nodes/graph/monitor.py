@@ -1,4 +1,4 @@
-"""Watches a running graph from outside: lifecycle states, who has found whom, rates, and whether skeletons flow."""
+"""Monitors a running graph from outside: lifecycle states, discovery, rates, and whether skeletons arrive."""
 
 import contextlib
 import time
@@ -19,7 +19,7 @@ from uplift_ros.nodes.lifecycle.health import SUBSCRIBERS
 
 
 class StateChange:
-    """A lifecycle transition that a node was asked for."""
+    """Pending lifecycle transition of a node."""
 
     def __init__(self, client: Client, transition: int) -> None:
         self._client = client
@@ -28,7 +28,7 @@ class StateChange:
 
     @property
     def succeeded(self) -> bool | None:
-        """None until the node has answered. It is asked as soon as it is found."""
+        """Result of the transition; None until the node has answered. The request is sent once the service is found."""
         if self._answer is None and self._client.service_is_ready():
             self._answer = self._client.call_async(self._request)
         response = self._answer.result() if self._answer and self._answer.done() else None
@@ -36,7 +36,7 @@ class StateChange:
 
 
 class Monitor:
-    """Runs only while `spin` is called."""
+    """Monitor of the graph; it receives only while `spin` runs."""
 
     def __init__(self) -> None:
         self._node = Node("monitor", start_parameter_services=False)
@@ -45,7 +45,7 @@ class Monitor:
         self._diagnosed: dict[str, dict[str, str]] = {}
         self.rate_state: RateState | None = None
         self.skeletons = 0
-        """Messages of them so far."""
+        """Number of skeleton messages received so far."""
         self._last_skeletons = time.monotonic()
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, qos.poses())
         self._node.create_subscription(RateState, "rate_state", self._take_rate_state, qos.poses())
@@ -56,14 +56,14 @@ class Monitor:
         self._node.destroy_node()
 
     def spin(self, seconds: float) -> None:
-        """Take what comes within this time."""
+        """Process incoming messages for this time."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self._executor.spin_once(left)
 
     @property
     def idle(self) -> float:
-        """Seconds since the last skeletons."""
+        """Seconds since the last skeleton message."""
         return time.monotonic() - self._last_skeletons
 
     def state(self, node: str) -> str:
@@ -71,7 +71,7 @@ class Monitor:
         return self._diagnosed.get(self._full_name(node), {}).get("state", "")
 
     def connected(self, node: str) -> bool:
-        """Whether every publisher of the node has found every subscription that is known here and can match it."""
+        """Whether every publisher of the node has discovered all compatible subscriptions that the monitor knows."""
         found = {
             key.removeprefix(SUBSCRIBERS): int(value)
             for key, value in self._diagnosed.get(self._full_name(node), {}).items()
@@ -80,7 +80,7 @@ class Monitor:
         return bool(found) and all(count >= self._matching(node, topic) for topic, count in found.items())
 
     def _matching(self, node: str, topic: str) -> int:
-        """Subscriptions to a topic that do not ask for more than the node offers; those would never be found."""
+        """Count the subscriptions whose requested QoS the node offers; incompatible ones would never be matched."""
         offers = [info.qos_profile for info in self._node.get_publishers_info_by_topic(topic) if info.node_name == node]
         requests = [info.qos_profile for info in self._node.get_subscriptions_info_by_topic(topic)]
         return sum(
@@ -89,7 +89,7 @@ class Monitor:
         )
 
     def publishes(self, topic: str) -> bool:
-        """Whether anybody is known to publish the topic."""
+        """Whether a publisher of the topic is known."""
         return self._node.count_publishers(topic) > 0
 
     def subscribes(self, node: str, topic: str) -> bool:
@@ -99,7 +99,7 @@ class Monitor:
 
     @contextlib.contextmanager
     def change_state(self, node: str, transition: int) -> Iterator[StateChange]:
-        """Ask for a lifecycle transition, `Transition.TRANSITION_...`, which goes on as the monitor spins."""
+        """Request a lifecycle transition, `Transition.TRANSITION_...`, which proceeds while the monitor spins."""
         client: Client = self._node.create_client(ChangeState, f"{node}/change_state")
         try:
             yield StateChange(client, transition)

@@ -16,17 +16,17 @@ from uplift_ros.sources import open_source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--source", default="synthetic", help="synthetic, number of a webcam, or video file")
+    parser.add_argument("--source", default="synthetic", help="synthetic, webcam index, or video file")
     settings.add_arguments(parser)
     parser.add_argument("--record", type=Path, metavar="BAG", help="bag to write; a single file if it ends in .mcap")
-    parser.add_argument("--seconds", type=settings.positive, metavar="S", help="end after this time of the source")
+    parser.add_argument("--seconds", type=settings.positive, metavar="S", help="stop after this time of the source")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for demo.mcap, demo.mp4 and summary.json")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run until the source ends or a signal comes; with --out, write what came of it."""
+    """Run until the source ends or a signal arrives; with --out, write the results."""
     parameters = node_parameters(args)
-    # A source that is not there is told at once, not after the start of all nodes.
+    # A missing source is reported at once, not after the start of all nodes.
     open_source(args.source, loop=False, width=0, height=0, horizontal_fov=1.0).close()
     os.environ.update(node_environment())
     console = Console()
@@ -49,13 +49,13 @@ def main(args: argparse.Namespace) -> int:
 
 
 def node_parameters(args: argparse.Namespace) -> settings.Settings:
-    """Parameters by node, as the command line asks for them."""
+    """Parameters by node from the command line."""
     duration = {"duration": args.seconds} if args.seconds else {}
     return settings.stride_overrides(args.stride) | {"camera": {"source": args.source, **duration}}
 
 
 def write_results(console: Console, bag: Path, args: argparse.Namespace, usage: dict[str, dict[str, Any]]) -> None:
-    """summary.json, demo.mp4 and a table. To the summary come stages_ms, and nodes with CPU time and memory."""
+    """Write summary.json (with stages_ms, and CPU time and memory of the nodes) and demo.mp4, and print a table."""
     from uplift_ros.bags.stage_times import stages
     from uplift_ros.bags.summary import print_table, summarise
     from uplift_ros.drawing.demo_video import render

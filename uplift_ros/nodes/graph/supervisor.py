@@ -1,4 +1,4 @@
-"""Starts the whole graph, each node its own process, starts again what dies, and stops it; without launch_ros."""
+"""Starts the whole graph without launch_ros, one process per node, restarts nodes that die, and stops the graph."""
 
 import os
 import signal
@@ -28,38 +28,38 @@ EDGES = (
     ("refiner", "skeletons/raw"),
     ("visualizer", "skeletons"),
 )
-"""Who must subscribe to what before the camera may start."""
+"""(node, topic) subscriptions that must exist before the camera may start."""
 
 RECORDER = "recorder"
 START_TIMEOUT = 90.0
-"""Seconds for all nodes to load their networks and find each other; a cold disk takes most of it."""
+"""Seconds for all nodes to load their networks and discover each other; most of it is for a cold disk."""
 
 DRAINED = 1.0
-"""Seconds without a new skeleton after which everything is through the pipeline."""
+"""Seconds without a new skeleton after which the pipeline is empty."""
 
 MIN_LIFE = 10.0
-"""Seconds that a node must have lived to be started again when it dies; one that dies sooner would die again."""
+"""Seconds that a node must have run to be restarted when it dies; one that dies sooner would die again."""
 
 POLL = 0.1
 LOGGED_LEVELS = ("[WARN]", "[ERROR]", "[FATAL]")
 
 
 class RunError(Exception):
-    """The run cannot go on; the message is for the user."""
+    """Error that ends the run; the message is for the user."""
 
 
-class Interrupted(Exception):  # noqa: N818 (no error: the user's wish)
+class Interrupted(Exception):  # noqa: N818 (no error: requested by the user)
     """Ctrl-C or SIGTERM."""
 
 
 class Supervisor:
-    """Starts the processes, watches them, and stops them."""
+    """Supervisor of the node processes: starts, monitors, restarts and stops them."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._monitor = Monitor()
         self.usage = Usage()
-        """Of all processes, while the camera films."""
+        """CPU time and memory of all processes while the camera runs."""
         self._processes: dict[str, Process] = {}
         self._commands: dict[str, list[str]] = {}
         self._interrupted = threading.Event()
@@ -69,10 +69,10 @@ class Supervisor:
         }
 
     def run(self, parameters: dict[str, dict[str, Value]], params_file: Path | None, bag: Path | None) -> bool:
-        """One run from start to end.
+        """Run the graph from start to end.
 
         Returns:
-            Whether there is anything to show: not if it was interrupted before the first skeletons.
+            Whether there are results; False if the run was interrupted before the first skeletons.
 
         Raises:
             RunError: a node could not start, or died soon after; or the recorder died.
@@ -98,16 +98,17 @@ class Supervisor:
         self.usage.sample(running)
 
     def close(self) -> None:
-        """Leave nothing behind, however the run ended."""
+        """Stop all processes and restore the signal handlers, however the run ended."""
         self._stop()
         self._monitor.close()
         for interruption, handler in self._handlers.items():
             signal.signal(interruption, handler)
 
     def _stop(self) -> list[Process]:
-        """End everything in the order of the data, so that what a node gives out as it ends is still taken.
+        """Stop all processes in the order of the data flow, so that a node's last messages still reach the next node.
 
-        Returns what did not end cleanly.
+        Returns:
+            The processes that did not end cleanly.
         """
         order = ("camera", *PROCESSING_NODES, RECORDER)
         return [unclean for name in order if name in self._processes for unclean in stop([self._processes[name]])]
@@ -132,7 +133,7 @@ class Supervisor:
             self._change_camera(Transition.TRANSITION_ACTIVATE, "active")
 
     def _spawn(self, name: str, command: list[str], at_first: Sequence[str] = ()) -> None:
-        """Start a process; `at_first` are arguments that it does not have when it is started again."""
+        """Start a process; `at_first` are arguments of the first start only, not of a restart."""
         self._commands[name] = command
         self._processes[name] = Process(name, [*command, *at_first], os.environ, self._show_line)
 
@@ -148,7 +149,7 @@ class Supervisor:
             self._console.print(f"{process}: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     def _change_camera(self, transition: int, state: str) -> None:
-        """An answer can get lost between processes that have just met; the camera's diagnostics come all the time."""
+        """Change the camera's state. A response can get lost just after discovery, so diagnostics count as well."""
         with self._monitor.change_state("camera", transition) as change:
             self._wait(
                 lambda: change.succeeded is not None or self._monitor.state("camera") == state,
@@ -171,7 +172,7 @@ class Supervisor:
     def _wait(
         self, condition: Callable[[], bool], what: str = "", meanwhile: Callable[[], None] = lambda: None
     ) -> None:
-        """Wait for a condition, forever or, for `what`, as long as a start may take."""
+        """Wait for a condition: without limit, or, if `what` is given, START_TIMEOUT at most."""
         deadline = time.monotonic() + START_TIMEOUT
         while not condition():
             self._monitor.spin(POLL)
@@ -184,7 +185,7 @@ class Supervisor:
                         raise RunError(_exit_report(process))
                     self._replace(process)
             if what and time.monotonic() > deadline:
-                raise RunError(f"waited {START_TIMEOUT:.0f} s for {what} in vain")
+                raise RunError(f"timed out after {START_TIMEOUT:.0f} s while waiting for {what}")
 
     def _table(self) -> Table:
         table = Table(
@@ -205,4 +206,4 @@ class Supervisor:
 
 def _exit_report(process: Process) -> str:
     ended = "cannot start" if process.exit_code is None else f"ended with exit code {process.exit_code}"
-    return f"{process.name} {ended}; it said last:\n{process.last_lines}"
+    return f"{process.name} {ended}; its last output:\n{process.last_lines}"

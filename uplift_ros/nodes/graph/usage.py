@@ -17,7 +17,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Sample:
-    """Of one process: seconds on the monotonic clock, CPU seconds since its start, bytes in memory."""
+    """Sample of one process: monotonic time in seconds, CPU seconds since its start, resident bytes."""
 
     time: float
     cpu: float
@@ -25,17 +25,17 @@ class Sample:
 
 
 class Usage:
-    """Samples processes by name, once a period however often it is asked to."""
+    """CPU time and memory of processes by name, sampled at most once per PERIOD."""
 
     def __init__(self) -> None:
         self._samples: dict[str, list[Sample]] = {}
         self._next = 0.0
 
     def sample(self, processes: Mapping[str, int]) -> None:
-        """Note how the processes do, if it is time.
+        """Sample the processes, if a period has passed.
 
         Args:
-            processes: process ids by name; those that are gone are left out.
+            processes: process ids by name; processes that have ended are left out.
         """
         now = time.monotonic()
         if now < self._next:
@@ -46,12 +46,12 @@ class Usage:
                 self._samples.setdefault(name, []).append(sample)
 
     def figures(self) -> dict[str, dict[str, Any]]:
-        """Of each process: `cpu`, its mean share of one core, and `memory_mb` at `begin`, at `end` and at `most`."""
+        """Summary per process: `cpu`, mean share of one core, and `memory_mb` at `begin`, `end` and `most` (peak)."""
         return {name: _figures(samples) for name, samples in self._samples.items() if len(samples) > 1}
 
 
 def _figures(samples: list[Sample]) -> dict[str, Any]:
-    # Less than before is of a process that was started anew.
+    # CPU time that decreases means that the process was restarted.
     cpu = sum(max(0.0, after.cpu - before.cpu) for before, after in pairwise(samples))
     megabytes = [round(sample.memory / 2**20, 1) for sample in samples]
     return {

@@ -1,1 +1,1 @@
-"""What a node is: its life, its process, and what it tells of its health."""
+"""The base of all nodes: lifecycle, process, and diagnostics."""

@@ -1,4 +1,4 @@
-"""The lifecycle node that all nodes are: parameters from their table, guarded callbacks, counters and diagnostics."""
+"""Base class of all nodes: lifecycle, parameters from a table, guarded callbacks, counters and diagnostics."""
 
 import contextlib
 import time
@@ -33,10 +33,10 @@ except ImportError:  # its place up to Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 EXPECTED_ERRORS = (ValueError, OSError, ImportError, ParameterException)
-"""What bad input and bad configuration raise: their message says it all. Anything else is logged with its traceback."""
+"""Errors of bad input and bad configuration, logged by message only; any other error is logged with its traceback."""
 
 SHOWN_PARAMETERS = ("backend", "model", "method", "device", "delay", "latency")
-"""Parameters that diagnostics show, of nodes that have them."""
+"""Parameters that diagnostics show, if the node has them."""
 
 
 class Closable(Protocol):
@@ -47,11 +47,11 @@ Opened = TypeVar("Opened", bound=Closable)
 
 
 class ManagedNode(LifecycleNode):
-    """A managed node, as ROS calls those with a lifecycle, with a parameter table.
+    """Managed (lifecycle) node with a parameter table.
 
-    A node overrides the four hooks `configure`, `activate`, `deactivate` and `cleanup`, and `on_parameters` where it
-    has dynamic parameters. A hook refuses by raising; the message is logged and the transition fails. What `advertise`
-    makes and what `opened` is given lives until cleanup; what `subscribe` and `every` make lives until deactivation.
+    A node overrides the four hooks `configure`, `activate`, `deactivate` and `cleanup`, and `on_parameters` if it has
+    dynamic parameters. If a hook raises, the message is logged and the transition fails. Publishers of `advertise` and
+    resources of `opened` live until cleanup; subscriptions and timers of `subscribe` and `every` until deactivation.
 
     Args:
         name: key of the node's table in `parameters.TABLES`, and its default ROS name.
@@ -79,7 +79,7 @@ class ManagedNode(LifecycleNode):
     # Hooks
 
     def configure(self) -> None:
-        """Check parameters, load what takes long, advertise."""
+        """Check parameters, load networks and other resources, advertise."""
 
     def activate(self) -> None:
         """Subscribe and start."""
@@ -91,25 +91,25 @@ class ManagedNode(LifecycleNode):
         """Free what `configure` loaded."""
 
     def diagnostic_values(self) -> dict[str, object]:
-        """What diagnostics show while the node is active, beyond counters and rates."""
+        """Values that diagnostics show while the node is active, beside counters and rates."""
         return {}
 
     def diagnostic_warnings(self) -> list[str]:
-        """What is not as asked at this moment; diagnostics warn of it while the node is active."""
+        """Warnings that hold at this moment; diagnostics show them while the node is active."""
         return []
 
     def on_parameters(self, changes: dict[str, Value]) -> None:
-        """Dynamic parameters are about to change, those that are set together at once; raise ValueError to refuse."""
+        """Check dynamic parameters before they change, all of one request together; raise ValueError to reject."""
 
     # For the hooks and callbacks of a node
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """All present values by name."""
+        """All current values by name."""
         return MappingProxyType(self._settings)
 
     def parameter(self, name: str) -> Any:
-        """The parameter's present value, in the type of its table."""
+        """Current value of a parameter, in the type of its table."""
         return self._settings[name]
 
     def advertise(self, message_type: type, topic: str, qos: QoSProfile) -> Publisher:
@@ -119,7 +119,7 @@ class ManagedNode(LifecycleNode):
         return publisher
 
     def opened(self, resource: Opened) -> Opened:
-        """Have a resource closed at cleanup, or at once where `configure` fails after it."""
+        """Register a resource to be closed at cleanup, or at once if `configure` fails."""
         return self._opened.enter_context(contextlib.closing(resource))
 
     def subscribe(
@@ -131,11 +131,13 @@ class ManagedNode(LifecycleNode):
         raw: bool = False,
         expected: str = "",
     ) -> None:
-        """Call back with every message, with its serialised bytes where `raw`; diagnostics miss what is `expected`.
+        """Subscribe to a topic until deactivation; diagnostics count messages that the middleware has lost.
 
-        What the middleware drops because it cannot be taken in time is counted there too.
+        Args:
+            raw: pass serialised bytes to the callback.
+            expected: name of the input; diagnostics warn while it is missing. Empty for an optional input.
         """
-        # A topic may be subscribed to as a latched one too, which must keep its own profile.
+        # A second, latched subscription to the same topic must keep its own QoS overrides.
         latched = "latched" if qos.durability is DurabilityPolicy.TRANSIENT_LOCAL else None
         options = QoSOverridingOptions.with_default_policies(entity_id=latched)
         guarded = self.guarded(callback)
@@ -167,7 +169,7 @@ class ManagedNode(LifecycleNode):
             self.report("overrun", f"{lost} messages lost: {name} came faster than they could be taken")
 
     def every(self, seconds: float, callback: Callable[[], None], clock: Clock | None = None) -> Timer:
-        """Call back periodically, in real time also where the ROS clock is simulated, unless a clock is given."""
+        """Call back periodically, by the steady clock even if ROS time is simulated, unless a clock is given."""
         guarded = self.guarded(callback)
         timer = self.create_timer(seconds, guarded, clock=clock or self._steady_clock)
         self._repeated.append(timer)
@@ -194,9 +196,9 @@ class ManagedNode(LifecycleNode):
         return self._health.processing_ms
 
     def report(self, kind: str, message: str, error: bool = False) -> None:
-        """Count a problem, show it in diagnostics, and log it unless the same kind was logged just now."""
+        """Count a problem, show it in diagnostics, and log it unless the same kind was logged in the last seconds."""
         if self._health.problem(kind, message, error):
-            # Two lines, because rclpy ties a place in the code to one severity.
+            # Two calls, because rclpy allows only one severity per line of code.
             if error:
                 self.get_logger().error(message)
             else:
@@ -208,7 +210,7 @@ class ManagedNode(LifecycleNode):
             self.report(problem.kind, problem.message)
 
     def full_name(self, node: str) -> str:
-        """The name that diagnostics have for a node, which may be relative to the namespace of this one."""
+        """Fully qualified name of a node, as in diagnostics; a relative name is resolved in this node's namespace."""
         return self.resolve_service_name(f"{node}/set_parameters").removesuffix("/set_parameters")
 
     def age_ms(self, stamp: int) -> float:
@@ -252,13 +254,13 @@ class ManagedNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def start(self) -> bool:
-        """Configure and activate; False where one of them failed (the reason is logged)."""
+        """Configure and activate; False if one of them failed (the reason is logged)."""
         return all(
             trigger() == TransitionCallbackReturn.SUCCESS for trigger in (self.trigger_configure, self.trigger_activate)
         )
 
     def stop(self) -> None:
-        """Run the hooks down to unconfigured, and let what was published last arrive."""
+        """Deactivate and clean up, and wait until the last messages are acknowledged."""
         if self._state == "active":
             self._destroy_inputs()
             self._transition(self.deactivate, "inactive")
@@ -277,7 +279,7 @@ class ManagedNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _wait_until_sent(self) -> None:
-        """For a second in all: a subscriber that goes down at the same time never acknowledges."""
+        """Wait one second in total: a subscriber that shuts down at the same time never acknowledges."""
         deadline = time.monotonic() + 1.0
         for publisher in self._advertised:
             publisher.wait_for_all_acked(Duration(seconds=max(0.0, deadline - time.monotonic())))
@@ -294,7 +296,7 @@ class ManagedNode(LifecycleNode):
         while self._advertised:
             self.destroy_publisher(self._advertised.pop())
 
-    # Everything that fails in a callback ends here
+    # Errors of callbacks end here
 
     def guarded(self, callback: Callable) -> Callable:
         def guarded(*arguments) -> None:

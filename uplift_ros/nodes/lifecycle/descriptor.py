@@ -1,4 +1,4 @@
-"""A parameter of our tables as ROS describes it."""
+"""Converts a parameter of our tables to a ROS descriptor."""
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
@@ -6,12 +6,12 @@ from uplift_ros.parameters import Parameter
 
 
 def descriptor(parameter: Parameter) -> ParameterDescriptor:
-    """What `ros2 param describe` and dialogs such as rqt's show: meaning, what is allowed, limits."""
+    """Descriptor that `ros2 param describe` and rqt show: description, allowed values, limits."""
     described = ParameterDescriptor(
         description=parameter.description,
         additional_constraints=parameter.allowed,
         read_only=not parameter.dynamic,
-        # The table checks the type itself: it takes a whole number for a number, which ROS does not.
+        # The table checks the type itself: it accepts an integer for a float, which ROS does not.
         dynamic_typing=True,
     )
     if parameter.limited:

@@ -1,4 +1,4 @@
-"""What a node tells about itself in diagnostics: counters, rates, time per frame, and its last problem."""
+"""A node's health in diagnostics: counters, rates, time per frame, and its last problem."""
 
 import contextlib
 import threading
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 MEMORY = 5.0
-"""Seconds that a problem determines the level, and between two log lines of the same kind."""
+"""Seconds for which a problem sets the level, and minimum time between two log lines of the same kind."""
 
 SILENCE = 2.5
 """Seconds without an expected input after which it is missing; key-frames may be 2 s apart."""
@@ -17,11 +17,11 @@ SILENCE = 2.5
 TIMED_BLOCKS = 50
 
 SUBSCRIBERS = "subscribers of "
-"""Before the topic, the key of the number of subscriptions that a publisher has found."""
+"""Prefix of the key, followed by the topic, of the number of subscriptions that a publisher has matched."""
 
 
 class Health:
-    """Collects during work, also in other threads, gives a DiagnosticStatus once in a while."""
+    """Collects counters, rates and problems, also from other threads, and makes a DiagnosticStatus of them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -46,11 +46,11 @@ class Health:
             self._events[name] += 1
 
     def arrived(self, name: str) -> None:
-        """An expected input is there, or is expected from now on."""
+        """Note that an expected input has arrived, or is expected from now on."""
         self._arrived_at[name] = time.monotonic()
 
     def expect_nothing(self) -> None:
-        """Inputs may stay away."""
+        """Expect no input from now on."""
         self._arrived_at.clear()
 
     @contextlib.contextmanager
@@ -66,7 +66,7 @@ class Health:
         return sum(self._milliseconds) / len(self._milliseconds) if self._milliseconds else 0.0
 
     def problem(self, kind: str, message: str, error: bool) -> bool:
-        """Note a problem; whether it should be logged, which is once in a while for every kind."""
+        """Note a problem; returns whether to log it: each kind at most once per MEMORY seconds."""
         now = time.monotonic()
         self.count(kind)
         self.last_error = message
@@ -80,7 +80,7 @@ class Health:
     def status(
         self, name: str, state: str, more: Mapping[str, object], diagnostic_warnings: Sequence[str] = ()
     ) -> DiagnosticStatus:
-        """Everything at this moment; rates are since the last call, warnings hold now."""
+        """Current status; rates are averages since the last call."""
         now = time.monotonic()
         with self._lock:
             counters, events = dict(self._counters), dict(self._events)

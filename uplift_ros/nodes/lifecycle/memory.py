@@ -1,4 +1,4 @@
-"""Memory that a node frees stays with it: for nodes that handle images, not for those that take only poses."""
+"""Keeps freed memory in the process: for nodes that handle images, not for those that handle only poses."""
 
 import ctypes
 
@@ -6,17 +6,17 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Options of mallopt (malloc.h)."""
 
 KEPT = 256 * 2**20
-"""Bytes that may lie free at the end of the heap."""
+"""Bytes that may stay free at the end of the heap."""
 
 LARGEST = 32 * 2**20
-"""Bytes from which on memory is the kernel's again once it is freed; the most that glibc takes."""
+"""Bytes from which on a freed block returns to the kernel; the maximum that glibc accepts."""
 
 
 def keep_freed_memory() -> None:
     """Let glibc reuse the memory of large messages.
 
-    By itself it gives the memory of every image back to the kernel and fetches it anew, page by page: three quarters of
-    what a plain rclpy subscriber of 640x480 images costs.
+    By default glibc returns the memory of every image to the kernel and faults it in again page by page, which is three
+    quarters of the CPU time of a plain rclpy subscriber of 640x480 images.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # only glibc has it
     if mallopt:

@@ -1,4 +1,4 @@
-"""A node's process: from its start to a signal."""
+"""Runs a node in its own process until it finishes or a signal arrives."""
 
 import signal
 import sys
@@ -13,17 +13,17 @@ from rclpy.signals import SignalHandlerOptions
 from uplift_ros.nodes.lifecycle.base import EXPECTED_ERRORS, ManagedNode
 
 LAST_MESSAGES = 0.1
-"""Seconds to work off what has arrived before a signal to end."""
+"""Seconds to process messages that arrived before the signal to end."""
 
 
 def spin(node_type: Callable[[], ManagedNode], arguments: list[str] | None = None) -> int:
     """Run a node until it finishes or a signal ends it.
 
     The executor spins in a thread of its own, so that signals reach Python at once and the node can still publish while
-    it goes down; rclpy's own signal handlers would take the context away first.
+    it shuts down; rclpy's own signal handlers would shut the context down first.
 
     Returns:
-        The node's exit code, 0 after a signal, or 1 where it could not start; the reason is one line on stderr.
+        The node's exit code, 0 after a signal, or 1 if it could not start; the reason is one line on stderr.
     """
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
@@ -50,7 +50,7 @@ def spin(node_type: Callable[[], ManagedNode], arguments: list[str] | None = Non
 
 
 def _work_off(executor: Executor) -> None:
-    """Take what had arrived when the signal to end came."""
+    """Process messages that arrived before the signal to end."""
     deadline = time.monotonic() + LAST_MESSAGES
     while time.monotonic() < deadline:
         executor.spin_once(timeout_sec=0.01)

@@ -1,1 +1,1 @@
-"""What ties a node to others beside its topics: transforms, depth images, other cameras, the estimator's stride."""
+"""Inputs and outputs beside a node's own topics: transforms, depth images, other cameras, the estimator's stride."""

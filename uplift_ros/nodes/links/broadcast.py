@@ -1,4 +1,4 @@
-"""Transforms onto /tf, where tf2_msgs is installed; tf2_ros is not needed for it."""
+"""Publishes transforms on /tf; needs tf2_msgs but not tf2_ros."""
 
 import importlib
 
@@ -10,17 +10,17 @@ from uplift_ros.transforms import RigidTransform
 
 
 def tf_message(parameter: str) -> type:
-    """tf2_msgs/TFMessage.
+    """Import tf2_msgs/TFMessage.
 
     Raises:
-        ImportError: it is not installed, as with the wheels of PyPI; names the parameter that asked for it.
+        ImportError: tf2_msgs is not installed, as with the wheels of PyPI; names the parameter that needs it.
     """
     with needed("tf2_msgs", parameter, otherwise="false"):
         return importlib.import_module("tf2_msgs.msg").TFMessage
 
 
 def transform(header: Header, child: str, frame: RigidTransform) -> TransformStamped:
-    """Where the frame `child` is in that of the header."""
+    """Make the transform of the frame `child` in the frame of the header."""
     message = TransformStamped(header=header, child_frame_id=child)
     message.transform.translation = Vector3(**dict(zip("xyz", frame.translation.tolist(), strict=True)))
     message.transform.rotation = Quaternion(**dict(zip("xyzw", frame.quaternion.tolist(), strict=True)))

@@ -1,4 +1,4 @@
-"""Depth images by the time of a key-frame, where message_filters is installed."""
+"""Depth images by the stamp of a key-frame; needs message_filters."""
 
 import importlib
 from typing import Any
@@ -16,13 +16,13 @@ from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.streaming.clock import DEPTH_TOLERANCE_NS
 
 CACHED = 15
-"""Depth images kept: half a second, longer than any 2D estimator needs for an image."""
+"""Depth images kept: half a second at 30 Hz, longer than any 2D estimator needs for an image."""
 
 
 class DepthImages:
-    """The newest depth images.
+    """Cache of the newest depth images.
 
-    Key-frames do not wait for them, as in a synchroniser: depth that is late or lost must not hold skeletons back.
+    Unlike in a synchroniser, key-frames do not wait for depth: a late or lost depth image must not delay skeletons.
 
     Raises:
         ImportError: message_filters is not installed.
@@ -33,16 +33,16 @@ class DepthImages:
         self._filters: Any = importlib.import_module("message_filters")
 
     def subscribe(self, node: ManagedNode) -> None:
-        """Listen to the topic `depth` from now on, until the node is deactivated."""
+        """Subscribe to the topic `depth` until the node is deactivated."""
         arriving = self._filters.SimpleFilter()
         self._cache = self._filters.Cache(arriving, CACHED)
         node.subscribe(Image, "depth", arriving.signalMessage, qos.images(depth=5), expected="depth images")
 
     def at(self, stamp: int) -> np.ndarray | None:
-        """(height, width) metres at a stamp in nanoseconds, or None where there was no image at that time.
+        """(height, width) metres at a stamp in nanoseconds, or None if there was no image at that time.
 
         Raises:
-            ValueError: what came is no depth image.
+            ValueError: the message is not a depth image.
         """
         time = Time(nanoseconds=stamp, clock_type=ClockType.ROS_TIME)
         around = [self._cache.getElemBeforeTime(time), self._cache.getElemAfterTime(time)]

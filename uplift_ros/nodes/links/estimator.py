@@ -1,4 +1,4 @@
-"""The pose estimator as the uplift node sees it: its stride, set through its parameter service, and its figures."""
+"""The pose estimator as the uplift node sees it: its stride, set by parameter service, and its diagnostics."""
 
 import time
 from collections.abc import Iterable
@@ -12,15 +12,15 @@ from rclpy.task import Future
 from uplift_ros.nodes.lifecycle.base import ManagedNode
 
 PATIENCE = 1.0
-"""Seconds to wait for an answer before asking anew: the estimator was restarted, or too many asked it at once. Not
-key-frames, which may be seconds apart with the stride that is to be changed."""
+"""Seconds to wait for a response before repeating the request: the estimator was restarted or is overloaded. The limit
+is not counted in key-frames, which may be seconds apart at the stride that is to be changed."""
 
 
 class EstimatorStride:
-    """Asks the estimator for a stride, without ever waiting for its answer.
+    """Sets the stride of the estimator without blocking.
 
     Args:
-        node: asks and reports what goes wrong.
+        node: node that sends the requests and reports problems.
         estimator: name of the estimator's node, relative to the namespace of `node`.
     """
 
@@ -31,7 +31,7 @@ class EstimatorStride:
         self._asked_at = 0.0
 
     def ask(self, stride: int) -> None:
-        """Ask once; while an answer is due, do nothing. To be called again until key-frames show the stride."""
+        """Request a stride, unless a response is pending. Call again until key-frames have the stride."""
         if self._answer is not None and time.monotonic() - self._asked_at < PATIENCE:
             return
         if not self._client.service_is_ready():
@@ -54,7 +54,7 @@ class EstimatorStride:
 
 
 def diagnosed(statuses: Iterable[DiagnosticStatus], name: str) -> dict[str, float]:
-    """The numbers that the node `name` reports, or nothing where it is not among the statuses."""
+    """Numeric diagnostics of the node `name`; empty if the node is not among the statuses."""
     return {
         pair.key: float(pair.value)
         for status in statuses

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def needed(package: str, parameter: str, otherwise: str) -> Iterator[None]:
-    """Around what imports a package: where it is not installed, tell what the parameter must be then.
+    """Import an optional package inside this context; if it is missing, the error names the value that works without.
 
     Raises:
         ImportError: names the parameter, `otherwise`, the package and the reason.

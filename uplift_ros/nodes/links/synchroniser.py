@@ -1,4 +1,4 @@
-"""Frames of several cameras that belong together in time, where message_filters is installed."""
+"""Synchronises frames of several cameras in time; needs message_filters."""
 
 import importlib
 from collections.abc import Sequence
@@ -12,19 +12,22 @@ from uplift_ros.poses import NANOSECONDS, SkeletonFrame
 from uplift_ros.streaming.clock import VIEW_TOLERANCE_NS
 
 QUEUE = 200
-"""Frames of one camera that wait for those of another: key-frames of slow cameras bring a second of them at once."""
+"""Frames of one camera that wait for another's: a key-frame at a large stride brings a second of them at once."""
 
 
 @dataclass(frozen=True)
 class _Stamped:
-    """What message_filters takes for a message."""
+    """A frame with a header, as message_filters expects of a message."""
 
     header: Header
     frame: SkeletonFrame
 
 
 class Synchroniser:
-    """Puts together what `cameras` cameras have seen at one time.
+    """Groups the frames of several cameras by time.
+
+    Args:
+        cameras: number of cameras; a group has one frame of each.
 
     Raises:
         ImportError: message_filters is not installed.
@@ -36,7 +39,7 @@ class Synchroniser:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the frames that wait."""
+        """Drop the waiting frames."""
         self._inputs: list[Any] = [self._filters.SimpleFilter() for _ in range(self._cameras)]
         self._newest = [0] * self._cameras
         self._last = 0
@@ -45,9 +48,9 @@ class Synchroniser:
         synchroniser.registerCallback(self._take)
 
     def push(self, camera: int, frames: Sequence[SkeletonFrame]) -> list[tuple[SkeletonFrame, ...]]:
-        """Take the next frames of one camera; give those that are complete, one frame of each camera, in order.
+        """Add the next frames of one camera; return the complete groups, one frame of each camera, in order of time.
 
-        A step back in time (a bag that starts again) forgets what waits.
+        A jump back in time (a bag that restarts) drops the waiting frames.
         """
         complete: list[tuple[SkeletonFrame, ...]] = []
         for frame in frames:

@@ -1,4 +1,4 @@
-"""Transforms from /tf and /tf_static, where tf2_ros is installed."""
+"""Transforms from /tf and /tf_static; needs tf2_ros."""
 
 import importlib
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from uplift_ros.transforms import RigidTransform
 
 
 class Transforms:
-    """What /tf said, asked for by stamp and never for the latest.
+    """Buffer of transforms, looked up by stamp and never as the latest.
 
     Raises:
         ImportError: tf2_ros is not installed.
@@ -27,7 +27,7 @@ class Transforms:
         self._last_stamp = 0
 
     def subscribe(self, node: ManagedNode, on_news: Callable[[], None]) -> None:
-        """Listen from now on, until the node is deactivated; calls back after every message."""
+        """Subscribe until the node is deactivated; `on_news` is called after every message."""
         self._buffer.clear()
 
         def take(add: Callable[[Any, str], None], message: Any) -> None:
@@ -44,14 +44,14 @@ class Transforms:
         )
 
     def lookup(self, target: str, source: str, stamp: int) -> RigidTransform:
-        """From the frame `source` to the frame `target` at a stamp in nanoseconds.
+        """Look up the transform from the frame `source` to the frame `target` at a stamp in nanoseconds.
 
         Raises:
-            LookupError: with tf2's reason, or the stamp is one that tf2 does not look up.
+            LookupError: tf2 has no transform (the text gives its reason), or the stamp is not positive.
         """
         if stamp <= 0:
             raise LookupError(f"stamp must be above 0 (0 means latest to tf2), got {stamp}")
-        if stamp < self._last_stamp - TRANSFORM_MEMORY_NS:  # a recording starts again: tf2 would ignore what it says
+        if stamp < self._last_stamp - TRANSFORM_MEMORY_NS:  # a bag restarts: tf2 would ignore its old stamps
             self._buffer.clear()
         self._last_stamp = stamp
         try:
