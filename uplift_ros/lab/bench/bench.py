@@ -1,4 +1,4 @@
-"""`uplift bench`: the speed of the parts, and where ROS is installed what images cost that are no key-frames."""
+"""`uplift bench`: the speed of the parts and, if ROS is installed, the cost of images that are not key-frames."""
 
 import argparse
 import importlib.util
@@ -15,7 +15,7 @@ from uplift_ros.lab.bench.measurements import Row, against_first, timed
 from uplift_ros.nodes.graph.environment import node_environment
 
 ROUNDS = 3
-"""Of one subscriber after the other, so that what else the machine does falls on both."""
+"""The subscribers are measured in turns, so that other load on the machine affects both."""
 
 TIMEOUT = 60.0
 """Seconds for a process to start and find the camera."""
@@ -30,8 +30,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def image_rows(seconds: float) -> Iterator[Row]:
-    """CPU time of an image of 640x480 that comes at 50 Hz: in a subscriber as rclpy has it, and in `pose_estimator`
-    between key-frames. Nothing where ROS is not installed, or our messages are not built."""
+    """CPU time per 640x480 image at 50 Hz: in rclpy's own subscriber, and in `pose_estimator` between key-frames.
+    No rows if ROS is not installed or our messages are not built."""
     if not all(importlib.util.find_spec(package) for package in ("rclpy", "uplift_ros.msg")):
         return
     domain = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 101)}

@@ -19,7 +19,7 @@ class Row:
         batch: windows, people or frames in one call.
         ms_p50, ms_p99: milliseconds of one call.
         per_second: items (calls times batch) per second, at the median.
-        flops: floating-point operations of one item; 0 where nobody counted.
+        flops: floating-point operations of one item; 0 if not counted.
         ratio_to: name of the row that it is compared with, empty for none.
         ratio: how many times as fast as that row.
     """
@@ -37,12 +37,12 @@ class Row:
 
 
 def measure(call: Callable[[], object], seconds: float) -> np.ndarray:
-    """Milliseconds of every call, which must wait for its device itself."""
+    """Milliseconds of every call. The call itself must wait until its device has finished."""
     return interleaved({"call": call}, seconds)["call"]
 
 
 def interleaved(calls: Mapping[Side, Callable[[], object]], seconds: float) -> dict[Side, np.ndarray]:
-    """As `measure`, of several calls taken in turns: what disturbs one, disturbs all.
+    """Measure several calls in turns, so that a disturbance affects all of them; otherwise as `measure`.
 
     About `seconds` for each, at least ten times, after a warm-up.
     """
@@ -69,7 +69,7 @@ def compared(row: Row, base: Row) -> Row:
 
 
 def against_first(rows: Iterable[Row]) -> Iterator[Row]:
-    """The first as it is, the others compared with it."""
+    """The first row unchanged, the others compared with it."""
     first = None
     for row in rows:
         yield compared(row, first) if first else row

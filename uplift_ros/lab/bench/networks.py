@@ -1,4 +1,4 @@
-"""Rows of `uplift bench` for the networks: in plain PyTorch where it is installed, against ONNX Runtime."""
+"""Rows of `uplift bench` for the networks: ONNX Runtime and, if it is installed, plain PyTorch."""
 
 import importlib.util
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ VARIANTS: dict[str, Callable[[], UpliftConfig]] = {"compact": compact, "n81": n8
 
 CPU_BATCHES, GPU_BATCHES = (1, 64), (1, 8, 64, 512)
 WINDOWS = (1, 20)
-"""Of SynSP: a frame, and the frames between two key-frames at a stride of 20."""
+"""Batch sizes of SynSP: one frame, and the frames between two key-frames at a stride of 20."""
 
 PLAIN = "PyTorch"
 Form = tuple[str, str]
@@ -40,7 +40,7 @@ def rows(seconds: float, device: str, threads: int) -> Iterator[Row]:
 
 
 def uplift_forms(name: str, device: str = "cpu", threads: int = 1) -> dict[Form, Uplifting]:
-    """A network of VARIANTS in every form that runs here; without PyTorch none, unless it is shipped."""
+    """A network of VARIANTS in every form that runs here. Without PyTorch only shipped networks have one."""
     forms: dict[Form, Uplifting] = {}
     if importlib.util.find_spec("torch"):
         from uplift_ros.lab import export, plain
@@ -74,7 +74,7 @@ def refine_forms(device: str, threads: int) -> dict[Form, Refining]:
 
 
 def _providers(device: str) -> Iterator[tuple[str, str]]:
-    """The device, OpenVINO beside the CPU where it is installed, and with float16 where they have it."""
+    """The device, OpenVINO beside the CPU if it is installed, and float16 if the provider supports it."""
     beside = ["openvino"] if device == "cpu" and "openvino" in runtime.installed() else []
     for kind in (device, *beside):
         yield kind, "float32"
@@ -83,7 +83,7 @@ def _providers(device: str) -> Iterator[tuple[str, str]]:
 
 
 def _uplift_rows(name: str, forms: dict[Form, Uplifting], batch: int, stride: int, seconds: float) -> Iterator[Row]:
-    """Whole windows to central poses (Table 4); and as streams have them: one new pose a window, sequence head."""
+    """Whole windows to central poses (Table 4), and windows of a stream: one new pose each, sequence head."""
     config = next(iter(forms.values())).config
     seen = np.tile(np.arange(config.tokens) * config.token_stride % stride == 0, (batch, 1))
     windows = np.where(seen, np.cumsum(seen).reshape(seen.shape), 0)

@@ -29,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the networks on the CPU")
     parser.add_argument("--networks", action="store_true", help="measure nothing else")
     parser.add_argument("--table4", action="store_true", help="the two networks of the paper alone, as its Table 4")
-    parser.add_argument("--json", type=Path, help="where the rows go")
+    parser.add_argument("--json", type=Path, help="file for the rows")
 
 
 def main(args: argparse.Namespace, more: Iterable[Row] = ()) -> int:
-    """Measure all parts, and show and write their rows with `more`."""
+    """Measure all parts; print and write their rows, followed by `more`."""
     runtime.provider_options(args.device, "float32")
     table = Table("name", "device", "precision", "batch", "ms p50", "ms p99", "per second", "MFLOP", "ratio")
     measured = []

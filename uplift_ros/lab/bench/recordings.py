@@ -26,18 +26,18 @@ SWAA_FRAMES, SWAA_WINDOW = 10_000, 8
 
 CLIP_SECONDS = 20
 STRIDES = {20: 3, 2: 1}
-"""Strides of `uplift process`, and how often each runs. The networks know every second frame: 2 is the least."""
+"""Strides of `uplift process`, and how often each runs. The networks accept every second frame: the minimum is 2."""
 
 
 def rows(seconds: float) -> Iterator[Row]:
-    """All measurements; those of averaging each about `seconds` long."""
+    """All measurements. Each measurement of averaging takes about `seconds`."""
     yield from swaa_rows(seconds)
     yield from process_rows()
 
 
 def naive_average(windows: np.ndarray) -> np.ndarray:
-    """SWAA as evaluations of SynSP and its forerunners do it (SmoothNet, DeciWatch): a loop over windows and their
-    frames that gathers the predictions of each frame, and a mean for each frame.
+    """Average windows as the evaluations of SynSP, SmoothNet and DeciWatch do: a loop over windows and their frames
+    collects the predictions of each frame, then the mean of each frame is taken.
 
     Args:
         windows: (W, T, ...).
@@ -54,7 +54,7 @@ def naive_average(windows: np.ndarray) -> np.ndarray:
 
 
 def swaa_rows(seconds: float) -> Iterator[Row]:
-    """Averaging of 10,000 frames of 17 joints against the loop (the paper's convolution: 0.374 % of its time)."""
+    """SWAA of 10,000 frames of 17 joints against the loop (the paper's convolution takes 0.374 % of its time)."""
     shape = (SWAA_FRAMES - SWAA_WINDOW + 1, SWAA_WINDOW, 17, 3)
     windows = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     naive = measure(partial(naive_average, windows), seconds)
@@ -65,7 +65,7 @@ def swaa_rows(seconds: float) -> Iterator[Row]:
 
 
 def process_rows() -> Iterator[Row]:
-    """`uplift process` of a video of the synthetic camera, 640x480 at 50 Hz, without the time to load networks.
+    """Measure `uplift process` on a video of the synthetic camera, 640x480 at 50 Hz, without loading networks.
 
     One call is the whole video. The stride of 20 is compared with real time, then with the shortest stride.
     """
@@ -84,7 +84,7 @@ def process_rows() -> Iterator[Row]:
 
 
 def _write_clip(path: Path) -> tuple[Path, int]:
-    """A video of the synthetic camera, and how many frames it has."""
+    """Write a video of the synthetic camera; return its path and number of frames."""
     source, frames = SyntheticSource(), round(CLIP_SECONDS * DEFAULT_FPS)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), DEFAULT_FPS, DEFAULT_SIZE)
     for index in range(frames):
@@ -94,6 +94,6 @@ def _write_clip(path: Path) -> tuple[Path, int]:
 
 
 def _process(clip: Path, networks: Networks) -> float:
-    """Milliseconds that a video takes."""
+    """Process a video; return the milliseconds that it takes."""
     with closing(VideoSequence(clip, 0.0, HORIZONTAL_FOV, "camera")) as footage:
         return 1e3 * process(footage, networks.pipeline(), clip.with_suffix(".mcap")).duration

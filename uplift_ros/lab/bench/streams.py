@@ -1,7 +1,7 @@
-"""Rows of `uplift bench` for streams: what a second of video costs by window, stride, people and cameras.
+"""Rows of `uplift bench` for streams: the cost of a second of video by window, stride, people and cameras.
 
-A call takes a key-frame from detections to final skeletons; times are of as many as a second of video has. `batch` is
-the number of people.
+A call takes a key-frame from detections to final skeletons; a row is the time of as many calls as a second of video has
+key-frames. `batch` is the number of people.
 """
 
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ RATE = 50
 PEOPLE = (1, 2, 5, 10, 20)
 CAMERAS = (2, 4)
 STRIDE = 10
-"""Where nothing else is said."""
+"""Defaults of a measurement."""
 
 CAMERA = Camera.from_fov(1.0, 640, 480)
 
 
 class Stream:
-    """Full windows of people who stand still; a call gives every camera its next key-frame, one after the other."""
+    """Full windows of people who stand still; a call passes each camera its next key-frame, one after the other."""
 
     def __init__(self, network: Uplifting, stride: int = STRIDE, people: int = 1, cameras: int = 1) -> None:
         self.stride, self.people, self.cameras = stride, people, cameras

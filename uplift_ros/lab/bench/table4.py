@@ -1,6 +1,6 @@
 """`uplift bench --table4`: cost and speed of the paper's two networks at their strides, beside Table 4 itself.
 
-The paper counts poses per second of output: one forward gives the poses of s_out frames.
+The paper counts poses per second of output: one forward pass yields the poses of s_out frames.
 """
 
 import argparse

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 MAX_BYTES = 2 << 30
-"""Of all arrays together: 58 hours of motion at 50 Hz."""
+"""Limit of all arrays together: 58 hours of motion at 50 Hz."""
 
 Shape = tuple[int | None, ...]
-"""Of an array; None stands for any length of at least 1."""
+"""Shape of an array; None stands for any length of at least 1."""
 
 
 class Archive:
@@ -17,7 +17,7 @@ class Archive:
 
     Args:
         path: the file.
-        what: what the file is to the user, the first word of error messages.
+        what: the file's role for the user, the first word of error messages.
 
     Attributes:
         names: of the arrays in it.

@@ -1,4 +1,4 @@
-"""Other people than those who were captured: proportions, posture, combined motion, lying, mirrored."""
+"""Augmentation of captured people: proportions, posture, combined motion, lying, mirrored."""
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -10,7 +10,7 @@ COMBINED = 0.2
 """Share of people with the legs of one motion and the upper body of another: captures show few of all combinations."""
 
 FALLEN = 0.08
-"""Share of people who are turned over: captured motion hardly has anybody who lies or stands on the hands."""
+"""Share of people who are turned over: captured motion hardly contains people who lie or stand on their hands."""
 
 STEEPEST = 0.5
 """Sine of the slope of the line through both hips up to which a pelvis faces somewhere."""
@@ -49,7 +49,7 @@ OWN_BODY = 0.3
 """Share of windows that keep a part of their own proportions."""
 
 ORIGINS = {child: parent for parent, child in H36M17.bones} | {H36M17.index("head"): THORAX}
-"""The joint that each hangs on; the head on the thorax, not on the nose, so that both keep their place in the head."""
+"""Parent of each joint. The head's is the thorax, not the nose, so that both keep their place in the head."""
 
 SEGMENT_OF = {
     child: list(SEGMENTS).index(name)
@@ -63,7 +63,7 @@ MEASURED_AT = tuple(child for child in SEGMENT_OF if child != H36M17.index("nose
 ORDER = tuple(sorted(ORIGINS))
 
 KNEE_DEG, ELBOW_DEG, LEAN_DEG, NOD_DEG = 12.0, 8.0, 4.0, 8.0
-"""Of `bent`: the largest constants of knees and elbows, standard deviations of trunk and head."""
+"""Parameters of `bent`: the largest constants of knees and elbows, standard deviations of trunk and head."""
 
 SWUNG, SWING_DEG = (0.15, 0.15, 0.06, 0.06), 12.0
 """Share of each of LIMBS that is swung; standard deviation of the swing about each axis, of its mean and its waves."""
@@ -74,7 +74,7 @@ STRAIGHT_BIAS_M = 0.01
 
 
 def varied(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
-    """Windows (B, T, 17, 3), metres, z up, of people as they were captured, as windows of other people."""
+    """Turn windows (B, T, 17, 3), metres, z up, of captured people into windows of other people."""
     joints = joints.copy()
     changed = rng.random(len(joints)) < COMBINED
     joints[changed] = combined(joints[changed], joints[rng.permutation(len(joints))[: changed.sum()]])
@@ -89,7 +89,7 @@ def varied(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
 def combined(legs: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """Pelvis and legs of windows (B, T, 17, 3) with the upper bodies of others, turned so that their pelvises agree.
 
-    They are turned about the vertical, frame by frame. Where one of them lies or hangs, `legs` stays as it is.
+    They are turned about the vertical, frame by frame. If one of them lies or hangs, `legs` is unchanged.
     """
     (facing, legs_stand), (other_facing, other_stands) = _facing(legs), _facing(upper)
     angle = facing - other_facing
@@ -112,8 +112,8 @@ def _facing(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def random_body(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
     """Windows (B, T, 17, 3) as whole other people of canonical size, between the points that detectors mark.
 
-    Lengths of all segments are drawn from norms, some windows keep a part of their own. The overall size is no
-    variable: a single camera cannot see it, a stature prior scales the output.
+    Lengths of all segments are drawn from norms; some windows keep a part of their own. The overall size does not
+    vary: a single camera cannot observe it, and a stature prior scales the output.
     """
     wanted = segment_lengths(rng, len(joints))
     present = _lengths(joints)
@@ -159,7 +159,7 @@ def _lengths(joints: np.ndarray) -> np.ndarray:
 def bent(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
     """Windows (B, T, 17, 3) whose knees, elbows, trunk and head are turned by constants of the window.
 
-    Motion capture's zero angles rest on skeletons fitted to markers and on norms; no person's are known to be right.
+    Zero angles of motion capture depend on the skeleton fitted to the markers and are never exact for a person.
     Hips and feet, shoulders and hands stay in one line when a knee or an elbow changes.
     """
     joints = joints.copy()

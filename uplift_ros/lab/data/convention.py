@@ -3,8 +3,9 @@
 Motion capture places joints at the centres of rotation of a skeleton that was fitted to markers. Detectors mark what
 people see in images, and `skeleton.to_h36m17` derives pelvis, spine, thorax and head from those points. The two differ
 by one to nine centimetres: detectors' hips lie wider and higher, knees lower, shoulders narrower and higher, elbows and
-wrists nearer to the trunk, nose and head higher. A network that reads the one and answers the other is wrong by that
-much, so all motion capture is moved when it is loaded, and output, overlay and evaluation mean detectors' points.
+wrists nearer to the trunk, nose and head higher. A network that reads one convention and predicts the other has an
+error of that size, so all motion capture is moved when it is loaded; output, overlay and evaluation use detectors'
+points.
 """
 
 import numpy as np
@@ -32,7 +33,7 @@ SHOULDERS = {"left": H36M17.index("left_shoulder"), "right": H36M17.index("right
 
 
 def as_detected(joints: np.ndarray) -> np.ndarray:
-    """Joints (T, 17, 3) of motion capture as the points that detectors mark, metres."""
+    """Move joints (T, 17, 3) of motion capture to the points that detectors mark, metres."""
     size = chain_length(joints).mean() / MOCAP_CHAIN
     moved = joints + size * (AXIS_OFFSETS[:, :, None] * joint_axes(joints)).sum(-2)
     hips = (moved[:, HIPS["left"]] + moved[:, HIPS["right"]]) / 2

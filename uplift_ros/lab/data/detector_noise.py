@@ -1,9 +1,9 @@
-"""What 2D detectors do to joints, after SynSP's taxonomy: jitter, miss, inversion, swap; and what follows the pose.
+"""Errors of 2D detectors after SynSP's taxonomy (jitter, miss, inversion, swap), and errors that depend on the pose.
 
-A detector means a point of its own by each joint: an offset in 3D, along the axes of the segment, which every viewpoint
-shows from another side. A part of the drift is a function of the 2D pose, another one for every person and view. Joints
+A detector has its own definition of each joint: a 3D offset along the axes of the segment, which looks different from
+every viewpoint. A part of the drift is a function of the 2D pose, a different one for every person and view. Joints
 behind the person's own body are placed near it, often with full confidence. Sides are swapped for a while, more often
-if the face cannot be seen. Joints beyond the image's border are absent, guessed, or put on the border.
+if the face is not visible. Joints beyond the image's border are absent, guessed, or moved to the border.
 
 Lengths are in parts of the torso length. Where the numbers come from:
 
@@ -101,15 +101,17 @@ def unit_length(plane: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class DetectorNoise:
-    """Parameters at level 1: a real detector on real people, as the module's text explains.
+    """Noise of a 2D detector. The defaults are those of a real detector on real people, see the module's docstring.
+
+    Raising a value of the first three enlarges errors; raising a rate makes such errors more frequent.
 
     Args:
         offset: constant of each joint, as a multiple of what was measured.
         drift: time-correlated error of each joint, as a multiple of what was measured.
         jitter: white; standard deviation per axis in torso lengths.
-        far: rate of joints that land anywhere around, per joint and frame.
+        far: rate of joints that are placed anywhere near the person, per joint and frame.
         absent: rate of joints that are left out (NaN), per joint and frame.
-        inversion: rate of frames in which the left and right arms, or legs, are taken for each other.
+        inversion: rate of frames in which the left and right arms, or legs, are confused.
         reversal: rate of frames in which all sides are swapped while the face cannot be seen; a tenth of it otherwise.
         swap: rate of frames in which a limb, or its end, is another person's, per limb.
         hidden: drift of joints behind the person's own body, as a multiple of HIDDEN_DRIFT.
@@ -141,7 +143,7 @@ class DetectorNoise:
             rng: source of randomness.
             joints: (B, T, 17, 3) camera optical frame, metres.
             frame_seconds: time between neighbours on the T axis.
-            level: (B,) factor on all lengths and rates; at 0 the sequence is seen as it is.
+            level: (B,) factor on all lengths and rates; 0 adds no errors.
             half_width: (B,) of the images on the plane z = 1; None is an image without borders.
 
         Returns:
@@ -205,7 +207,7 @@ class DetectorNoise:
         frame_seconds: float,
         level: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Joints beyond the border as a detector has them, and where (B, T, 17) that is."""
+        """Joints as detected beyond the border, and the mask (B, T, 17) of those joints."""
         reach = half_width[:, None, None, None] * (1.0, IMAGE_HEIGHT)
         outside = (np.abs(noisy) > reach).any(-1, keepdims=True) & (level > 0)[:, None, None, None]
         outside[:, :, :1] = False
@@ -252,7 +254,7 @@ def hidden_joints(joints: np.ndarray, plane: np.ndarray) -> np.ndarray:
 
 
 def _scores(rng: np.random.Generator, error: np.ndarray, hidden: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """Scores (B, T, 17) of joints that are `error` torso lengths off (NaN: absent), as many kinds of detectors give.
+    """Scores (B, T, 17) of joints that are `error` torso lengths off (NaN: absent), for several kinds of detectors.
 
     One in five reports 1 for everything; three in ten are as sure of hidden joints as of others, two in five of gross
     errors.
@@ -272,7 +274,7 @@ def _scores(rng: np.random.Generator, error: np.ndarray, hidden: np.ndarray, lev
 
 
 def _as_a_whole(errors: np.ndarray) -> np.ndarray:
-    """Errors (B, T, 17, C) whose hips err with the pelvis, and whose spine with pelvis and thorax, as detectors' do."""
+    """Correlate errors (B, T, 17, C) as detectors' are: hips with the pelvis, spine with pelvis and thorax."""
     errors[:, :, HIPS] += errors[:, :, [PELVIS]]
     errors[:, :, SPINE] = (errors[:, :, PELVIS] + errors[:, :, THORAX]) / 2
     return errors
@@ -283,7 +285,7 @@ def _project(joints: np.ndarray) -> np.ndarray:
 
 
 def _walk(rng: np.random.Generator, shape: tuple[int, ...], frame_seconds: float, seconds: float) -> np.ndarray:
-    """Stationary walks along the second axis of `shape` with deviation 1, which forget after `seconds`."""
+    """Stationary random walks along the second axis of `shape`, deviation 1, correlation time `seconds`."""
     keep = np.exp(-frame_seconds / seconds)
     steps = rng.standard_normal(shape)
     steps[:, 1:] *= np.sqrt(1 - keep**2)
@@ -291,7 +293,7 @@ def _walk(rng: np.random.Generator, shape: tuple[int, ...], frame_seconds: float
 
 
 def _episodes(rng: np.random.Generator, shape: tuple[int, int, int], rate: np.ndarray, lasting: int) -> np.ndarray:
-    """Bool array (B, T, N), true in episodes of `lasting` frames that fill a part `rate` (B, 1, 1) of all frames."""
+    """Bool array (B, T, N), true in episodes of `lasting` frames that cover a share `rate` (B, 1, 1) of all frames."""
     batch, frames, count = shape
     starts = rng.random((batch, frames + lasting - 1, count)) < 1 - (1 - rate.clip(0, 1)) ** (1 / lasting)
     started = np.cumsum(np.pad(starts, ((0, 0), (1, 0), (0, 0))), axis=1)
@@ -299,7 +301,7 @@ def _episodes(rng: np.random.Generator, shape: tuple[int, int, int], rate: np.nd
 
 
 def _another_person(rng: np.random.Generator, plane: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Somebody one to two torso lengths beside, who does what this person does at another time."""
+    """Another person one to two torso lengths beside, with this person's motion at another time."""
     batch, frames = plane.shape[:2]
     times = (np.arange(frames) + rng.integers(frames, size=(batch, 1))) % frames
     pose = plane[np.arange(batch)[:, None], times] - plane[np.arange(batch)[:, None], times][:, :, :1]

@@ -29,8 +29,8 @@ MOCAP_CHAIN = 1.53
 
 TRUST = {"salsa": 0.7, "indian": 0.7} | dict.fromkeys(("s06", "s07", "s08", "s10", "s12", "s13"), 0.8)
 TRUST |= {"s05": 0.5, "s85": 0.3, "s135": 0.3}
-"""Of classes of the CMU database, whose other takes have 1: ankles of retargeted takes carry 40 to 50 mm; forearms of
-s05 change their length; s85 and s135 are another retargeted figure with short arms."""
+"""Weights of classes of the CMU database, all others have 1: ankles of retargeted takes are off by 40 to 50 mm;
+forearms of s05 change their length; s85 and s135 are another retargeted figure with short arms."""
 
 FROM_H36M32 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 """h36m17 joints in Human3.6M's own set of 32."""
@@ -40,7 +40,7 @@ ANKLE_HEIGHT = 0.08
 
 
 def resample(joints: np.ndarray, fps: float, rate: float) -> np.ndarray:
-    """Joints (T, 17, 3) at `fps` frames per second at another rate, by linear interpolation."""
+    """Resample joints (T, 17, 3) from `fps` to `rate` frames per second by linear interpolation."""
     if fps == rate:
         return joints
     last = len(joints) - 1

@@ -1,7 +1,7 @@
 """Arrays of Python objects in npz files, as research code saves them: read without running anything.
 
-Such an array is a pickle, and a pickle may name any function to be called. Here only what rebuilds NumPy's arrays and
-numbers is known; everything else in the file is refused by name before it could do anything.
+Such an array is a pickle, and a pickle may name any function to be called. Only the functions that rebuild NumPy's
+arrays and numbers are allowed; any other name is rejected before it is called.
 """
 
 import codecs
@@ -99,4 +99,4 @@ KNOWN: dict[tuple[str, str], Callable[..., Any] | object] = {
     ("numpy", "dtype"): _dtype,
     ("_codecs", "encode"): _encode,
 }
-"""All that a file may call, each replaced by what does no more than its part."""
+"""All functions that a file may call, each replaced by a minimal one of ours."""

@@ -1,6 +1,6 @@
-"""What motion capture in another unit, with other axes, another order of joints or gaps looks like.
+"""Detection of motion capture in another unit, with other axes, another order of joints, or gaps.
 
-Bounds are far outside of what the 281 sequences of CMU, LAFAN1 and others show that the networks are trained on.
+Bounds are far outside the values of the 281 training sequences of CMU, LAFAN1 and others.
 """
 
 import numpy as np
@@ -25,13 +25,13 @@ PROPORTIONS = {"thigh": (2, 0.12, 0.38), "shin": (3, 0.12, 0.4), "trunk": (8, 0.
 0.31 to 0.35 in the data named above."""
 
 MAX_ASYMMETRY = 0.5
-"""Of left and right bones, as part of their mean length; 0.18 above."""
+"""Difference of left and right bones as part of their mean length; 0.18 in that data."""
 
 MAX_STRETCH = 0.6
-"""Deviation of a bone's length as part of it; 0.33 above, where the spine is one bone."""
+"""Deviation of a bone's length as part of it; 0.33 in that data, if the spine is one bone."""
 
 MIRRORED = -0.2
-"""Mean cosine between where hips and trunk face and where the nose is, below which left is right; above 0.45 above."""
+"""Mean cosine of the facing direction of hips and trunk and the nose's; below it sides are swapped. Data: over 0.45."""
 
 UP = {
     "x": [[0, 1, 0], [0, 0, 1], [1, 0, 0]],
@@ -72,7 +72,7 @@ def up_axis(joints: np.ndarray) -> str:
 def check_stature(joints: np.ndarray) -> None:
     """
     Raises:
-        ValueError: people are no people in metres; names the unit that would fit.
+        ValueError: no people of plausible size in metres; names the unit that would fit.
     """
     stature = float(np.median(chain_length(joints))) / CANONICAL_CHAIN * CANONICAL_STATURE
     if STATURES[0] <= stature <= STATURES[1]:

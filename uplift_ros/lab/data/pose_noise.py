@@ -1,7 +1,7 @@
-"""Errors that 3D estimates make, put on true motion: jitter, slow drift, and interpolation between key-frames.
+"""Synthetic noise of 3D estimates on true motion: jitter, slow drift, and interpolation between key-frames.
 
-An error is drawn once per clip and then seen by all of its windows, as in a stream (SynSP's own synthetic data draw
-anew for every window, so that averaging windows averages the noise away).
+An error is drawn once per clip and shared by all of its windows, as in a stream (SynSP's own synthetic data draws new
+errors for every window, so that averaging windows averages the noise away).
 """
 
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ KEYFRAME_INTERVALS = (4, 10, 20)
 """Frames at 50 Hz, as the uplifting network's input strides."""
 
 SMALLEST_JITTER = 0.5
-"""Of the largest width, in clips of jitter alone: such a detector is a bad one."""
+"""Share of the largest width, in clips of jitter alone: such a detector is a bad one."""
 
 
 @dataclass(frozen=True)
 class PoseNoise:
-    """Parameters.
+    """Synthetic noise of clips.
 
     Args:
-        width: metres, the largest full width of the error of a coordinate; every clip has its own up to this. SynSP's
-            synthetic data have 0.1 to 0.115.
+        width: metres, the largest full width of the error of a coordinate; every clip draws its own up to this. SynSP's
+            synthetic data has 0.1 to 0.115. A larger value trains a refiner that smooths more.
         correlation: frames, shortest and longest time constant of drift.
-        interpolated: share of clips that are known at key-frames alone and interpolated between them.
-        jittered: share of clips whose error is large and drawn anew at every frame, as SynSP's synthetic one. In half
-            of them the root has it too: all other joints, being relative to it, then share its error.
+        interpolated: share of clips that are known only at key-frames and interpolated between them.
+        jittered: share of clips with a large independent error at every frame, as SynSP's synthetic noise. In half of
+            them the root has it too: all other joints, being relative to it, then share its error.
     """
 
     width: float = 0.12

@@ -26,7 +26,7 @@ from uplift_ros.streaming.stride import StrideController
 from uplift_ros.streaming.track import interpolate
 
 PIXELS = Camera(1000.0, 1000.0, 500.0, 500.0, 1001, 1001)
-"""The camera of the simulated key-frames; inputs are normalised, so any will do."""
+"""The camera of the simulated key-frames; inputs are normalised, so any camera works."""
 
 BATCH = 128
 """Windows in one forward of the offline protocol."""
@@ -57,7 +57,7 @@ class Estimate:
         clip: what was seen.
         poses: (K, 17, 3) metres, camera optical frame, root-relative or placed.
         frames: (K,) the frames of the clip that they belong to.
-        keyframes: (K,) true where the frame was a key-frame.
+        keyframes: (K,) true if the frame was a key-frame.
         tension: (K, 17) metres, between SynSP's branches, where it refined the poses.
     """
 
@@ -76,7 +76,7 @@ class Estimate:
 def project_sequences(
     sequences: Sequence[mocap.Sequence], rate: float, cameras: int, noise: str, seed: int
 ) -> Iterator[Clip]:
-    """Every sequence through `cameras` fixed cameras around it; noise is drawn once for each clip.
+    """Project every sequence into `cameras` fixed cameras around it; noise is drawn once for each clip.
 
     Args:
         noise: 'none' or 'detector'.
@@ -155,7 +155,7 @@ class ClipDetector:
         self._frame = 0
 
     def image(self, frame: int) -> np.ndarray:
-        """What stands for the image of a frame: black, and nothing is stored."""
+        """Placeholder image of a frame: black, and nothing is stored."""
         self._frame = frame
         return np.broadcast_to(np.uint8(0), (PIXELS.height, PIXELS.width, 3))
 
@@ -166,14 +166,14 @@ class ClipDetector:
         return tuple(persons)
 
     def reset(self) -> None:
-        """Nothing is kept from image to image."""
+        """No state is kept between images."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """No resources are held."""
 
 
 def online(model: UpliftUpsample, clip: Clip, controller: StrideController, stride: int, latency: int) -> Estimate:
-    """What the nodes make of a clip; frames that wait at its end are final then.
+    """Run the nodes' pipeline over a clip; frames that are pending at its end become final.
 
     Args:
         stride: until the controller's first decision.
@@ -194,10 +194,10 @@ def stream(
     latency: int,
     refinement: RefinementStage | None = None,
 ) -> list[Step]:
-    """The pipeline's steps over a clip, frame by frame; arguments as in `online`.
+    """Run the pipeline's steps over a clip, frame by frame; arguments as in `online`.
 
     Args:
-        refinement: None passes raw skeletons on as they are.
+        refinement: None passes raw skeletons on unchanged.
     """
     rate, detector = network.model.config.model_rate, ClipDetector(clip)
     pipeline = Pipeline(
@@ -223,7 +223,7 @@ def keyframes_of(steps: Sequence[Step], rate: float) -> np.ndarray:
 
 
 def disturbed_truth(clips: Sequence[Clip], width: float, seed: int) -> Iterator[Estimate]:
-    """The true poses with noise in place of an estimator's (SynSP's synthetic data): its windows then see one draw.
+    """Replace estimates by true poses with noise (SynSP's synthetic data), drawn once for all windows of a clip.
 
     Args:
         width: metres, full width of the uniform noise on every coordinate of the root-relative poses.
@@ -235,9 +235,9 @@ def disturbed_truth(clips: Sequence[Clip], width: float, seed: int) -> Iterator[
 
 
 def between_keyframes(estimate: Estimate, degree: int) -> Estimate:
-    """What there is without learned upsampling: splines of this degree through the root-relative key-frame poses.
+    """Interpolate without learned upsampling: splines of this degree through the root-relative key-frame poses.
 
-    Frames after the last key-frame hold its pose. Too few key-frames for the degree lower it.
+    Frames after the last key-frame hold its pose. The degree is lowered if there are too few key-frames for it.
     """
     known = np.flatnonzero(estimate.keyframes)
     poses = estimate.poses - estimate.poses[:, :1]
@@ -249,6 +249,6 @@ def between_keyframes(estimate: Estimate, degree: int) -> Estimate:
 
 
 def refine(estimate: Estimate, refiner: Refiner) -> Estimate:
-    """The estimate, whose frames must be consecutive, after a refinement method."""
+    """Refine an estimate, whose frames must be consecutive."""
     poses, tension = refiner.refine(estimate.poses)
     return replace(estimate, poses=poses, tension=tension)

@@ -1,4 +1,4 @@
-"""What refinement networks learn from: clips of motion with errors put on, and of an estimator's own output."""
+"""Training data of refinement networks: clips of motion with synthetic noise, and of an estimator's own output."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +15,7 @@ WORLD_TO_LEVEL = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 """Rotation from the world (z up) into the optical frame of a level camera that looks along y."""
 
 VALIDATION_FRAMES = 150
-"""Of each validation sequence, so that a report takes seconds."""
+"""Frames of each validation sequence, so that a report takes seconds."""
 
 Pair = tuple[np.ndarray, np.ndarray]
 """An estimate and the truth, both (T, 17, 3), metres, optical frame."""
@@ -25,11 +25,11 @@ class ClipSampler:
     """Endless random clips of disturbed and true root-relative poses, (B, L, 51) each, metres, optical frame.
 
     Args:
-        sequences: motion that errors are put on.
+        sequences: motion to which synthetic noise is added.
         frames: L.
         batch: B.
         rng: source of all randomness.
-        pairs: an estimator's own outputs with the truth; if there are any, half of each batch is of those of L frames.
+        pairs: an estimator's own outputs with the truth; if given, half of each batch is drawn from those of L frames.
 
     Attributes:
         paired: clips of the pairs in each batch, its last ones.
@@ -73,7 +73,7 @@ class ClipSampler:
         return _tensor(noisy * size), _tensor(true * size)
 
     def _disturbed(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Clips (count, L, 17, 3) seen by random cameras, before and after errors are put on."""
+        """Clips (count, L, 17, 3) seen by random cameras, without and with synthetic noise."""
         rng, margin = self.rng, self.noise.margin
         offsets = np.arange(-margin, self.frames + margin)
         clips = np.empty((count, len(offsets), len(H36M17), 3))
@@ -90,7 +90,7 @@ class ClipSampler:
     def _paired(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """An estimator's clips (count, L, 17, 3), and the truth moved by their mean error.
 
-        Frames do not tell that part of the error, and beside it what smoothing adds to the rest would hardly count.
+        A refiner cannot observe that part of the error, and it would outweigh the errors that smoothing changes.
         """
         rng, frames = self.rng, self.frames
         drawn = []
@@ -114,7 +114,7 @@ def random_rotations(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def noise_pairs(sequences: Sequence[mocap.Sequence], noise: PoseNoise, seed: int = 0) -> list[Pair]:
-    """Each sequence's first frames with errors put on, the same at every call: for validation."""
+    """Each sequence's first frames with synthetic noise, the same at every call: for validation."""
     rng = np.random.default_rng(seed)
     pairs = []
     for sequence in sequences:

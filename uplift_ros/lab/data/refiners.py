@@ -1,6 +1,6 @@
-"""Refinement of whole sequences, every method with the same look-ahead: the streaming refiner's, and its rivals.
+"""Refinement of whole sequences, every method with the same look-ahead: the streaming refiner's, and its baselines.
 
-Gaussian, SmoothNet and SynSP's two branches are here to compare with; the streaming refiner has the other methods.
+Gaussian, SmoothNet and SynSP's two branches are baselines; the streaming refiner has the other methods.
 """
 
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ METHODS = ("none", "one_euro", "savgol", "gaussian", "smoothnet", "synsp")
 BRANCHES = tuple(ACCELERATION_ROLES)
 
 RATE = 50.0
-"""Frames per second that the networks are trained for, and the filters' cutoffs meant for."""
+"""Frames per second for which the networks are trained and the filters' cutoffs are tuned."""
 
 SHORTEST_FIT = 15
-"""Frames of the Savitzky-Golay fit, or more where the look-ahead is more than half of it."""
+"""Frames of the Savitzky-Golay fit, or more if the look-ahead is more than half of it."""
 
 GAUSSIAN_SIGMA = 3.0
 """Frames (SynSP's comparison)."""
@@ -35,13 +35,14 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Refiner:
-    """One method.
+    """Refinement method with its look-ahead.
 
     Args:
         method: of METHODS.
         network: for 'smoothnet' and 'synsp', in evaluation mode.
         branch: of SynSP: 'final', or one of the branches that it is refined from.
-        delay: frames that it looks ahead; a network averages the windows that end at a frame and up to `delay` after.
+        delay: frames of look-ahead; a network averages the windows that end at a frame and up to `delay` frames after
+            it. A larger value smooths more and adds latency.
 
     Raises:
         ValueError: delay out of range.
@@ -63,7 +64,7 @@ class Refiner:
         """Refine a sequence of consecutive frames.
 
         Args:
-            poses: (N, 17, 3) metres; the pelvis is taken off.
+            poses: (N, 17, 3) metres; the pelvis is subtracted.
 
         Returns:
             Root-relative poses (N, 17, 3) in metres, and with SynSP the tension (N, 17) between its branches.

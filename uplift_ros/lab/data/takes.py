@@ -10,7 +10,7 @@ from uplift_ros.lab.data.protocols import Clip
 
 @dataclass(frozen=True)
 class Take:
-    """What one camera saw.
+    """Recording of one camera.
 
     Attributes:
         name: subject/action/take, the action as the papers average over them.
@@ -25,7 +25,7 @@ class Take:
     camera: Camera
 
     def clip(self, normalisation: str) -> Clip:
-        """The take for the protocols; a network of the screen normalisation sees exactly what the papers' sees."""
+    """The take for the protocols; a network of the screen normalisation gets exactly the input of the papers."""
         scores = np.ones(self.pixels.shape[:2])
         if normalisation == "screen":
             return Clip(self.name, self.truth, screen(self.pixels, self.camera) / SCREEN_FOCAL, scores)
@@ -45,7 +45,7 @@ def require(where: str, value: object, *shapes: tuple[int | None, ...], fits: st
         fits: what would fit, a command or an option.
 
     Raises:
-        ValueError: something else; says what came.
+        ValueError: any other value; reports what was received.
     """
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
         wildcards = [tuple(want or max(n, 1) for n, want in zip(value.shape, s, strict=False)) for s in shapes]

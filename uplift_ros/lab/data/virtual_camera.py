@@ -11,16 +11,16 @@ DISTANCE = (1.5, 8.0)
 """Metres to the person."""
 
 HALF_FOV = (20.0, 50.0)
-"""Degrees; half the horizontal field of view."""
+"""Half the horizontal field of view, degrees."""
 
 IMAGE_HEIGHT = 0.75
-"""Of an image, as a part of its width."""
+"""Height of an image as a part of its width."""
 
 NEAREST = 0.5
-"""Metres in front of the camera that every joint must keep: nobody walks through the camera during a window."""
+"""Minimum distance in metres of every joint in front of the camera: no person walks through it during a window."""
 
 ATTEMPTS = 20
-"""Draws of a camera until nobody comes too near; of 7 s of running, one in 100,000 windows fails as often."""
+"""Maximum draws of a camera until no person comes too near; one in 100,000 windows of 7 s of running needs more."""
 
 
 @dataclass(frozen=True)

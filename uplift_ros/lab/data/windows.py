@@ -1,4 +1,4 @@
-"""Training windows for the uplifting network: motion, bodies, cameras, 2D errors and key-frames, all drawn anew."""
+"""Training windows for the uplifting network: motion, bodies, cameras, 2D errors and key-frames, all random."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ BORDERED = 0.5
 """Share of windows in which joints beyond the border of the image are lost or guessed; the others see whole people."""
 
 SLOWEST = 0.2
-"""m/s that count for a frame without motion when frames are drawn by their speed."""
+"""m/s that are added for frames without motion when frames are drawn by their speed."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class WindowSampler(IterableDataset):
         border = np.where(rng.random(len(joints)) < BORDERED, half_width, np.inf)
         plane, scores = self.noise.apply(rng, seen, config.token_stride / config.model_rate, level, border)
         mask = random_mask(rng, config, len(joints)) & in_image(seen, half_width)
-        mask[~mask.any(1), config.centre] = True  # where every camera looks
+        mask[~mask.any(1), config.centre] = True  # every camera looks at this frame
         pose = normalise(plane, config.normalisation, scores if config.scores else None)
         relative = seen - seen[:, :, :1]
         windows = Batch(
@@ -112,7 +112,7 @@ class WindowSampler(IterableDataset):
 
 
 def _frame_weights(sequence: Sequence, rate: float) -> np.ndarray:
-    """(T,) how often windows are drawn around each frame: more often around fast motion, which is rare and hard."""
+    """(T,) sampling weight of each frame: larger around fast motion, which is rare and hard."""
     if len(sequence.joints) < 2:
         return np.ones(len(sequence.joints))
     speed = velocity(sequence.joints, rate)
@@ -136,8 +136,8 @@ def with_twins(windows: Batch) -> Batch:
 def random_mask(rng: np.random.Generator, config: UpliftConfig, batch: int) -> np.ndarray:
     """Where 2D poses exist: (B, T) bool.
 
-    Uniform strides with any phase as in the paper, long ones, which are harder, more often; also what a stream adds: a
-    key-frame on the newest token, a change of stride inside the window, and a person who has only just come into view.
+    Uniform strides with any phase as in the paper, long ones, which are harder, more often; also the cases of a stream:
+    a key-frame on the newest token, a change of stride inside the window, and a person who has just come into view.
     """
     often = np.sqrt(config.input_strides)
     often /= often.sum()

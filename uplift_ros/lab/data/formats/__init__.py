@@ -1,4 +1,4 @@
-"""Motion capture in the formats that people have, as sequences of h36m17 joints at the networks' rate."""
+"""Motion capture in common formats, as sequences of h36m17 joints at the networks' rate."""
 
 import argparse
 import re
@@ -15,7 +15,7 @@ from uplift_ros.lab.data.object_arrays import array_names, load_objects
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True, several: bool = False) -> None:
-    """What `load` needs; `several` allows more than one path."""
+    """Add the arguments of `load`; `several` allows more than one path."""
     parser.add_argument(
         "--data",
         type=Path,
@@ -32,7 +32,7 @@ def load(path: Path, rate: float, body_model: Path | None = None) -> list[Sequen
     Args:
         path: an npz file of joints, a BVH file, an AMASS file, or a folder of BVH or AMASS files.
         rate: frames per second of the sequences that are returned; others are interpolated linearly.
-        body_model: what turns AMASS's body parameters into joints, see `BodyModel`.
+        body_model: file that turns AMASS's body parameters into joints, see `BodyModel`.
 
     Raises:
         FileNotFoundError: no such file or folder.
@@ -62,7 +62,7 @@ def load_motion(path: Path, rate: float, body_model: Path | None = None) -> list
 
 
 def _takes(file: Path, name: Path, body_model: Path | None) -> list[tuple[Sequence, float]]:
-    """What a file holds, with frames per second."""
+    """Sequences in a file, with frames per second."""
     suffix = file.suffix.lower()
     if suffix == ".bvh":
         return [load_bvh(file, name.as_posix())]

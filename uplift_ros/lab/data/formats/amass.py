@@ -1,4 +1,4 @@
-"""AMASS (Mahmood et al. 2019): parameters of the SMPL+H body, turned into joints by a body model that the user has.
+"""AMASS (Mahmood et al. 2019): parameters of the SMPL+H body, turned into joints by the user's body model.
 
 Skinning follows SMPL (Loper et al. 2015, equations 6 to 10): shape and pose move the vertices of a template, which
 then follow the joints by linear blend skinning; Human3.6M's joints are weighted means of the vertices.
@@ -58,7 +58,7 @@ class BodyModel:
 
         Args:
             poses: (T, 3 K) axis-angle vectors of all joints, the root first.
-            betas: (S',) shape; as many are used as the model knows.
+            betas: (S',) shape; values beyond the model's number of shapes are ignored.
             translation: (T, 3).
         """
         frames, joints = len(poses), len(self.parents)

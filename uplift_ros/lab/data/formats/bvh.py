@@ -1,7 +1,7 @@
 """BVH files (Biovision hierarchy): a skeleton of named joints and their angles in every frame.
 
-BVH names no unit, so bodies come out at canonical stature. Its y axis points up; where another does, in the motion and
-in the skeleton's rest pose, that one is taken.
+BVH names no unit, so bodies are scaled to canonical stature. The y axis points up unless another axis does both in the
+motion and in the skeleton's rest pose.
 """
 
 import re
@@ -29,8 +29,8 @@ ALIASES = {
     "elbow": ("forearm", "lowerarm", "lowarm", "elbow"),
     "wrist": ("wrist", "hand"),
 }
-"""Names of a limb's joints after 'left' or 'l', by how clearly they mean it: where a skeleton has 'LeftArm', its
-'LeftShoulder' is the collar bone, and where it has 'left_ankle', its 'left_foot' are the toes. They are those of
+"""Names of a limb's joints after 'left' or 'l', least ambiguous first: if a skeleton has 'LeftArm', its 'LeftShoulder'
+is the collar bone, and if it has 'left_ankle', its 'left_foot' is the toes. They are the names of
 cgspeed's three conversions of the CMU database (MotionBuilder: LeftUpLeg, LeftLeg, LeftFoot, LeftArm; 3ds Max: LeftHip,
 LeftKnee, LeftUpArm; Daz: lThigh, lShin, lShldr), of Mixamo, LAFAN1 and SMPL."""
 
@@ -184,7 +184,7 @@ def forward_kinematics(skeleton: list[Joint], motion: np.ndarray) -> tuple[np.nd
 
 
 def _up_axis(skeleton: list[Joint], joints: np.ndarray) -> str:
-    """The axis that points up: y, unless another does in the motion and at rest; who lies, lies in the motion only."""
+    """The axis that points up: y unless another does in motion and at rest (a lying person lies in motion only)."""
     _, at_rest = forward_kinematics([replace(joint, channels=()) for joint in skeleton], np.empty((1, 0)))
     rotations = np.broadcast_to(np.eye(3), (1, len(skeleton), 3, 3))
     axis = up_axis(joints)
@@ -199,7 +199,7 @@ def to_h36m17(skeleton: list[Joint], rotations: np.ndarray, positions: np.ndarra
     take, where the chest does: BVH marks no face.
 
     Raises:
-        ValueError: a joint cannot be found; names it and those that are there.
+        ValueError: a joint cannot be found; names it and those that exist.
     """
     names = [_plain(joint.name) for joint in skeleton]
     joints = np.empty((len(positions), len(H36M17), 3))

@@ -1,7 +1,7 @@
-"""Human3.6M (Ionescu et al. 2014) in the two files of VideoPose3D, and its cameras in files that the user has.
+"""Human3.6M (Ionescu et al. 2014) in the two files of VideoPose3D, and its cameras in files of the user's.
 
-`data_3d_h36m.npz` holds joints in the world, `data_2d_h36m_*.npz` a detector's joints in the images of four cameras;
-where the cameras stand and what their lenses are like is in neither.
+`data_3d_h36m.npz` holds joints in the world, `data_2d_h36m_*.npz` a detector's joints in the images of four cameras.
+Neither holds the extrinsics and intrinsics of the cameras.
 """
 
 import json
@@ -26,7 +26,7 @@ HEIGHTS = (1002, 1000, 1000, 1002)
 """Pixels of the images of each camera, which are 1000 wide."""
 
 LARGEST_OFFSET = 30.0
-"""Pixels between projected truth and 2D poses in the median; detectors and ground truth are far below."""
+"""Median distance in pixels between projected truth and 2D poses; detectors and ground truth are far below."""
 
 FIT_3D = "give --data data_3d_h36m.npz of VideoPose3D"
 FIT_2D = "give --keypoints data_2d_h36m_cpn_ft_h36m_dbb.npz, VideoPose3D's 2D file of 17 joints"
@@ -175,7 +175,7 @@ def _came(content: object) -> str:
 
 
 def _check(take: Take, place: str) -> None:
-    """Refuse cameras that are not those of the 2D poses: the errors would look like a network's."""
+    """Reject cameras that do not match the 2D poses: their errors would look like a network's."""
     offsets = np.linalg.norm(take.camera.project(take.truth[::50]) - take.pixels[::50], axis=-1)
     if not (median := float(np.median(offsets))) <= LARGEST_OFFSET:
         raise ValueError(

@@ -15,7 +15,7 @@ def load_npz(path: Path) -> tuple[list[Sequence], float]:
     """Read one array (T, 17, 3), or (T, 32, 3) in Human3.6M's own joints, per sequence and `fps`.
 
     Frames without a body (zeros, NaN) are cut out: what is before and after them become sequences of their own, named
-    walk and walk#2. Axes of which another than z points up are turned. Both are said on standard error.
+    walk and walk#2. Axes of which another than z points up are turned. Both are reported on standard error.
 
     Raises:
         FileNotFoundError: no such file.
@@ -27,7 +27,7 @@ def load_npz(path: Path) -> tuple[list[Sequence], float]:
             raise ValueError(f"data: {path}, array 'fps': must be 1 to 1000, got {fps}")
         sequences = [part for name in archive.names if name != "fps" for part in _sequences(archive, name)]
     if sequences:
-        # All of a file have the same axes; somebody may lie in one of them.
+        # All sequences of a file have the same axes, but a person may lie in one of them.
         axis = plausibility.up_axis(np.concatenate([sequence.joints for sequence in sequences]))
         if axis != "z":
             print(f"data: {path}: the {axis} axis points up, turned to z", file=sys.stderr)

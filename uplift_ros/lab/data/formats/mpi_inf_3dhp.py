@@ -1,7 +1,7 @@
 """MPI-INF-3DHP (Mehta et al. 2017) as it is distributed: `S1/Seq1/annot.mat` and so on, `TS1/annot_data.mat` for tests.
 
-2D poses are the dataset's own, its true ones. Focal length and principal point follow from 2D and 3D joints. Where the
-dataset has 25 frames per second those between are interpolated, since networks count 50 Hz.
+2D poses are the dataset's own ground truth. Focal length and principal point follow from 2D and 3D joints. Sequences
+of 25 frames per second are interpolated to the networks' 50 Hz.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ AT_50_HZ = {("S1", "Seq2"), ("S3", "Seq1"), ("S3", "Seq2"), ("S5", "Seq1"), ("S5
 """Training sequences; the others have 25 frames per second."""
 
 CHEST_HIGH = (0, 1, 2, 4, 5, 6, 7, 8)
-"""Cameras of the 14 that are commonly used, those at the height of a chest."""
+"""The cameras of the 14 that are commonly used, at chest height."""
 
 WIDE = ("TS5", "TS6")
 """Test sequences of 1920 x 1080 pixels; all else has 2048 x 2048."""
@@ -46,7 +46,7 @@ def load_takes(folder: Path, test: bool, test_rate: float) -> list[Take]:
         test_rate: frames per second of the test sequences, which their files do not hold.
 
     Raises:
-        ValueError: none there, or a file of another form.
+        ValueError: no sequences found, or a file of another form.
     """
     files = sorted(folder.rglob("annot_data.mat" if test else "annot.mat"))
     if not files:

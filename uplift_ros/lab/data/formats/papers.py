@@ -8,7 +8,7 @@ from uplift_ros.lab.data.takes import Take
 
 
 def add_paper_arguments(parser: argparse.ArgumentParser) -> None:
-    """What takes of real cameras need beside --data."""
+    """Add the arguments that takes of real cameras need beside --data."""
     parser.add_argument("--keypoints", type=Path, help="2D poses of Human3.6M: VideoPose3D's data_2d_h36m_*.npz")
     parser.add_argument("--calibration", type=Path, help="Human3.6M's cameras: metadata.xml or camera-parameters.json")
     parser.add_argument("--subjects", nargs="+", help="of Human3.6M; S1 S5 S6 S7 S8 for training, S9 S11 for tests")
@@ -17,7 +17,7 @@ def add_paper_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_takes(data: Path, args: argparse.Namespace, *, test: bool) -> list[Take] | None:
-    """Takes of real cameras if the options name any; none for motion capture alone.
+    """Load takes of real cameras if the options name any; None for motion capture alone.
 
     Raises:
         FileNotFoundError, ValueError: options or files that do not fit.

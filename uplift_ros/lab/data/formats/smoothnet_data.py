@@ -33,7 +33,7 @@ class RefinementSequence:
         name: of its first image.
         estimated, true: (P, T, C) as the network has them: metres, parts of the image, or 6D rotations.
         pixels: (2,) pixels of a unit of 2D poses.
-        boxes: (T,) pixels, longer side of the person's box, where PCK is to be measured.
+        boxes: (T,) pixels, longer side of the person's box, if PCK is to be measured.
         shapes: (P, T, 10) of SMPL, estimated and true, for rotations.
     """
 
@@ -69,7 +69,7 @@ def load_release(folder: Path, split: str, *, several_views: bool = False) -> Re
     """All sequences of a folder's `train` or `test` files.
 
     Args:
-        several_views: put the cameras of a moment together, cropped to the shortest; images are then named after them
+        several_views: combine the cameras of the same time, cropped to the shortest; images are then named after them
             (`..camera..`).
 
     Raises:
@@ -150,7 +150,7 @@ def from_6d(values: np.ndarray) -> np.ndarray:
 
 
 def _views(sequences: Sequence[RefinementSequence]) -> list[RefinementSequence]:
-    """Sequences whose images differ in their camera alone, put together."""
+    """Combine sequences whose images differ only in their camera."""
     groups: dict[str, list[RefinementSequence]] = {}
     for sequence in sequences:
         if "camera" not in sequence.name:
