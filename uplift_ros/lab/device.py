@@ -1,4 +1,4 @@
-"""Where PyTorch runs a network."""
+"""PyTorch's device of a network."""
 
 import torch
 
@@ -7,7 +7,7 @@ def find(name: str) -> torch.device:
     """The device of a parameter `device`.
 
     Raises:
-        ValueError: PyTorch has none of this name here; says which it has.
+        ValueError: PyTorch has no device of this name here; lists those that it has.
     """
     count = torch.cuda.device_count()
     available = ["cpu", *(["cuda"] if count else []), *(f"cuda:{index}" for index in range(count))]

@@ -1,6 +1,6 @@
 """`uplift export`: a trained network as the robot runs it, without PyTorch.
 
-Equal weights give equal bytes. The graphs are those of `models/runtime.py`, which says what goes in and comes out.
+Equal weights produce equal bytes. The graphs are those of `models/runtime.py`, which documents inputs and outputs.
 """
 
 import argparse
@@ -31,7 +31,7 @@ OPSET = 17
 """Of ONNX: the first with layer norms, read by every ONNX Runtime since 1.12."""
 
 BATCH = 2
-"""Of the example that is traced; any but 1, which PyTorch would take as a constant."""
+"""Batch size of the traced example; not 1, which PyTorch would treat as a constant."""
 
 PRODUCER = "uplift_ros"
 
@@ -60,7 +60,7 @@ def refine_file(model: SynSP, provenance: dict[str, Any] | None = None) -> bytes
 
 
 def export(name: str, out: Path) -> list[Path]:
-    """Write the .onnx files of the weights `name`; gives their paths.
+    """Write the .onnx files of the weights `name`; return their paths.
 
     Raises:
         FileNotFoundError: no such weights.
@@ -84,9 +84,9 @@ def export(name: str, out: Path) -> list[Path]:
 
 @cache
 def exported(name: str) -> str:
-    """What the parameter `model` takes for the weights `name`: shipped ones go by name, own ones are exported first.
+    """Value of the parameter `model` for the weights `name`: shipped ones by name, others after their export.
 
-    Their error model comes along. The files last until the process ends.
+    Their error model is copied too. The files exist until the process ends.
 
     Raises:
         FileNotFoundError, ValueError: as `export`.
@@ -113,7 +113,7 @@ def _file(
     outputs: Sequence[str],
     metadata: dict[str, str],
 ) -> bytes:
-    """A module as an ONNX file; the first dimension of everything is free."""
+    """Export a module as an ONNX file; the first dimension of every input and output is free."""
     buffer = BytesIO()
     with warnings.catch_warnings(), torch.inference_mode(False):
         warnings.simplefilter("ignore")  # of tracing: shapes but the first are constants here

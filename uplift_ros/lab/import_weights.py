@@ -1,7 +1,7 @@
-"""`uplift import`: the papers' own weights, for those who have them, as files that the commands of this package load.
+"""`uplift import`: convert the papers' own weights, if the user has them, to files that this package's commands load.
 
-Nothing of the authors' is part of this package. Their networks compute what ours do, under other names: Uplift and
-Upsample's Keras file is read by layer, SynSP's checkpoint by parameter.
+This package contains no material of the authors. Their networks compute the same as ours, under other names: Uplift
+and Upsample's Keras file is read by layer, SynSP's checkpoint by parameter.
 """
 
 import argparse
@@ -42,13 +42,13 @@ NUMPY_NUMBERS: list[Any] = [
     np.dtypes.Float64DType,
     np.dtypes.Float32DType,
 ]
-"""What a checkpoint's own scores are made of, beside PyTorch's tensors."""
+"""Types in a checkpoint's stored scores, beside PyTorch's tensors."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="Keras weights (.h5) of Uplift and Upsample, or a .pth.tar of SynSP")
     parser.add_argument("-o", "--out", type=Path, required=True, help="a .safetensors file")
-    parser.add_argument("--window", type=int, default=8, help="frames that SynSP was trained on; its file holds it not")
+    parser.add_argument("--window", type=int, default=8, help="window that SynSP was trained on, in frames")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -71,7 +71,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def import_uplift(path: Path) -> UpliftUpsample:
-    """The network of a Keras weight file of Uplift and Upsample.
+    """Import the network of a Keras weight file of Uplift and Upsample.
 
     Raises:
         ValueError: not such a file, or a layer that is missing or has other arrays; names it.
@@ -124,7 +124,7 @@ def _text(name: str | bytes) -> str:
 
 
 def _uplift_layers(config: UpliftConfig) -> Iterator[tuple[str, list[str]]]:
-    """Keras' layers with our parameters, in Keras' order within a layer; 'qkv.weight/0' is the first third of one."""
+    """Keras' layers with our parameters, in Keras' order within a layer; 'qkv.weight/0' is the first third of it."""
     yield "keypoint_embedding", _dense("keypoint_embedding")
     yield "spatial_pe", ["joint_position"]
     yield "temporal_pe", ["temporal_position"]
@@ -160,14 +160,14 @@ def _block(ours: str, expand: str, reduce: str) -> list[str]:
 
 
 def _to_ours(name: str, tensor: Tensor) -> Tensor:
-    """Keras' kernels (inputs, outputs) or (width, inputs, outputs) as PyTorch has them."""
+    """Convert Keras' kernels (inputs, outputs) or (width, inputs, outputs) to PyTorch's layout."""
     if "expand" in name and tensor.ndim == 3:
         tensor = tensor.squeeze(0)  # a convolution over one token
     return tensor.permute(*reversed(range(tensor.ndim))) if name.endswith("weight") else tensor
 
 
 def _reorder_joints(state: dict[str, Tensor]) -> None:
-    """From the authors' order to h36m17, wherever an axis counts joints."""
+    """Reorder every joint axis from the authors' order to h36m17, in place."""
     joints = list(JOINTS)
     state["joint_position"].copy_(state["joint_position"][joints])
     columns = state["to_token.weight"].unflatten(1, (len(joints), -1))
@@ -179,7 +179,7 @@ def _reorder_joints(state: dict[str, Tensor]) -> None:
 
 
 def import_synsp(path: Path, window: int) -> SynSP:
-    """The network of a checkpoint of SynSP, as its training writes it.
+    """Import the network of a checkpoint that SynSP's training wrote.
 
     Raises:
         ValueError: not such a file, or a parameter that is missing or has another shape; names it.

@@ -1,4 +1,4 @@
-"""The networks in PyTorch as streams call them: what `uplift export` exports, and those that are not exported yet."""
+"""Networks in PyTorch with the interface of streams: for `uplift export`, and to run networks without an export."""
 
 from typing import TypeVar
 
@@ -39,7 +39,7 @@ class Central(nn.Module):
 
 
 class Refine(nn.Module):
-    """SynSP's refined poses, with the tension as one coordinate more."""
+    """SynSP's refined poses, with the tension as an additional coordinate."""
 
     def __init__(self, model: SynSP) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Refine(nn.Module):
 
 
 class PlainUplift:
-    """A network in inference mode, on the device that it lies on; an `Uplifting`."""
+    """A network in inference mode, on its current device; an `Uplifting`."""
 
     def __init__(self, model: UpliftUpsample) -> None:
         self.config = model.config
@@ -72,7 +72,7 @@ class PlainUplift:
 
 
 class PlainRefine:
-    """SynSP in inference mode, on the device that it lies on; a `Refining`."""
+    """SynSP in inference mode, on its current device; a `Refining`."""
 
     def __init__(self, model: SynSP) -> None:
         self.config = model.config
@@ -88,13 +88,13 @@ class PlainRefine:
 
 
 def untrained_uplift(config: UpliftConfig) -> UpliftUpsample:
-    """A network of a shape, for measurements."""
+    """A network with random weights, for measurements."""
     torch.manual_seed(0)
     return UpliftUpsample(config).eval().requires_grad_(False)
 
 
 def prepared(model: Model, device: str, threads: int) -> Model:
-    """The model on the device of ONNX Runtime's name where PyTorch knows it too, else on the CPU."""
+    """Move the model to the device of ONNX Runtime's name if PyTorch has it too, else to the CPU."""
     torch.set_num_threads(threads)
     on_gpu = device.startswith(("cuda", "tensorrt")) and torch.cuda.is_available()
     return model.to(device.replace("tensorrt", "cuda") if on_gpu else "cpu")

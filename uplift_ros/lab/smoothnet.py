@@ -1,7 +1,7 @@
 """SmoothNet: smooths windows of poses along time, every coordinate on its own; the refinement network's baseline.
 
 Zeng et al.: "SmoothNet: A Plug-and-Play Network for Refining Human Poses in Videos", ECCV 2022. Its size is that of
-SynSP's comparison (CVPR 2024). It sees no other joint: it tells jitter from motion by their course in time alone.
+SynSP's comparison (CVPR 2024). It reads one coordinate at a time, so it separates jitter from motion over time only.
 
 Shapes: B windows, T frames, C values of one frame.
 """
@@ -19,9 +19,9 @@ class SmoothNetConfig:
 
     Args:
         window: T, frames that are smoothed together.
-        width, inner: of the residual blocks, outside and inside.
-        blocks: of them.
-        dropout: after each of their linear layers.
+        width, inner: features of the residual blocks, outside and inside.
+        blocks: number of residual blocks.
+        dropout: rate after each of their linear layers.
     """
 
     window: int = 8

@@ -67,7 +67,7 @@ def test_the_table_tells_errors_and_who_was_not_found(rng, walk):
     found = 2000 * found + (300, 500)
     found[:10] = np.nan
     rows = synthetic_table([(found, walk)] * 2)
-    assert rows[-1] == "nobody found in 5.00 % of images"
+    assert rows[-1] == "no person found in 5.00 % of images"
     (mean,) = [row for row in rows if row.startswith("mean error")]
     assert 6 < float(mean.split()[2]) < 12
 
@@ -115,7 +115,7 @@ def test_one_command_measures_on_the_synthetic_camera_and_on_clips(tmp_path, mon
     lines = capsys.readouterr().out.splitlines()
     (mean,) = [line for line in lines if line.startswith("mean error")]
     assert 0 < float(mean.split()[2]) < 15
-    assert "nobody found in 0.00 % of images" in lines
+    assert "no person found in 0.00 % of images" in lines
     assert lines[-1].startswith("| walk.avi | 25 | 3 |")
 
 

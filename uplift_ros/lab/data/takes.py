@@ -25,7 +25,7 @@ class Take:
     camera: Camera
 
     def clip(self, normalisation: str) -> Clip:
-    """The take for the protocols; a network of the screen normalisation gets exactly the input of the papers."""
+        """The take for the protocols; a network of the screen normalisation gets exactly the input of the papers."""
         scores = np.ones(self.pixels.shape[:2])
         if normalisation == "screen":
             return Clip(self.name, self.truth, screen(self.pixels, self.camera) / SCREEN_FOCAL, scores)

@@ -1,4 +1,4 @@
-"""`uplift evaluate`: accuracy on motion capture (--data) or on real video (--video), beside what it has to beat."""
+"""`uplift evaluate`: accuracy on motion capture (--data) or on real video (--video), beside its baselines."""
 
 import argparse
 import math
@@ -31,7 +31,7 @@ RECORDED = "recorded"
 """Noise of 2D poses that a detector found in real images."""
 
 UPSAMPLING = {"model": None, "linear": 1, "cubic": 3}
-"""How frames between key-frames come about; for those without the network, the degree of the spline."""
+"""Methods for the frames between key-frames; for those without the network, the degree of the spline."""
 
 Estimates = list[protocols.Estimate]
 
@@ -39,7 +39,7 @@ Estimates = list[protocols.Estimate]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser, required=False)
     parser.add_argument("--video", type=Path, help="a video of a person whose joints are known: --reference, --camera")
-    parser.add_argument("--reference", type=Path, help="npz with the joints in 3D, docs/TRAINING.md has its form")
+    parser.add_argument("--reference", type=Path, help="npz with the joints in 3D; its format is in docs/TRAINING.md")
     parser.add_argument("--camera", type=Path, help="ROS calibration file of the video; camera_name selects the view")
     parser.add_argument("--person", default=video.NEAREST, help="nearest to the reference, or the id of a track")
     parser.add_argument("--params", type=Path, metavar="FILE", help="YAML over config/uplift.yaml, for --video")
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by", nargs="+", choices=("class", "velocity"), default=[], help="these breakdowns in the rows of --json too"
     )
-    parser.add_argument("--json", type=Path, help="where the rows go")
+    parser.add_argument("--json", type=Path, help="file for the rows")
     parser.add_argument(
         "--gate",
         action="store_true",
@@ -111,12 +111,12 @@ def main(args: argparse.Namespace) -> int:
 
 def _mocap_rows(args: argparse.Namespace) -> list[scores.Row]:
     rows = []
-    refiners = [(told, refiner) for method in args.refine for told, refiner in _refiners(args, method)]
+    refiners = [(labels, refiner) for method in args.refine for labels, refiner in _refiners(args, method)]
     for given, estimates, rate in _disturbed(args) if args.truth_noise else _uplifted(args):
-        for told, refiner in refiners:
+        for labels, refiner in refiners:
             refined = [protocols.refine(estimate, refiner) for estimate in tqdm(estimates, refiner.method, leave=False)]
-            row = given | told | scores.score(refined, rate)
-            if told["refine"] == "synsp":
+            row = given | labels | scores.score(refined, rate)
+            if labels["refine"] == "synsp":
                 row["tension_r"] = scores.tension_correlation(refined)
             _print(row)
             if row["noise"] == RECORDED:
@@ -151,8 +151,8 @@ def _video_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
 
     for stride in args.stride:
         given = {"model": args.model, "stride": stride, "mode": args.mode, "latency_frames": latency, "noise": "video"}
-        for told, refiner in ((told, refiner) for method in args.refine for told, refiner in _refiners(args, method)):
-            overrides = video.overrides(stride, latency, refiner.method, told["refiner_model"], args.delay)
+        for labels, refiner in (pair for method in args.refine for pair in _refiners(args, method)):
+            overrides = video.overrides(stride, latency, refiner.method, labels["refiner_model"], args.delay)
             raw, refined = evaluation.run(stride, overrides)
             for upsampling in args.upsample:
                 run = refined
@@ -160,7 +160,7 @@ def _video_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
                     run = replace(
                         raw, estimate=protocols.refine(protocols.between_keyframes(raw.estimate, degree), refiner)
                     )
-                yield finished(given | {"flip": False, "upsample": upsampling} | told, run)
+                yield finished(given | {"flip": False, "upsample": upsampling} | labels, run)
     for stride in video.WORLD_STRIDES:
         if (world := evaluation.world(stride)) is not None:
             given = {"model": "detector", "stride": stride, "mode": args.mode, "latency_frames": None, "noise": "video"}
@@ -168,7 +168,7 @@ def _video_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse options that do not go together.
+    """Reject options that exclude each other.
 
     Raises:
         ValueError: names them.
@@ -194,7 +194,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _check_video(args: argparse.Namespace) -> None:
-    """As `_check`, of --video."""
+    """Check the options of --video, as `_check` does."""
     if args.reference is None or args.camera is None:
         raise ValueError("video needs --reference and --camera")
     if not args.stride:
@@ -208,7 +208,7 @@ def _check_video(args: argparse.Namespace) -> None:
 
 
 def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates, float]]:
-    """The network's estimates for every stride and way of upsampling: what the row says of them, and their rate."""
+    """The network's estimates for every stride and upsampling method: the keys of their row, and their rate."""
     model = weights.load(args.model, UpliftUpsample)
     rate = model.config.model_rate
     takes = load_takes(args.data, args, test=True)
@@ -238,7 +238,7 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
 
 
 def _disturbed(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates, float]]:
-    """True poses with noise, as `_uplifted` gives a network's."""
+    """True poses with noise, in the form of `_uplifted`."""
     clips = list(
         protocols.project_sequences(
             load_motion(args.data, RATE, args.body_model), RATE, args.cameras, "none", args.seed
@@ -268,14 +268,14 @@ def _estimate(
 
 
 def _refiners(args: argparse.Namespace, method: str) -> Iterator[tuple[scores.Row, Refiner]]:
-    """A method with each of its weights and branches, and what the row says of it."""
+    """The keys of a row and the refiner, for each of a method's weights and branches."""
     names = {"synsp": args.refiner_model, "smoothnet": [args.smoothnet_model]}.get(method, [None])
     kind = SynSP if method == "synsp" else SmoothNet
     for name in names:
         network = weights.load(name, kind) if name else None
         for branch in args.branch if method == "synsp" else [None]:
-            told: dict[str, Any] = {"refine": method, "refiner_model": name, "branch": branch}
-            yield told | {"delay": args.delay}, Refiner(method, network, branch or "final", args.delay)
+            labels: dict[str, Any] = {"refine": method, "refiner_model": name, "branch": branch}
+            yield labels | {"delay": args.delay}, Refiner(method, network, branch or "final", args.delay)
 
 
 def _stride(text: str) -> int | str:

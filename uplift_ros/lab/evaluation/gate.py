@@ -1,4 +1,4 @@
-"""What every row of an accuracy table has to beat: splines through its key-frame poses, fixed strides of its rate."""
+"""Baselines of every row of an accuracy table: splines through its key-frame poses, fixed strides of its rate."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 from uplift_ros.lab.evaluation.scores import Row
 
 TOLERANCE_MM = 0.05
-"""Half of what a table shows."""
+"""Half of the resolution of a table."""
 
 SPLINES = ("linear", "cubic")
 
@@ -23,11 +23,11 @@ DESCRIPTION = (
     "branch",
     "delay",
 )
-"""Keys that say how a row came about, apart from the frames between key-frames."""
+"""Keys that describe how a row was measured, apart from the frames between key-frames."""
 
 
 def failures(rows: Sequence[Row]) -> list[str]:
-    """One line for each row whose MPJPE is behind.
+    """One line for each row whose MPJPE is worse than a baseline's.
 
     Args:
         rows: of one command: those of splines have `upsample` of SPLINES; those of the stride `adaptive` are compared
@@ -35,7 +35,7 @@ def failures(rows: Sequence[Row]) -> list[str]:
     """
     lines: list[str] = []
     for row in (row for row in rows if row.get("upsample") == "model"):
-        rivals = {
+        baselines = {
             other["upsample"]: other["mpjpe"]
             for other in rows
             if other.get("upsample") in SPLINES and _described(other) == _described(row)
@@ -46,11 +46,11 @@ def failures(rows: Sequence[Row]) -> list[str]:
             fixed = [other for other in fixed if _described(other) | {"stride": None} == same]
             if fixed:
                 rates, errors = zip(*sorted((other["keyframe_hz"], other["mpjpe"]) for other in fixed), strict=True)
-                rivals["fixed stride"] = float(np.interp(row["keyframe_hz"], rates, errors))
+                baselines["fixed stride"] = float(np.interp(row["keyframe_hz"], rates, errors))
         described = ", ".join(f"{key} {value}" for key, value in _described(row).items() if value is not None)
         lines += [
             f"{described}: mpjpe {row['mpjpe']:.2f} is behind {name} {error:.2f}"
-            for name, error in rivals.items()
+            for name, error in baselines.items()
             if row["mpjpe"] > error + TOLERANCE_MM
         ]
     return lines

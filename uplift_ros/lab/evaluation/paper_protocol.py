@@ -1,4 +1,4 @@
-"""The figures that Uplift and Upsample reports: key-frames and all frames, means over frames and over actions."""
+"""The metrics that Uplift and Upsample reports: key-frames and all frames, means over frames and over actions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -41,7 +41,7 @@ def _means(sequences: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> dict[str,
 
 
 def lines(figures: Figures) -> list[str]:
-    """The figures as the papers' tables have them, MPJPE / N-MPJPE / P-MPJPE."""
+    """Format the metrics as the papers' tables do, MPJPE / N-MPJPE / P-MPJPE."""
     return [
         f"    {frames:10}  {mean:11}  " + " / ".join(f"{figures[frames][mean][metric]:.1f}" for metric in METRICS)
         for frames in figures

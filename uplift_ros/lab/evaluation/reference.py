@@ -1,4 +1,4 @@
-"""A person in a video with a 3D reference: where the joints are at any time, in the frame of the camera that filmed."""
+"""3D reference of a person in a video: the joints at any time, in the frame of the camera that recorded it."""
 
 import zipfile
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ LIMBS = [
     for side in ("right", "left")
     for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
 ]
-"""Joints that detectors and references mean alike; trunk and head are a matter of definition."""
+"""Joints that detectors and references define alike; definitions of trunk and head differ."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What is known of a clip.
+    """Camera and true joints of a clip.
 
     Attributes:
         name: of the camera.
         camera: intrinsics.
-        joints: (T, 17, 3) metres, the camera's optical frame; NaN where there is no reference.
+        joints: (T, 17, 3) metres, the camera's optical frame; NaN if there is no reference.
         fps: of the joints; the first ones are at the video's first frame.
     """
 

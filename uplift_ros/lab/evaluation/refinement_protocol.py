@@ -1,7 +1,7 @@
 """`uplift evaluate` on estimators' outputs of SmoothNet's release: refinement as SynSP's paper measures it.
 
-Networks see all windows of a sequence, whose outputs are averaged (SWAA): those of the paper's recipe poses as they are
-stored, others and filters root-relative ones. Figures are means over all frames of all sequences and views.
+Networks process all windows of a sequence, whose outputs are averaged (SWAA). Networks of the paper's recipe read poses
+as stored, others and filters root-relative ones. Metrics are means over all frames of all sequences and views.
 """
 
 import argparse
@@ -24,13 +24,13 @@ from uplift_ros.streaming.filters import OneEuro
 from uplift_ros.streaming.swaa import average_windows, sliding_windows
 
 SAVGOL_FRAMES, SAVGOL_DEGREE, GAUSSIAN_SIGMA = 31, 2, 3.0
-"""Of the comparison in SynSP's code, over whole sequences; the one-euro filter's defaults are of it too."""
+"""From the comparison in SynSP's code, over whole sequences; so are the one-euro filter's defaults."""
 
 PCK_PARTS = (0.05, 0.1, 0.2)
-"""Of the box's longer side, within which a joint counts as found (JHMDB)."""
+"""Share of the box's longer side within which a joint counts as found (JHMDB)."""
 
 WORST = 0.01
-"""Share of the frames with the largest errors of the input that are shown by themselves."""
+"""Share of the frames with the largest errors of the input that are reported separately."""
 
 HIPS_OF_14 = (2, 3)
 BATCH = 256
@@ -81,7 +81,7 @@ def _filtered(data: RefinementSet, sequence: RefinementSequence, method: str) ->
 
 
 def _centred(data: RefinementSet, values: np.ndarray) -> np.ndarray:
-    """Poses relative to their root; 2D poses and rotations as they are."""
+    """Poses relative to their root; 2D poses and rotations unchanged."""
     if data.representation != "3D":
         return values
     joints = values.reshape(*values.shape[:2], data.joints, 3)
@@ -89,7 +89,7 @@ def _centred(data: RefinementSet, values: np.ndarray) -> np.ndarray:
 
 
 def _network(data: RefinementSet, name: str) -> tuple[SynSP, bool]:
-    """A network that fits the data, and whether it sees them as they are stored."""
+    """A network that fits the data, and whether it reads poses as stored."""
     model, (_, _, provenance) = weights.load(name, SynSP), weights.read_header(name)
     if (model.config.joints, model.config.coordinates) != (data.joints, data.coordinates):
         config = model.config

@@ -1,4 +1,4 @@
-"""Estimates of many clips in figures: overall, per class of motion, by velocity."""
+"""Metrics of the estimates of many clips: overall, per class of motion, by velocity."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,14 +19,14 @@ Row = dict[str, Any]
 
 
 def score(estimates: Sequence[Estimate], rate: float, joints: metrics.Joints = metrics.ALL) -> Row:
-    """Frame-wise means over all clips: millimetres, and mm/frame^2 for accelerations; None where no frame counts.
+    """Frame-wise means over all clips: millimetres, and mm/frame^2 for accelerations; None if no frame counts.
 
     Keys:
         mpjpe, n_mpjpe, p_mpjpe: of all frames.
         mpjpe_scaled: after one scale for each clip, since a single camera cannot know stature.
         mpjpe_keyframes, mpjpe_fast: of key-frames alone; of frames in which the truth is faster than 0.5 m/s.
         mpjpe_class_mean: mean over the classes of motion, as the papers' means over Human3.6M's actions.
-        accel: where a second difference exists.
+        accel: over frames that have a second difference.
         accel_padded: with the first and last frame of each clip counted as 0 (SynSP's code).
         keyframe_hz, frames.
     """
@@ -108,7 +108,7 @@ def _joint_errors(estimate: Estimate) -> np.ndarray:
 
 
 def _accelerations(estimates: Sequence[Estimate], joints: metrics.Joints = metrics.ALL) -> np.ndarray:
-    """Of all frames whose neighbours are there on both sides."""
+    """Errors of all frames that have neighbours on both sides."""
     errors = [np.empty(0)]
     for estimate in (estimate for estimate in estimates if len(estimate.poses) > 2):
         between = (np.diff(estimate.frames)[:-1] == 1) & (np.diff(estimate.frames)[1:] == 1)

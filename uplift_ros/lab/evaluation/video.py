@@ -34,7 +34,7 @@ LIMB_BONES = [(parent, child) for parent, child in H36M17.bones if {parent, chil
 
 
 def overrides(stride: int | str, latency: int, method: str, refiner_model: str | None, delay: int) -> settings.Settings:
-    """Parameters of the pipeline that a row stands for."""
+    """Parameters of the pipeline for a row."""
     values = settings.stride_overrides(str(stride)) | {"refiner": {"method": method, "delay": delay}}
     values["uplift"] = values["uplift"] | {"latency": latency}
     if refiner_model:
@@ -47,14 +47,14 @@ Detection = tuple[Person2D, np.ndarray | None]
 
 
 class DetectionCache:
-    """A 2D estimator that goes over a clip once for every choice of key-frames, however often that is evaluated.
+    """2D estimator that processes a clip once for every choice of key-frames, however often that is evaluated.
 
-    An estimator may follow people from image to image, so what it finds depends on the images before.
+    An estimator may track people between images, so its detections depend on the images before.
 
     Attributes:
-        seconds: CPU time that the estimator took for the present key-frames, without decoding.
-        looked: CPU time, decoding included, that no pass needs but the first of its kind.
-        newest: gives the people of the newest shot.
+        seconds: CPU time of the estimator for the current key-frames, without decoding.
+        looked: CPU time, decoding included, that only the first pass of its kind needs.
+        newest: returns the people of the newest image.
         has_world: the estimator has 3D of its own.
     """
 
@@ -76,9 +76,9 @@ class DetectionCache:
         return sum(seconds for _, seconds in self._found.values())
 
     def images(self, stride: int | str) -> Iterator[LazyImage]:
-        """The clip's images, of which those of one stride are known after the first pass.
+        """The clip's images; detections of one stride are cached after the first pass.
 
-        They are blank, since `estimate` knows the image itself.
+        The images are blank, since `estimate` uses the cache.
         """
         if stride not in self._passes:
             self._estimator.reset()
@@ -104,7 +104,7 @@ class DetectionCache:
         return self._found[shot.stamp][0]
 
     def estimate(self, image: np.ndarray) -> list[Person2D]:
-        """As a PoseEstimator: people of the newest shot."""
+        """People of the newest image, as a PoseEstimator."""
         return [person for person, _ in self.newest()]
 
     def reset(self) -> None:
@@ -119,11 +119,11 @@ class DetectionCache:
 
 @dataclass(frozen=True)
 class Run:
-    """What one pass over a clip gave.
+    """Result of one pass over a clip.
 
     Attributes:
         seconds: CPU time of the whole pipeline, without decoding.
-        keyframes: images that the estimator was shown.
+        keyframes: images that the estimator processed.
     """
 
     estimate: Estimate
@@ -154,7 +154,7 @@ class VideoEvaluation:
         self._truth = reference.at(self._nominal)
 
     def run(self, stride: int | str, overrides: settings.Settings) -> tuple[Run, Run]:
-        """The pipeline of `uplift process` over the clip: raw and refined."""
+        """Run the pipeline of `uplift process` over the clip: raw and refined results."""
         values = settings.load(self.parameters, overrides)
         nodes = {node: settings.NodeSettings(node, values[node]) for node in STAGES}
         refine = build.refinement_network(nodes["refiner"])
@@ -176,7 +176,7 @@ class VideoEvaluation:
         )
 
     def world(self, stride: int) -> Run | None:
-        """The detector's own 3D at every `stride`-th frame, linear in between; None of a detector without any."""
+        """The detector's own 3D at every `stride`-th frame, linear in between; None if the detector has none."""
         if not self.detections.has_world:
             return None
         schedule = KeyframeSchedule(stride, RATE)
@@ -200,14 +200,14 @@ class VideoEvaluation:
         return Run(estimate, self.detections.seconds, len(stamps))
 
     def row(self, run: Run) -> scores.Row:
-        """`scores.score` over hips, knees, ankles, shoulders, elbows and wrists, and what only a real body shows.
+        """`scores.score` over hips, knees, ankles, shoulders, elbows and wrists, and metrics of real recordings.
 
         Keys:
             bone_variation: deviation of limb lengths over time in percent of their means, mean of the limbs.
             scale: the factor that brings the clip nearest to the truth.
             tilt: degrees by which the rotation that brings it nearest moves the vertical axis of the image.
-            root_error: mm, of the pelvis as placed; None where it is not placed.
-            coverage: part of the reference's frames that have an estimate.
+            root_error: mm, of the pelvis as placed; None if it is not placed.
+            coverage: share of the reference's frames that have an estimate.
             cpu_per_second: CPU seconds for a second of video, decoding left out.
         """
         estimate = run.estimate
@@ -234,7 +234,7 @@ class VideoEvaluation:
         """The person of the reference in the frames that have one.
 
         Raises:
-            ValueError: there is none in any frame.
+            ValueError: no frame has the person.
         """
         stamps = np.array([frame.stamp for frame in frames], float)
         pelves = self.reference.at(stamps)[:, 0]
@@ -261,7 +261,7 @@ class VideoEvaluation:
     def _limited(
         self, poses: np.ndarray, frames: np.ndarray, keyframes: np.ndarray, stamps: np.ndarray | None = None
     ) -> Estimate:
-        """An estimate in the frames for which there is a reference, whose joints are taken at `stamps`."""
+        """An estimate limited to frames that have a reference, whose joints are taken at `stamps`."""
         truth = self._truth.copy()
         inside = frames < len(truth)
         poses, frames, keyframes = poses[inside], frames[inside], keyframes[inside]

@@ -20,9 +20,9 @@ from uplift_ros.streaming.stride import AdaptiveStride, Decision, FixedStride, S
 
 ADAPTIVE = INK
 RUNS = ((ADAPTIVE, 1.0), (VERMILLION, 1.0), (BLUE, 2.4))
-"""Colour and width of the adaptive run, the one with the long stride, the one with the short stride.
+"""Colour and width of the adaptive run, the run with the long stride, the run with the short stride.
 
-The last one is wide, so that it is seen behind the adaptive run where they agree.
+The last one is wide, so that it is visible behind the adaptive run if they agree.
 """
 
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass
 class Recorded(StrideLog):
-    """A log that keeps the velocities too, in m/s, of every decision."""
+    """Log that also keeps the velocity of every decision, in m/s."""
 
     velocities: list[float] = field(default_factory=list)
 

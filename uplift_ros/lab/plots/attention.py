@@ -19,7 +19,7 @@ from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.uplift import MASKED_SCORE, Attention, Block, UpliftUpsample
 
 WINDOWS = 64
-"""How many are averaged, evenly taken from all."""
+"""Number of windows that are averaged, evenly taken from all."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +99,7 @@ def token_attention(model: UpliftUpsample, poses: Tensor, mask: np.ndarray, defe
 
 
 def attention_weights(attention: Attention, x: Tensor, score_mask: Tensor | None) -> Tensor:
-    """(B, heads, L, L) softmax of the scores; the fused attention of the network does not give them out."""
+    """(B, heads, L, L) softmax of the scores, which the network's fused attention does not return."""
     batch, length, width = x.shape
     depth = width // attention.heads
     q, k, _ = attention.qkv(x).view(batch, length, 3, attention.heads, depth).permute(2, 0, 3, 1, 4)
@@ -129,7 +129,7 @@ def draw(maps: dict[str, np.ndarray], mask: np.ndarray, config: UpliftConfig) ->
 
 
 def _mark_poses(axes: Axes, frames: np.ndarray, edge: float) -> None:
-    """Triangles outside the picture where a token is a pose."""
+    """Draw triangles outside the picture at tokens that are poses."""
     style: dict[str, Any] = {"color": VERMILLION, "markersize": 3.5, "linestyle": "none", "clip_on": False}
     axes.plot(frames, np.full(len(frames), -edge - 1.8), marker="v", **style)
     axes.plot(np.full(len(frames), edge + 1.8), frames, marker="<", **style)

@@ -1,4 +1,4 @@
-"""Error against latency: what waiting for frames to come buys a stream."""
+"""Error against latency: the gain of a stream that waits for later frames."""
 
 import argparse
 
@@ -26,7 +26,7 @@ def picture(args: argparse.Namespace) -> Figure:
     figure = draw(latencies, errors, study.rate)
     caption(
         figure,
-        "Online protocol; dashed: offline, central head. Without the end of each clip, which comes out early.\n"
+        "Online protocol; dashed: offline, central head. Without the end of each clip, which has less latency.\n"
         f"{study.subject}",
     )
     return figure
@@ -35,7 +35,7 @@ def picture(args: argparse.Namespace) -> Figure:
 def errors_at(study: Study, stride: int, latencies: list[int]) -> np.ndarray:
     """(1 + L,) MPJPE in mm, offline and online at each latency, over the frames after which the longest one fits.
 
-    The frames at the end of a clip come out early, whatever the latency; counted, they would flatten the curve.
+    Frames at the end of a clip become final early, whatever the latency; counted, they would flatten the curve.
 
     Raises:
         ValueError: the longest latency fits into no clip.
@@ -55,7 +55,7 @@ def errors_at(study: Study, stride: int, latencies: list[int]) -> np.ndarray:
 
 
 def draw(latencies: list[int], errors: dict[int, np.ndarray], rate: float) -> Figure:
-    """A curve for each stride, and its offline figure as a dashed line; `errors` as `errors_at` gives them."""
+    """Draw a curve for each stride, and its offline error as a dashed line; `errors` are those of `errors_at`."""
     figure = new_figure(height=3.2)
     axes = figure.subplots()
     for stride, (colour, marker) in series(list(errors)).items():

@@ -1,4 +1,4 @@
-"""`uplift plot`: pictures of what the networks attend to, how well they do and how they were trained."""
+"""`uplift plot`: figures of the networks' attention, accuracy and training."""
 
 import argparse
 from pathlib import Path
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     formats = Figure().canvas.get_supported_filetypes()
-    if args.out.suffix.lower().removeprefix(".") not in formats:  # said before anything is computed
+    if args.out.suffix.lower().removeprefix(".") not in formats:  # reported before any computation
         raise ValueError(f"out must end in one of .{', .'.join(sorted(formats))}, got {args.out}")
     with matplotlib.rc_context(STYLE):
         figure = KINDS[args.kind].picture(args)

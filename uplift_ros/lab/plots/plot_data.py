@@ -1,4 +1,4 @@
-"""What pictures of accuracy are about: a network, and motions that virtual cameras filmed."""
+"""Data of figures of accuracy: a network, and motions seen by virtual cameras."""
 
 import argparse
 import difflib
@@ -13,7 +13,7 @@ from uplift_ros.models.uplift import UpliftUpsample
 
 @dataclass(frozen=True)
 class Study:
-    """A network and the clips that it is shown.
+    """A network and its input clips.
 
     Attributes:
         model: the network.
@@ -34,7 +34,7 @@ class Study:
 
 
 def add_study_arguments(parser: argparse.ArgumentParser, one_sequence: bool = False) -> None:
-    """The options that `load_study` reads; with `one_sequence` the picture is of a single clip."""
+    """Add the options that `load_study` reads; with `one_sequence` the figure shows a single clip."""
     add_data_arguments(parser)
     parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
     if one_sequence:
@@ -47,7 +47,7 @@ def add_study_arguments(parser: argparse.ArgumentParser, one_sequence: bool = Fa
 
 
 def load_study(args: argparse.Namespace) -> Study:
-    """Load the network and film the sequences, from where `uplift evaluate` with the same seed films them.
+    """Load the network and project the sequences into the cameras that `uplift evaluate` uses with the same seed.
 
     Raises:
         FileNotFoundError: no such weights or data.
@@ -73,7 +73,7 @@ def load_study(args: argparse.Namespace) -> Study:
 
 
 def _beginning_with(beginnings: list[str] | None, names: list[str]) -> set[str]:
-    """Names that begin with one of these; a beginning that no name has stays as it is."""
+    """Names that begin with one of these; a beginning without a match is returned unchanged."""
     found: set[str] = set() if beginnings else set(names)
     for beginning in beginnings or []:
         found |= {name for name in names if name.startswith(beginning)} or {beginning}

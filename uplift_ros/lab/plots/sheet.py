@@ -25,7 +25,7 @@ SIDES = {"left": ORANGE, "right": BLUE, "centre": INK}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_study_arguments(parser, one_sequence=True)
     parser.add_argument("--stride", type=int, default=20, help="frames between key-frames")
-    parser.add_argument("--at", type=float, metavar="SECONDS", help="a time to show; otherwise where motion is fastest")
+    parser.add_argument("--at", type=float, metavar="SECONDS", help="a time to show; default: fastest motion")
 
 
 def picture(args: argparse.Namespace) -> Figure:

@@ -1,4 +1,4 @@
-"""One look for all pictures: colours that colour-blind people tell apart, thin lines, nothing that carries no data."""
+"""Common style of all figures: colours for colour-blind readers, thin lines, no decoration."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ TRUTH = "#9aa0a8"
 AREA = "#e3e6eb"
 
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
-"""Of the palette by Okabe and Ito, which is made for all kinds of colour vision."""
+"""The palette by Okabe and Ito, which suits all kinds of colour vision."""
 
 SERIES = ((BLUE, "o"), (ORANGE, "s"), (VERMILLION, "^"), (GREEN, "D"), (PURPLE, "v"), (INK, "x"))
-"""Colour and marker of the first, second, ... curve; the marker tells them apart in black and white."""
+"""Colour and marker of the first, second, ... curve; the marker distinguishes them in black and white."""
 
 WIDTH = 6.9
 """Inches: two columns of a paper."""
@@ -42,7 +42,7 @@ STYLE: Any = {
     "text.color": INK,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
-    "svg.hashsalt": "uplift",  # else every SVG file has names of its own
+    "svg.hashsalt": "uplift",  # equal ids in every SVG file
 }
 
 
@@ -52,12 +52,12 @@ def new_figure(height: float) -> Figure:
 
 
 def caption(figure: Figure, text: str) -> None:
-    """What data, network, stride and noise a picture is of, in small letters below it."""
+    """Write data, network, stride and noise of a figure in small letters below it."""
     figure.supxlabel(text, x=0.5, fontsize=7, color=FAINT)
 
 
 def legend_above(axes: Axes) -> None:
-    """A legend in one row over the panel, where it hides no curve."""
+    """Draw the legend in one row above the panel, so that it hides no curve."""
     columns = len(axes.get_legend_handles_labels()[1])
     axes.legend(
         loc="lower right", bbox_to_anchor=(1, 0.98), ncols=columns, borderpad=0, borderaxespad=0.2, handlelength=1.6

@@ -1,4 +1,4 @@
-"""A training log: loss, learning rate and what was validated, over the steps."""
+"""A training log: loss, learning rate and validation errors, over the steps."""
 
 import argparse
 import csv
@@ -55,7 +55,7 @@ def draw(columns: dict[str, np.ndarray]) -> Figure:
     """A panel for each quantity that was logged.
 
     Raises:
-        ValueError: none that is known was.
+        ValueError: the log has no known quantity.
     """
     curves = {
         quantity: {name: column for name, column in columns.items() if name == quantity or f"_{quantity}_" in name}

@@ -12,7 +12,7 @@ from uplift_ros.lab.plots.plot_data import add_study_arguments, load_study
 from uplift_ros.lab.plots.style import AREA, FAINT, caption, new_figure, series
 
 FEWEST = 50
-"""Frames that an interval must have: fewer are hardly a mean."""
+"""Minimum number of frames of an interval, for a meaningful mean."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def with_enough_frames(rows: list[Row]) -> list[Row]:
     """The intervals with at least FEWEST frames.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no interval has that many.
     """
     enough = [row for row in rows if row["frames"] >= FEWEST]
     if not enough:
@@ -48,7 +48,7 @@ def with_enough_frames(rows: list[Row]) -> list[Row]:
 
 
 def draw(rows: dict[int, list[Row]]) -> Figure:
-    """A curve for each stride of the errors in intervals of velocity, as `by_velocity` gives them."""
+    """Draw a curve for each stride: errors in intervals of velocity, as `by_velocity` returns them."""
     figure = new_figure(height=3.2)
     axes = figure.subplots()
     for stride, (colour, marker) in series(list(rows)).items():

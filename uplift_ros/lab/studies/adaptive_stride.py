@@ -1,4 +1,4 @@
-"""What an adaptive stride is worth: error over key-frame rate against every fixed stride, and how soon it switches."""
+"""Gain of an adaptive stride: error over key-frame rate against every fixed stride, and how soon it switches."""
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
@@ -30,20 +30,20 @@ QUIET = 0.4
 """Seconds of slow motion before an onset."""
 
 IN_TIME = 0.4
-"""Seconds after an onset until which a switch is in time: the interval of key-frames at a stride of 20."""
+"""Latest time of a switch after an onset, in seconds: the interval of key-frames at a stride of 20."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A way to choose strides.
+    """Rule that chooses strides.
 
     Attributes:
-        told: what its row says of it.
+        labels: keys of its row that describe it.
         start: a fresh controller.
         stride: until its first decision.
     """
 
-    told: dict[str, Any]
+    labels: dict[str, Any]
     start: Callable[[], StrideController]
     stride: int
 
@@ -64,14 +64,14 @@ def adaptive_rules(config: UpliftConfig, thresholds: Sequence[float], holds: Seq
     strides = defaults_of("uplift", stride_slow=slow, stride_fast=fast)
     mediums = {"paper": slow, "medium": build.adaptive_stride(strides, config).medium}
     for hold, threshold, (name, medium) in product(holds, thresholds, mediums.items()):
-        told = {"rule": name, "stride": "adaptive", "threshold": threshold, "hold_frames": hold}
+        labels = {"rule": name, "stride": "adaptive", "threshold": threshold, "hold_frames": hold}
         parameters = strides | {"stride_medium": medium, "velocity_threshold": threshold, "hold_frames": hold}
-        yield Rule(told, partial(build.adaptive_stride, parameters, config), slow)
+        yield Rule(labels, partial(build.adaptive_stride, parameters, config), slow)
 
 
 @dataclass
 class StrideLog:
-    """A controller that notes what another decides.
+    """Controller that records the decisions of another.
 
     Attributes:
         controller: decides.
@@ -89,7 +89,7 @@ class StrideLog:
         return decision
 
     def delay(self, onset: int, stride: int) -> float:
-        """Frames after an onset until the stride is `stride` or shorter: 0 where it is so already, inf where never."""
+        """Frames after an onset until the stride is `stride` or shorter: 0 if it is already, inf if it never is."""
         before = max(int(np.searchsorted(self.frames, onset, "right")) - 1, 0)
         for frame, decided in zip(self.frames[before:], self.strides[before:], strict=True):
             if decided <= stride:
@@ -98,7 +98,7 @@ class StrideLog:
 
 
 def onsets(velocity: np.ndarray, rate: float) -> list[int]:
-    """Where motion becomes fast after it was slow: indices into velocities (T,) in m/s."""
+    """Frames at which motion becomes fast after it was slow: indices into velocities (T,) in m/s."""
     fast = velocity > scores.FAST
     quiet = round(QUIET * rate)
     return [
@@ -135,27 +135,27 @@ def switching(clips: Sequence[protocols.Clip], logs: Sequence[StrideLog], rate: 
 def evaluate(
     model: UpliftUpsample, clips: Sequence[protocols.Clip], rules: Sequence[Rule], latency: int
 ) -> Iterator[dict[str, Any]]:
-    """A row for each rule: what it is, its scores, its switching."""
+    """A row for each rule: its description, scores and switching."""
     rate = model.config.model_rate
     for rule in rules:
         logs = [StrideLog(rule.start()) for _ in clips]
         estimates = [
             protocols.online(model, clip, log, rule.stride, latency)
-            for clip, log in zip(tqdm(clips, str(rule.told), leave=False), logs, strict=True)
+            for clip, log in zip(tqdm(clips, str(rule.labels), leave=False), logs, strict=True)
         ]
-        adapts = rule.told["stride"] == "adaptive"
-        yield rule.told | scores.score(estimates, rate) | (switching(clips, logs, rate) if adapts else {})
+        adapts = rule.labels["stride"] == "adaptive"
+        yield rule.labels | scores.score(estimates, rate) | (switching(clips, logs, rate) if adapts else {})
 
 
 def compare(rows: Sequence[dict[str, Any]]) -> None:
-    """Add to every row what it is worth beside the fixed strides among them.
+    """Add to every row its gain over the fixed strides among them.
 
     Keys:
         keyframes_of_fast: key-frames against those of the shortest fixed stride.
         recovered: share of the error that the longest stride adds to the shortest one's on fast frames, that is saved.
         mpjpe_over_fixed, mpjpe_fast_over_fixed: mm, against fixed strides of the same key-frame rate (linear between).
 
-    What follows from fast frames is None where there are none; `recovered` too where the longest stride adds no error.
+    Values of fast frames are None if there are none; `recovered` is None too if the longest stride adds no error.
     """
     fixed = sorted((row for row in rows if row["rule"] == "fixed"), key=lambda row: row["keyframe_hz"])
     long, short = fixed[0], fixed[-1]
@@ -181,7 +181,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
     parser.add_argument("--threshold", nargs="*", type=float, default=[0.3, 0.5, 0.7, 0.9], help="m/s")
     parser.add_argument("--hold", nargs="*", type=int, default=[0, 10, 20], help="frames")
-    parser.add_argument("--json", type=Path, help="where the rows go")
+    parser.add_argument("--json", type=Path, help="file for the rows")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -221,5 +221,5 @@ SHOWN = {
 
 
 def _line(row: dict[str, Any]) -> str:
-    told = (f"{key} {row[key]:{form}}" for key, form in SHOWN.items() if row.get(key) not in (None, 0))
-    return "  ".join([row["rule"], *told])
+    shown = (f"{key} {row[key]:{form}}" for key, form in SHOWN.items() if row.get(key) not in (None, 0))
+    return "  ".join([row["rule"], *shown])

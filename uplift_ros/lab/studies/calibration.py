@@ -1,9 +1,9 @@
-"""Whether scores order errors, and covariance is as large as the errors found.
+"""Calibration of scores and covariance: do scores rank errors, and does covariance match the measured errors?
 
-With --fit the network's errors are measured anew, and the error model is written beside its weights. With --data scores
-and covariance of what comes out, raw and refined, are checked. Sequences go through a noisy detector and the streaming
+With --fit the network's errors are measured, and the error model is written beside its weights. With --data scores and
+covariance of the output, raw and refined, are checked. Sequences pass through a noisy detector and the streaming
 classes at each of the network's strides. Detectors' own scores are not simulated: all are 1. The pelvis, the origin of
-root-relative errors, does not count among them.
+root-relative errors, is not counted.
 """
 
 import argparse
@@ -39,7 +39,7 @@ LATENCY, DELAY = 4, 3
 """Frames; the nodes' defaults."""
 
 STATURE_DEVIATION = 0.04
-"""Of adults, in parts of their mean (Winter; ANSUR). A single camera cannot see it, so errors are fitted with it."""
+"""Deviation of adults' stature as part of its mean (Winter; ANSUR), which a single camera cannot observe."""
 
 BINS = 10
 COVERAGE = (0.5, 0.9, 0.99)
@@ -47,7 +47,7 @@ COVERAGE = (0.5, 0.9, 0.99)
 
 @dataclass(frozen=True)
 class Judged:
-    """What came out of a clip, beside the truth.
+    """Output for a clip, with the truth.
 
     Attributes:
         poses, truth: (K, 17, 3) metres, camera optical frame, placed.
@@ -82,7 +82,7 @@ def stream(
     errors: ErrorModel | None,
     refinement: RefinementStage | None,
 ) -> Iterator[tuple[Judged, Judged]]:
-    """Every clip at every stride of the network: what comes out of the uplifter, and of a refiner after it."""
+    """Every clip at every stride of the network: output of the uplifter, and of a refiner after it."""
     network, rate = build.UpliftNetwork(PlainUplift(model), errors), model.config.model_rate
     for clip in tqdm(clips, "clips", disable=None):
         for stride in model.config.input_strides:
@@ -108,10 +108,10 @@ def _judged(frames: list[SkeletonFrame], clip: protocols.Clip, keyframes: np.nda
 
 
 def fit(streams: Sequence[Judged], rate: float) -> ErrorModel:
-    """The error model of what came out without one.
+    """Fit the error model to output that was computed without one.
 
-    1. Coefficients are least squares, left and right joints together; speed and the way until the nearest key-frame can
-       only make worse.
+    1. Coefficients are least squares, left and right joints together; speed and the distance to the nearest key-frame
+       can only increase the error.
     2. They are scaled, joint by joint, so that the balls of BALL_FACTOR times the expected error hold BALL_COVERAGE of
        the errors (split conformal prediction: Lei et al., JASA 2018).
     3. Deviations make the mean squared Mahalanobis distance of each direction 1.
@@ -136,14 +136,14 @@ def fit(streams: Sequence[Judged], rate: float) -> ErrorModel:
 
 
 def check(streams: Sequence[Judged]) -> dict[str, Any]:
-    """Figures of scores and covariance.
+    """Metrics of scores and covariance.
 
     Keys:
         spearman: rank correlation of 1 - score and error, over all joints and frames; within_joints: the mean of the
-            joints' own; None where all are equal.
+            joints' own; None if all are equal.
         by_source: mean score and mean error in metres of key-frames and of frames between them.
-        reliability: tenths of all joints by score: mean score, the error in metres that it means, the error found.
-        mahalanobis: mean squared distance / 3, which is 1 where covariance is right, root-relative, of the pelvis's
+        reliability: tenths of all joints by score: mean score, the error in metres that it means, the measured error.
+        mahalanobis: mean squared distance / 3, which is 1 if covariance is right, root-relative, of the pelvis's
             place, and of the joints as placed; coverage: share inside the ellipsoids that should hold the given part.
         balls: share of errors inside the balls that should hold 90 %, by joint and overall; mean radius in metres.
     """
@@ -192,9 +192,9 @@ def check(streams: Sequence[Judged]) -> dict[str, Any]:
 
 
 def fit_tension(raw: Sequence[Judged], refined: Sequence[Judged]) -> list[float]:
-    """How the error after refinement follows from the one expected before and from the tension of SynSP's branches.
+    """Fit the error after refinement to the expected error before it and to the tension of SynSP's branches.
 
-    The tension is what scores before and after tell of it. Least squares, to compare REMAINING and TENSION with.
+    The tension is recovered from scores before and after. Least squares, to compare with REMAINING and TENSION.
     """
     before = np.concatenate([uncertainty.error_of(judged.scores[:, 1:]).ravel() for judged in raw])
     after = np.concatenate([uncertainty.error_of(judged.scores[:, 1:]).ravel() for judged in refined])
@@ -237,7 +237,7 @@ def _mahalanobis(differences: np.ndarray, covariance: np.ndarray) -> np.ndarray:
 
 
 def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
-    """None where one of them is constant."""
+    """Spearman's rank correlation, None if one of them is constant."""
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
     return float(spearmanr(a.ravel(), b.ravel()).statistic)
@@ -254,7 +254,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="motion capture to check scores and covariance on")
     parser.add_argument("--sequences", type=int, default=0, help="evenly chosen; 0 takes all")
     parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
-    parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--json", type=Path, help="file for the metrics")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -286,7 +286,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _of_many_statures(clips: Sequence[protocols.Clip], seed: int) -> list[protocols.Clip]:
-    """The clips of taller and shorter people, farther and nearer, so that the camera sees the same."""
+    """Vary the stature of people in clips and their distance with it, so that the images are unchanged."""
     statures = np.random.default_rng(seed).normal(1.0, STATURE_DEVIATION, len(clips))
     return [replace(clip, truth=clip.truth * stature) for clip, stature in zip(clips, statures, strict=True)]
 

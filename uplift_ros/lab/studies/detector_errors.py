@@ -1,8 +1,8 @@
-"""2D errors of BlazePose, on which the parameters of `DetectorNoise` rest.
+"""2D errors of BlazePose, from which the parameters of `DetectorNoise` were chosen.
 
 On the synthetic camera the true joints are known: every error is split into a constant offset, slow drift and white
-jitter by its structure function, gross errors are counted apart. On real clips there is no truth: what is left are
-jitter from second differences, and joints, sides and people that are lost for one image. Lengths are in percent of the
+jitter by its structure function, gross errors are counted separately. Real clips have no truth: measured are jitter
+from second differences, and joints, sides and people that are lost for one image. Lengths are in percent of the
 torso length (`noise.unit_length`).
 """
 
@@ -33,13 +33,13 @@ GROSS = 0.5
 """Torso lengths from the truth, or from both neighbours' mean, beyond which a joint is lost."""
 
 APART = 0.3
-"""Torso lengths between a left and a right joint from which on it can be told whether they are swapped."""
+"""Minimum distance between a left and a right joint, in torso lengths, to detect that they are swapped."""
 
 LIMB_ENDS = {"arms": (12, 13, 15, 16), "legs": (2, 3, 5, 6)}
 
 
 def synthetic_takes(estimator: PoseEstimator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Estimated (NaN where nobody was found) and true joints, (T, 17, 2) pixels, from each viewpoint."""
+    """Estimated (NaN if no person was found) and true joints, (T, 17, 2) pixels, from each viewpoint."""
     camera = Camera.from_fov(0.96, 640, 480)
     for azimuth, height, distance in VIEWPOINTS:
         angle = math.radians(azimuth)
@@ -52,7 +52,7 @@ def synthetic_takes(estimator: PoseEstimator) -> Iterator[tuple[np.ndarray, np.n
 
 
 def video_take(estimator: PoseEstimator, video: VideoFile, name: str) -> tuple[np.ndarray, float]:
-    """Estimated joints (T, 17, 2) pixels, NaN where nobody was found, and frames per second of a clip."""
+    """Estimated joints (T, 17, 2) pixels, NaN if no person was found, and frames per second of a clip."""
     found = [_first(estimator, frame.image) for frame in tqdm(video.frames(), name, total=video.length)]
     video.close()
     return np.stack(found), video.fps
@@ -65,7 +65,7 @@ def _first(estimator: PoseEstimator, image: np.ndarray) -> np.ndarray:
 
 
 def swapped_sides(points: np.ndarray, reference: np.ndarray, unit: np.ndarray, ends: tuple[int, ...]) -> np.ndarray:
-    """(T,) float: 1 where the joints `ends` lie nearer to the reference's other side, NaN where both sides are close.
+    """(T,) float: 1 if the joints `ends` lie nearer to the reference's other side, NaN if both sides are close.
 
     Args:
         points, reference: (T, 17, 2).
@@ -81,7 +81,7 @@ def split_errors(errors: np.ndarray) -> tuple[float, float, float, float]:
     """Split errors into parts by their structure function, D(lag) = jitter^2 + drift^2 (1 - exp(-lag / seconds)).
 
     Args:
-        errors: (S, T, K, 2) of S takes, at FPS, NaN where unknown.
+        errors: (S, T, K, 2) of S takes, at FPS, NaN if unknown.
 
     Returns:
         Per axis: root mean square of the takes' means, sd of drift, time constant in seconds, sd of white jitter.
@@ -125,13 +125,13 @@ def synthetic_table(takes: list[tuple[np.ndarray, np.ndarray]]) -> list[str]:
         swaps = [
             swapped_sides(e, t, u, ends)[np.isfinite(e[:, 0, 0])] for e, t, u in zip(estimated, true, unit, strict=True)
         ]
-        rows.append(f"{limb} swapped in {100 * np.nanmean(np.concatenate(swaps)):.2f} % of images where it can be told")
-    rows.append(f"nobody found in {100 * np.isnan(estimated[..., 0, 0]).mean():.2f} % of images")
+        rows.append(f"{limb} swapped in {100 * np.nanmean(np.concatenate(swaps)):.2f} % of images with distinct sides")
+    rows.append(f"no person found in {100 * np.isnan(estimated[..., 0, 0]).mean():.2f} % of images")
     return rows
 
 
 def video_table(name: str, points: np.ndarray, fps: float) -> str:
-    """One row: jitter, and what is lost for a single image, of a clip (T, 17, 2)."""
+    """One row for a clip (T, 17, 2): jitter, and joints, sides and people lost for a single image."""
     before, now, after = points[:-2], points[1:-1], points[2:]
     unit = np.nanmedian(np.linalg.norm(points[:, 8] - points[:, 0], axis=-1))
     there = np.isfinite(before[:, 0, 0]) & np.isfinite(after[:, 0, 0])
@@ -152,7 +152,7 @@ def video_table(name: str, points: np.ndarray, fps: float) -> str:
 
 
 def _groups() -> dict[str, list[int]]:
-    """Joints by name without their side."""
+    """Group joints by name without their side."""
     groups: dict[str, list[int]] = {}
     for index, joint in enumerate(H36M17.joints):
         groups.setdefault(joint.removeprefix("left_").removeprefix("right_"), []).append(index)
@@ -164,7 +164,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    # A clip that cannot be read is told before the minutes that the synthetic camera takes.
+    # A clip that cannot be read is reported before the synthetic camera runs for minutes.
     clips = [(path.name, VideoFile(path, fps=0.0, loop=False, horizontal_fov=1.0)) for path in args.video]
     estimator = estimators.create(
         "blazepose", model="full", model_path="", device="cpu", max_persons=1, score_threshold=0.7

@@ -1,8 +1,8 @@
 """Accuracy of several cameras together on motion capture.
 
-Ways to one skeleton from cameras whose places are known: one alone (`single`), the mean of all (`mean`), each by its
+Methods for one skeleton from cameras of known pose: one camera (`single`), the mean of all (`mean`), weighted by
 covariance (`fused`, as the refiner node does), and SynSP's own input of several views (`synsp_views`). The first three
-are given without refinement and with SynSP on the result.
+are evaluated without refinement and with SynSP on the result.
 """
 
 import argparse
@@ -36,7 +36,7 @@ LATENCY = 4
 
 
 def common_frame(estimates: Sequence[protocols.Estimate]) -> list[RigidTransform]:
-    """From each camera's frame to the first one's, told by the truth that all of them see."""
+    """Transforms from each camera's frame to the first one's, from the truth, which all of them see."""
     first = estimates[0].clip.truth[0].astype(float)
     transforms = []
     for estimate in estimates:
@@ -71,7 +71,7 @@ def synsp_views(model: SynSP, views: np.ndarray) -> np.ndarray:
         views: (P, T, 17, 3) root-relative, in one frame.
 
     Returns:
-        (T, 17, 3), the mean of its answers.
+        (T, 17, 3), the mean of its outputs.
     """
     windows = np.stack([sliding_windows(view, model.config.window) for view in views], 1)  # (W, P, 8, 17, 3)
     with torch.inference_mode():
@@ -80,7 +80,7 @@ def synsp_views(model: SynSP, views: np.ndarray) -> np.ndarray:
 
 
 def ways(estimates: Sequence[protocols.Estimate], model: SynSP) -> dict[tuple[str, str], np.ndarray]:
-    """Root-relative poses (T, 17, 3) in the first camera's frame, by way and refinement."""
+    """Root-relative poses (T, 17, 3) in the first camera's frame, by method and refinement."""
     transforms = common_frame(estimates)
     views = np.stack(
         [
@@ -103,7 +103,7 @@ def evaluate(
     noise: str,
     seed: int,
 ) -> list[dict[str, object]]:
-    """One row for each number of cameras and way: mpjpe in mm, accel in mm/frame^2."""
+    """One row for each number of cameras and method: mpjpe in mm, accel in mm/frame^2."""
     config = uplifter.config
     errors: dict[tuple[int, str, str], list[tuple[float, float, int]]] = defaultdict(list)
     for index, sequence in enumerate(tqdm(sequences, "sequences", leave=False, disable=None)):
@@ -135,10 +135,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cameras", type=int, nargs="+", default=[2, 3, 4], help="how many together")
     parser.add_argument("--stride", type=int, default=10, help="frames between key-frames")
     parser.add_argument("--noise", choices=("none", "detector"), default="detector")
-    parser.add_argument("--every", type=int, default=1, help="take each so many-th sequence")
+    parser.add_argument("--every", type=int, default=1, help="take every N-th sequence")
     parser.add_argument("--frames", type=int, default=100_000, help="of each sequence, at most")
     parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
-    parser.add_argument("--json", type=Path, help="where the rows go")
+    parser.add_argument("--json", type=Path, help="file for the rows")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`uplift study`: measurements that design decisions rest on."""
+"""`uplift study`: measurements behind design decisions."""
 
 import argparse
 

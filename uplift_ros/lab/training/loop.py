@@ -1,4 +1,4 @@
-"""What every training shares: averaged weights, checkpoints, and a log to look at."""
+"""Common parts of every training: averaged weights, checkpoints and a log."""
 
 import csv
 import time
@@ -47,7 +47,7 @@ class ExponentialAverage:
 
 
 class Progress:
-    """How much of a training is done, by its steps or by the minutes of all its runs together.
+    """Progress of a training, by its steps or by the minutes of all its runs together.
 
     Args:
         steps: in all; without `minutes` they end the training.
@@ -64,7 +64,7 @@ class Progress:
         return self.earlier_minutes + (time.monotonic() - self._start) / 60
 
     def fraction(self, step: int) -> float:
-        """Of the training that is done after `step` steps; 1 ends it."""
+        """Fraction of the training that is done after `step` steps; it ends at 1."""
         return min(self.elapsed_minutes / self.minutes if self.minutes else step / self.steps, 1.0)
 
     def state_dict(self) -> dict[str, Any]:
@@ -75,20 +75,21 @@ class Progress:
 
 
 class Checkpoint:
-    """All that a training needs to go on, in one file that is replaced as a whole.
+    """Checkpoint with everything that a training needs to resume, in one file that is replaced atomically.
 
     Args:
-        training: what tells it from others; another one's checkpoint is refused.
-        parts: have `state_dict` and `load_state_dict`.
+        training: identifies the training; the checkpoint of another one is rejected.
+        parts: objects with `state_dict` and `load_state_dict`.
     """
 
     def __init__(self, path: Path, training: Mapping[str, Any], **parts: Any) -> None:
         self.path, self.training, self.parts = path, dict(training), parts
 
     def save(self, step: int) -> None:
-        """
+        """Write the checkpoint.
+
         Raises:
-            ValueError: a weight is not finite; what was saved before stays.
+            ValueError: a weight is not finite; the previous checkpoint is kept.
         """
         for part in self.parts.values():
             if isinstance(part, nn.Module):

@@ -1,7 +1,6 @@
 """`uplift train uplift --recipe paper`: Uplift and Upsample trained as its authors did (WACV 2023).
 
-What data there are decides which of their configurations applies: Human3.6M, AMASS for pre-training, or Human3.6M from
-pre-trained weights.
+The data selects one of their configurations: Human3.6M, AMASS for pre-training, or Human3.6M from pre-trained weights.
 """
 
 import argparse
@@ -27,10 +26,10 @@ from uplift_ros.models.uplift import UpliftUpsample
 
 STEPS_PER_EPOCH = 6000
 RATE_DECAY = 0.99
-"""Of the learning rate, after each epoch."""
+"""Decay of the learning rate after each epoch."""
 
 WEIGHT_DECAY = 0.1
-"""As AdamW of PyTorch counts it, on every parameter: theirs is 4e-6 beside a rate of 4e-5."""
+"""Weight decay in the convention of PyTorch's AdamW, on every parameter: theirs is 4e-6 at a rate of 4e-5."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Recipe:
         rate: learning rate at the start.
         epochs: of STEPS_PER_EPOCH steps.
         twins: within-batch augmentation.
-        averaged: whether the exponential average of the weights is what is kept.
+        averaged: whether the exponential average of the weights is kept.
     """
 
     batch: int
@@ -133,10 +132,10 @@ def train(
     provenance: dict[str, object],
     report_every: int = 500,
 ) -> Path:
-    """Train, or continue what lies beside `path`, and leave the weights there.
+    """Train, or resume from the checkpoint beside `path`, and write the weights to `path`.
 
     Args:
-        start: weights whose parameters are taken over; the optimiser begins from nothing.
+        start: initial weights; the optimiser starts without state.
         on: device.
 
     Raises:

@@ -17,7 +17,7 @@ from uplift_ros.models.synsp import SynSP, synsp_loss
 
 RATE = 1e-3
 SCALE = (0.9, 1.1)
-"""Of poses and truth together: the only augmentation, of single views of Human3.6M alone."""
+"""Scale of poses and truth together: the only augmentation, used only for single views of Human3.6M."""
 
 SMPL_WIDTH = 256
 
@@ -29,7 +29,7 @@ class Recipe:
     Args:
         batch: windows in a step.
         epochs: passes over all windows.
-        decay: of the learning rate, after each epoch.
+        decay: factor of the learning rate after each epoch.
         acceleration_weight: lambda_a.
     """
 
@@ -59,7 +59,7 @@ class Windows:
 
     def __init__(self, data: RefinementSet, length: int) -> None:
         self.scaled = data.dataset == "h36m" and all(len(sequence.true) == 1 for sequence in data.sequences)
-        spare = 1 if data.dataset == "h36m" else 0  # the authors' loaders leave out the last window elsewhere
+        spare = 1 if data.dataset == "h36m" else 0  # the authors' loaders leave out the last window of other data
         pairs = [np.stack([sequence.estimated, sequence.true]) for sequence in data.sequences]
         views = {pair.shape[1] for pair in pairs}
         if len(views) > 1:

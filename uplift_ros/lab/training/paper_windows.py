@@ -21,7 +21,7 @@ class Videos:
     """All frames of all videos one after the other.
 
     Attributes:
-        joints: (F, 17, 3) metres: root-relative in the camera's frame where there are 2D poses, else in the world.
+        joints: (F, 17, 3) metres: root-relative in the camera's frame if there are 2D poses, else in the world.
         inputs: (F, 17, 2) on the screen, of recordings; motion capture has none.
         first, last: (F,) first and last frame of the video that a frame is of.
     """
@@ -50,15 +50,15 @@ class Videos:
 
 
 class PaperSampler:
-    """Endless batches: every frame of every video is the centre of a window once a pass, in a new order each.
+    """Endless batches: every frame of every video is the centre of a window once per pass, in random order.
 
     Args:
-        videos: to draw from.
+        videos: source of windows.
         batch: windows in a batch.
         twins: within-batch augmentation: a window is followed by its mirror image. Otherwise a pass has every window
             twice, as it is and mirrored, each on its own.
-        cameras: for motion capture, of which every window is seen by one. It is mirrored in the world and then seen by
-            the same camera, so that twins are two views and no mirror images of each other.
+        cameras: for motion capture; each window is seen by one of them. Motion is mirrored in the world and then seen
+            by the same camera, so that twins are two views, not mirror images of each other.
 
     Raises:
         ValueError: twins in an odd batch, or motion capture without cameras.
@@ -151,5 +151,5 @@ def _batch(inputs: np.ndarray, mask: np.ndarray, targets: np.ndarray) -> Batch:
 
 
 def _doubled(first: np.ndarray, joints: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Every window twice, one after the other, and which of them are to be mirrored."""
+    """Repeat every window, one after the other, and mark those that are to be mirrored."""
     return *(np.repeat(part, 2, 0) for part in (first, joints, mask)), np.arange(2 * len(joints)) % 2 == 1

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 
 class Bfloat16Products(TorchFunctionMode):
-    """Within this context linear layers multiply in bfloat16, forward and backward, and give float32.
+    """Within this context linear layers multiply in bfloat16, forward and backward, and return float32.
 
     Plain autocast runs attention in bfloat16 too, which is slower than in float32 on every processor measured.
 

@@ -1,4 +1,4 @@
-"""What refinement networks are trained for: single windows, and their averages as streams and papers make them."""
+"""Loss of refinement networks: on single windows, and on their averages as streams and papers compute them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class Objective:
 
     Args:
         loss_of: a network's output, the true poses (B, T, C), and the weight of acceleration against position.
-        acceleration_weight: on errors that are put on.
-        paired_weight: on an uplifter's own output. It is smooth; what else is smoothed off is motion.
-        averaged: share of the averages of windows, full ones on errors that are put on, those at a random delay on an
-            uplifter's output, as streams are. The rest is the windows' own: what is best for single windows is too
-            little smoothing where they are averaged.
+        acceleration_weight: weight of acceleration on synthetic noise. A larger value smooths more.
+        paired_weight: the same on an uplifter's own output, which is smooth already: more smoothing removes motion.
+        averaged: share of the loss on averages of windows: full averages on synthetic noise, averages at a random delay
+            on an uplifter's output, as in streams. The rest is on single windows, whose optimum smooths too little if
+            windows are averaged.
 
     Raises:
         ValueError: averaged out of range.
@@ -39,7 +39,7 @@ class Objective:
             raise ValueError(f"averaged must be between 0 and 1, got {self.averaged}")
 
     def windows_of_a_clip(self, length: int) -> int:
-        """So many that as many frames as a window has are covered by all the windows that they can be."""
+        """Windows of a clip in which a window's length of frames is covered by all possible windows."""
         return 2 * length - 1 if self.averaged else 1
 
     def __call__(self, output: Any, true: Tensor, length: int, paired: int, rng: np.random.Generator) -> Tensor:
@@ -89,7 +89,7 @@ def averages(output: Output, clips: int, delay: int) -> Output:
 
 
 def _of_clips(output: Output, chosen: slice, clips: int) -> Output:
-    """The part of the output for all windows of all clips that is of the chosen clips."""
+    """Select the chosen clips in the output for all windows of all clips."""
     if isinstance(output, SynSPOutput):
         return SynSPOutput(*(_of_clips(part, chosen, clips) for part in output))
     return output.unflatten(0, (clips, -1))[chosen].flatten(0, 1)

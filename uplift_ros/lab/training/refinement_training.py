@@ -32,7 +32,7 @@ from uplift_ros.settings import positive
 from uplift_ros.streaming.refiner import MAX_DELAY
 
 RATE_AT_END = 0.95**70
-"""Of the learning rate at the start: 70 epochs of decay 0.95 (SynSP, CVPR 2024)."""
+"""Final learning rate as part of the initial one: 70 epochs of decay 0.95 (SynSP, CVPR 2024)."""
 
 
 def validate(model: SynSP | SmoothNet, sets: Mapping[str, Sequence[Pair]]) -> dict[str, float]:
@@ -103,19 +103,19 @@ def train(
     report_every: int = 500,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
-    """Train `model`, or go on with what lies in `out`, and leave `out`/`name`.safetensors with the averaged weights.
+    """Train `model`, or resume from the checkpoint in `out`, and write the averaged `out`/`name`.safetensors.
 
     Args:
-        objective: what for.
+        objective: loss.
         sequences: motion capture at 50 Hz.
         out: folder for checkpoint, log and weights.
         minutes: time to train, resumed runs together; the learning rate falls exponentially over it.
         pairs: an estimator's own outputs with the truth, to train on too (`ClipSampler`).
         validation: held-out pairs whose errors go into the log.
-        batch: windows in a step, or somewhat fewer: all windows of a clip are together in one.
+        batch: windows in a step, or somewhat fewer, since all windows of a clip are in the same step.
         bfloat16: multiply matrices in bfloat16 (`Bfloat16Products`).
         report_every: steps between log rows, checkpoints and written weights.
-        provenance: more of it, for the header of the weights.
+        provenance: additional entries for the header of the weights.
 
     Raises:
         ValueError: minutes not positive, a batch too small to share, pairs that `ClipSampler` refuses, or a checkpoint
@@ -182,7 +182,7 @@ def train(
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that every refinement network has."""
+    """Add the options that all refinement networks share."""
     add_data_arguments(parser)
     parser.add_argument("--validation", type=Path, help="the same, held out, for the log")
     parser.add_argument("--uplifter", metavar="NAME", help="train and validate on this network's own output too")
@@ -192,7 +192,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=positive, default=60.0, help="time to train, resumed runs together")
     parser.add_argument("--batch", type=int, help="windows in a step: 64, or the recipe's")
     parser.add_argument("--learning-rate", type=float, help="1e-3, or the recipe's")
-    parser.add_argument("--acceleration-weight", type=float, default=1.0, help="in the loss, of errors that are put on")
+    parser.add_argument("--acceleration-weight", type=float, default=1.0, help="in the loss, on synthetic noise")
     parser.add_argument("--paired-weight", type=float, default=1.0, help="the same on the output of --uplifter")
     parser.add_argument("--averaged", type=float, default=0.0, help="share of the loss on averages of windows, 0 to 1")
     parser.add_argument("--dropout", type=float, help="the published one otherwise")
@@ -215,7 +215,7 @@ def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable[[A
     if held_out:
         validation["noise"] = _measurable(noise_pairs(held_out, PoseNoise(interpolated=0.0, jittered=1.0)))
     if args.uplifter:
-        torch.set_num_threads(1)  # streaming is one small forward after the other
+        torch.set_num_threads(1)  # a stream is a sequence of small forward passes
         uplifter = weights.load(args.uplifter, UpliftUpsample)
         if held_out:
             validation["uplifter"] = _measurable(uplifter_pairs(uplifter, held_out, args.seed))

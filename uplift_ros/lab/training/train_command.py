@@ -1,4 +1,4 @@
-"""`uplift train`: train one of the networks on motion capture; goes on where an earlier run in --out stopped."""
+"""`uplift train`: train one of the networks on motion capture; resumes an earlier run in --out."""
 
 import argparse
 

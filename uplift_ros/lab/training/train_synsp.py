@@ -1,4 +1,4 @@
-"""Training of the SynSP refinement network on motion capture with errors put on, and on an uplifter's own output."""
+"""Training of the SynSP refinement network on motion capture with synthetic noise, and on an uplifter's own output."""
 
 import argparse
 
@@ -12,7 +12,7 @@ from uplift_ros.models.synsp import SynSP, synsp_loss
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     refinement_training.add_arguments(parser)
     parser.add_argument(
-        "--recipe", choices=("product", "paper"), default="product", help="of all that is drawn and set"
+        "--recipe", choices=("product", "paper"), default="product", help="data sampling and hyperparameters"
     )
     parser.add_argument("--epochs", type=int, help="of --recipe paper, otherwise its own")
     parser.add_argument("--views", action="store_true", help="of --recipe paper: the cameras of a moment together")

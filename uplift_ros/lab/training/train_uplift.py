@@ -30,25 +30,25 @@ from uplift_ros.models.configs import UpliftConfig, compact, n81, n351
 from uplift_ros.models.uplift import UpliftUpsample
 
 HEAD_FACTOR = 0.1
-"""On the heads' first weights and learning rate. They read a residual stream that no norm bounds, so that one step of
-Adam at full rate moves joints by decimetres; with the factor 200 steps reached 163 mm, without it 640 mm."""
+"""Factor of the heads' initial weights and learning rate. They read a residual stream that no norm bounds, so that one
+step of Adam at full rate moves joints by decimetres; with the factor 200 steps reached 163 mm, without it 640 mm."""
 
 VARIANTS = {"n81": n81, "n351": n351, "compact": compact}
 
 STEPS, BATCH, RATE = 20000, 256, 5e-4
-"""Of the product's own recipe, unless the options say otherwise."""
+"""Defaults of the product's own recipe."""
 
 WARM_UP = 0.03
 """Part of a training in which the learning rate rises; after it, it follows a cosine."""
 
 AVERAGE_DECAY, AVERAGE_BATCH = 0.999, 64
-"""Of the averaged weights, after a step of so many windows."""
+"""Decay of the averaged weights, after a step of so many windows."""
 
 PIECE = 64
 """Windows that a processor takes at once."""
 
 STAGES = ("deferred", "spatial", "strided")
-"""What an ablation can leave out (Table 3): fields of `UpliftConfig`."""
+"""Stages that an ablation can leave out (Table 3): fields of `UpliftConfig`."""
 
 
 def uplift_loss(central: Tensor, sequence: Tensor, targets: Tensor, config: UpliftConfig) -> Tensor:
@@ -87,7 +87,7 @@ def train(
     twins: bool = False,
     report_every: int = 200,
 ) -> UpliftUpsample:
-    """Train, or continue what lies in `out`, and leave `out`/`variant`.safetensors with the averaged weights.
+    """Train, or resume from the checkpoint in `out`, and write the averaged `out`/`variant`.safetensors.
 
     Args:
         data, body_model: motion capture, see `formats.load`; the sequences of all files together.
@@ -103,7 +103,7 @@ def train(
         strides: between key-frames, instead of the variant's.
         normalisation: of the 2D poses, see `camera.normalise`.
         stochastic_depth: drop rate of the last blocks, instead of the variant's.
-        scores: the network reads the detector's scores, whatever the variant says.
+        scores: the network reads the detector's scores, whatever the variant's default.
         twins: windows come with their mirror images (`WindowSampler`).
         report_every: steps between checkpoints.
     """
@@ -209,8 +209,8 @@ def _shrink(heads: Iterable[nn.Linear]) -> None:
 def _optimisers(model: UpliftUpsample, learning_rate: float) -> tuple[torch.optim.Muon, torch.optim.AdamW]:
     """Muon for the matrices of the blocks, AdamW for everything else, both with the paper's decay of 0.1.
 
-    Muon's steps are scaled to the size of AdamW's, so that one learning rate serves both. 200 steps on from trained
-    weights its loss was 3 mm below AdamW's.
+    Muon's steps are scaled to the size of AdamW's, so that one learning rate suits both. 200 steps after a start from
+    trained weights its loss was 3 mm below AdamW's.
     """
     heads = [*model.sequence_head.parameters(), *model.central_head.parameters()]
     inner = {name: parameter for name, parameter in model.named_parameters() if "head" not in name}
@@ -226,7 +226,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser, several=True)
     add_paper_arguments(parser)
     parser.add_argument(
-        "--recipe", choices=("product", "paper"), default="product", help="of all that is drawn and set"
+        "--recipe", choices=("product", "paper"), default="product", help="data sampling and hyperparameters"
     )
     parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for checkpoint, log and weights")
     parser.add_argument("--variant", choices=sorted(VARIANTS), default="compact")

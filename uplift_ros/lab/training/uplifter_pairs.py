@@ -1,4 +1,4 @@
-"""An uplifting network's own streaming output on motion capture, with the truth: what a refiner has to work on."""
+"""An uplifting network's own streaming output on motion capture, with the truth: the input of a refiner."""
 
 from collections.abc import Sequence
 

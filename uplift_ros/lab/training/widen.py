@@ -1,7 +1,7 @@
 """A wide network that starts with what a narrow one has learned, and computes the same (Net2Net, arXiv 1511.05641).
 
-Every temporal channel of the narrow network stands in the wide one several times. Who reads such a channel shares its
-weight among the copies at random: what is computed stays, and yet no two copies learn the same.
+Every temporal channel of the narrow network has several copies in the wide one. A reader of such a channel splits its
+weight among the copies at random: the output is unchanged, but no two copies learn the same.
 """
 
 from dataclasses import replace
@@ -14,12 +14,12 @@ from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.uplift import UpliftUpsample
 
 UNSHAPED = ("input_strides", "normalisation", "deferred", "stochastic_depth")
-"""Fields of a config that shape no weights: a training may go on with others."""
+"""Fields of a config that do not affect the shape of weights: a resumed training may change them."""
 
 
 @torch.no_grad()
 def widen(narrow: UpliftUpsample, config: UpliftConfig) -> UpliftUpsample:
-    """The network of `config`, with a multiple of the temporal width of `narrow`, which gives the same poses.
+    """Widen `narrow` to the network of `config`, a multiple of its temporal width, which predicts the same poses.
 
     It may read scores that `narrow` does not.
 
