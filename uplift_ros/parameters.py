@@ -1,7 +1,7 @@
-"""Every parameter of every node: one table that validation, descriptors, config/uplift.yaml and docs are made from.
+"""Every parameter of every node: the table for validation, descriptors, config/uplift.yaml and docs.
 
-Needs no ROS. `python -m uplift_ros.parameters > config/uplift.yaml` writes the file anew, and with
-`--markdown > docs/PARAMETERS.md` its other form.
+Needs no ROS. `python -m uplift_ros.parameters > config/uplift.yaml` writes the configuration, and
+`python -m uplift_ros.parameters --markdown > docs/PARAMETERS.md` the documentation.
 """
 
 import reprlib
@@ -12,7 +12,7 @@ from math import inf, isfinite
 Value = bool | int | float | str
 
 LARGEST = 1 << 63
-"""What ROS stores whole numbers below."""
+"""Bound of the integers that ROS stores (int64)."""
 
 TYPE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
 
@@ -22,7 +22,7 @@ _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
 
 
 def brief(value: object) -> str:
-    """What came, short enough for the line that refuses it."""
+    """Representation of a received value, short enough for an error message."""
     return _SHORT.repr(value)
 
 
@@ -35,7 +35,7 @@ class Parameter:
         default: its Python type is the parameter's type.
         description: what it does and its unit, one sentence.
         minimum, maximum: inclusive range of a number.
-        choices: the only values allowed, where not empty.
+        choices: the only values allowed, if not empty.
         dynamic: may be changed while the node runs.
     """
 
@@ -49,7 +49,7 @@ class Parameter:
 
     @property
     def allowed(self) -> str:
-        """What may be set, in words."""
+        """Allowed values, in words."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
         if self.limited:
@@ -57,7 +57,7 @@ class Parameter:
         return TYPE_NAMES[type(self.default)]
 
     def check(self, value: object) -> Value:
-        """The value in the parameter's own type: a whole number serves as a number, and as a text (`source: 0`).
+        """Validate a value and convert it to the parameter's type; an integer may be a number or a text (`source: 0`).
 
         Raises:
             ValueError: the type, the range or the choices are not met.
@@ -86,36 +86,52 @@ DEVICE = Parameter(
 )
 
 CAMERA = (
-    Parameter("source", "synthetic", "What to film: synthetic, the number of a webcam, or a video file."),
-    Parameter("fps", 0.0, "Images per second; 0 takes the source's own rate.", 0.0, 240.0),
-    Parameter("loop", False, "Start a video file again at its end; false ends the node there."),
-    Parameter("duration", 0.0, "Seconds of source time after which the node ends; 0 is never.", 0.0, 86400.0),
-    Parameter("width", 0, "Image width in pixels; 0 takes the source's own.", 0, 7680),
-    Parameter("height", 0, "Image height in pixels; 0 takes the source's own.", 0, 4320),
+    Parameter("source", "synthetic", "Image source: synthetic, the index of a webcam, or a video file."),
+    Parameter("fps", 0.0, "Images per second; 0 uses the source's rate.", 0.0, 240.0),
+    Parameter("loop", False, "Repeat a video file; false stops the node at its end."),
+    Parameter("duration", 0.0, "Seconds of source time after which the node stops; 0 is unlimited.", 0.0, 86400.0),
+    Parameter("width", 0, "Image width in pixels; 0 uses the source's.", 0, 7680),
+    Parameter("height", 0, "Image height in pixels; 0 uses the source's.", 0, 4320),
     Parameter("horizontal_fov", 1.0, "Horizontal field of view in radians, for camera_info.", 0.1, 3.0),
     Parameter("frame_id", "camera_optical_frame", "Frame of the images: x right, y down, z forward (REP-103)."),
     AUTOSTART,
 )
 
 POSE_ESTIMATOR = (
-    Parameter("stride", 10, "Distance between key-frames, in frames of model_rate.", 1, 100, dynamic=True),
-    Parameter("model_rate", 50.0, "Frames per second in which stride is counted.", 1.0, 240.0),
+    Parameter(
+        "stride",
+        10,
+        "Frames between key-frames, counted at model_rate; raising it lowers the load and upsamples more frames.",
+        1,
+        100,
+        dynamic=True,
+    ),
+    Parameter("model_rate", 50.0, "Frames per second at which stride is counted.", 1.0, 240.0),
     Parameter("backend", "blazepose", "2D pose estimator.", choices=("blazepose", "onnx")),
     Parameter(
-        "model", "full", "Landmark network of blazepose: more accurate or faster.", choices=("lite", "full", "heavy")
+        "model",
+        "full",
+        "Landmark network of blazepose, from the fastest to the most accurate.",
+        choices=("lite", "full", "heavy"),
     ),
     Parameter(
         "model_path",
         "",
-        "Networks. onnx: a file, or person detector and pose network with a comma. blazepose: the folder with its "
-        "files; empty is where `uplift models` puts them.",
+        "Networks. onnx: a file, or person detector and pose network separated by a comma. blazepose: the folder with "
+        "its files; empty is the folder of `uplift models`.",
     ),
     DEVICE,
-    Parameter("max_persons", 1, "Most people to find in an image.", 1, 16),
-    Parameter("score_threshold", 0.7, "Confidence from which on something is a person.", 0.0, 1.0),
-    Parameter("person_class", 0, "Label of people, of an onnx detector that finds other things too.", 0, 10000),
+    Parameter("max_persons", 1, "Maximum number of people to detect in an image.", 1, 16),
+    Parameter(
+        "score_threshold",
+        0.7,
+        "Minimum confidence of a person; raising it gives fewer false detections and misses more people.",
+        0.0,
+        1.0,
+    ),
+    Parameter("person_class", 0, "Class index of people, for an onnx detector of several classes.", 0, 10000),
     Parameter("image_transport", "raw", "Which image topic to subscribe to.", choices=("raw", "compressed")),
-    Parameter("image_depth", 1, "Images that may queue up; more than one only makes them older.", 1, 100),
+    Parameter("image_depth", 1, "Queue size of images; raising it only adds delay.", 1, 100),
     AUTOSTART,
 )
 
@@ -132,7 +148,7 @@ UPLIFT = (
         "latency",
         4,
         "Frames at 50 Hz that a final skeleton waits for newer key-frames, at most half the network's window; "
-        "just that (40 of n81 and compact, 175 of n351) gives the most accurate skeletons.",
+        "exactly half (40 for n81 and compact, 175 for n351) gives the most accurate skeletons.",
         0,
         200,
     ),
@@ -140,30 +156,43 @@ UPLIFT = (
     Parameter(
         "playout",
         False,
-        "Publish raw skeletons one by one at output_rate, with more delay; false publishes them once they are final.",
+        "Publish raw skeletons evenly at output_rate, with more delay; false publishes them as soon as they are final.",
     ),
     Parameter(
         "stride_mode",
         "adaptive",
-        "fixed keeps stride; adaptive switches with the velocity.",
+        "fixed keeps stride; adaptive changes it with the velocity of people.",
         choices=("fixed", "adaptive"),
         dynamic=True,
     ),
-    Parameter("stride", 10, "Frames between key-frames in the mode fixed.", 1, 100, dynamic=True),
-    Parameter("stride_slow", 20, "Frames between key-frames while people are slow.", 1, 100, dynamic=True),
     Parameter(
-        "stride_medium",
+        "stride",
         10,
-        "Frames between key-frames while somebody moves; as many as stride_slow is the rule of the paper.",
+        "Frames between key-frames in the mode fixed; raising it lowers the load and upsamples more frames.",
         1,
         100,
         dynamic=True,
     ),
-    Parameter("stride_fast", 4, "Frames between key-frames while somebody is fast.", 1, 100, dynamic=True),
-    Parameter("velocity_threshold", 0.5, "Metres per second from which on a person is fast.", 0.0, 20.0, dynamic=True),
-    Parameter("velocity_medium", 0.2, "Metres per second from which on a person moves.", 0.0, 20.0, dynamic=True),
+    Parameter("stride_slow", 20, "Frames between key-frames while people are slow.", 1, 100, dynamic=True),
+    Parameter(
+        "stride_medium",
+        10,
+        "Frames between key-frames while a person moves; equal to stride_slow it is the rule of the paper.",
+        1,
+        100,
+        dynamic=True,
+    ),
+    Parameter("stride_fast", 4, "Frames between key-frames while a person is fast.", 1, 100, dynamic=True),
+    Parameter("velocity_threshold", 0.5, "Metres per second above which a person is fast.", 0.0, 20.0, dynamic=True),
+    Parameter("velocity_medium", 0.2, "Metres per second above which a person moves.", 0.0, 20.0, dynamic=True),
     Parameter("hold_frames", 10, "Frames of slower motion before the stride grows again.", 0, 1000, dynamic=True),
-    Parameter("person_height", 1.72, "Stature in metres that the scale rests on.", 0.3, 2.5),
+    Parameter(
+        "person_height",
+        1.72,
+        "Stature of people in metres, which sets the scale; raising it places people farther away.",
+        0.3,
+        2.5,
+    ),
     Parameter(
         "use_depth",
         False,
@@ -181,8 +210,13 @@ UPLIFT = (
 REFINER = (
     Parameter("model", "synsp", "Network: a name in weights/, or a path."),
     DEVICE,
-    Parameter("delay", 3, "Frames that a skeleton waits for newer ones.", 0, 7),
-    Parameter("method", "synsp", "How to refine.", choices=("synsp", "one_euro", "savgol", "none")),
+    Parameter("delay", 3, "Frames that a skeleton waits for newer ones; raising it smooths more.", 0, 7),
+    Parameter(
+        "method",
+        "synsp",
+        "Refinement: SynSP network, One-Euro filter, Savitzky-Golay filter, or none.",
+        choices=("synsp", "one_euro", "savgol", "none"),
+    ),
     Parameter(
         "target_frame",
         "",
@@ -191,7 +225,7 @@ REFINER = (
     Parameter(
         "views",
         "",
-        "Topics, with commas between, of raw skeletons from further cameras that see the same people; put together in "
+        "Topics, separated by commas, of raw skeletons from further cameras that see the same people; fused in "
         "target_frame. Needs message_filters.",
     ),
     AUTOSTART,
@@ -202,7 +236,7 @@ VISUALIZER = (
     Parameter(
         "marker_lifetime",
         1.2,
-        "Seconds after which markers vanish without news; more than twice the time between key-frames.",
+        "Seconds after which markers disappear without an update; more than twice the time between key-frames.",
         0.0,
         60.0,
     ),
@@ -225,14 +259,14 @@ TABLES: dict[str, tuple[Parameter, ...]] = {
 
 
 def yaml_value(value: Value) -> str:
-    """A value as YAML that ROS reads back with the same type."""
+    """Format a value as YAML that ROS reads back with the same type."""
     if isinstance(value, bool):
         return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def to_yaml() -> str:
-    """The content of config/uplift.yaml; `/**/` lets it serve every namespace."""
+    """Content of config/uplift.yaml; `/**/` matches every namespace."""
     lines = ["# Every parameter of every node with its default, made by `python -m uplift_ros.parameters`."]
     for node, table in TABLES.items():
         lines += ["", f"/**/{node}:", "  ros__parameters:"]
@@ -244,7 +278,7 @@ def to_yaml() -> str:
 
 
 def to_markdown() -> str:
-    """The content of docs/PARAMETERS.md."""
+    """Content of docs/PARAMETERS.md."""
     lines = ["# Parameters", "", "Every parameter of every node, made by `python -m uplift_ros.parameters --markdown`."]
     lines += ["Those that say *live* may be changed while the node runs; the others are set at start."]
     for node, table in TABLES.items():

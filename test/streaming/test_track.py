@@ -71,7 +71,7 @@ def test_motion_is_linear_between_tokens():
 
 def test_the_nearest_sighting_may_be_before_or_after():
     motion = moved(track(4, 8, 14), stretching(20))
-    assert [motion.from_sighting(token) for token in (4, 5.5, 7, 12.5)] == [0, 1.5, 1, 1.5]
+    assert [motion.distance_to_observation(token) for token in (4, 5.5, 7, 12.5)] == [0, 1.5, 1, 1.5]
 
 
 def test_the_previous_sighting_is_the_one_before_the_newest():

@@ -1,4 +1,4 @@
-"""Parameters of the nodes to the stages that they describe (stages/build_detection.py has the first one).
+"""Stages built from the parameters of the nodes (stages/build_detection.py builds the first one).
 
 Every shell builds its stages here, so a parameter means the same in all of them. A shell that passes NodeSettings
 learns which parameters had no effect, because nothing here read them.
@@ -32,8 +32,8 @@ class UpliftNetwork:
     """An uplifting network ready to run.
 
     Attributes:
-        errors: how far it is off, as measured; None if nobody measured it.
-        spare: loads it again on the CPU, for when its device fails; None on the CPU.
+        errors: its error model; None if it was not measured.
+        spare: loads it again on the CPU if its device fails; None on the CPU.
     """
 
     model: Uplifting
@@ -42,11 +42,11 @@ class UpliftNetwork:
 
 
 def uplift_network(parameters: Parameters) -> UpliftNetwork:
-    """The network of the node uplift.
+    """Load the network of the node uplift.
 
     Raises:
         FileNotFoundError: no such weights.
-        ValueError: they are of another network, or the device is not here.
+        ValueError: they are of another network, or the device is not available.
     """
     name, device = parameters["model"], parameters["device"]
     spare = None if device == "cpu" else partial(runtime.load_uplift, name)
@@ -60,11 +60,11 @@ def uplifting(
     *,
     is_live: bool = False,
 ) -> UpliftingStage:
-    """The stage of the node uplift.
+    """Build the stage of the node uplift.
 
     Args:
-        controller: instead of the one that the parameters ask for.
-        is_live: keeps pace with a camera: an adaptive stride sheds load, and `playout` counts.
+        controller: replaces the one that the parameters select.
+        is_live: keeps pace with a camera: an adaptive stride sheds load, and `playout` has an effect.
 
     Raises:
         ValueError: names the parameter that is out of range.
@@ -88,11 +88,11 @@ def uplifting(
 
 
 def stride_controller(parameters: Parameters, config: UpliftConfig, load: Load | None = None) -> StrideController:
-    """The controller that the parameters of the node uplift ask for.
+    """Build the controller that the parameters of the node uplift select.
 
     Args:
         config: of the network.
-        load: what the machine has to do, if it must keep pace with a camera.
+        load: of the machine, if it must keep pace with a camera.
 
     Raises:
         ValueError: names the parameter out of range. Both modes are checked, so that a change of the mode cannot fail.
@@ -105,7 +105,7 @@ def stride_controller(parameters: Parameters, config: UpliftConfig, load: Load |
 
 
 def adaptive_stride(parameters: Parameters, config: UpliftConfig) -> AdaptiveStride:
-    """The rule of the mode adaptive alone.
+    """Build the controller of the mode adaptive.
 
     Raises:
         ValueError: names the parameter that is out of range.
@@ -122,11 +122,11 @@ def adaptive_stride(parameters: Parameters, config: UpliftConfig) -> AdaptiveStr
 
 
 def refinement_network(parameters: Parameters) -> Refining | None:
-    """The network of the node refiner; None if its method has none.
+    """Load the network of the node refiner; None if its method has none.
 
     Raises:
         FileNotFoundError: no such weights.
-        ValueError: they are of another network, or the device is not here.
+        ValueError: they are of another network, or the device is not available.
     """
     if parameters["method"] != "synsp":
         return None
@@ -139,10 +139,10 @@ def refinement(
     lookup: Lookup | None = None,
     synchroniser: Synchroniser | None = None,
 ) -> RefinementStage:
-    """The stage of the node refiner.
+    """Build the stage of the node refiner.
 
     Args:
-        lookup: knows transforms, for `target_frame`.
+        lookup: returns transforms, for `target_frame`.
         synchroniser: of several views.
 
     Raises:
@@ -153,7 +153,7 @@ def refinement(
         raise ValueError("parameter views needs target_frame, in which all views are seen together, got ''")
     if target and lookup is None:
         raise ValueError(f"parameter target_frame must be empty: only nodes look up transforms, got {target!r}")
-    z_up = bool(target) and "optical" not in target  # REP-103 names frames with z forward so
+    z_up = bool(target) and "optical" not in target  # REP-103: names of frames with z forward contain "optical"
     refiner = StreamingRefiner(parameters["method"], parameters["delay"], network, z_up=z_up)
     targets = [TargetFrame(target, lookup) for _ in range(1 + len(further_views))] if lookup else []
     return RefinementStage(refiner, targets, synchroniser)

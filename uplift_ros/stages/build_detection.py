@@ -1,4 +1,4 @@
-"""Parameters of the node pose_estimator to its stage; apart from build.py, so that it loads no network library."""
+"""Stage built from the parameters of pose_estimator; apart from build.py, so that it loads no network library."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from uplift_ros.stages.detection import DetectionStage
 
 
 def estimator(parameters: Mapping[str, Any]) -> PoseEstimator:
-    """The 2D estimator of the node pose_estimator, to be closed in the end.
+    """Create the 2D estimator of the node pose_estimator; the caller closes it.
 
     Raises:
         FileNotFoundError: weights are missing.
@@ -21,7 +21,7 @@ def estimator(parameters: Mapping[str, Any]) -> PoseEstimator:
 
 
 def detection(parameters: Mapping[str, Any], estimator: PoseEstimator) -> DetectionStage:
-    """The stage of the node pose_estimator.
+    """Build the stage of the node pose_estimator.
 
     Raises:
         ValueError: names the parameter that is out of range.

@@ -1,4 +1,4 @@
-"""Stage 1: images to key-frames. Which image is one, the people in it, and their identities."""
+"""Stage 1: images to key-frames: the schedule, the people in an image, and their identities."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -15,21 +15,21 @@ from uplift_ros.streaming.tracker import PersonTracker
 
 
 class Tracker(Protocol):
-    """Gives the people of an image their ids."""
+    """Tracker that assigns ids to the people of an image."""
 
     def update(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]: ...
 
 
 class DetectionStage:
-    """The images of one camera, in order of arrival; those between key-frames are never decoded.
+    """Detection in the images of one camera, in order of arrival; those between key-frames are never decoded.
 
     `take` and `detect` may run in two threads: the first only reads stamps, the second does all the work.
 
     Args:
         estimator: finds people in an image.
-        stride: frames between key-frames. A longer one costs fewer estimates, and leaves more to upsample.
+        stride: frames between key-frames. Raising it costs fewer estimates, and leaves more to upsample.
         model_rate: frames per second in which the stride is counted.
-        tracker: makes what gives ids, at every reset.
+        tracker: creates the tracker, at every reset.
 
     Attributes:
         dropped: key-frames so far that had to wait for a later image, because the estimator was busy.
@@ -53,7 +53,7 @@ class DetectionStage:
         self.reset()
 
     def reset(self) -> None:
-        """Forget images and people; key-frames are still counted on."""
+        """Forget images and people; the count of key-frames continues."""
         self._schedule = KeyframeSchedule(self.stride, self._model_rate)
         self._estimator.reset()
         self._tracker = self._make_tracker()
@@ -61,7 +61,7 @@ class DetectionStage:
         self.rate = AskedRate()
 
     def warm_up(self, max_persons: int) -> None:
-        """Load what would otherwise be loaded when the first people are seen, and delay the first key-frames."""
+        """Load what would otherwise be loaded at the first people, and would delay the first key-frames."""
         self._estimator.estimate(SyntheticSource().frame(0).image)
         if max_persons > 1:
             best_pairs(np.eye(2))
@@ -84,11 +84,10 @@ class DetectionStage:
         """Decide whether the image at `stamp`, nanoseconds, becomes a key-frame.
 
         Args:
-            is_busy: the estimator cannot take it: a later image will do. However many are tried, one key-frame counts
-                as dropped.
+            is_busy: the estimator cannot take it: a later image will be the key-frame, which counts as dropped once.
 
         Returns:
-            The stride of the key-frame, for `detect`; None if the image is none.
+            The stride of the key-frame, for `detect`; None if the image is no key-frame.
         """
         if not self._schedule.is_due(stamp):
             return None
@@ -101,7 +100,7 @@ class DetectionStage:
         return self.stride
 
     def detect(self, stamp: int, frame_id: str, image: np.ndarray, stride: int) -> Keyframe:
-        """Make a key-frame of an image that was taken, (H, W, 3) uint8 RGB."""
+        """Detect the people in an image that was taken, (H, W, 3) uint8 RGB."""
         persons = self._tracker.update(stamp, self._estimator.estimate(image))
         height, width = image.shape[:2]
         keyframe = Keyframe(stamp, frame_id, width, height, self._sequence, stride, persons)

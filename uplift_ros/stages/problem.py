@@ -1,4 +1,4 @@
-"""What a stage could not do, and did without: a shell reports it and counts it by kind."""
+"""Problems that a stage continued in spite of: a shell reports them and counts them by kind."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ class Problem:
 
     Attributes:
         kind: an identifier; problems of one kind are counted together.
-        message: one line: what was wrong, and what that means.
+        message: one line: what was wrong, and its effect.
     """
 
     kind: str

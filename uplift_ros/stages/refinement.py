@@ -1,4 +1,4 @@
-"""Stage 3: raw skeletons to smooth ones, of one camera or of several that see the same people."""
+"""Stage 3: raw skeletons to refined ones, of one camera or of several that see the same people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance
 
 
 class Synchroniser(Protocol):
-    """Puts together what several cameras saw at one time."""
+    """Synchroniser of the frames that several cameras took at one time."""
 
     def reset(self) -> None: ...
 
@@ -21,7 +21,7 @@ class Synchroniser(Protocol):
 
 @dataclass(frozen=True)
 class Refining:
-    """What some frames brought.
+    """Result of some frames.
 
     Attributes:
         frames: skeletons, in order.
@@ -33,11 +33,11 @@ class Refining:
 
 
 class RefinementStage:
-    """The raw skeletons of all views: `join` makes one stream of them, `push` smooths it.
+    """Refinement of the raw skeletons of all views: `join` makes one stream of them, `push` smooths it.
 
     Args:
-        refiner: smooths.
-        targets: of each view, what moves its skeletons into the frame to smooth in; empty leaves them in the camera's.
+        refiner: smooths the stream.
+        targets: one per view, transforms its skeletons into the common frame; empty leaves them in the camera's.
         synchroniser: of the views; None if there is only one.
 
     Raises:
@@ -64,11 +64,11 @@ class RefinementStage:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether frames wait for transforms: then `join` may bring frames without new ones."""
+        """Whether frames wait for transforms: then `join` may return frames without new ones."""
         return any(target.is_waiting for target in self._targets)
 
     def join(self, views: Sequence[list[SkeletonFrame]]) -> Refining:
-        """Make one stream of the next frames of every view, which may be none."""
+        """Join the next frames of every view, which may be none, into one stream."""
         problems: list[Problem] = []
         if self._synchroniser:
             views = [[with_covariance(frame) for frame in frames] for frames in views]
@@ -93,7 +93,7 @@ class RefinementStage:
         return Refining(refined, [Problem("unusable", message)])
 
     def flush(self) -> list[SkeletonFrame]:
-        """The stream ends: the frames that wait for later ones."""
+        """End the stream; return the frames that wait for later ones."""
         return self._refiner.flush()
 
     def _fused(

@@ -1,4 +1,4 @@
-"""Stage 2: key-frames to 3D skeletons at full rate, and the stride of the key-frames to come."""
+"""Stage 2: key-frames to 3D skeletons at full rate, and the stride of the next key-frames."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,14 +25,14 @@ ValueError if it cannot be read."""
 
 @dataclass(frozen=True)
 class Uplifting:
-    """What one key-frame brought.
+    """Result of one key-frame.
 
     Attributes:
-        raw: skeletons that leave now: final, in order, in the size that depth measured.
+        raw: final skeletons to publish now, in order, in the size that depth measured.
         live: the key-frame itself, before it is final; None for a stale or duplicate key-frame.
-        decision: the stride from here on, and why.
-        rates: what RateState reports. What a clock or another process measures is left at 0.
-        problems: what was done without.
+        decision: the stride from this key-frame on, and why.
+        rates: what RateState reports. Values that a clock or another process measures are left at 0.
+        problems: what was missing or wrong.
     """
 
     raw: list[SkeletonFrame] = field(default_factory=list)
@@ -43,14 +43,14 @@ class Uplifting:
 
 
 class UpliftingStage:
-    """The key-frames of one camera.
+    """Uplifting of the key-frames of one camera.
 
     Args:
         uplifter: the network over time.
         controller: chooses the stride.
         depth_scale: measures people with depth images; None leaves them the size of `person_height`.
-        playout: evens out when raw skeletons leave, see `play`; None lets them leave as soon as they are final.
-        load: what a key-frame costs, which the controller may read; the shell keeps it up to date.
+        playout: releases raw skeletons at an even rate, see `play`; None releases them as soon as they are final.
+        load: processing time of a key-frame, which the controller may read; the shell keeps it up to date.
     """
 
     def __init__(
@@ -89,14 +89,14 @@ class UpliftingStage:
         return self._controller.decision.stride if isinstance(self._controller, FixedStride) else None
 
     def control(self, controller: StrideController) -> None:
-        """Let another controller decide from the next key-frame on."""
+        """Replace the controller from the next key-frame on."""
         self._controller, self._stride_reached = controller, False
 
     def push(self, keyframe: Keyframe, intrinsics: Intrinsics | None, depth: DepthLookup | None = None) -> Uplifting:
         """Take the next key-frame.
 
         Args:
-            intrinsics: the newest ones, which are not used unless they are of images of this size.
+            intrinsics: the newest ones; they are used only if they are of images of this size.
             depth: looked up if people are to be measured.
 
         Raises:
@@ -104,13 +104,13 @@ class UpliftingStage:
         """
         keyframe.validate()
         problems = self._stride_problems(keyframe)
-        # 1. After a pause, frames that still wait have nothing to wait for.
+        # 1. After a pause, the frames that still wait are final.
         final: list[SkeletonFrame] = []
         if self._newest is not None and is_pause(keyframe.stamp, self._newest):
             final = self._sized(self._uplifter.flush())
         # 2. The camera of these images.
         camera = _fitting(intrinsics, keyframe, problems)
-        # 3. Left and right as the motion has them.
+        # 3. Correct left and right if they contradict the motion.
         keyframe = self._guarded(keyframe, problems)
         # 4. 2D to 3D.
         uplifted = self._uplifter.push(keyframe, camera)
@@ -121,12 +121,12 @@ class UpliftingStage:
             problems.append(Problem("repeated", f"key-frame {keyframe.sequence} is no later than the one before"))
             return Uplifting(self._leave(final), problems=problems)
         self._newest = keyframe.stamp
-        # 5. The true size of people.
+        # 5. The size of people, measured with depth.
         if self._depth_scale:
             problems += _measure(self._depth_scale, keyframe, uplifted.live, depth)
         (live,) = self._sized([uplifted.live])
         raw = self._leave(final + self._sized(uplifted.final))
-        # 6. The stride of the key-frames to come.
+        # 6. The stride of the next key-frames, and the rates.
         decision = self._decide(keyframe, uplifted.frame, uplifted.velocity)
         self._keyframe_rate.add(keyframe.stamp)
         rates = Rates(
@@ -142,20 +142,20 @@ class UpliftingStage:
         return Uplifting(raw, live, decision, rates, problems)
 
     def play(self) -> list[SkeletonFrame]:
-        """With a playout, the skeletons that leave in one period of the output rate."""
+        """Release the skeletons of one period of the output rate, with a playout."""
         return self._counted(self._playout.take() if self._playout else [])
 
     def pause(self) -> list[SkeletonFrame]:
-        """No key-frame came for PAUSE_NS: the frames that wait for one are final. The stream may continue."""
+        """Release the frames that wait, because no key-frame arrived for PAUSE_NS. The stream may continue."""
         return self._leave(self._sized(self._uplifter.flush()))
 
     def flush(self) -> list[SkeletonFrame]:
-        """The stream ends: all frames that wait, for key-frames or in the playout."""
+        """End the stream; return all frames that wait, for key-frames or in the playout."""
         paused = self.pause()
         return paused + self._counted(self._playout.flush() if self._playout else [])
 
     def _guarded(self, keyframe: Keyframe, problems: list[Problem]) -> Keyframe:
-        """The key-frame after the guard against swapped sides; what it mended is added to the problems."""
+        """Correct swapped sides; each correction is added to the problems."""
         guarded = self._side_guard.mend(keyframe)
         pairs = zip(keyframe.persons, guarded.persons, strict=True)
         if names := [after.id for before, after in pairs if after is not before]:
@@ -181,7 +181,7 @@ class UpliftingStage:
         return [self._depth_scale.apply(frame) for frame in frames] if self._depth_scale else frames
 
     def _leave(self, final: list[SkeletonFrame]) -> list[SkeletonFrame]:
-        """Of new final frames, those that leave at once."""
+        """Return the new final frames, or pass them to the playout."""
         if self._playout is None:
             return self._counted(final)
         self._playout.push(final)
@@ -193,7 +193,7 @@ class UpliftingStage:
         return leaving
 
     def _decide(self, keyframe: Keyframe, frame: int, velocity: float) -> Decision:
-        """A fixed stride that key-frames had and then lost was changed by hand: it is left alone."""
+        """Decide the stride. A fixed stride that key-frames had and then lost was changed by hand, and is kept."""
         decision = self._controller.update(frame, velocity)
         if decision.reason is Reason.FIXED:
             reached = keyframe.stride == decision.stride

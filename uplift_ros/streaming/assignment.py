@@ -1,10 +1,10 @@
-"""Who goes with whom, at the least cost."""
+"""Assignment of rows to columns at the least total cost."""
 
 import numpy as np
 
 
 def best_pairs(costs: np.ndarray) -> list[tuple[int, int]]:
-    """Rows and columns in pairs, as many as there can be, whose costs have the least sum.
+    """Pair as many rows and columns as possible, with the least sum of costs.
 
     Args:
         costs: (rows, columns), finite.

@@ -1,44 +1,44 @@
-"""Every rule on when a stream breaks, pauses or jumps.
+"""Rules for when a stream breaks, pauses or jumps.
 
-All times are stamps, or spans between stamps, in nanoseconds; no clock is read. What flows has its own longest gap:
+All times are stamps, or spans between stamps, in nanoseconds; no clock is read. Each kind of data has a longest gap:
 
     images       a gap above PAUSE_NS, or a jump back, begins a new stream: frames are counted from there
     key-frames   a gap of a whole window of the network, or a jump back, begins a new stream; after PAUSE_NS, frames
                  that wait for later key-frames become final
     skeletons    a gap above MAX_SKELETON_GAP_NS, or any step back, begins a new motion for the refiner
 
-Whatever else remembers (people, sizes, rates, views) forgets by the spans below, and at any step back.
+All other state (people, sizes, rates, views) expires after the spans below, and at any step back in time.
 """
 
 MAX_DISORDER_NS = 100_000_000
-"""Images and key-frames may overtake each other by so much; a longer way back is a jump (a recording starts again)."""
+"""Images and key-frames may arrive out of order by this much; a longer step back is a jump (a recording restarts)."""
 
 PAUSE_NS = 2_000_000_000
-"""Without an image or a key-frame for longer, nothing that waits for the next one is worth waiting for."""
+"""After a longer time without an image or a key-frame, frames no longer wait for the next one."""
 
 MAX_SKELETON_GAP_NS = 100_000_000
-"""Between the frames of one motion."""
+"""Longest gap between the frames of one motion."""
 
 PERSON_MEMORY_NS = 1_700_000_000
-"""An unseen person keeps the id: an occlusion of a second between two key-frames that are 0.4 s apart."""
+"""An unseen person keeps the id for this long: an occlusion of a second between two key-frames that are 0.4 s apart."""
 
 VIEW_MEMORY_NS = 5_000_000_000
-"""The persons of several cameras that were one person are remembered as one."""
+"""For this long, the persons of several cameras that were matched are remembered as one person."""
 
 FRESH_SIZE_NS, SIZE_MEMORY_NS = 2_000_000_000, 60_000_000_000
 """After its last measurement a person's size counts as measured, then as a prior until it is forgotten."""
 
 DEPTH_TOLERANCE_NS = 16_000_000
-"""Between a key-frame and its depth image: half a frame of a 30 Hz camera. Older depth shows another posture."""
+"""Longest time from a key-frame to its depth image: half a frame at 30 Hz. Older depth shows another pose."""
 
 VIEW_TOLERANCE_NS = 30_000_000
-"""Between frames of several cameras that go together; of several the nearest does."""
+"""Longest time between the frames of several cameras that are fused; the nearest frame is taken."""
 
 TRANSFORM_PATIENCE_NS = 500_000_000
-"""Skeletons may be older than the newest ones by so much before their transform is no longer awaited."""
+"""Skeletons wait for their transform until they are older than the newest ones by this much."""
 
 TRANSFORM_MEMORY_NS = 10_000_000_000
-"""Transforms are remembered for so long; what tf2 receives later it ignores."""
+"""Transforms are kept for this long; tf2 ignores what it receives later."""
 
 
 def is_break(stamp: int, newest: int, longest_gap_ns: int) -> bool:

@@ -1,8 +1,8 @@
 """People's true size, measured with a depth image that is aligned with the colour image.
 
-One camera sees a person only up to scale: with the same picture, somebody twice as tall stands twice as far away. Skin
-seen at its measured distance settles it. All of a person, place included, is multiplied by one factor, which leaves
-the picture as it is.
+One camera sees a person only up to scale: a person twice as tall and twice as far away gives the same image. The
+measured distance of the skin resolves the scale. All joints of a person, root included, are multiplied by one factor,
+which leaves their projection as it is.
 """
 
 from collections import deque
@@ -22,11 +22,11 @@ SURFACE = np.array(
 thickness of the part. The nose joint lies on either side of the skin, depending on where the person looks."""
 
 MIN_SCORE = 0.5
-"""A joint that the detector is less sure of is probably hidden: the depth there is somebody else's, or an own arm's."""
+"""A joint with a lower score is probably occluded: the depth there is that of another person, or of an own arm."""
 
 MIN_JOINTS = 5
 AGREEMENT = 0.1
-"""At least half of the joints must agree on a factor within this part of it, and not fewer than MIN_JOINTS."""
+"""At least half of the joints, and no fewer than MIN_JOINTS, must agree with the factor within this fraction of it."""
 
 SMALLEST, LARGEST = 0.3, 2.5
 """Metres of stature, the range of the parameter person_height."""
@@ -35,10 +35,10 @@ PATCH = 0.05
 """Half the side of the square around a joint whose median depth is taken, in torso lengths as seen."""
 
 MAX_PATCH = 10
-"""Pixels: somebody who fills the image need not be measured at every pixel."""
+"""Pixels: a person who fills the image need not be measured at every pixel."""
 
 AVERAGED = 30
-"""A size is the median of this many measurements: it does not change, and single ones err by a few percent."""
+"""A size is the median of this many measurements: it is constant, and single measurements err by a few percent."""
 
 
 @dataclass
@@ -52,10 +52,10 @@ class _Size:
 
 
 class DepthScale:
-    """Follows the size of everybody in a stream of key-frames, and gives skeletons that size.
+    """Estimates the size of each person in a stream of key-frames, and scales skeletons to it.
 
     Args:
-        person_height: metres, the stature that skeletons come with.
+        person_height: metres, the stature that incoming skeletons have.
     """
 
     def __init__(self, person_height: float = CANONICAL_STATURE) -> None:
@@ -63,16 +63,16 @@ class DepthScale:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everybody."""
+        """Forget all people."""
         self._sizes: dict[str, _Size] = {}
         self._stamp = 0
 
     def measure(self, keyframe: Keyframe, placed: SkeletonFrame, depth: np.ndarray) -> int:
-        """Learn from a key-frame.
+        """Measure the people of a key-frame.
 
         Args:
-            placed: 3D people at the key-frame, of the stature that skeletons come with.
-            depth: (height, width) metres along the optical axis; NaN, infinite or not positive where nobody knows.
+            placed: 3D people at the key-frame, of the stature `person_height`.
+            depth: (height, width) metres along the optical axis; NaN, infinite or not positive where unknown.
 
         Returns:
             The number of people who were measured.
@@ -106,7 +106,7 @@ class DepthScale:
         return measured
 
     def apply(self, frame: SkeletonFrame) -> SkeletonFrame:
-        """The frame with everybody who has been measured at the measured size."""
+        """Scale all people who have been measured to their measured size."""
         return replace(frame, persons=tuple(self._sized(person, frame.stamp) for person in frame.persons))
 
     def _sized(self, person: Person3D, stamp: int) -> Person3D:
@@ -124,11 +124,11 @@ class DepthScale:
 
 
 def size_factor(person: Person2D, joints: np.ndarray, depth: np.ndarray, person_height: float) -> float | None:
-    """How many times larger a person is than assumed, or None where too few joints agree.
+    """Factor by which a person is larger than assumed, or None if too few joints agree.
 
-    A joint at z that is pushed away by the factor k lies at k z, its skin half a body part nearer, which grows as well:
-    depth = k (z - surface). Joints beside which the background was seen, or something in front of the person, are
-    outvoted: the median counts.
+    A joint at z, scaled by the factor k, lies at k z; its skin lies half a body part nearer, which scales as well:
+    depth = k (z - surface). The median over the joints rejects those where the background, or an object in front of
+    the person, was seen.
 
     Args:
         person: in the image that the depth is aligned with.
@@ -150,11 +150,11 @@ def size_factor(person: Person2D, joints: np.ndarray, depth: np.ndarray, person_
 
 
 def _depth_at(depth: np.ndarray, pixels: np.ndarray, reach: int) -> np.ndarray:
-    """(J,) median depth in squares around pixels (J, 2); NaN outside the image, or where less than half is known."""
+    """(J,) median depth in squares around pixels (J, 2); NaN outside the image, or if less than half is known."""
     found = np.full(len(pixels), np.nan)
     height, width = depth.shape
     for joint, pixel in enumerate(pixels):
-        if not (0 <= pixel[0] < width and 0 <= pixel[1] < height):  # nor where it is no number
+        if not (0 <= pixel[0] < width and 0 <= pixel[1] < height):  # false for NaN, too
             continue
         column, row = pixel.astype(int)
         patch = depth[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]

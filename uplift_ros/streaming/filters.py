@@ -11,13 +11,13 @@ SECONDS = 1e-9
 
 
 class Smoother(Protocol):
-    """Takes one value per frame and gives as many back, in order, some frames later."""
+    """Filter that takes one value per frame and returns one per frame, in order, some frames later."""
 
     def push(self, value: np.ndarray, stamp: int) -> list[np.ndarray]:
-        """Take the newest frame and its stamp; give the frames that are ready: none or one."""
+        """Take the newest frame and its stamp; return the frames that are ready: none or one."""
 
     def flush(self) -> list[np.ndarray]:
-        """The frames not given yet, oldest first. Nothing may be pushed afterwards."""
+        """Return the remaining frames, oldest first. Nothing may be pushed afterwards."""
 
 
 class PassThrough:
@@ -31,17 +31,17 @@ class PassThrough:
 
 
 class OneEuro:
-    """Low-pass filter whose cutoff rises with speed: calm at rest, prompt in motion. Causal.
+    """Low-pass filter whose cutoff rises with speed: smooth at rest, responsive in motion. Causal.
 
-    Every element has its own speed. Defaults are those of SynSP's comparison (cutoff 0.04, beta 0.7, derivative
+    Every element has its own cutoff. Defaults are those of SynSP's comparison (cutoff 0.04, beta 0.7, derivative
     cutoff 1 per frame) at 50 Hz.
 
     Source: Casiez, Roussel, Vogel, "1 Euro Filter", CHI 2012.
 
     Args:
-        min_cutoff: Hz, at rest.
-        beta: Hz per (unit / s), how fast the cutoff rises.
-        derivative_cutoff: Hz, for the speed itself.
+        min_cutoff: Hz, at rest; raising it reduces lag and leaves more jitter.
+        beta: Hz per (unit / s), how fast the cutoff rises; raising it reduces lag in fast motion.
+        derivative_cutoff: Hz, for the speed itself; raising it makes the cutoff react sooner, to noise as well.
     """
 
     def __init__(self, min_cutoff: float = 2.0, beta: float = 0.7, derivative_cutoff: float = 50.0) -> None:
@@ -71,7 +71,7 @@ class OneEuro:
 
 
 def _gain(cutoff: np.ndarray | float, dt: float) -> np.ndarray | float:
-    """Share of the new value that a first-order low-pass of `cutoff` Hz takes over after `dt` seconds."""
+    """Weight of the new value in a first-order low-pass of `cutoff` Hz after `dt` seconds."""
     turns = 2 * np.pi * cutoff * dt
     return turns / (turns + 1)
 
@@ -83,15 +83,15 @@ def _interval(earlier: int, later: int) -> float:
 
 
 class SavitzkyGolay:
-    """Value at frame t of the polynomial that fits the last frames up to t + delay best.
+    """Least-squares polynomial fit to the last frames up to t + delay, evaluated at frame t.
 
-    On even stamps these are the Savitzky-Golay coefficients of `scipy.signal.savgol_coeffs`; on uneven ones, the same
-    fit at the true times. With too few frames for the polynomial it passes through them.
+    With evenly spaced stamps these are the Savitzky-Golay coefficients of `scipy.signal.savgol_coeffs`; with uneven
+    ones, the same fit at the true times. With too few frames for the order, the polynomial passes through them.
 
     Args:
         delay: frames between a frame and its result; half of `window` makes the fit symmetric.
-        window: frames in the fit.
-        order: of the polynomial.
+        window: frames in the fit; raising it smooths more.
+        order: of the polynomial; raising it follows fast motion more closely and smooths less.
     """
 
     def __init__(self, delay: int, window: int = 15, order: int = 2) -> None:
@@ -122,6 +122,6 @@ class SavitzkyGolay:
 
 @lru_cache(maxsize=1024)
 def _fit_weights(offsets: tuple[int, ...], order: int) -> np.ndarray:
-    """Weights of values `offsets` nanoseconds away in the fitted polynomial's value here; even stamps repeat them."""
+    """Weights of the values at `offsets` (nanoseconds) in the fit at offset 0; evenly spaced stamps hit the cache."""
     times = np.array(offsets) * SECONDS
     return np.linalg.pinv(np.vander(times, order + 1, increasing=True))[0]

@@ -1,4 +1,4 @@
-"""Which images are key-frames.
+"""Schedule of key-frames.
 
 Times are image stamps in nanoseconds; frames are counted at the model's rate, whatever the camera delivers.
 """
@@ -11,11 +11,11 @@ class KeyframeSchedule:
     """Decides from stamps which images are key-frames.
 
     Frames are counted from the first image (the anchor). A key-frame is the first image at or after each multiple of
-    the stride, so drops, jitter and any camera rate leave the phases where they are.
+    the stride, so that dropped images, jitter and the camera's rate do not shift the schedule.
 
     Args:
-        stride: frames between key-frames.
-        model_rate: frames per second.
+        stride: frames between key-frames; raising it costs fewer estimates and leaves more frames to upsample.
+        model_rate: frames per second in which the stride is counted.
 
     Raises:
         ValueError: stride below 1, or a rate that is not positive.
@@ -48,7 +48,7 @@ class KeyframeSchedule:
         return round((stamp - anchor) * self._model_rate / NANOSECONDS)
 
     def is_due(self, stamp: int) -> bool:
-        """Whether this image is a key-frame. Asking uses nothing up: images stay due until one is taken."""
+        """Whether this image is a key-frame. Images stay due until one is taken."""
         if self._anchor is None or is_break(stamp, self._newest, PAUSE_NS):
             self._anchor = self._newest = stamp
             self._next_frame = 0

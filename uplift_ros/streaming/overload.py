@@ -1,4 +1,4 @@
-"""Less work where a key-frame takes longer than the time until the next one."""
+"""Load shedding: a longer stride if a key-frame takes longer than the time until the next one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from uplift_ros.streaming.stride import Decision, Reason, StrideController
 
 HIGH_LOAD = 0.95
-"""Share of the time between key-frames that the work may take; beyond, key-frames would come late or queue up."""
+"""Fraction of the key-frame period that the work may take; above it, key-frames would be late or queue up."""
 
 LOW_LOAD = 0.75
-"""Share that it may take at a shorter stride for going back to it; the distance to HIGH_LOAD keeps it from wavering."""
+"""Load at the next shorter stride below which it is used again; the distance to HIGH_LOAD is the hysteresis."""
 
 
 @dataclass
 class Load:
-    """How long a key-frame takes.
+    """Processing time of a key-frame.
 
     Attributes:
         seconds: of the slowest stage.
@@ -23,15 +23,15 @@ class Load:
     seconds: float = 0.0
 
     def note(self, *stages_ms: float) -> None:
-        """Keep what a key-frame takes in each stage, of which the slowest limits the rate."""
+        """Record the milliseconds of each stage for one key-frame; the slowest stage limits the rate."""
         self.seconds = max(stages_ms) / 1e3
 
 
 class LoadShedding:
-    """Raises the stride of another controller while the load is too high for it, one step at a decision.
+    """Stride controller that raises the stride of another one while the load is too high, one step per decision.
 
     Args:
-        controller: decides where there is time enough.
+        controller: decides while the load is low enough.
         load: read at every decision.
         strides: the steps, the shortest first.
         model_rate: frames per second in which strides are counted.
@@ -55,5 +55,5 @@ class LoadShedding:
         return 0
 
     def _share(self, step: int) -> float:
-        """Of the time between key-frames that the work would take at a step."""
+        """Fraction of the key-frame period that the work would take at a step."""
         return self._load.seconds * self._model_rate / self._strides[step]

@@ -1,4 +1,4 @@
-"""Even pace: a key-frame brings many frames at once, a playout gives them out one by one."""
+"""Playout buffer: a key-frame brings many frames at once; they are released one by one at an even rate."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from uplift_ros.poses import SkeletonFrame
 
 MEMORY_PERIODS = 250
-"""Periods, 5 s at 50 Hz, in which the frames that always waited tell that the delay is too long."""
+"""Periods, 5 s at 50 Hz, over which the buffer never running low shows that the delay is too long."""
 
 SPARE_FRAMES = 2
-"""Frames that may always wait: key-frames do not come quite evenly."""
+"""Frames that may always wait in the buffer: key-frames have jitter."""
 
 
 class Playout:
-    """Holds frames and gives one per period.
+    """Buffer that holds frames and releases one per period.
 
-    Where none is left, there is a pause, and from then on frames wait that much longer: the delay finds the longest
-    distance between key-frames by itself. When more than SPARE_FRAMES have waited through the whole memory, because
-    the stride shrank, the delay is made up for at double pace.
+    When the buffer runs empty, the output pauses, and later frames wait that much longer: the delay adapts to the
+    longest distance between key-frames. If more than SPARE_FRAMES have waited for all of MEMORY_PERIODS, because the
+    stride shrank, two frames are released per period until the delay fits again.
     """
 
     def __init__(self) -> None:
@@ -29,15 +29,15 @@ class Playout:
         self._waiting.extend(frames)
 
     def take(self) -> list[SkeletonFrame]:
-        """The frames of one period: one, none where none is left, two where too many wait."""
+        """Release the frames of one period: one, none if the buffer is empty, two if too many wait."""
         self._levels.append(len(self._waiting))
         too_many = len(self._levels) == MEMORY_PERIODS and min(self._levels) > SPARE_FRAMES
-        if too_many:  # the memory is of the shorter delay from now on
+        if too_many:  # levels as they would have been with the shorter delay
             self._levels = deque((level - 1 for level in self._levels), MEMORY_PERIODS)
         return [self._waiting.popleft() for _ in range(min(1 + too_many, len(self._waiting)))]
 
     def flush(self) -> list[SkeletonFrame]:
-        """All frames that wait."""
+        """Release all frames that wait."""
         waiting = list(self._waiting)
         self._waiting.clear()
         self._levels.clear()

@@ -1,4 +1,4 @@
-"""Rates by stamps: what a recording shows, however fast it is replayed."""
+"""Rates measured by stamps, independent of how fast a recording is replayed."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from uplift_ros.poses import NANOSECONDS
 from uplift_ros.streaming.stride import Reason
 
 PERIOD_NS = 2 * NANOSECONDS
-"""Rates are means over this time, or over the last two events where these are farther apart."""
+"""Rates are means over this time, or over the last two events if these are farther apart."""
 
 ENOUGH = 0.8
-"""Share of the asked rate from which on it counts as reached: images come at a rate of their own."""
+"""Fraction of the requested rate that counts as reached: images have a rate of their own."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Rates:
 
     Attributes:
         stamp, frame_id: of the key-frame.
-        stride, reason: from here on, and why.
+        stride, reason: from this key-frame on, and why.
         velocity: m/s, of the fastest person.
         camera_hz, keyframe_hz, output_hz: of images, key-frames and raw skeletons.
-        estimate_ms, uplift_ms, refine_ms: what a frame takes in each stage.
-        age_ms: of the newest raw skeletons when they left.
+        estimate_ms, uplift_ms, refine_ms: processing time of a frame in each stage.
+        age_ms: of the newest raw skeletons when they were published.
         dropped: key-frames that were lost or had to wait.
     """
 
@@ -49,7 +49,7 @@ class StampRate:
         self._stamps: deque[int] = deque()
 
     def add(self, stamp: int) -> None:
-        """Count an event at `stamp`, nanoseconds; a step back in time starts anew."""
+        """Count an event at `stamp`, nanoseconds; a step back in time starts again."""
         if self._stamps and stamp < self._stamps[-1]:
             self._stamps.clear()
         self._stamps.append(stamp)
@@ -64,7 +64,7 @@ class StampRate:
 
 
 class AskedRate:
-    """Whether events come as often as asked, judged over the last two seconds that the same rate was asked."""
+    """Comparison of the rate of events with the requested one, over the last two seconds of an unchanged request."""
 
     def __init__(self) -> None:
         self.asked = 0.0
@@ -72,7 +72,7 @@ class AskedRate:
         self._since = self._last = 0
 
     def add(self, stamp: int, asked: float) -> None:
-        """Count an event at `stamp`, nanoseconds, while `asked` events per second are wanted."""
+        """Count an event at `stamp`, nanoseconds, while `asked` events per second are requested."""
         if asked != self.asked or stamp < self._last:
             self.asked, self._since, self._rate = asked, stamp, StampRate()
         self._last = stamp
@@ -85,5 +85,5 @@ class AskedRate:
 
     @property
     def falls_short(self) -> bool:
-        settled = self._last - self._since >= PERIOD_NS
-        return settled and 0 < self.reached < ENOUGH * self.asked
+        measured = self._last - self._since >= PERIOD_NS
+        return measured and 0 < self.reached < ENOUGH * self.asked

@@ -1,4 +1,4 @@
-"""Smooths a stream of 3D skeletons with a chosen delay: SynSP with sliding-window averaging, or a classical filter."""
+"""Refinement of a stream of 3D skeletons with a fixed delay: SynSP with window averaging, or a classical filter."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,11 +20,11 @@ MAX_DELAY = 7
 """Frames: the full sliding-window average over windows of 8 (SynSP, CVPR 2024)."""
 
 MAX_EXTENT = 10.0
-"""Metres between a joint and the pelvis that no person has; such input would only drive the network to overflow."""
+"""Metres from the pelvis beyond which no joint can be; such input would make the network overflow."""
 
 WORLD_TO_OPTICAL = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
-"""Rotation from a frame with z up to a level optical frame (y down), in which the network knows people. Without it
-skeletons in a world frame lose 2 of 40 mm (mocap_val)."""
+"""Rotation from a frame with z up to a level optical frame (y down), in which the network was trained. Without it
+the error of skeletons in a world frame grows by 2 of 40 mm (mocap_val)."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class _Track:
         pose: smooths (17, 4), root-relative joints and their tension, both metres.
         root: smooths (3,), the pelvis in metres.
         window: the newest root-relative poses (17, 3), always full.
-        ready: smoothed poses and roots whose frames were not given out yet.
+        ready: smoothed poses and roots whose frames are still held.
     """
 
     pose: Smoother
@@ -55,45 +55,47 @@ class _Track:
 
 @dataclass(frozen=True)
 class _Step:
-    """What one frame brings.
+    """One frame with the tracks of its persons.
 
     Attributes:
-        frame: as it came, with the persons that can be used.
+        frame: as received, with the usable persons only.
         tracks: of these persons, in their order.
-        inputs: one per person, what the method estimates from: (T, 17, 3), the window that ends here.
-        ended: tracks of the frame before that do not go on.
-        anew: nothing goes on from the frame before.
+        inputs: one per person, the input of the method: (T, 17, 3), the window that ends at this frame.
+        ended: tracks of the frame before that do not continue.
+        is_new_segment: no track continues from the frame before.
     """
 
     frame: SkeletonFrame
     tracks: list[_Track]
     inputs: list[np.ndarray]
     ended: list[_Track]
-    anew: bool
+    is_new_segment: bool
 
 
 class StreamingRefiner:
-    """Gives every frame back refined, in order, `delay` frames later, with its own stamp, ids and other fields.
+    """Refiner that returns every frame, in order, `delay` frames later, with its own stamp, ids and other fields.
 
     All people of all frames of one call go through the network in one batch, and the result does not depend on how
-    the frames are cut into calls. The network sees root-relative joints, in windows of the newest frames; somebody who
-    just came has the first pose repeated before it. The pelvis itself is smoothed by a local quadratic fit of the same
-    delay (by the One-Euro filter for 'one_euro'). 'one_euro' and 'none' look at no later frame: there the delay only
-    keeps the timing of all methods equal. Motion begins anew, after the frames still held are given out, when stamps
-    do not increase or leave a gap of more than 0.1 s, when frame_id changes, and for a person after any absence.
+    the frames are cut into calls. The network reads root-relative joints, in windows of the newest frames; the
+    window of a new person is filled with copies of the first pose. The pelvis itself is smoothed by a local quadratic
+    fit of the same delay (by the One-Euro filter for 'one_euro'). 'one_euro' and 'none' are causal: for them the delay
+    only keeps the timing of all methods equal. A new segment begins, after the frames still held are released, when
+    stamps do not increase or leave a gap of more than 0.1 s, or when frame_id changes; a person starts again after any
+    absence.
 
-    With SynSP the error that scores and covariance stand for is expected anew: less where its branches agree, more by
-    their tension where they do not (streaming/uncertainty.py).
+    With SynSP, scores and covariance are updated: the expected error shrinks if its branches agree, and grows with
+    their tension if they do not (streaming/uncertainty.py).
 
     Args:
         method: 'synsp', 'one_euro', 'savgol' or 'none'.
-        delay: frames, 0 to 7. SynSP averages the windows that end at a frame and up to `delay` after it.
+        delay: frames, 0 to 7; raising it smooths more, later. SynSP averages the windows that end 0 to `delay` frames
+            after a frame.
         model: for 'synsp'.
-        z_up: skeletons come in a frame with z up (REP-103), not in a camera's optical frame.
+        z_up: skeletons are in a frame with z up (REP-103), not in a camera's optical frame.
 
     Attributes:
-        dropped: persons left out so far because a number was not finite, a score not within [0, 1], or joints no
-            person's.
+        dropped: persons left out so far because a number was not finite, a score not within [0, 1], or a joint more
+            than MAX_EXTENT from the pelvis.
 
     Raises:
         ValueError: an argument outside its range, or a model of another skeleton or with too short windows.
@@ -119,11 +121,11 @@ class StreamingRefiner:
         self._held: deque[_Step] = deque()
 
     def push(self, frame: SkeletonFrame) -> list[SkeletonFrame]:
-        """Take the next frame and give the frames that became ready: mostly one, more where motion began anew."""
+        """Take the next frame and return the frames that became ready: mostly one, more if a new segment began."""
         return self.push_many([frame])
 
     def push_many(self, frames: Sequence[SkeletonFrame]) -> list[SkeletonFrame]:
-        """`push` for frames that arrive together, with one forward pass of the network for all of them.
+        """Take frames that arrive together, as `push` does, with one forward pass of the network for all of them.
 
         Raises:
             ValueError: another skeleton, arrays of another shape, or two persons of one id. No frame was taken.
@@ -135,7 +137,7 @@ class StreamingRefiner:
         return [refined for step in steps for refined in self._advance(step, estimates)]
 
     def flush(self) -> list[SkeletonFrame]:
-        """Give the frames still held and forget everything; the last ones are refined with less to look ahead."""
+        """Return the frames still held and forget everything; the last ones are refined with fewer later frames."""
         if self._newest is not None:
             for track in self._newest.tracks:
                 track.finish()
@@ -144,20 +146,22 @@ class StreamingRefiner:
         return refined
 
     def _follow(self, frame: SkeletonFrame) -> _Step:
-        """Tell who goes on, who comes and who left."""
+        """Match the persons of a frame with the tracks of the frame before."""
         before = self._newest
-        anew = before is None or not _continues(before.frame, frame)
+        is_new_segment = before is None or not _continues(before.frame, frame)
         known = dict(zip((person.id for person in before.frame.persons), before.tracks, strict=True)) if before else {}
         persons = tuple(person for person in frame.persons if _usable(person))
         self.dropped += len(frame.persons) - len(persons)
         tracks, inputs = [], []
         for person in persons:
             pose = _relative(person)
-            track = self._track(pose) if anew or person.id not in known else known.pop(person.id)
+            track = self._track(pose) if is_new_segment or person.id not in known else known.pop(person.id)
             track.window.append(pose)
             tracks.append(track)
             inputs.append(np.stack(track.window))
-        self._newest = _Step(replace(frame, persons=persons), tracks, inputs, list(known.values()), anew)
+        # Tracks that no person of this frame took have ended.
+        ended = list(known.values())
+        self._newest = _Step(replace(frame, persons=persons), tracks, inputs, ended, is_new_segment)
         return self._newest
 
     def _track(self, first: np.ndarray) -> _Track:
@@ -171,7 +175,7 @@ class StreamingRefiner:
         return _Track(PassThrough(), PassThrough(), window)
 
     def _estimate(self, inputs: list[np.ndarray]) -> np.ndarray:
-        """Joints and tension of each window, (K, T, 17, 4); of the newest poses, (K, 17, 4), where a filter follows."""
+        """Joints and tension of each window, (K, T, 17, 4); of the newest poses, (K, 17, 4), for a filter."""
         if not inputs:
             return np.empty((0, len(H36M17), 4))
         windows = np.stack(inputs)
@@ -183,17 +187,17 @@ class StreamingRefiner:
         return estimates
 
     def _advance(self, step: _Step, estimates: Iterator[np.ndarray]) -> list[SkeletonFrame]:
-        """Hand the frame's estimates to its tracks and give out what became ready."""
+        """Push the frame's estimates to its tracks and release the frames that became ready."""
         for track in step.ended:
             track.finish()
-        refined = self._release() if step.anew else []
+        refined = self._release() if step.is_new_segment else []
         for track, person in zip(step.tracks, step.frame.persons, strict=True):
             track.push(next(estimates), person.joints[0].astype(float), step.frame.stamp)
         self._held.append(step)
         return refined + self._release(keep=self.delay)
 
     def _release(self, keep: int = 0) -> list[SkeletonFrame]:
-        """Give out the oldest frames until `keep` are held."""
+        """Release the oldest frames until `keep` are held."""
         return [self._refined(self._held.popleft()) for _ in range(len(self._held) - keep)]
 
     def _refined(self, step: _Step) -> SkeletonFrame:
@@ -219,7 +223,7 @@ def refine_sequence(model: Refining, poses: np.ndarray) -> np.ndarray:
     """Refine a whole sequence as the paper does: every window once, full sliding-window average, no delay.
 
     Args:
-        poses: (N, 17, 3) metres; the pelvis is taken off.
+        poses: (N, 17, 3) metres; the pelvis is subtracted.
 
     Returns:
         (N, 17, 3) root-relative.
@@ -230,7 +234,7 @@ def refine_sequence(model: Refining, poses: np.ndarray) -> np.ndarray:
 
 
 def _relative(person: Person3D) -> np.ndarray:
-    """(17, 3) joints from the pelvis, in double precision, so that adding the pelvis again loses nothing."""
+    """(17, 3) root-relative joints, in double precision, so that adding the pelvis again loses nothing."""
     joints = person.joints.astype(float)
     return joints - joints[0]
 

@@ -1,9 +1,9 @@
-"""A guard against swapped sides: detectors that see no face may take a whole person's left for the right for a while.
+"""Correction of swapped sides: detectors that see no face may swap left and right of a whole person for a while.
 
-What swaps are told by is how each left joint lies from its right one (their separation). A swap turns the separations
-round at once; a body has to turn for that, which takes time, and turning about the vertical leaves the heights as they
-are. A two-state hidden Markov model adds up this evidence from key-frame to key-frame, causally: the likeliest sequence
-of "as detected" and "swapped" so far decides about the newest key-frame (Viterbi's forward pass).
+The evidence is the vector from each right joint to its left one (their separation). A swap reverses the separations at
+once; a body has to turn for that, which takes time, and turning about the vertical leaves the heights as they are. A
+two-state hidden Markov model accumulates this evidence from key-frame to key-frame, causally: the likeliest sequence of
+"as detected" and "swapped" so far decides about the newest key-frame (Viterbi's forward pass).
 """
 
 from dataclasses import dataclass, replace
@@ -19,14 +19,14 @@ LEFT, RIGHT = ([H36M17.index(f"{side}_{joint}") for joint in TORSO + LIMBS] for 
 PELVIS, THORAX = H36M17.index("pelvis"), H36M17.index("thorax")
 
 LIMB_WEIGHT = 0.3
-"""Limbs against torso: they cross and alternate while the body faces the same way."""
+"""Weight of limbs against the torso: they cross and alternate while the body faces the same way."""
 
 PAIR_LIMIT, LIMIT = 0.6, 1.0
-"""Largest evidence of one pair of joints and of all, in units of `separation`: a joint that the detector put elsewhere
-is no swap, and no key-frame overrules a long history alone."""
+"""Largest evidence of one pair of joints and of all, in units of `separation`: one outlier joint is no swap, and no
+single key-frame overrules a long history."""
 
 FIRST_COST = 0.2
-"""Of a first key-frame that is swapped: detectors are right more often than not."""
+"""Cost of a first key-frame that is swapped: detectors are right more often than not."""
 
 UPRIGHT = 0.5
 """Cosine between the trunk and the vertical above which a person turns about the vertical."""
@@ -37,7 +37,7 @@ class _Memory:
     """A person at the newest key-frame that saw them.
 
     Attributes:
-        separations: (6, 2) left minus right, in parts of the person's size, as detected.
+        separations: (6, 2) left minus right, as fractions of the person's size, as detected.
         trunk: (2,) unit vector from pelvis to thorax.
         costs: (2,) of the likeliest sequences that end as detected and swapped; the smaller is 0.
     """
@@ -49,19 +49,19 @@ class _Memory:
 
 
 class SideGuard:
-    """Mends key-frames whose left and right contradict the motion of the person.
+    """Guard that corrects key-frames whose left and right contradict the motion of the person.
 
     Args:
-        separation: product of two separations, in parts of the person's size squared, that is one unit of evidence;
-            larger trusts the detector more. 0.02 are shoulders 14 % of the size apart in both key-frames.
-        turn_seconds: a body may turn to its other side in about twice that; larger keeps more people who turn fast
-            as detected, and mends fewer swaps of people who stand upright and symmetric at long strides.
-        limb_seconds: limbs count up to about that time between key-frames; larger mistakes the alternating limbs of
-            people who walk or run.
-        switch_cost: evidence that a change between right and swapped must exceed.
-        belief_seconds: after that long the detector is believed again, whatever it says; a swap is mended for at most
-            so long, and a first key-frame that was wrong is overruled sooner.
-        memory_seconds: a person who was not seen for longer is judged afresh.
+        separation: product of two separations, as fractions of the person's size, that is one unit of evidence; raising
+            it trusts the detector more. 0.02 is shoulders 14 % of the size apart in both key-frames.
+        turn_seconds: a body may turn to its other side in about twice that; raising it keeps more people who turn
+            fast as detected, and corrects fewer swaps of people who stand upright and symmetric at long strides.
+        limb_seconds: limbs count up to about that time between key-frames; raising it takes more alternating limbs of
+            people who walk or run for swaps.
+        switch_cost: evidence that a change between correct and swapped must exceed; raising it reacts to fewer swaps.
+        belief_seconds: after that long the detector is trusted again; raising it corrects longer swaps, and trusts a
+            first key-frame that was wrong for longer.
+        memory_seconds: a person who was not seen for longer starts again without history.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class SideGuard:
         self._frame_id = ""
 
     def mend(self, keyframe: Keyframe) -> Keyframe:
-        """The key-frame with the sides of swapped people exchanged, all others the same objects; ids name people."""
+        """Exchange the sides of swapped people, identified by id; all other people stay the same objects."""
         if keyframe.frame_id != self._frame_id:
             self.reset()
             self._frame_id = keyframe.frame_id
@@ -100,7 +100,7 @@ class SideGuard:
         return replace(keyframe, persons=tuple(persons))
 
     def _follow(self, before: _Memory | None, stamp: int, keypoints: np.ndarray) -> _Memory:
-        """Costs after one more key-frame."""
+        """Update the costs with one more key-frame (a step of Viterbi's forward pass)."""
         separations, trunk = _shape(keypoints)
         if before is None:
             return _Memory(stamp, separations, trunk, np.array([0.0, FIRST_COST]))
@@ -112,13 +112,13 @@ class SideGuard:
         return _Memory(stamp, separations, trunk, costs - costs.min())
 
     def _evidence(self, before: _Memory, separations: np.ndarray, trunk: np.ndarray, seconds: float) -> float:
-        """Positive if the sides are those of the key-frame before, negative if one of the two is swapped; within LIMIT.
+        """Evidence: positive if the sides are those of the key-frame before, negative if one is swapped; within LIMIT.
 
         The product of two separations is half the difference of squared motions: with sides exchanged in between, less
         with sides kept.
         """
         products = np.nan_to_num(separations * before.separations)
-        # What speaks for equal sides counts fully; what speaks against them only if the body had no time to turn.
+        # Evidence for equal sides counts fully; evidence against them only if the body had no time to turn.
         turned = np.exp(-((seconds / self.turn_seconds) ** 2))
         weight = np.full((len(LEFT), 2), LIMB_WEIGHT * np.exp(-((seconds / self.limb_seconds) ** 2)))
         weight[: len(TORSO)] = 1.0
@@ -126,7 +126,7 @@ class SideGuard:
         against[: len(TORSO)] = turned
         if min(-trunk[1], -before.trunk[1]) > UPRIGHT:
             against[: len(TORSO), 1] = np.exp(-(seconds**2))  # heights stay in a turn about the vertical
-        against *= max(0.0, float(np.nan_to_num(trunk @ before.trunk)))  # a cartwheel turns separations as well
+        against *= max(0.0, float(np.nan_to_num(trunk @ before.trunk)))  # a cartwheel reverses separations as well
         pairs = np.where(products < 0, against * products, weight * products).sum(-1) / self.separation
         pairs = pairs.clip(-PAIR_LIMIT, PAIR_LIMIT)
         torso, limbs = pairs[: len(TORSO)].sum(), pairs[len(TORSO) :].sum()

@@ -1,4 +1,4 @@
-"""How far apart key-frames are: the input stride of Uplift and Upsample, fixed or adaptive."""
+"""Stride controllers: the input stride of Uplift and Upsample (frames between key-frames), fixed or adaptive."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Reason(IntEnum):
-    """Why the stride is what it is; the values are RateState's."""
+    """Reason for the stride; the values are RateState's."""
 
     FIXED = 0
     SLOW = 1
@@ -25,25 +25,25 @@ class Decision:
 
 
 class StrideController(Protocol):
-    """Chooses the stride of the key-frames to come."""
+    """Controller that chooses the stride of the next key-frames."""
 
     def update(self, frame: int, velocity: float) -> Decision:
         """Take in the velocity (m/s, of the fastest person; 0 when no person is in view) at an absolute frame index.
 
-        Called once for every key-frame. Frames may be skipped; a frame before the last one means that counting began
-        anew.
+        Called once for every key-frame. Frames may be skipped; a frame before the last one means that counting started
+        again.
         """
 
 
 class FixedStride:
-    """Always the same stride.
+    """Controller that always gives the same stride.
 
     Args:
         stride: frames between key-frames.
         s_out: the model's output stride.
 
     Attributes:
-        decision: what every update gives.
+        decision: the result of every update.
 
     Raises:
         ValueError: stride is no positive multiple of s_out.
@@ -57,20 +57,20 @@ class FixedStride:
 
 
 class AdaptiveStride:
-    """A shorter stride while people move, with hysteresis (Uplift and Upsample, supplement, section 6).
+    """Controller with a shorter stride while people move, and hysteresis (Uplift and Upsample, supplement, section 6).
 
     The paper's rule: a velocity above the threshold switches to the fast stride at once, and back to the slow one only
-    after it has stayed at or below for `hold_frames` frames. Ours has a stride more, for velocities above a second
-    threshold; with medium = slow it is the paper's.
+    after it has stayed at or below for `hold_frames` frames. This one adds a medium stride, for velocities above a
+    second threshold; with medium = slow it is the paper's.
 
-    The reason is SLOW or FAST where the velocity asks for the stride, HOLD where it would let the stride grow.
+    The reason is SLOW or FAST if the velocity requires the stride, HOLD if it would allow a longer one.
 
     Args:
-        slow: stride while nobody moves; 20 in the paper.
-        fast: stride while somebody moves fast; 5 in the paper's example with N = 351, 4 with N = 81.
-        threshold: m/s, 0.5 in the paper.
-        hold_frames: frames to wait before the stride grows; the paper gives no number.
-        medium: stride between the two, moved into their range where it is outside.
+        slow: stride while no person moves; 20 in the paper.
+        fast: stride while a person moves fast; 5 in the paper's example with N = 351, 4 with N = 81.
+        threshold: m/s, 0.5 in the paper; raising it uses the fast stride less often.
+        hold_frames: frames to wait before the stride grows; raising it keeps short strides longer.
+        medium: stride between the two, clamped to their range.
         medium_threshold: m/s; up to 0.2 the paper finds strides of 5 and 20 equal (supplement, section 5).
         s_out: the model's output stride.
 
@@ -108,7 +108,7 @@ class AdaptiveStride:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """All that may be chosen, the shortest first."""
+        """All strides that may be chosen, the shortest first."""
         return tuple(sorted({self._fast, self.medium, self._slow}))
 
     def update(self, frame: int, velocity: float) -> Decision:

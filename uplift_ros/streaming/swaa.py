@@ -35,9 +35,9 @@ def pad_front(frames: np.ndarray, count: int) -> np.ndarray:
 def average_windows(windows: np.ndarray) -> np.ndarray:
     """SWAA of one sequence at once, without a loop over windows or frames.
 
-    Every T-th window follows the one before without overlap: laid end to end they are one strided block of the
-    sequence. The sum is that of T such blocks, each added where its first window starts. It reads every number once, in
-    long rows; a view of the diagonals, or a convolution, would read it in rows of one pose.
+    Every T-th window follows the one before without overlap: concatenated they are one contiguous block of the
+    sequence. The sum is that of T such blocks, each added where its first window starts. This reads every number once,
+    in long rows; a view of the diagonals, or a convolution, would read it in rows of one pose.
 
     Args:
         windows: (W, T, ...) of floats, W at least 1; window i starts at frame i.
@@ -58,10 +58,10 @@ def average_windows(windows: np.ndarray) -> np.ndarray:
 
 
 class StreamingAverage:
-    """SWAA of windows that arrive one frame after the other, each ending at the newest frame; a `Smoother`.
+    """SWAA of windows that arrive one per frame, each ending at the newest frame; a `Smoother`.
 
     Args:
-        delay: d, frames between a frame and its result; below the length of a window.
+        delay: d, frames between a frame and its result; below the length of a window. Raising it smooths more.
     """
 
     def __init__(self, delay: int) -> None:
@@ -72,10 +72,10 @@ class StreamingAverage:
         self._seen = 0
 
     def push(self, window: np.ndarray, stamp: int | None = None) -> list[np.ndarray]:
-        """Take the window (T, ...) that ends at the newest frame; give the frame `delay` before it, if there is one.
+        """Take the window (T, ...) that ends at the newest frame; return the frame `delay` before it, if any.
 
         Args:
-            stamp: as a `Smoother` is given it, without effect: windows are one frame apart.
+            stamp: unused, part of the `Smoother` interface: windows are one frame apart.
         """
         if len(window) <= self.delay:
             raise ValueError(f"a delay of {self.delay} frames needs longer windows, got {len(window)} frames")
@@ -89,7 +89,7 @@ class StreamingAverage:
         return [self._sums[0] / (self.delay + 1)] if self._seen > self.delay else []
 
     def flush(self) -> list[np.ndarray]:
-        """The frames not given yet, oldest first; those near the end are the mean of fewer windows."""
+        """Return the remaining frames, oldest first; those near the end are the mean of fewer windows."""
         if self._sums is None:
             return []
         waiting = range(min(self.delay, self._seen), 0, -1)

@@ -1,4 +1,4 @@
-"""Skeletons in a frame that does not move with the camera, such as odom, so that a moving robot smooths what moves."""
+"""Skeletons in a fixed frame, such as odom, so that the motion of the robot is not smoothed with that of people."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -9,18 +9,18 @@ from uplift_ros.transforms import RigidTransform, moved
 
 Lookup = Callable[[str, str, int], RigidTransform]
 """(target frame, source frame, stamp) to the transform from source to target at that stamp, never at another; raises
-LookupError with the reason where it is not known, or not yet."""
+LookupError with the reason if it is not known, or not yet."""
 
 
 class TargetFrame:
-    """Moves every frame by the transform of its own stamp, in order; frames wait for transforms that come later.
+    """Transforms every frame, in order, at its own stamp; frames wait for transforms that are not yet known.
 
     Args:
-        name: the frame to move to.
-        lookup: knows the transforms.
+        name: the target frame.
+        lookup: returns transforms.
 
     Attributes:
-        lost: frames given up so far, because their transform did not come within TRANSFORM_PATIENCE_NS.
+        lost: frames dropped so far, because their transform did not arrive within TRANSFORM_PATIENCE_NS.
         reason: why the last lookup failed.
     """
 
@@ -40,7 +40,7 @@ class TargetFrame:
         self._waiting.clear()
 
     def move(self, frames: Sequence[SkeletonFrame]) -> list[SkeletonFrame]:
-        """Take the next frames, which may be none, and give out those whose transforms are known by now."""
+        """Take the next frames, which may be none, and return those whose transforms are known by now."""
         self._waiting.extend(frames)
         ready = []
         while self._waiting:
@@ -51,7 +51,7 @@ class TargetFrame:
                 self.reason = str(error)
                 if (
                     abs(self._waiting[-1].stamp - first.stamp) < TRANSFORM_PATIENCE_NS
-                ):  # either way: a bag may start again
+                ):  # absolute: a bag may start again
                     break
                 self.lost += 1
             else:

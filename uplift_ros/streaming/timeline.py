@@ -1,4 +1,4 @@
-"""The time of a stream of key-frames: stamps to tokens of the network, and back."""
+"""Time axis of a stream of key-frames: stamps to tokens of the network, and back."""
 
 from bisect import bisect_left
 
@@ -8,11 +8,10 @@ from uplift_ros.streaming.clock import is_break
 
 
 class Timeline:
-    """Counts frames at the model's rate from the first key-frame on, by stamps alone.
+    """Frame counter at the model's rate from the first key-frame on, by stamps alone.
 
-    A key-frame lies on the token nearest to its stamp, so that lost images, jitter and any camera rate leave all others
-    where they are. Skeletons have times of their own: key-frames their images' stamps, frames in between lie evenly
-    between them.
+    A key-frame lies on the token nearest to its stamp, so that lost images, jitter and the camera's rate do not shift
+    the others. Each skeleton has its own time: a key-frame that of its image, the frames in between are evenly spaced.
     """
 
     def __init__(self, config: UpliftConfig) -> None:
@@ -25,7 +24,7 @@ class Timeline:
 
     @property
     def newest(self) -> int:
-        """Token of the newest key-frame; -1 where there is none."""
+        """Token of the newest key-frame; -1 if there is none."""
         return self._tokens[-1] if self._tokens else -1
 
     def breaks_at(self, stamp: int) -> bool:
@@ -37,14 +36,14 @@ class Timeline:
         return round((stamp - self._origin) * self._tokens_per_nanosecond) if self._stamps else 0
 
     def add(self, stamp: int) -> None:
-        """Note a key-frame, whose token lies after the newest one."""
+        """Add a key-frame, whose token lies after the newest one."""
         if not self._stamps:
             self._origin = stamp
         self._tokens.append(self.token(stamp))
         self._stamps.append(stamp)
 
     def stamp(self, frame: float) -> int:
-        """A frame's own time, nanoseconds; it lies at the newest key-frame or before."""
+        """Stamp of a frame, nanoseconds; the frame lies at the newest key-frame or before."""
         token = frame / self._stride
         after = bisect_left(self._tokens, token)
         if self._tokens[after] == token:
@@ -54,6 +53,6 @@ class Timeline:
         return self._stamps[after - 1] + round(part * (self._stamps[after] - self._stamps[after - 1]))
 
     def forget(self, oldest: int) -> None:
-        """Drop key-frames up to a token, save the last of them: frames after it still lie beside it."""
+        """Drop key-frames up to a token, except the last of them: later frames are interpolated from it."""
         while len(self._tokens) > 1 and self._tokens[1] <= oldest:
             del self._tokens[0], self._stamps[0]

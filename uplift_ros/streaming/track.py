@@ -1,4 +1,4 @@
-"""One person in a stream: where key-frames saw them, and how they move in 3D by the newest forward."""
+"""One person in a stream: the observations at key-frames, and the 3D motion from the newest forward pass."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ class Observation:
     """One person at one key-frame.
 
     Attributes:
-        rays: (17, 2) on the plane z = 1, NaN where absent; the pelvis is there.
+        rays: (17, 2) on the plane z = 1, NaN where absent; the pelvis is always present.
         calibrated: the intrinsics were known.
-        pose_token: (D,) the network's; it does not depend on the window. None until the first forward.
+        pose_token: (D,) of the network, independent of the window; None until the first forward pass.
         root: (3,) metres, camera optical frame; NaN where it cannot be placed.
     """
 
@@ -28,7 +28,7 @@ class Observation:
     root: np.ndarray = field(default_factory=lambda: np.full(3, np.nan))
 
     def place(self, joints: np.ndarray) -> None:
-        """Find the root for root-relative joints (17, 3)."""
+        """Estimate the root position for root-relative joints (17, 3)."""
         if self.calibrated:
             self.root = place_root(joints, self.rays, self.person.scores)
 
@@ -40,7 +40,7 @@ class Motion:
     Attributes:
         first: token.
         joints: (K, 17, 3) root-relative, metres, camera optical frame.
-        roots: (K, 3) metres; NaN where nobody knows.
+        roots: (K, 3) metres; NaN where unknown.
         scores: (K, 17).
         velocity: (K,) m/s, from the token before (Uplift and Upsample, supplement, eq. 1).
         speeds: (K, 17) m/s, of each joint relative to the pelvis.
@@ -62,7 +62,7 @@ class Motion:
     def covers(self, token: float) -> bool:
         return self.first <= token <= self.last
 
-    def from_sighting(self, token: float) -> float:
+    def distance_to_observation(self, token: float) -> float:
         """Tokens to the nearest observation."""
         return min(abs(token - observed) for observed in self.observed)
 
@@ -79,8 +79,8 @@ class Track:
 
     Attributes:
         observations: by token, in order of time: those inside the window and the one before it.
-        finalised: (17, 3) poses by token that later forwards leave as they are.
-        motion: by the newest forward.
+        finalised: (17, 3) poses by token that later forward passes do not change.
+        motion: from the newest forward pass.
     """
 
     observations: dict[int, Observation] = field(default_factory=dict)
@@ -101,27 +101,29 @@ class Track:
         return sorted(self.observations)[-2] if len(self.observations) > 1 else None
 
     def forget(self, oldest: int) -> None:
-        """Drop what lies up to a token, save the last observation: frames after it still lie beside it."""
+        """Drop all up to a token, except the last observation: later frames are interpolated from it."""
         for token in [token for token in self.observations if token <= oldest][:-1]:
             del self.observations[token]
         self.finalised = {token: pose for token, pose in self.finalised.items() if token > oldest}
 
     def move(self, poses: np.ndarray, tokens_per_second: float, normalisation: str) -> None:
-        """Make `motion` of the poses (K, 17, 3) that the newest forward gives for the K tokens up to the newest one.
+        """Update `motion` with the poses (K, 17, 3) of the newest forward pass, for the K tokens up to the newest one.
 
-        Metres, in the frames of the network's normalisation. They are turned into the camera's frame and placed.
+        Poses are in metres, in the frames of the network's normalisation; they are rotated into the camera's frame.
         """
+        # 1. Keep the tokens since the first observation, and the poses that are finalised.
         first = max(self.oldest, self.newest - len(poses) + 1)
         every, known = np.arange(first, self.newest + 1), sorted(self.observations)
         poses = poses[-len(every) :].copy()
         for token in self.finalised.keys() & set(every.tolist()):
             poses[token - first] = self.finalised[token]
+        # 2. Rotate into the camera's frame. Rows times R are R^T times columns.
         pelvis = interpolate(every, known, np.stack([self.observations[token].rays[0] for token in known]))
-        # Rows times R are R^T times columns: back into the camera's frame.
         joints = poses @ camera_to_canonical_rotation(pelvis, normalisation)
         joints -= joints[:, :1]  # the network's own pelvis is only nearly at the origin
-        # Only now: a place found anew by every later forward would make the person jump.
+        # 3. Place the newest observation, once: a root that every forward pass estimates again would jump.
         self.observations[self.newest].place(joints[-1])
+        # 4. Interpolate roots and scores between observations.
         roots = [self.observations[token].root for token in known]
         scores = [self.observations[token].person.scores for token in known]
         steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean(-1)
@@ -144,5 +146,5 @@ def interpolate(at: np.ndarray, known: Sequence[int] | np.ndarray, values: np.nd
     left, right = np.asarray(known)[after - 1], np.asarray(known)[after]
     part = ((at - left) / (right - left)).reshape(-1, *[1] * (values.ndim - 1))
     between = values[after - 1] * (1 - part) + values[after] * part
-    # At a known place its own value counts alone, also where the neighbour's is NaN.
+    # At a known position only its own value counts, also if the neighbour's is NaN.
     return np.where(part == 0, values[after - 1], np.where(part == 1, values[after], between))

@@ -1,8 +1,8 @@
 """Stable ids for the people of successive key-frames, which may be 0.4 s apart.
 
-Boxes overlap too little at such gaps, so people are matched by their joints: where the body should be by now, with a
-velocity that fades, and whether it is in a pose like before. Both become less certain with the time since the person
-was last seen. The likeliest pairs of people then and now are an assignment problem.
+Boxes overlap too little at such gaps, so people are matched by their joints: by the position that a decaying
+velocity predicts, and by the similarity of the pose. Both become less certain with the time since the person was last
+seen. The likeliest pairs of tracks and detections are an assignment problem.
 """
 
 from collections.abc import Sequence
@@ -18,23 +18,22 @@ from uplift_ros.streaming.clock import PERSON_MEMORY_NS
 # Lengths below are in units of the person's size, times in seconds; tuned on simulated crowds (test/support/crowds.py).
 
 TOLERANCE = 0.1
-"""Standard deviation of body and joints at once: jitter of the detector."""
+"""Standard deviation of body and joints at zero elapsed time: jitter of the detector."""
 
 PLACE_PER_SECOND, PLACE_PER_SECOND_OF_NEW = 0.5, 0.7
-"""How fast the place becomes uncertain, where the velocity is known and where it is not."""
+"""Growth of the position's standard deviation, if the velocity is known and if it is not."""
 
 POSE_CHANGE, POSE_SECONDS = 0.2, 0.3
-"""How much a pose changes in the long run, and how soon."""
+"""Standard deviation of the change of a pose in the long run, and its time constant."""
 
 MAX_DEVIATION = 2.5
-"""Standard deviations from the expected place beyond which it is somebody else."""
+"""Standard deviations from the predicted position beyond which it is another person."""
 
 MAX_JOINT_DEVIATION = 3.0
-"""Beyond it a joint counts no more: a joint that the detector got wrong."""
+"""Standard deviations at which the cost of a joint saturates: an outlier of the detector."""
 
 VELOCITY_SECONDS, COAST_SECONDS = 0.5, 1.0
-"""Time constants of the velocity's running mean, and of its fading while the person is not seen."""
-
+"""Time constants of the velocity's running mean, and of its decay while the person is not seen."""
 
 IMPOSSIBLE = 1e6
 """Cost of a pair that is never made."""
@@ -51,15 +50,18 @@ class _Track:
     def cost(self, person: Person2D, stamp: int) -> float:
         """-2 log of the likelihood that this is the person, up to a constant."""
         elapsed = (stamp - self.stamp) / NANOSECONDS
+        # 1. Displacement of each joint from its prediction, relative to the size.
         moved = person.keypoints - self.keypoints
         if self.velocity is not None:
             moved = moved - self.velocity * COAST_SECONDS * (1 - np.exp(-elapsed / COAST_SECONDS))
         moved = moved[np.isfinite(moved).all(-1)] / max(self.size, person_size(person.bbox))
         if not len(moved):
             return IMPOSSIBLE
+        # 2. Standard deviations grow with the elapsed time.
         spread = PLACE_PER_SECOND_OF_NEW if self.velocity is None else PLACE_PER_SECOND
         place_tolerance = TOLERANCE + spread * elapsed
         pose_tolerance = TOLERANCE + POSE_CHANGE * (1 - np.exp(-elapsed / POSE_SECONDS))
+        # 3. Mahalanobis distances of the body and of the joints against it; outlier joints saturate.
         body = np.median(moved, axis=0)
         place = np.square(body).sum() / place_tolerance**2
         if place > MAX_DEVIATION**2:
@@ -70,6 +72,7 @@ class _Track:
         return cost if np.isfinite(cost) else IMPOSSIBLE
 
     def follow(self, person: Person2D, stamp: int) -> None:
+        """Update position, size and velocity with a matched detection."""
         moved = person.keypoints - self.keypoints
         seen = np.isfinite(moved).all(-1)
         if stamp > self.stamp and seen.any():
@@ -82,17 +85,17 @@ class _Track:
 
 
 class PersonTracker:
-    """Gives people ids 'p1', 'p2', ... that stay while they are in view. Ids are never used again."""
+    """Person tracker: ids 'p1', 'p2', ... that stay while a person is in view and are never used again."""
 
     def __init__(self) -> None:
         self._tracks: list[_Track] = []
         self._next_id = 0
 
     def update(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
-        """The same people, in the same order, with ids.
+        """Return the same people, in the same order, with ids.
 
         Args:
-            stamp: of the image, nanoseconds. A step back in time forgets everybody.
+            stamp: of the image, nanoseconds. A step back in time forgets all people.
             persons: the people found in it.
         """
         oldest = stamp - PERSON_MEMORY_NS

@@ -1,7 +1,7 @@
-"""How good each joint is, as a score and as a covariance, from the error that is to be expected of a network.
+"""Uncertainty of each joint, as a score and as a covariance, from the expected error of a network.
 
-What the error depends on was measured on motion capture seen by a noisy detector (lab/studies/calibration.py): on
-the joint above all, and for each joint on its reach from the pelvis, its speed, and how far it moves until the nearest
+The dependence of the error was measured on motion capture with a noisy detector (lab/studies/calibration.py): on the
+joint above all, and for each joint on its distance to the pelvis, its speed, and its displacement since the nearest
 key-frame.
 """
 
@@ -20,20 +20,20 @@ SCORE_LENGTH = 0.1
 """Metres of expected error that lower a score to 1/e."""
 
 SMALLEST_ERROR = 0.005
-"""Metres: no joint is expected to be better, the pelvis included, whose place is another matter."""
+"""Metres, a lower bound for every joint, the pelvis included (its position has an uncertainty of its own)."""
 
 LARGEST_PART = 1000.0
-"""Of anything in an error model: metres for a metre or less."""
+"""Upper bound of every number in an error model: metres per metre or less."""
 
 WORST_SCORE = 0.01
-"""Scores below it mean no larger error."""
+"""Lower scores do not mean a larger error."""
 
 BALL_COVERAGE, BALL_FACTOR = 0.9, 1.7
 """A ball of BALL_FACTOR times the expected error around a root-relative joint holds the truth in BALL_COVERAGE of all
-frames; what is fitted to a network makes it so, joint by joint."""
+frames; an error model is fitted so that this is true joint by joint."""
 
 REMAINING, TENSION = 0.96, 1.8
-"""Error that is expected after SynSP: parts of the error expected before, and of the tension between its branches.
+"""Expected error after SynSP: factors of the error expected before, and of the tension between its branches.
 
 Least squares on validation data (`tension` of `uplift study quality`).
 """
@@ -62,7 +62,7 @@ def joint_speeds(joints: np.ndarray, rate: float) -> np.ndarray:
 
 
 def refined(scores: np.ndarray, covariance: np.ndarray, tension: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and covariance after SynSP, which leaves the uncertainty of the pelvis's place as it was.
+    """Update scores and covariance after SynSP; the uncertainty of the pelvis's position stays as it is.
 
     Args:
         scores, covariance: (17,) and (17, 6) or (0, 6), before.
@@ -76,7 +76,7 @@ def refined(scores: np.ndarray, covariance: np.ndarray, tension: np.ndarray) -> 
 
 
 def features(joints: np.ndarray, speeds: np.ndarray, seconds: np.ndarray | float) -> np.ndarray:
-    """What the expected error is linear in.
+    """Features in which the expected error is linear.
 
     Args:
         joints: (..., 17, 3) root-relative, metres.
@@ -84,23 +84,23 @@ def features(joints: np.ndarray, speeds: np.ndarray, seconds: np.ndarray | float
         seconds: (...) to the nearest key-frame.
 
     Returns:
-        (..., 17, 4): one, the distance from the pelvis, the speed, and the way until the nearest key-frame.
+        (..., 17, 4): one, the distance to the root, the speed, and the displacement since the nearest key-frame.
     """
-    reach = np.linalg.norm(joints, axis=-1)
-    way = speeds * np.asarray(seconds)[..., None]
-    return np.stack([np.ones_like(reach), reach, speeds, way], -1)
+    distance_to_root = np.linalg.norm(joints, axis=-1)
+    displacement = speeds * np.asarray(seconds)[..., None]
+    return np.stack([np.ones_like(distance_to_root), distance_to_root, speeds, displacement], -1)
 
 
 @dataclass(frozen=True)
 class ErrorModel:
-    """Errors of one uplifting network.
+    """Error model of one uplifting network.
 
     Attributes:
         coefficients: (17, 4) of `features`, for the expected root-relative distance between estimate and truth, metres.
         across, along: standard deviation of the error on each axis across the line of sight and on the one along it, as
-            parts of the expected error. One camera sees depth worst.
-        place_across, place_along: standard deviations of the pelvis's place as parts of its distance, where the stature
-            is known or measured.
+            fractions of the expected error. For one camera depth is the least certain.
+        place_across, place_along: standard deviations of the pelvis's position as fractions of its distance, if the
+            stature is known or measured.
     """
 
     coefficients: np.ndarray
@@ -112,11 +112,11 @@ class ErrorModel:
     def predict(
         self, joints: np.ndarray, root: np.ndarray, speeds: np.ndarray, seconds: float, detected: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Scores (17,) and covariance (17, 6) of one pose.
+        """Predict scores (17,) and covariance (17, 6) of one pose.
 
         Args:
             detected: (17,) the detector's scores, which lower the pose's.
-            The others: as in `expected` and `covariance`.
+            joints, root, speeds, seconds: as in `expected` and `covariance`.
         """
         expected = self.expected(joints, speeds, seconds) + error_of(detected)
         return score_of(expected), self.covariance(expected, root)
@@ -127,7 +127,7 @@ class ErrorModel:
         return np.maximum(linear, SMALLEST_ERROR)
 
     def covariance(self, expected: np.ndarray, root: np.ndarray) -> np.ndarray:
-        """Of joints in the camera's frame: their own error, and the pelvis's place, which they share.
+        """Covariance of joints in the camera's frame: their own error, and that of the pelvis, which they share.
 
         Args:
             expected: (17,) metres.
@@ -142,7 +142,7 @@ class ErrorModel:
         pose = about_line(sight, self.across, self.along)
         place = distance**2 * about_line(sight, self.place_across, self.place_along)
         own = np.array(expected)
-        own[0] = 0.0  # the pelvis is where the others are counted from
+        own[0] = 0.0  # the pelvis is the origin of root-relative joints
         joints = own[:, None, None] ** 2 * pose + place
         return joints[:, ROWS, COLUMNS]
 
@@ -152,16 +152,16 @@ class ErrorModel:
 
 
 def path_of(name: str) -> Path:
-    """Where the error model of the weights `name` belongs: beside them."""
+    """Path of the error model of the weights `name`: beside them."""
     return find_weights(name, ".onnx", ".safetensors").with_suffix(".quality.json")
 
 
 def load(name: str) -> ErrorModel | None:
-    """The error model of the weights `name`; None where nobody measured it.
+    """Load the error model of the weights `name`; None if it was not measured.
 
     Raises:
         FileNotFoundError: no such weights.
-        ValueError: the file is none of this package.
+        ValueError: the file is not an error model.
     """
     path = path_of(name)
     if not path.is_file():

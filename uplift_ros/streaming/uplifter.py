@@ -1,7 +1,7 @@
 """Streaming Uplift and Upsample: key-frames in, 3D skeletons for every frame out.
 
-Whether a person was seen at a token is a fact that is stored once; a window reads its slice of these facts, so the
-stride may change at any time. Pose tokens do not depend on the window and are computed once per key-frame.
+Observations are stored once, by token; a window reads its slice of them, so the stride may change at any time. Pose
+tokens do not depend on the window and are computed once per key-frame.
 """
 
 import itertools
@@ -19,27 +19,27 @@ from uplift_ros.streaming.track import Motion, Observation, Track
 from uplift_ros.streaming.uncertainty import ErrorModel
 
 UNKNOWN_CAMERA_FOV = math.radians(60)
-"""Horizontal field of view that is assumed where there are no intrinsics; the pose is hardly sensitive to it."""
+"""Horizontal field of view that is assumed without intrinsics; the pose is hardly sensitive to it."""
 
 FARTHEST_PIXEL = 1e6
-"""A joint beyond it is taken as absent: no detector means that."""
+"""A joint beyond it is taken as absent: it is a detector's error."""
 
 FARTHEST_RAY = 1e3
-"""On the plane z = 1: at a right angle to the optical axis, or where a lens's distortion cannot be undone."""
+"""On the plane z = 1; a farther ray is perpendicular to the optical axis, or the distortion cannot be inverted."""
 
 UPSAMPLED_SCORE_FACTOR = 0.9
-"""Scores of frames between key-frames against those of the key-frames around them, of a network whose errors nobody
-measured."""
+"""Scores of frames between key-frames, relative to those of the key-frames around them, for a network without an error
+model."""
 
 
 @dataclass(frozen=True)
 class Uplifted:
-    """What one key-frame brought.
+    """Result of one key-frame.
 
     Attributes:
         final: new final frames, in order.
-        live: the newest estimate, of the key-frame itself.
-        velocity: m/s, of the fastest person, mean since the key-frame before; 0 when nobody is in view.
+        live: the estimate at the key-frame itself, before it is final.
+        velocity: m/s, of the fastest person, mean since the key-frame before; 0 when no person is in view.
         frame: of the key-frame, counted at the model's rate.
     """
 
@@ -50,19 +50,19 @@ class Uplifted:
 
 
 class StreamingUplifter:
-    """Turns key-frames of any number of people into 3D skeletons at an even rate.
+    """Streaming uplifter: key-frames of any number of people to 3D skeletons at an even rate.
 
-    A frame is final as soon as a key-frame lies `latency` frames after it or more. It comes from the sequence head, in
-    the window that ends at that key-frame; with a latency of half the window from the central head, in the window
-    around it, as in the paper. No window ends after the newest observation of its person, so each has a real pose.
+    A frame is final as soon as a key-frame lies `latency` frames or more after it. Its pose is that of the sequence
+    head, in the window that ends at that key-frame; with a latency of half the window, that of the central head, in
+    the window around it, as in the paper. No window ends after the newest observation of its person.
 
     Args:
-        latency: frames of the model's rate between the newest key-frame and the newest final frame: more context,
-            better poses.
-        output_rate: frames per second that come out.
+        latency: frames of the model's rate between the newest key-frame and the newest final frame; raising it gives
+            better poses, later.
+        output_rate: skeletons per second of stream time; raising it interpolates between the network's frames.
         person_height: metres; scales the people, whom a single camera sees only up to scale.
-        errors: of the network; without them scores are the detector's, and there is no covariance.
-        spare: gives a network to go on with when the device of this one fails.
+        errors: error model of the network; without it scores are the detector's, and there is no covariance.
+        spare: loads the network that replaces this one if its device fails.
 
     Raises:
         ValueError: an argument is outside its range; names it.
@@ -90,9 +90,9 @@ class StreamingUplifter:
         self.scale = person_height / CANONICAL_STATURE
         self.spare = spare
         self.failure = ""
-        """Why the spare network runs, empty where it does not."""
+        """Why the spare network runs; empty if it does not."""
         self.skipped = 0
-        """Key-frames that were no news: repeated or late stamps, or two within one token."""
+        """Key-frames that were stale or duplicate: repeated or late stamps, or two within one token."""
         self.reset()
 
     def reset(self) -> None:
@@ -106,33 +106,37 @@ class StreamingUplifter:
         """Take the next key-frame.
 
         A stamp far before the last one (a bag that loops), one a whole window later, or another frame_id ends the
-        stream, whose last frames come out first, and starts a new one.
+        stream, whose last frames are returned first, and starts a new one.
 
         Args:
             camera: intrinsics of the image; without them poses stay root-relative, around the origin.
 
         Returns:
-            What is new, or None where the key-frame was no news (counted in `skipped`).
+            The result, or None if the key-frame was stale or duplicate (counted in `skipped`).
 
         Raises:
             ValueError: another skeleton, keypoints or scores of another shape, or two people of one id.
         """
         keyframe.validate()
+        # 1. A jump in time or another camera ends the stream.
         final: list[SkeletonFrame] = []
         another_camera = self._timeline.newest >= 0 and keyframe.frame_id != self._frame_id
         if another_camera or self._timeline.breaks_at(keyframe.stamp):
             final = self.flush()
             self.reset()
+        # 2. Stale and duplicate key-frames are skipped.
         token, previous = self._timeline.token(keyframe.stamp), self._timeline.newest
         if token <= previous:
             self.skipped += 1
             return None
+        # 3. Store the key-frame and run the network.
         before_window = token - self.config.tokens
         if self._pending <= before_window:
-            final = self.flush()  # the new window does not reach these frames any more
+            final = self.flush()  # the new window does not cover these frames any more
         self._timeline.add(keyframe.stamp)
         self._frame_id = keyframe.frame_id
         seen = self._take(keyframe, camera, token)
+        # 4. Compose the frames that are final now, and the newest one.
         newest = token * self.config.token_stride
         final += self._advance(newest - self.latency)
         live = self._compose(newest, is_final=self.latency == 0)
@@ -141,16 +145,16 @@ class StreamingUplifter:
         return Uplifted(final, live, float(max(moved, default=0.0)), newest)
 
     def flush(self) -> list[SkeletonFrame]:
-        """The frames up to the newest key-frame that still wait for newer ones; the stream may go on after them."""
+        """Return the frames up to the newest key-frame that still wait for newer ones; the stream may continue."""
         return self._advance(self._timeline.newest * self.config.token_stride)
 
     @property
     def _pending(self) -> float:
-        """Token of the next frame to come out."""
+        """Token of the next frame to be final."""
         return self._next_output * self.frames_per_output / self.config.token_stride
 
     def _advance(self, last: float) -> list[SkeletonFrame]:
-        """The next frames up to `last`, final."""
+        """Compose the next final frames, up to `last`."""
         final = []
         while (frame := self._next_output * self.frames_per_output) <= last:
             final.append(self._compose(frame, is_final=True))
@@ -158,7 +162,7 @@ class StreamingUplifter:
         return final
 
     def _take(self, keyframe: Keyframe, camera: Camera | None, token: int) -> list[Track]:
-        """Store and uplift the people of the key-frame; gives their tracks."""
+        """Store and uplift the people of the key-frame; return their tracks."""
         seen = self._see(keyframe, camera, token)
         try:
             self._uplift(seen)
@@ -168,12 +172,12 @@ class StreamingUplifter:
             self.failure, self.network, self.spare = str(error), self.spare(), None
             for track in self._tracks.values():
                 for observation in track.observations.values():
-                    observation.pose_token = None  # another device rounds in another way
+                    observation.pose_token = None  # another device rounds differently
             self._uplift(seen)
         return seen
 
     def _see(self, keyframe: Keyframe, camera: Camera | None, token: int) -> list[Track]:
-        """Store every person of the key-frame; gives their tracks."""
+        """Store an observation of every person of the key-frame; return their tracks."""
         if not keyframe.persons:
             return []
         view = camera or Camera.from_fov(UNKNOWN_CAMERA_FOV, keyframe.width, keyframe.height)
@@ -186,22 +190,25 @@ class StreamingUplifter:
             track = self._tracks.get(person.id)
             if track is None or token - track.newest >= self.config.tokens:
                 track = self._tracks[person.id] = Track()
-            track.observations[token] = Observation(_sound(person), seen_at, calibrated=camera is not None)
+            track.observations[token] = Observation(_with_valid_scores(person), seen_at, calibrated=camera is not None)
             tracks.append(track)
         return tracks
 
     def _uplift(self, tracks: list[Track]) -> None:
-        """One forward for all people of the newest key-frame. The motion of others stays what it was."""
+        """Run one forward pass for all people of the newest key-frame. The motion of others does not change."""
         if not tracks:
             return
         config = self.config
+        # 1. The windows to compute, each by its track and its last token.
         windows = [(track, end) for track in tracks for end in self._ends(track)]
+        # 2. The observations inside each window, by row and column.
         inside = [
             (row, token - end + config.tokens - 1, observation)
             for row, (track, end) in enumerate(windows)
             for token, observation in track.observations.items()
             if end - config.tokens < token <= end
         ]
+        # 3. Only new observations need a pose token. Indices: 0 is none, then the new ones, then the known ones.
         observations = {id(observation): observation for _, _, observation in inside}.values()
         new = [observation for observation in observations if observation.pose_token is None]
         known = [observation for observation in observations if observation.pose_token is not None]
@@ -209,7 +216,7 @@ class StreamingUplifter:
         indices = np.zeros((len(windows), config.tokens), int)
         for row, column, observation in inside:
             indices[row, column] = number[id(observation)]
-
+        # 4. Forward pass; keep the new pose tokens.
         scores = np.stack([observation.person.scores for observation in new]) if config.scores else None
         lifted = self.network(
             normalise(np.stack([observation.rays for observation in new]), config.normalisation, scores).inputs,
@@ -218,10 +225,12 @@ class StreamingUplifter:
         )
         for observation, pose_token in zip(new, lifted.tokens, strict=True):
             observation.pose_token = pose_token
+        # 5. With a latency of half the window, the central head finalises the centre of each window.
         if self._waits_for_centre:
             central = self._metres(self.network.central(lifted.hidden))
             for (track, end), pose in zip(windows, central, strict=True):
                 track.finalised[end - self._after_centre] = pose
+        # 6. The window that ends at the newest observation updates the motion.
         newest = [row for row, (track, end) in enumerate(windows) if end == track.newest]
         for track, poses in zip(tracks, self._metres(lifted.sequence[newest]), strict=True):
             track.move(poses, config.model_rate / config.token_stride, config.normalisation)
@@ -247,7 +256,7 @@ class StreamingUplifter:
         return poses.astype(float) * self.scale
 
     def _compose(self, frame: float, is_final: bool) -> SkeletonFrame:
-        """All people at a frame; somebody counts as in view from the first to the last observation."""
+        """Compose the frame of all people; a person is in view from the first to the last observation."""
         token = frame / self.config.token_stride
         persons = tuple(
             self._person(name, track, track.motion, token)
@@ -264,7 +273,7 @@ class StreamingUplifter:
         root, joints = motion.at(motion.roots, token), motion.at(motion.joints, token)
         scores, covariance = motion.at(motion.scores, token), np.empty((0, 6))
         if self.errors:
-            seconds = motion.from_sighting(token) * self.config.token_stride / self.config.model_rate
+            seconds = motion.distance_to_observation(token) * self.config.token_stride / self.config.model_rate
             speeds = motion.at(motion.speeds, token)
             scores, covariance = self.errors.predict(joints, root, speeds, seconds, scores)
         elif source is not Source.KEYFRAME:
@@ -282,14 +291,14 @@ class StreamingUplifter:
         )
 
     def _forget(self, oldest: int) -> None:
-        """Drop what neither a window nor a frame that is still to come, which lies after `oldest`, reads again."""
+        """Drop what no later window or frame reads again: later frames lie after `oldest`."""
         self._timeline.forget(oldest)
         for track in self._tracks.values():
             track.forget(oldest)
         self._tracks = {name: track for name, track in self._tracks.items() if track.newest > oldest}
 
 
-def _sound(person: Person2D) -> Person2D:
-    """The person with scores within [0, 1]; what is no number is worth nothing."""
+def _with_valid_scores(person: Person2D) -> Person2D:
+    """Clip scores to [0, 1]; NaN becomes 0."""
     score, scores = (np.nan_to_num(np.clip(value, 0.0, 1.0)) for value in (person.score, person.scores))
     return replace(person, score=float(score), scores=scores)

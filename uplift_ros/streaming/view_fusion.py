@@ -1,8 +1,8 @@
-"""Several cameras that see the same people: who is who, and one skeleton for each.
+"""Fusion of several cameras that see the same people: association of identities, and one skeleton per person.
 
-A single camera knows across its line of sight far better than along it. So every camera's estimate counts in each
-direction by the inverse of its covariance: what one camera sees as depth, another sees as width. Four simulated cameras
-take 45 % off the error of a single one in this way (lab/studies/several_views.py), their plain mean a third.
+A single camera measures across its line of sight far better than along it. So every camera's estimate is weighted in
+each direction by the inverse of its covariance: what one camera sees as depth, another sees as width. Four simulated
+cameras reduce the error of a single one by 45 % (lab/studies/several_views.py), their plain mean by a third.
 """
 
 from collections.abc import Sequence
@@ -16,32 +16,32 @@ from uplift_ros.streaming.clock import VIEW_MEMORY_NS
 from uplift_ros.transforms import COLUMNS, ROWS, about_line, symmetric
 
 ACROSS, ALONG = 0.031, 0.066
-"""Metres, standard deviations of joints against the pelvis across and along the line of sight (measured on mocap_val
+"""Metres, standard deviations of root-relative joints across and along the line of sight (measured on mocap_val
 with a noisy detector); for estimates that come without a covariance."""
 
 PLACE_ACROSS, PLACE_ALONG = 0.004, 0.052
-"""Of the pelvis, as parts of its distance from the camera."""
+"""Standard deviations of the pelvis, as fractions of its distance to the camera."""
 
 SMALLEST_DEVIATION = 0.005
-"""Metres: nothing is more certain."""
+"""Metres, a lower bound of every standard deviation."""
 
 FARTHEST = 1e6
-"""Metres, and square metres of covariance, beyond which nobody is: such numbers would only make matrices singular."""
+"""Metres, and square metres of covariance, beyond which no person can be: such numbers would make matrices singular."""
 
 MAX_DEVIATION = 4.0
-"""Standard deviations between the places that two cameras see beyond which they see two people."""
+"""Standard deviations between the positions from two cameras beyond which they are two people."""
 
 POSE_TOLERANCE = 0.1
-"""Metres of mean joint distance that count as much as one standard deviation of the place."""
+"""Metres of mean joint distance that cost as much as one standard deviation of the position."""
 
 TRACK_CONTINUITY_BONUS = 4.0
-"""Taken off the cost of two who were one person the last time."""
+"""Subtracted from the cost of a pair that was one person at the previous fusion."""
 
 IMPOSSIBLE = 1e6
 
 
 def with_covariance(frame: SkeletonFrame) -> SkeletonFrame:
-    """People without a covariance get that of a single camera.
+    """Add the covariance of a single camera to people without one.
 
     Args:
         frame: in the camera's optical frame.
@@ -51,7 +51,7 @@ def with_covariance(frame: SkeletonFrame) -> SkeletonFrame:
 
 
 def _seen_by_a_camera(joints: np.ndarray) -> np.ndarray:
-    """(17, 6) of joints (17, 3) in the optical frame: the pelvis's place, which all share, and their own."""
+    """(17, 6) of joints (17, 3) in the optical frame: that of the pelvis, which all share, and their own."""
     distance = float(np.linalg.norm(joints[0]))
     sight = joints[0] / max(distance, SMALLEST_DEVIATION)
     place = distance**2 * about_line(sight, PLACE_ACROSS, PLACE_ALONG)
@@ -61,11 +61,11 @@ def _seen_by_a_camera(joints: np.ndarray) -> np.ndarray:
 
 @dataclass
 class _Body:
-    """One person as several cameras together see them, in information form.
+    """One person, fused from several cameras, in information form.
 
     Attributes:
-        members: camera and person.
-        information: (18, 3, 3) sums of inverse covariances, of the pelvis's place and of the root-relative joints.
+        members: pairs of camera and person.
+        information: (18, 3, 3) sums of inverse covariances, of the pelvis's position and of the root-relative joints.
         weighted: (18, 3) sums of information times value.
     """
 
@@ -74,6 +74,7 @@ class _Body:
     weighted: np.ndarray = field(default_factory=lambda: np.zeros((18, 3)))
 
     def add(self, camera: int, person: Person3D) -> None:
+        """Add the estimate of one camera: information matrices and weighted values sum up."""
         values, covariances = _place_and_pose(person)
         information = np.linalg.inv(covariances)
         self.members.append((camera, person))
@@ -81,7 +82,7 @@ class _Body:
         self.weighted += (information @ values[..., None])[..., 0]
 
     def cost(self, person: Person3D) -> float:
-        """Squared standard deviations between this body and a person that another camera sees."""
+        """Squared Mahalanobis distance of the positions, plus that of the poses, to a person of another camera."""
         values, covariances = _place_and_pose(person)
         covariance = covariances[0] + np.linalg.inv(self.information[0])
         gap = self.values - values
@@ -92,14 +93,14 @@ class _Body:
 
     @property
     def values(self) -> np.ndarray:
-        """(18, 3): the pelvis's place, and the root-relative joints."""
+        """(18, 3): the pelvis's position, and the root-relative joints."""
         fused: np.ndarray = np.linalg.solve(self.information, self.weighted[..., None])[..., 0]
         return fused
 
     def person(self, name: str) -> Person3D:
         values = self.values
-        # Cameras err alike, for they have one network: as if they told nothing new of each other's errors (covariance
-        # intersection with equal weights).
+        # The errors of the cameras are correlated, because they share one network: covariance intersection with equal
+        # weights assumes no independent information.
         covariance = np.linalg.inv(self.information / len(self.members))
         persons = [person for _, person in self.members]
         return Person3D(
@@ -120,13 +121,13 @@ def _is_placed(person: Person3D) -> bool:
 
 
 def _place_and_pose(person: Person3D) -> tuple[np.ndarray, np.ndarray]:
-    """Values (18, 3) and covariances (18, 3, 3) of the pelvis's place and of the root-relative joints.
+    """Values (18, 3) and covariances (18, 3, 3) of the pelvis's position and of the root-relative joints.
 
-    The covariance of the place is in that of every joint.
+    The covariance of every joint includes that of the pelvis, which is subtracted.
     """
     joints = symmetric(person.covariance)
     covariances = np.concatenate([joints[:1], joints - joints[0]])
-    # Rounding may leave a difference that is no covariance.
+    # Rounding may leave a difference that is not positive definite: clamp the eigenvalues.
     deviations, axes = np.linalg.eigh(covariances)
     deviations = np.maximum(deviations, SMALLEST_DEVIATION**2)
     covariances = (axes * deviations[:, None]) @ np.swapaxes(axes, -1, -2)
@@ -134,14 +135,14 @@ def _place_and_pose(person: Person3D) -> tuple[np.ndarray, np.ndarray]:
 
 
 class ViewFusion:
-    """Makes one frame of the frames that several cameras took at one time.
+    """Fuses the frames that several cameras took at one time into one frame.
 
-    People are matched by place and pose; who was one person stays one while that is possible. Who is seen by one
-    camera alone comes out as that camera sees them. Ids are new ones, 'p1', 'p2', ..., and stay while any camera
-    follows the person.
+    People are matched by position and pose; a pair that was one person is preferred. A person seen by only one camera
+    is passed on as that camera sees them. Ids are new ones, 'p1', 'p2', ..., and stay while any camera tracks the
+    person.
 
     Attributes:
-        left_out: people left out so far: they have no place (SCALE_NONE, intrinsics not known), or one that nobody has.
+        left_out: people left out so far: their position is unknown (SCALE_NONE, no intrinsics) or out of range.
     """
 
     def __init__(self) -> None:
@@ -150,11 +151,11 @@ class ViewFusion:
         self._next_id = 0
 
     def reset(self) -> None:
-        """Forget who was who; ids are not used again."""
+        """Forget identities; ids are not used again."""
         self._known.clear()
 
     def fuse(self, views: Sequence[SkeletonFrame]) -> SkeletonFrame:
-        """One frame with the stamp of the first.
+        """Fuse one frame of each camera; the result has the stamp of the first.
 
         Args:
             views: one frame of each camera, in one coordinate frame; people have a covariance.
@@ -180,7 +181,7 @@ class ViewFusion:
         )
 
     def _join(self, bodies: list[_Body], camera: int, persons: Sequence[Person3D]) -> None:
-        """Add what another camera sees to the bodies that it fits, and bodies for those who are left."""
+        """Add the persons of another camera to the bodies that they match, and new bodies for the unmatched ones."""
         costs = np.array([[self._cost(body, camera, person) for person in persons] for body in bodies])
         pairs = best_pairs(costs.reshape(len(bodies), len(persons)))
         matched = {person: bodies[body] for body, person in pairs if costs[body, person] < IMPOSSIBLE}
@@ -204,6 +205,7 @@ class ViewFusion:
     def _names(self, bodies: Sequence[_Body], stamp: int) -> list[str]:
         """The id of each body: that of its first member who had one, or a new one."""
         names: list[str] = []
+        # 1. Each body keeps the id of a member, or gets a new one.
         for body in bodies:
             had = (self._name(*member) for member in body.members)
             name = next((name for name in had if name is not None and name not in names), None)
@@ -211,6 +213,7 @@ class ViewFusion:
                 self._next_id += 1
                 name = f"p{self._next_id}"
             names.append(name)
+        # 2. Remember the id of every member for the next frame; forget old ones.
         for body, name in zip(bodies, names, strict=True):
             for camera, person in body.members:
                 self._known[camera, person.id] = name, stamp
