@@ -1,4 +1,4 @@
-"""Who is who: predicted people beside the true ones of the same time."""
+"""Matches predicted people with the ground truth of the same time."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from uplift_ros.poses import NANOSECONDS, Person3D, SkeletonFrame
 from uplift_ros.streaming.assignment import best_pairs
 
 FRAME_PERIOD = 0.02
-"""Seconds: accelerations are given per frame^2 at 50 Hz, whatever the recorded rate."""
+"""Seconds: acceleration errors are per frame^2 at 50 Hz, whatever the recorded rate."""
 
 MAX_TRUTH_GAP = 0.1
-"""Seconds between two true poses beyond which nothing is interpolated."""
+"""Maximum seconds between two true poses to interpolate between them."""
 
 
 class Track:
-    """One predicted person and the true one that it was matched with, frame by frame.
+    """Predicted person and the true person that it was matched with, frame by frame.
 
     Attributes:
         stamps: (T,) nanoseconds, increasing.
@@ -29,7 +29,7 @@ class Track:
         self.stamps, self.predicted, self.true = np.array(stamps), np.array(predicted), np.array(true)
 
     def acceleration_errors(self) -> np.ndarray:
-        """(N,) mm/frame^2 at 50 Hz, over all runs of at least three frames without a gap."""
+        """Acceleration errors (N,), mm/frame^2 at 50 Hz, over all runs of at least three frames without a gap."""
         steps = np.diff(self.stamps) / NANOSECONDS
         if len(steps) < 2:
             return np.empty(0)
@@ -40,10 +40,10 @@ class Track:
 
 
 def matched_tracks(frames: Sequence[SkeletonFrame], truth: Sequence[SkeletonFrame]) -> list[Track]:
-    """Predicted people with the true poses at the same time; who is who is decided by the distance of the roots."""
+    """Pair predicted people with true poses of the same time; the distance of the roots decides the identity."""
     true_people = TrueMotion(truth)
     matches: dict[tuple[str, str], list[tuple[int, np.ndarray, np.ndarray]]] = defaultdict(list)
-    for frame in {frame.stamp: frame for frame in frames}.values():  # of two frames with one stamp, the later
+    for frame in {frame.stamp: frame for frame in frames}.values():  # of two frames with the same stamp, the later one
         present = true_people.at(frame.stamp)
         for person, name in match(frame.persons, present):
             matches[person.id, name].append((frame.stamp, person.joints, present[name]))
@@ -51,7 +51,7 @@ def matched_tracks(frames: Sequence[SkeletonFrame], truth: Sequence[SkeletonFram
 
 
 def match(people: Sequence[Person3D], truth: dict[str, np.ndarray]) -> list[tuple[Person3D, str]]:
-    """Pairs of a predicted person and the name of a true one, so that their roots lie as near as possible."""
+    """Assign names of true people to predicted people, so that the sum of root distances is minimal."""
     if not people or not truth:
         return []
     roots = np.array([person.joints[0] for person in people])
@@ -62,7 +62,7 @@ def match(people: Sequence[Person3D], truth: dict[str, np.ndarray]) -> list[tupl
 
 
 class TrueMotion:
-    """The true people at any time, linear between recorded frames."""
+    """Ground truth at any time, interpolated linearly between recorded frames."""
 
     def __init__(self, frames: Sequence[SkeletonFrame]) -> None:
         poses: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
@@ -75,7 +75,7 @@ class TrueMotion:
         }
 
     def at(self, stamp: int) -> dict[str, np.ndarray]:
-        """Joints (17, 3) of everyone who is known around `stamp`."""
+        """Joints (17, 3) by name of all people present at `stamp`."""
         present = {}
         for name, (stamps, joints) in self._people.items():
             after = int(np.searchsorted(stamps, stamp))

@@ -1,4 +1,4 @@
-"""`uplift play`: a bag back onto its topics at the recorded pace, where rosbag2 is missing."""
+"""`uplift play`: publish a bag on its topics at the recorded rate, without rosbag2."""
 
 import argparse
 import signal
@@ -28,24 +28,24 @@ CLOCK_PERIOD = 0.01
 """Seconds of real time between two messages on /clock."""
 
 SETTLED = 0.5
-"""Seconds from when we know of every subscriber until they know of us too, which nothing tells; until then best effort
-messages are lost, and with the first image of a bag all key-frames would be others."""
+"""Seconds from the discovery of every subscriber until they have discovered us, which cannot be observed. Until then
+best-effort messages are lost, and without the first image of a bag every key-frame would shift."""
 
 LAST_MESSAGES = 1.0
-"""Seconds that subscribers have to acknowledge them."""
+"""Seconds to wait for subscribers to acknowledge the last messages."""
 
 DEFAULT_DEPTH = 10
 LONGEST = 2**63 - 1
-"""Nanoseconds that rmw takes for "without limit"."""
+"""Nanoseconds that mean "infinite" to rmw."""
 
 
 class Player(Node):
-    """Publishes what a bag holds.
+    """Node that publishes the messages of a bag.
 
     Args:
         bag: open bag.
-        topics: only these; None for all.
-        clock: publish /clock with the time of the bag.
+        topics: topics to play; None for all.
+        clock: whether to publish the time of the bag on /clock.
     """
 
     def __init__(self, bag: BagReader, topics: Sequence[str] | None, clock: bool) -> None:
@@ -75,16 +75,16 @@ class Player(Node):
 
     @property
     def plays(self) -> bool:
-        """There is a topic that can be played."""
+        """Whether any topic can be played."""
         return bool(self._outputs)
 
     @property
     def heard(self) -> bool:
-        """Every topic has a subscriber."""
+        """Whether every topic has a subscriber."""
         return all(output.get_subscription_count() > 0 for output in self._outputs.values())
 
     def play(self, start: int, rate: float, stop: threading.Event) -> Iterator[int]:
-        """Publish from log time `start` on; gives the bag's time (nanoseconds) whenever it has moved on."""
+        """Publish from log time `start` on; yields the bag's time in nanoseconds as it advances."""
         began = time.monotonic()
         for topic, log_time, data in self._bag.raw(self._outputs, start):
             due = began + (log_time - start) / NANOSECONDS / rate
@@ -100,7 +100,7 @@ class Player(Node):
             self._outputs[topic].publish(data)
 
     def wait_until_received(self) -> None:
-        """Until reliable subscribers have acknowledged what was published last, or LAST_MESSAGES have passed."""
+        """Wait until reliable subscribers have acknowledged the last messages, at most LAST_MESSAGES seconds."""
         deadline = time.monotonic() + LAST_MESSAGES
         for output in self._outputs.values():
             output.wait_for_all_acked(Duration(seconds=max(0.0, deadline - time.monotonic())))
@@ -111,7 +111,7 @@ class Player(Node):
 
 
 def offered_qos(recorded: Sequence[Qos]) -> QoSProfile:
-    """The profile that satisfies every subscriber which one of the recorded publishers satisfied."""
+    """Make a QoS profile that matches every subscriber that any of the recorded publishers matched."""
     latched = any(qos.durability == QosDurability.TRANSIENT_LOCAL for qos in recorded)
     unreliable = recorded and all(qos.reliability == QosReliability.BEST_EFFORT for qos in recorded)
     keep_all = any(qos.history == QosHistory.KEEP_ALL for qos in recorded)
@@ -134,16 +134,16 @@ def _duration(time_: QosTime) -> Duration:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", help="folder with metadata.yaml, .mcap, .db3 or a ROS 1 bag")
-    parser.add_argument("--rate", type=positive, default=1.0, help="times real time, default %(default)s")
-    parser.add_argument("--loop", action="store_true", help="start again at the end")
+    parser.add_argument("--rate", type=positive, default=1.0, help="speed, 1 is real time; default %(default)s")
+    parser.add_argument("--loop", action="store_true", help="repeat the bag")
     parser.add_argument("--start-offset", type=float, default=0.0, metavar="S", help="seconds of the bag to skip")
-    parser.add_argument("--wait", action="store_true", help="begin when every topic has a subscriber")
-    parser.add_argument("--topics", nargs="+", metavar="TOPIC", help="only these")
+    parser.add_argument("--wait", action="store_true", help="wait until every topic has a subscriber")
+    parser.add_argument("--topics", nargs="+", metavar="TOPIC", help="topics to play, default: all")
     parser.add_argument("--clock", action="store_true", help="publish the bag's time on /clock")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Play until the end of the bag, or a signal."""
+    """Play until the bag ends or a signal arrives."""
     stop = threading.Event()
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, lambda *_: stop.set())

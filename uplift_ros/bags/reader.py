@@ -1,4 +1,4 @@
-"""Reads bags without ROS: a rosbag2 folder, or a single file of MCAP, SQLite or ROS 1, compressed or not."""
+"""Reads bags without ROS: a rosbag2 folder, or a single MCAP, SQLite or ROS 1 file, compressed or not."""
 
 import heapq
 from collections import Counter
@@ -27,19 +27,19 @@ IDL_SEPARATOR = "=" * 80 + "\n"
 
 
 class BagError(ValueError):
-    """A bag that cannot be read or written; the text names the path and the reason."""
+    """Bag that cannot be read or written; the text names the path and the reason."""
 
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic of a bag, and the one type of messages that is read from it.
+    """Topic of a bag, and the message type that is read from it.
 
     Attributes:
         name: absolute, with a leading slash.
-        msgtype: "package/msg/Type"; of several types the one that most messages have.
-        qos: what its publishers offered; empty where the bag does not tell.
+        msgtype: "package/msg/Type"; if the topic has several types, the most frequent.
+        qos: profiles that its publishers offered; empty if the bag does not store them.
         counts: messages by type.
-        encoding: of the messages; only those in CDR are read.
+        encoding: message encoding; only CDR is read.
     """
 
     name: str
@@ -55,19 +55,19 @@ class Topic:
 
 
 class BagReader:
-    """An open bag. Messages are decoded by the definitions stored in the bag, or by ours where it has none.
+    """Open bag. Messages are decoded by the definitions stored in the bag, or by ours if it has none.
 
-    What is in the files counts, not what metadata.yaml says of it: from there come only their names.
+    Only the file names are taken from metadata.yaml; everything else is read from the files themselves.
 
     Args:
-        path: folder of a rosbag2 recording, or a file; its content tells the format, not its name.
+        path: folder of a rosbag2 recording, or a file; the format is detected by content, not by name.
 
     Attributes:
-        topics: by name; of other encodings too.
-        start, end: first and last log time, nanoseconds; both 0 where the bag is empty.
+        topics: topics by name, including those of other encodings.
+        start, end: first and last log time, nanoseconds; both 0 if the bag is empty.
 
     Raises:
-        BagError: missing, of another format, truncated or damaged; also while reading.
+        BagError: the bag is missing, of another format, truncated or damaged; also while reading.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -99,10 +99,10 @@ class BagReader:
         self._opened.close()
 
     def definitions(self, msgtype: str) -> Typestore:
-        """A message type and those that it is made of, as the bag defines them.
+        """Typestore of a message type and its nested types, as the bag defines them.
 
         Raises:
-            BagError: neither the bag nor this package has a definition, or it is not understood.
+            BagError: neither the bag nor this package has a definition, or it cannot be parsed.
         """
         if msgtype not in self._definitions:
             with _explained(self.path):
@@ -110,11 +110,11 @@ class BagReader:
         return self._definitions[msgtype]
 
     def defines_as_we_do(self, msgtype: str) -> bool:
-        """Whether the bag's definition of one of our types is ours: an older one makes other bytes."""
+        """Whether the bag's definition of one of our types is the installed one; another version has another layout."""
         return bool(self.definitions(msgtype).hash_rihs01(msgtype) == typestore().hash_rihs01(msgtype))
 
     def choose(self, topic: str, msgtypes: Collection[str]) -> bool:
-        """Read messages of one of these types from a topic, of which it may have several; whether it has any."""
+        """Choose which of these types to read from a topic with several types; False if it has no such message."""
         counts = self.topics[topic].counts
         chosen = max((msgtype for msgtype in counts if msgtype in msgtypes), key=counts.__getitem__, default=None)
         if chosen is None or not counts[chosen]:
@@ -123,14 +123,14 @@ class BagReader:
         return True
 
     def raw(self, topics: Collection[str] | None = None, start: int | None = None) -> Iterator[tuple[str, int, bytes]]:
-        """(topic, log time in nanoseconds, CDR bytes) in order of log time.
+        """Yield (topic, log time in nanoseconds, CDR bytes) in order of log time.
 
         Args:
-            topics: only these; names that the bag lacks give nothing. None for all that are in CDR.
-            start: log time to begin at, nanoseconds.
+            topics: topics to read, names that the bag lacks are ignored; None for all in CDR.
+            start: first log time, nanoseconds; None for the start of the bag.
 
         Raises:
-            BagError: a topic that was asked for has messages in another encoding than CDR.
+            BagError: a requested topic has messages in another encoding than CDR.
         """
         names = [name for name, topic in self.topics.items() if topic.encoding == CDR] if topics is None else topics
         wanted = [self.topics[name] for name in names if name in self.topics]
@@ -145,17 +145,17 @@ class BagReader:
             for channel, log_time, data in heapq.merge(
                 *(self._messages(storage, types, start) for storage in self._storages), key=lambda item: item[1]
             ):
-                # rosbag2 may compress every message by itself; CDR begins with a zero.
+                # rosbag2 may compress single messages; CDR data begins with a zero byte, never with the zstd magic.
                 is_compressed = data[:4] == ZSTD
                 yield channel.topic, log_time, zstandard.decompress(data) if is_compressed else bytes(data)
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, Any]]:
-        """(topic, log time in nanoseconds, message), as `raw`."""
+        """Yield (topic, log time in nanoseconds, message), like `raw`."""
         for topic, log_time, data in self.raw(topics):
             yield topic, log_time, self.decode(topic, data)
 
     def decode(self, topic: str, data: bytes) -> Any:
-        """The message of a topic whose bytes `raw` gave."""
+        """Decode the bytes of a message from `raw`."""
         msgtype = self.topics[topic].msgtype
         definitions = self.definitions(msgtype)
         with _explained(self.path):
@@ -169,7 +169,7 @@ class BagReader:
         return storage.messages(channels, start) if channels else iter(())
 
     def _files(self) -> list[Path]:
-        if self.path.name == METADATA:  # the file in the folder that was meant
+        if self.path.name == METADATA:  # the folder of the file is meant
             self.path = self.path.parent
         if not self.path.is_dir():
             return [self.path]
@@ -212,13 +212,13 @@ def _types(channel: Channel) -> Any:
 
 
 def read(path: str | Path, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, Any]]:
-    """(topic, log time in nanoseconds, message) of a bag, see BagReader."""
+    """Yield (topic, log time in nanoseconds, message) of a bag, see BagReader."""
     with BagReader(path) as reader:
         yield from reader.messages(topics)
 
 
 def is_bag(path: Path) -> bool:
-    """Whether a path is a folder, or a file that is a bag by its content or by its name."""
+    """Whether a path is a folder, or a file that is a bag by content or by name."""
     if path.is_dir() or path.name == METADATA or path.name.endswith(ENDINGS):
         return True
     return path.is_file() and bag_kind(path) is not None
@@ -226,7 +226,7 @@ def is_bag(path: Path) -> bool:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Damaged data makes the parsers below fail in many ways: every one becomes a BagError with the path."""
+    """Convert every error to a BagError with the path: damaged data makes the parsers below fail in many ways."""
     try:
         yield
     except BagError:

@@ -1,7 +1,7 @@
-"""`uplift record`: topics into a bag, where rosbag2 is missing.
+"""`uplift record`: record topics to a bag, without rosbag2.
 
-Messages stay serialised from the wire to the file. Every subscription takes the strongest QoS that all publishers of
-its topic offer, and changes when another publisher appears.
+Messages stay serialised from the wire to the file. Every subscription requests the strongest QoS that all publishers
+of its topic offer, and is replaced if a new publisher offers less.
 """
 
 import argparse
@@ -39,27 +39,27 @@ GRAPH_TOPICS = (
     "rate_state",
     "ground_truth",
 )
-"""What is recorded when nothing is asked for. Raw images, 46 MB/s at 640x480 and 50 Hz, only by name."""
+"""Topics recorded by default. Raw images, 46 MB/s at 640x480 and 50 Hz, are recorded only by name."""
 
 DISCOVERY_PERIOD = 0.1
 FLUSH_PERIOD = 0.5
-"""Seconds after which at the latest a message can be recovered from a recorder that was killed."""
+"""Seconds between flushes: after a kill, all messages but those of this last period can be recovered."""
 
 LAST_MESSAGES = 0.2
-"""Seconds of recording after the signal, for what was published before it."""
+"""Seconds of recording after the signal, for messages published before it."""
 
 QUEUE = 100
-"""Messages that wait while the file is written, per topic."""
+"""Messages per topic that can wait while the file is written."""
 
 PROGRESS = "{n_fmt} messages in {elapsed}, {rate_noinv_fmt}"
 
 
 class Recorder(Node):
-    """Subscribes to topics as they appear and writes what they bring.
+    """Node that subscribes to topics as they appear and writes their messages.
 
     Args:
         writer: open bag.
-        topics: absolute or relative names; None for all topics.
+        topics: topics to record, absolute or relative names; None for all.
     """
 
     def __init__(self, writer: BagWriter, topics: Sequence[str] | None) -> None:
@@ -81,7 +81,7 @@ class Recorder(Node):
                     self.get_logger().warning(f"{topic} is not recorded: {error}")
 
     def _follow(self, topic: str, msgtype: str) -> None:
-        """Subscribe, or subscribe anew where a new publisher offers less than we ask for."""
+        """Subscribe, or replace the subscription if a new publisher offers less than it requests."""
         offers = [publisher.qos_profile for publisher in self.get_publishers_info_by_topic(topic)]
         if not offers:
             return
@@ -102,12 +102,12 @@ class Recorder(Node):
 
 
 def _write(writer: BagWriter, topic: str, data: bytes, info: dict) -> None:
-    """Log time is when the middleware received the message: waiting for a slow disk does not count."""
+    """Write a message; its log time is when the middleware received it, so a slow disk adds no delay."""
     writer.write_raw(topic, info["received_timestamp"] or time.time_ns(), data)
 
 
 def common_qos(offers: Sequence[QoSProfile]) -> QoSProfile:
-    """The strongest profile that is compatible with every offer."""
+    """Make the strongest QoS profile that is compatible with every offer."""
     reliable = all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
     latched = all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
     return QoSProfile(
@@ -119,7 +119,7 @@ def common_qos(offers: Sequence[QoSProfile]) -> QoSProfile:
 
 
 def qos_to_bag(profile: QoSProfile) -> Qos:
-    """rclpy's profile as bags store it; both number the policies as rmw does."""
+    """Convert rclpy's profile to that of bags; both number the policies as rmw does."""
     return Qos(
         history=QosHistory(profile.history.value),
         depth=profile.depth,
@@ -143,11 +143,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--topics", nargs="+", default=GRAPH_TOPICS, help="default: %(default)s", metavar="TOPIC")
     which.add_argument("--all", action="store_true", help="every topic")
-    parser.add_argument("--seconds", type=positive, help="stop by itself after this time")
+    parser.add_argument("--seconds", type=positive, help="stop after this time")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Record until a signal or --seconds ends it; the bag is whole afterwards, or `uplift recover` makes it so."""
+    """Record until a signal or --seconds ends it; the bag is complete then, or `uplift recover` completes it."""
     stop = threading.Event()
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, lambda *_: stop.set())
@@ -158,10 +158,10 @@ def main(args: argparse.Namespace) -> int:
     except BagError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"recording to {args.bag}, Ctrl-C ends", flush=True)
+    print(f"recording to {args.bag}, Ctrl-C stops", flush=True)
     try:
         _record(writer, args, stop)
-        for interruption in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not cut the file off
+        for interruption in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not truncate the file
             signal.signal(interruption, signal.SIG_IGN)
         writer.close()
     except BagError as error:

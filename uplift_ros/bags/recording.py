@@ -1,4 +1,4 @@
-"""A recorded run of the graph as plain data: everything but the images, which stay in the bag."""
+"""Recorded run of the graph as plain data: everything but the images, which stay in the bag."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,19 +21,19 @@ from uplift_ros.messages.images import to_rgb
 from uplift_ros.poses import NANOSECONDS, Keyframe, SkeletonFrame
 
 IMAGE_TOPICS = ("image_raw/compressed", "image_raw")
-"""Where images are looked for, the cheapest first."""
+"""Image topics in order of preference, the cheapest first."""
 
 
 @dataclass
 class Recording:
-    """What the topics of one graph brought, each in the order of its log time.
+    """Messages of one graph by topic, in order of log time.
 
     Attributes:
-        image_topic: absolute name, empty where no images were recorded.
-        image_stamps: nanoseconds, of the images, or of camera_info where no images were recorded.
-        camera: the first calibrated camera_info, None where there is none.
-        skeletons: topic `skeletons`, the refined ones.
-        ages: seconds between stamp and log time of `skeletons`.
+        image_topic: absolute name, empty if no images were recorded.
+        image_stamps: nanoseconds, of the images, or of camera_info if no images were recorded.
+        camera: camera of the first calibrated camera_info, None if there is none.
+        skeletons: refined skeletons, topic `skeletons`.
+        ages: seconds from stamp to log time of `skeletons`.
         rates: messages of `rate_state` as (stamp in nanoseconds, message).
     """
 
@@ -49,10 +49,10 @@ class Recording:
 
 
 def load(path: str | Path, namespace: str = "/") -> Recording:
-    """Read a bag's topics of the graph in `namespace`.
+    """Read the topics of the graph in `namespace` from a bag.
 
     Raises:
-        BagError: the bag cannot be read, holds no topic of the graph, or one with what no node of it writes.
+        BagError: the bag cannot be read, has no topic of the graph, or a message that no node of the graph publishes.
     """
     with BagReader(path) as bag:
         recorded = [topic for topic in ("camera_info", *IMAGE_TOPICS) if _absolute(namespace, topic) in bag.topics]
@@ -72,7 +72,7 @@ def load(path: str | Path, namespace: str = "/") -> Recording:
 
 @contextmanager
 def _explained(where: str) -> Iterator[None]:
-    """A message of another type, or with values that no message of the graph has."""
+    """Convert errors to BagError: a message of another type, or with values that the graph never publishes."""
     try:
         yield
     except (ValueError, TypeError, AttributeError) as error:
@@ -80,7 +80,7 @@ def _explained(where: str) -> Iterator[None]:
 
 
 def images(path: str | Path, topic: str) -> Iterator[tuple[int, np.ndarray]]:
-    """(stamp in nanoseconds, (height, width, 3) uint8 RGB) of an image topic.
+    """Yield (stamp in nanoseconds, (height, width, 3) uint8 RGB) of an image topic.
 
     Raises:
         BagError: the bag cannot be read.

@@ -1,4 +1,4 @@
-"""`uplift recover`: a whole bag of a recording that was cut off, up to its last second."""
+"""`uplift recover`: make a complete bag from a truncated recording, up to its last second."""
 
 import argparse
 import sys
@@ -12,11 +12,11 @@ from uplift_ros.bags.writer import BagWriter, set_aside, unfinished
 
 @dataclass(frozen=True)
 class Recovered:
-    """What a new bag holds.
+    """Content of the recovered bag.
 
     Attributes:
-        counts: messages by topic.
-        damage: why nothing that came later could be read; empty where the recording was only cut off.
+        counts: number of messages by topic.
+        damage: why nothing after these messages could be read; empty if the recording was only truncated.
     """
 
     counts: dict[str, int]
@@ -24,12 +24,12 @@ class Recovered:
 
 
 def recover(source: Path, output: Path) -> Recovered:
-    """Copy what is whole of a recording into a new bag.
+    """Copy the readable messages of a recording to a new bag.
 
     Args:
-        source: .mcap or .db3, or the folder `*.partial` that `uplift record` left. Its messages stay where they are; it
-            only gets a new name, as any recording does that lies where the output is being made.
-        output: of the same storage; a folder, or a single .mcap file, which is not replaced if there is one.
+        source: .mcap or .db3 file, or the folder `*.partial` that `uplift record` left. Its content is not changed; the
+            folder is renamed if it is in the place where the output is written.
+        output: new bag of the same storage, a folder or a single .mcap file; an existing one is not replaced.
 
     Raises:
         BagError: nothing can be recovered, or the output cannot be written.
@@ -46,7 +46,7 @@ def recover(source: Path, output: Path) -> Recovered:
             for record in salvage(file):
                 if not isinstance(record, ChannelRecord):
                     writer.write_raw(record.topic, record.log_time, record.data)
-                elif record.topic not in writer.counts:  # other recorders give every publisher a channel
+                elif record.topic not in writer.counts:  # other recorders write one channel per publisher
                     writer.add_topic(record.topic, record.msgtype, record.qos, record.definitions)
         except CorruptionError as error:
             return Recovered(writer.counts, str(error))
@@ -54,7 +54,7 @@ def recover(source: Path, output: Path) -> Recovered:
 
 
 def _out_of_the_way(source: Path, workplace: Path) -> Path:
-    """Where the source lies once a recording that was cut off is no longer in the place that a writer empties."""
+    """Rename a truncated recording in `workplace`, which the writer empties; returns the new path of the source."""
     if not workplace.exists():
         return source
     source, workplace = source.resolve(), workplace.resolve()
@@ -73,7 +73,7 @@ def _copy_database(file: Path, output: Path) -> Recovered:
 
 
 def _recording(source: Path) -> Path:
-    """The file with the messages."""
+    """Find the file with the messages."""
     inside = source.rglob("*") if source.is_dir() else [source]
     files = [path for path in inside if path.suffix in SUFFIXES and path.is_file()]
     if len(files) != 1:
@@ -82,12 +82,12 @@ def _recording(source: Path) -> Path:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recording", type=Path, help="the folder *.partial that is left, or the .mcap or .db3 in it")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="the new bag: a .mcap file, or a folder")
+    parser.add_argument("recording", type=Path, help="folder *.partial, or the .mcap or .db3 file in it")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="new bag: an .mcap file or a folder")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Recover one recording and say what was in it."""
+    """Recover one recording and print the messages by topic."""
     recovered = recover(args.recording, args.out)
     for topic, count in sorted(recovered.counts.items()):
         print(f"{count:8d}  {topic}")

@@ -1,7 +1,7 @@
-"""Read what is complete of a recording that was cut off: killed, without power, or on a full disk.
+"""Reads the complete part of a truncated recording, after a kill, a power loss or a full disk.
 
-Readers begin with the index at the end of an MCAP file, which a file that was cut off lacks; this one reads the records
-in the order in which they were written, a chunk at a time, until the file ends.
+Other readers begin with the index at the end of an MCAP file, which a truncated file lacks; this one reads the records
+in the order in which they were written, chunk by chunk, until the file ends.
 """
 
 import sqlite3
@@ -25,12 +25,12 @@ MAGIC = b"\x89MCAP0\r\n"
 
 
 class CorruptionError(BagError):
-    """A recording is damaged here: nothing after this place can be read."""
+    """Recording that is damaged: nothing after this place can be read."""
 
 
 @dataclass(frozen=True)
 class ChannelRecord:
-    """A topic, with the definition of its messages; precedes the first of them."""
+    """Topic with the definition of its message type; precedes its first message."""
 
     topic: str
     msgtype: str
@@ -40,7 +40,7 @@ class ChannelRecord:
 
 @dataclass(frozen=True)
 class MessageRecord:
-    """A message: log time in nanoseconds, CDR bytes."""
+    """Message with its log time in nanoseconds and CDR bytes."""
 
     topic: str
     log_time: int
@@ -48,10 +48,10 @@ class MessageRecord:
 
 
 def salvage(path: Path) -> Iterator[ChannelRecord | MessageRecord]:
-    """Yield the topics and messages of an .mcap, compressed or not, up to where it was cut off.
+    """Yield the topics and messages of an .mcap file, compressed or not, up to where it is truncated.
 
     Raises:
-        BagError: the file is no MCAP file.
+        BagError: the file is not an MCAP file.
         CorruptionError: the file is damaged; everything before the damaged chunk has been yielded.
     """
     with path.open("rb") as file:
@@ -62,7 +62,7 @@ def salvage(path: Path) -> Iterator[ChannelRecord | MessageRecord]:
         try:
             yield from _topics_and_messages(reader.records)
         except RecordLengthLimitExceeded:
-            return  # longer than the file: its end is missing
+            return  # the record is longer than the file: the end is missing
         except Exception as error:  # damaged data makes the parsers of records, definitions and QoS fail in many ways
             was_cut_off = isinstance(error, EndOfFile | struct.error) and not file.read(1)
             if not was_cut_off:
@@ -85,7 +85,7 @@ def _topics_and_messages(records: Iterator[McapRecord]) -> Iterator[ChannelRecor
 
 
 def _qos(channel: Channel) -> tuple[Qos, ...]:
-    """What the publishers offered; empty where the recording does not say."""
+    """QoS that the publishers offered; empty if it was not recorded."""
     offered = channel.metadata.get("offered_qos_profiles")
     return tuple(parse_qos(offered)) if offered else ()
 
@@ -97,10 +97,10 @@ def _typestore(msgtype: str, definition: str) -> Typestore:
 
 
 def roll_back(path: Path) -> None:
-    """Take back what a recording as .db3 had written and not yet confirmed; readers ignore the journal.
+    """Roll back the uncommitted transaction of a .db3 recording; readers ignore the journal.
 
     Raises:
-        BagError: it is no database, or cannot be written.
+        BagError: the file is not a database, or cannot be written.
     """
     try:
         with closing(sqlite3.connect(path)) as database:

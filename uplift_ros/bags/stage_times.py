@@ -1,7 +1,7 @@
-"""Where the milliseconds of a recorded run went, from key-frame to key-frame: by the times at which messages came.
+"""Latency of a recorded run by stage, per key-frame, from the log times of messages.
 
-A key-frame's way ends with the last refined skeleton that it brought. How long frames wait by design (stride, latency,
-delay) is not part of it.
+It ends at the last refined skeleton that the key-frame caused. The time for which frames wait by design (stride,
+latency, delay) is not included.
 """
 
 from bisect import bisect_right
@@ -19,12 +19,12 @@ PERCENTILES = {"p50": 50, "p99": 99}
 
 
 def stages(bag: str | Path, namespace: str = "/") -> dict[str, dict[str, float]]:
-    """Milliseconds, p50 and p99 over the key-frames of a run; empty where the bag lacks a topic of it.
+    """Measure milliseconds per stage, p50 and p99 over the key-frames of a run; empty if the bag lacks a topic.
 
     Returns:
-        `keyframe`: from the image's stamp to the key-frame, `raw`: from there to the last raw skeleton that it made
-        final, `refined`: from there to the last refined one; `overhead`: all three without the work on them that the
-        nodes themselves timed, which leaves transport, conversion and waiting for a core.
+        `keyframe`: from the image's stamp to the key-frame; `raw`: from there to the last raw skeleton that it
+        finalised; `refined`: from there to the last refined skeleton; `overhead`: all three minus the processing time
+        that the nodes report, which leaves transport, conversion and waiting for a core.
 
     Raises:
         BagError: the bag cannot be read.
@@ -53,7 +53,7 @@ def stages(bag: str | Path, namespace: str = "/") -> dict[str, dict[str, float]]
 
 
 def percentiles(milliseconds: np.ndarray) -> dict[str, float]:
-    """p50 and p99 of at least one time."""
+    """Compute p50 and p99 of at least one time."""
     return {name: round(float(np.percentile(milliseconds, q)), 2) for name, q in PERCENTILES.items()}
 
 

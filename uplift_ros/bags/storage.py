@@ -1,4 +1,4 @@
-"""The files that bags are made of: MCAP, SQLite and ROS 1, told by their content. Only what is asked for is read."""
+"""Files of bags: MCAP, SQLite and ROS 1, detected by content. Only the requested channels are read."""
 
 import heapq
 import sqlite3
@@ -23,13 +23,13 @@ from uplift_ros.messages.typestore import typestore
 from uplift_ros.poses import NANOSECONDS
 
 SUFFIXES = (".mcap", ".db3")
-"""Of the files that rosbag2 writes."""
+"""Suffixes of the files that rosbag2 writes."""
 
 ENDINGS = (*SUFFIXES, ".bag", ".bag.active", ".zstd", ".zst")
-"""Of names that promise a bag, whatever is in the file."""
+"""Suffixes of bags; a file with one of them is treated as a bag whatever its content."""
 
 REORDERED_NS = 2 * NANOSECONDS
-"""By which messages of an MCAP file without an index may be out of order; they wait in memory so long."""
+"""Nanoseconds by which messages of an MCAP file without index may be out of order; they are sorted in memory."""
 
 CDR, ROS1 = "cdr", "ros1"
 
@@ -38,16 +38,16 @@ Raw = tuple["Channel", int, bytes]
 
 
 class StorageError(ValueError):
-    """A file that cannot be read; the text gives the reason and the way out."""
+    """File that cannot be read; the text gives the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class Channel:
-    """The messages of one type on one topic of one file.
+    """Messages of one type on one topic of one file.
 
     Attributes:
-        definition, definition_format: of the type, in the format ros2msg or ros2idl; empty if the file has none.
-        encoding: of the messages.
+        definition, definition_format: type definition, in the format ros2msg or ros2idl; empty if the file has none.
+        encoding: message encoding.
     """
 
     id: int
@@ -61,10 +61,10 @@ class Channel:
 
 
 class Storage(Protocol):
-    """One open file.
+    """Open file of a bag.
 
     Attributes:
-        start, end: first and last log time, nanoseconds; meaningless in an empty file.
+        start, end: first and last log time, nanoseconds; undefined for an empty file.
     """
 
     channels: list[Channel]
@@ -72,7 +72,7 @@ class Storage(Protocol):
     end: int
 
     def messages(self, channels: Collection[Channel], start: int | None) -> Iterator[Raw]:
-        """Messages of the channels from a log time on, in its order."""
+        """Yield the messages of the channels from a log time on, in order of log time."""
 
     def close(self) -> None: ...
 
@@ -81,7 +81,7 @@ def open_storage(path: Path, folder: Path) -> Storage:
     """Open a file of a bag; a compressed one is unpacked into `folder`.
 
     Raises:
-        StorageError: no file of a bag; errors of the parsers too.
+        StorageError: the file is not part of a bag. Errors of the parsers are passed on.
     """
     kind = bag_kind(path)
     if kind == "zstd":
@@ -96,7 +96,7 @@ def open_storage(path: Path, folder: Path) -> Storage:
 
 
 class McapStorage:
-    """An MCAP file, with an index or without."""
+    """MCAP file, with or without an index."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
@@ -186,10 +186,10 @@ class McapStorage:
 
 
 class SqliteStorage:
-    """A .db3 file of any version of rosbag2."""
+    """SQLite (.db3) file of any version of rosbag2."""
 
     def __init__(self, path: Path) -> None:
-        # Stages in threads read what the main thread opened; one at a time.
+        # Opened by the main thread and read by the threads of stages, one at a time.
         address = f"file:{quote(str(path.absolute()))}?immutable=1"
         self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
         try:
@@ -236,7 +236,7 @@ class SqliteStorage:
 
 
 class Ros1Storage:
-    """A ROS 1 bag, its messages as CDR: types that ROS 2 has too differ in nothing but the header's `seq`."""
+    """ROS 1 bag, messages converted to CDR: types that ROS 2 has too differ only in the header's `seq`."""
 
     def __init__(self, path: Path) -> None:
         self._reader = Ros1Reader(path)
@@ -279,10 +279,10 @@ STORAGES: dict[str, Callable[[Path], Storage]] = {"mcap": McapStorage, "sqlite3"
 
 
 def _qos(text: str) -> tuple[Qos, ...]:
-    """What publishers offered; nothing if it is not understood: only playing needs it."""
+    """QoS that publishers offered; empty if it cannot be parsed, because only playing needs it."""
     try:
         return tuple(parse_qos(text))
-    except Exception:  # of YAML, of missing keys
+    except Exception:  # invalid YAML, missing keys
         return ()
 
 

@@ -1,4 +1,4 @@
-"""The result of a recorded run, as out/summary.json and as a table."""
+"""Summary of a recorded run, for out/summary.json and as a table."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,14 +17,14 @@ from uplift_ros.streaming.stride import Reason
 
 
 def summarise(bag: str | Path, source: str = "", namespace: str = "/") -> dict[str, Any]:
-    """Figures of a run recorded in `bag`.
+    """Compute the summary of the run recorded in `bag`.
 
     Args:
-        source: what was filmed, for the record.
-        namespace: of the graph.
+        source: image source of the run, copied to the summary.
+        namespace: namespace of the graph.
 
     Returns:
-        The keys of summary.json. Errors are None without ground truth, times None where nothing was recorded.
+        The keys of summary.json. Errors are None without ground truth, times are None if nothing was recorded.
 
     Raises:
         BagError: the bag cannot be read, or holds no topic of the graph.
@@ -54,7 +54,7 @@ def summarise(bag: str | Path, source: str = "", namespace: str = "/") -> dict[s
 
 
 def print_table(summary: dict[str, Any], console: Console | None = None) -> None:
-    """The figures that one looks at first."""
+    """Print the main values as a table."""
     table = Table(title=f"{summary['source'] or 'run'}, {summary['seconds']:.1f} s", title_justify="left")
     table.add_column()
     for heading in ("raw", "refined"):
@@ -82,7 +82,7 @@ def _text(value: float | None, digits: int) -> str:
 
 
 def _errors(frames: Sequence[SkeletonFrame], truth: Sequence[SkeletonFrame]) -> dict[str, float | None]:
-    """Error figures over all people that ground truth knows."""
+    """Compute errors over all people that have ground truth."""
     tracks = matched_tracks(frames, truth)
     if not tracks:
         return dict.fromkeys(("mpjpe_mm", "p_mpjpe_mm", "accel_mm"))

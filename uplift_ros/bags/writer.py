@@ -1,4 +1,4 @@
-"""Writes bags without ROS that rosbag2, Foxglove, rosbags and mcap can read."""
+"""Writes bags, without ROS, that rosbag2, Foxglove, rosbags and mcap can read."""
 
 import itertools
 import shutil
@@ -18,36 +18,36 @@ from uplift_ros.bags.reader import BagError
 from uplift_ros.messages.typestore import typestore
 
 METADATA_VERSION: Final = 8
-"""Version 9 writes QoS policies as words, which rosbag2 before Jazzy does not know; every rosbag2 reads the numbers."""
+"""Version 9 writes QoS policies as words, which rosbag2 before Jazzy cannot read; every rosbag2 reads the numbers."""
 
 STORAGES: Final = {plugin.name.lower(): plugin for plugin in StoragePlugin}
-"""mcap and sqlite3, named as in rosbag2."""
+"""Storage plugins, mcap and sqlite3, by their name in rosbag2."""
 
 
 def unfinished(path: Path) -> Path:
-    """The folder in which a bag is written until it is whole."""
+    """Folder in which a bag is written until it is complete."""
     return path.with_name(path.name + ".partial")
 
 
 def set_aside(folder: Path) -> Path:
-    """Give a folder a new name, so that another can take its place; returns it."""
+    """Rename a folder, so that another can take its place; returns the new path."""
     aside = next(path for n in itertools.count(1) if not (path := folder.with_name(f"{folder.name}-{n}")).exists())
     return folder.rename(aside)
 
 
 class BagWriter:
-    """A new bag, written beside its path and moved there by `close`: at the path there are only whole bags.
+    """New bag, written beside its path and moved there by `close`, so that the path only ever holds a complete bag.
 
-    What a writer that was killed left beside the path is removed.
+    Remains beside the path of a writer that was killed are removed.
 
     Args:
-        path: with suffix .mcap one plain MCAP file (an older one is replaced); otherwise a rosbag2 folder with
+        path: with suffix .mcap a single MCAP file (an existing one is replaced); otherwise a rosbag2 folder with
             metadata.yaml, which must not exist yet.
-        storage: a key of STORAGES.
+        storage: key of STORAGES.
 
     Raises:
-        BagError: a single file of another storage than mcap, the path is taken by something else, or it cannot be
-            written; also later, when the disk is full.
+        BagError: a single file is requested of another storage than mcap, the path exists, or it cannot be written;
+            also later, if the disk is full.
     """
 
     def __init__(self, path: str | Path, storage: str = "mcap") -> None:
@@ -85,13 +85,13 @@ class BagWriter:
     def add_topic(
         self, topic: str, msgtype: str, qos: Sequence[Qos] = (), definitions: Typestore | None = None
     ) -> None:
-        """Announce a topic with the QoS of its publishers. Once per topic; `write` does without it.
+        """Add a topic with the QoS of its publishers, once per topic; `write` adds a missing topic itself.
 
         Args:
-            definitions: of the message type; ours where there are none.
+            definitions: definition of the message type; None for ours.
 
         Raises:
-            BagError: the message type is not known, so that its definition cannot be stored.
+            BagError: the message type is unknown, so that its definition cannot be stored.
         """
         definitions = definitions or typestore()
         if msgtype not in definitions.fielddefs:
@@ -109,12 +109,12 @@ class BagWriter:
         self.write_raw(topic, log_time, typestore().serialize_cdr(message, msgtype))
 
     def write_raw(self, topic: str, log_time: int, data: bytes | memoryview) -> None:
-        """Write the CDR bytes of a message of an announced topic; log time in nanoseconds."""
+        """Write the CDR bytes of a message of an added topic; log time in nanoseconds."""
         with self._explained():
             self._writer.write(self._connections[topic], log_time, data)
 
     def flush(self) -> None:
-        """Hand everything written so far to the system: if this process is killed, `uplift recover` finds it."""
+        """Hand all messages to the operating system: if this process is killed, `uplift recover` finds them."""
         storage = self._writer.storage
         with self._explained():
             if isinstance(storage, McapWriter):
@@ -133,12 +133,12 @@ class BagWriter:
             shutil.rmtree(self._workplace)
 
     def abandon(self) -> None:
-        """Write nothing more, and leave what is there to `uplift recover`."""
-        with suppress(OSError, sqlite3.Error):  # what is still in memory is lost: the disk may be full
+        """Stop writing, and leave the unfinished bag to `uplift recover`."""
+        with suppress(OSError, sqlite3.Error):  # messages still in memory are lost: the disk may be full
             self._writer.abort()
 
     def discard(self) -> None:
-        """Leave nothing behind but the finished bag."""
+        """Remove everything but the finished bag."""
         self.abandon()
         shutil.rmtree(self._workplace, ignore_errors=True)
 
