@@ -148,7 +148,7 @@ def test_look_at_turns_a_direction_onto_the_optical_axis(offset):
     assert rotation[0, 1] == pytest.approx(0)  # the new x axis is level
 
 
-def test_canonical_poses_have_unit_size_and_tell_what_was_taken_away(person):
+def test_canonical_poses_have_unit_size_and_record_what_was_removed(person):
     points = person - person[0] + (1.0, 0.2, 4.0)
     rays = points[:, :2] / points[:, 2:]
     canonical = canonicalise(rays)
@@ -197,7 +197,7 @@ def test_placement_is_the_inverse_of_projection(root):
     np.testing.assert_allclose(placed, root, atol=1e-6)
 
 
-def test_somebody_at_arms_length_has_a_place(person):
+def test_a_person_at_arms_length_has_a_place(person):
     joints = 0.2 * (person - person[0])
     points = joints + np.array([0.1, 0.1, 0.5])
     np.testing.assert_allclose(place_root(joints, points[:, :2] / points[:, 2:], np.ones(17)), [0.1, 0.1, 0.5])

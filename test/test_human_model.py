@@ -136,7 +136,7 @@ def test_a_skeleton_without_directions_has_no_pose(joints):
     assert HumanPose.of(joints) is None
 
 
-def test_a_nose_that_tells_no_direction_leaves_the_head_looking_straight_on():
+def test_a_nose_without_direction_leaves_the_head_looking_straight_on():
     thorax, head = STANDING[H36M17.index("thorax")], STANDING[H36M17.index("head")]
     pose = HumanPose.of(posed(nose=tuple((thorax + head) / 2)))
     assert [pose.angles[f"{axis}_head"] for axis in "ryp"] == pytest.approx([0.0, 0.0, 0.0], abs=1e-6)

@@ -75,7 +75,7 @@ def test_a_webcam_number_serves_as_a_source():
 @pytest.mark.parametrize(
     ("options", "path"), [((), "config/uplift.yaml"), (("--markdown",), "docs/PARAMETERS.md")], ids=["yaml", "markdown"]
 )
-def test_the_command_that_contributors_are_told_to_run_prints_the_committed_file(options, path):
+def test_the_documented_command_prints_the_committed_file(options, path):
     command = [sys.executable, "-m", "uplift_ros.parameters", *options]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert printed == (ROOT / path).read_text()

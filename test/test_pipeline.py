@@ -71,7 +71,7 @@ def test_key_frames_carry_stamp_frame_size_count_and_stride():
     assert [person.id for person in keyframe.persons] == ["p1"]
 
 
-def test_every_frame_comes_out_once_raw_and_once_refined():
+def test_every_frame_is_emitted_once_raw_and_once_refined():
     camcorder = Camcorder(pipeline(latency=4))
     steps = camcorder.film(41)
     raw = [frame for step in steps for frame in step.raw]
@@ -84,7 +84,7 @@ def test_every_frame_comes_out_once_raw_and_once_refined():
     assert (end.keyframe, end.uplifting.decision) == (None, None)
 
 
-def test_a_pause_gives_out_what_waited_and_both_stages_begin_anew():
+def test_a_pause_emits_pending_frames_and_both_stages_restart():
     camcorder = Camcorder(pipeline(latency=4))
     before = camcorder.film(21)
     step = camcorder.pipeline.push(START + 500 * FRAME, "camera", CAMERA, lambda: np.full((120, 160, 3), 90, np.uint8))

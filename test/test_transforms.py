@@ -65,7 +65,7 @@ def test_an_unknown_covariance_stays_unknown():
     assert moved(frame, OPTICAL_TO_ROBOT, "odom").persons[0].covariance.shape == (0, 6)
 
 
-def test_the_body_of_somebody_who_faces_x_looks_along_x_and_stands_along_z():
+def test_the_body_of_a_person_who_faces_x_looks_along_x_and_stands_along_z():
     joints = pose(0.0)  # at home, facing +x, z up
     body = body_frame(joints)
     np.testing.assert_allclose(body.translation, joints[0])

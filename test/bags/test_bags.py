@@ -64,7 +64,7 @@ def test_our_own_bags_define_our_messages_as_we_do(bag):
         assert reader.defines_as_we_do("uplift_ros/msg/SkeletonInfo")
 
 
-def test_topics_tell_type_count_and_qos(bag):
+def test_topics_have_type_count_and_qos(bag):
     with BagReader(bag) as reader:
         latched, plain = reader.topics["/skeleton_info"], reader.topics["/text"]
         assert (reader.start, reader.end) == (100, 204)
@@ -121,7 +121,7 @@ def test_a_single_file_of_sqlite3_is_refused_with_the_way_out(tmp_path):
 
 
 @pytest.mark.parametrize("storage", sorted(STORAGES))
-def test_metadata_tells_storage_version_types_and_their_hashes(tmp_path, storage):
+def test_metadata_has_storage_version_types_and_their_hashes(tmp_path, storage):
     with BagWriter(tmp_path / "bag", storage) as writer:
         writer.write("/skeleton_info", 7, info())
     told = yaml.safe_load((tmp_path / "bag" / "metadata.yaml").read_text())["rosbag2_bagfile_information"]

@@ -161,13 +161,13 @@ def test_a_topic_of_several_channels_becomes_one(tmp_path):
     assert texts(tmp_path / "whole.mcap") == numbered(10)
 
 
-def test_the_command_tells_what_was_saved(tmp_path, capsys):
+def test_the_command_reports_what_was_saved(tmp_path, capsys):
     record(tmp_path / "run.mcap", 10)
     assert cli.main(["recover", str(tmp_path / "run.mcap.partial"), "-o", str(tmp_path / "whole.mcap")]) == 0
     assert capsys.readouterr().out == "      10  /image\n      10  /text\n"
 
 
-def test_the_command_tells_of_damage(tmp_path, capsys):
+def test_the_command_reports_damage(tmp_path, capsys):
     file = record(tmp_path / "run.mcap", 10)
     content = file.read_bytes()
     assert content.count(b"std_msgs/msg/String") >= 1

@@ -151,7 +151,7 @@ def write_foreign(path: Path) -> Path:
     return path
 
 
-def test_channels_that_nobody_asked_for_are_not_interpreted(tmp_path):
+def test_channels_that_were_not_requested_are_not_interpreted(tmp_path):
     path = write_foreign(tmp_path / "run.mcap")
     assert texts(path) == [(2, "two")]
     with BagReader(path) as bag:

@@ -108,12 +108,12 @@ def test_two_people_are_compared_with_their_own_truth(tmp_path):
     assert summarise(tmp_path / "run.mcap")["mpjpe_mm"]["refined"] == 0.0
 
 
-def test_the_detected_ratio_is_the_share_of_keyframes_with_somebody(tmp_path):
+def test_the_detected_ratio_is_the_share_of_keyframes_with_a_person(tmp_path):
     summary = summarise(write_run(tmp_path / "run.mcap", frames=40, absent=range(0, 10)))
     assert summary["detected_ratio"] == 0.75
 
 
-def test_stride_switches_tell_when_how_far_and_why(tmp_path):
+def test_stride_switches_have_time_strides_and_reason(tmp_path):
     summary = summarise(write_run(tmp_path / "run.mcap", frames=60, strides=[(0, 20), (20, 4), (40, 20)]))
     assert summary["stride_switches"] == [
         {"t": 0.4, "stride": 4, "velocity": 0.4, "reason": "fast"},

@@ -109,7 +109,7 @@ def test_codecs_that_are_missing_say_nothing(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_folder_that_takes_no_video_is_told_of(tmp_path):
+def test_a_folder_that_takes_no_video_is_reported(tmp_path):
     (tmp_path / "file").touch()
     write_run(tmp_path / "run.mcap", frames=2)
     with pytest.raises(OSError, match="file"):

@@ -158,7 +158,7 @@ def test_a_person_who_has_left_is_not_followed(one_person):
     assert one_person.estimate(empty) == []
 
 
-def test_an_empty_room_with_a_table_has_nobody_in_it(one_person):
+def test_an_empty_room_with_a_table_has_no_person_in_it(one_person):
     images = clip("one_by_one.mp4", range(0, 12, 3))
     assert [one_person.estimate(image) for image in images] == [[]] * 4
 

@@ -108,7 +108,7 @@ def test_a_single_stage_network_gives_several_people_the_most_certain_first(tmp_
     assert np.allclose(coco_shoulder(persons), 2 * joints[0, 1, 5, :2])
 
 
-def test_boxes_of_one_person_are_told_from_two_people():
+def test_boxes_of_one_person_are_distinguished_from_two_people():
     boxes, joints = people(0.9, 0.8)
     boxes = np.concatenate([boxes, boxes[:, :1] + (1, 1, 1, 1, -0.2)], 1)
     found = heads.distinct(heads.corner_boxes(boxes, joints[:, [0, 1, 0]]), 0.5, 5)
@@ -125,7 +125,7 @@ def test_rows_of_anchors_give_people(tmp_path):
     assert person.score == pytest.approx(0.9)
 
 
-def test_a_person_detector_tells_the_pose_network_where_to_look(tmp_path):
+def test_a_person_detector_selects_the_region_of_the_pose_network(tmp_path):
     boxes = np.array([[[10.0, 8, 22, 40, 0.9], [30, 8, 42, 40, 0.8]]])
     detector = network(tmp_path / "det.onnx", {"dets": boxes, "labels": np.zeros((1, 2))})
     pose = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(WIDTH / 2, HEIGHT / 2) - joints_at(0, 0)[5]))
@@ -135,7 +135,7 @@ def test_a_person_detector_tells_the_pose_network_where_to_look(tmp_path):
     assert np.allclose(shoulders, [(2 * 16, 2 * 24), (2 * 36, 2 * 24)])  # the middle of each box
 
 
-def test_nobody_found_is_an_empty_list(tmp_path):
+def test_no_person_found_is_an_empty_list(tmp_path):
     boxes, joints = people(0.2)
     path = network(tmp_path / "rtmo.onnx", {"dets": boxes, "keypoints": joints})
     assert estimators.create("onnx", model_path=path, **OPTIONS).estimate(np.zeros((64, 64, 3), np.uint8)) == []
@@ -182,7 +182,7 @@ def test_a_network_for_pictures_of_any_size_is_refused(tmp_path, size):
         estimators.create("onnx", model_path=path, **OPTIONS)
 
 
-def test_where_the_detector_finds_nobody_the_pose_network_is_not_asked(tmp_path, monkeypatch):
+def test_the_pose_network_does_not_run_if_the_detector_finds_no_person(tmp_path, monkeypatch):
     boxes = np.array([[[10.0, 8, 22, 40, 0.2]]])
     detector = network(tmp_path / "det.onnx", {"dets": boxes, "labels": np.zeros((1, 1))})
     pose = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
@@ -260,7 +260,7 @@ def test_a_network_that_fails_is_refused_when_it_is_loaded(tmp_path):
 
 
 @pytest.mark.parametrize("names", [("simcc_y", "simcc_x"), ("b", "a")])
-def test_the_axes_of_simcc_are_told_by_name_or_by_length(tmp_path, names):
+def test_the_axes_of_simcc_follow_from_name_or_length(tmp_path, names):
     given = simcc_outputs(joints_at(20, 30))
     swapped = {names[0]: given["simcc_y"], names[1]: given["simcc_x"]}
     estimator = backend.create(model_path=network(tmp_path / "simcc.onnx", swapped), **OPTIONS)

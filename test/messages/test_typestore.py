@@ -10,7 +10,7 @@ def test_our_own_types_are_there_beside_those_of_ros():
     assert typestore.message_class("sensor_msgs/msg/Image").__msgtype__ == "sensor_msgs/msg/Image"
 
 
-def test_a_type_that_nobody_defines_is_named():
+def test_a_type_without_definition_is_named():
     with pytest.raises(KeyError, match="other_msgs/msg/Odd"):
         typestore.message_class("other_msgs/msg/Odd")
 

@@ -130,7 +130,7 @@ def test_what_is_no_score_counts_as_the_nearest_one(value):
     assert np.isfinite(person.joints).all()
 
 
-def test_nobody_is_seen_at_a_right_angle_to_the_optical_axis():
+def test_no_person_is_seen_at_a_right_angle_to_the_optical_axis():
     uplifter = StreamingUplifter(tiny.uplifting(), latency=0)
     sideways = Camera(1e-3, 1e-3, 0, 0, 640, 480)
     assert uplifter.push(seen(0), sideways).live.persons == ()

@@ -42,7 +42,7 @@ def synthetic(person) -> protocols.Clip:
 
 
 @pytest.mark.parametrize("name", weights.available())
-def test_weights_tell_where_they_come_from(name):
+def test_weights_record_where_they_come_from(name):
     _, _, provenance = weights.read_header(name)
     assert {"data", "seed", "steps"} <= set(provenance)
 
@@ -60,7 +60,7 @@ def test_an_unseen_person_is_lifted_online(uplifter, synthetic, stride, millimet
 
 
 @pytest.mark.parametrize("axis", [(1, 0, 0), (-1, 0, 0), (0, 1, 0)])
-def test_somebody_who_lies_is_lifted(uplifter, person, axis):
+def test_a_person_who_lies_is_lifted(uplifter, person, axis):
     """On the back, the belly and a side: the whole motion a quarter turn over, at the height of the ground."""
     turn = Rotation.from_rotvec(np.pi / 2 * np.array(axis)).as_matrix()
     lying = (person - person[:, :1]) @ turn.T + (0, 0, 0.3)

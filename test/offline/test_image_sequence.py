@@ -114,7 +114,7 @@ def test_images_before_the_first_camera_info_have_it_too(tmp_path):
     assert shot.camera.for_image(320, 240) == recordings.CAMERA
 
 
-def test_a_bag_without_images_is_told_what_it_has(uplift_process, tmp_path, capsys):
+def test_a_bag_without_images_is_reported_with_its_topics(uplift_process, tmp_path, capsys):
     with BagWriter(tmp_path / "in.mcap") as writer:
         writer.write("/camera_info", 1, recordings.camera_info(1))
     assert uplift_process(tmp_path / "in.mcap", "-o", tmp_path / "out.mcap") == 1

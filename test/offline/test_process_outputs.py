@@ -10,7 +10,7 @@ from uplift_ros import settings
 from uplift_ros.offline import process
 
 
-def test_an_input_that_fails_is_named_and_the_rest_goes_on(uplift_process, clip, tmp_path, capsys):
+def test_an_input_that_fails_is_named_and_the_rest_continues(uplift_process, clip, tmp_path, capsys):
     damaged = tmp_path / "damaged.mcap"
     damaged.write_bytes(filming.write_bag(tmp_path / "whole.mcap").read_bytes()[:5000])
     code = uplift_process(damaged, tmp_path / "nowhere.mp4", clip, "-o", tmp_path / "results")
@@ -45,7 +45,7 @@ def test_what_is_finished_is_not_done_again(uplift_process, clip, tmp_path, caps
     assert uplift_process(clip, other, "-o", tmp_path / "results") == 0
 
 
-def test_a_named_output_file_is_written_anew(uplift_process, clip, tmp_path):
+def test_a_named_output_file_is_written_again(uplift_process, clip, tmp_path):
     (tmp_path / "out.mcap").write_bytes(b"old")
     assert uplift_process(clip, "-o", tmp_path / "out.mcap") == 0
     assert "/skeletons" in filming.topics(tmp_path / "out.mcap")

@@ -70,7 +70,7 @@ def test_the_true_skeleton_is_where_the_image_shows_a_person(filming, observer):
     assert ((pixels > 0) & (pixels < (320, 240))).all()
 
 
-def test_jpeg_is_made_only_while_somebody_wants_it(filming, observer):
+def test_jpeg_is_made_only_while_it_has_subscribers(filming, observer):
     observer.wait_for(lambda: len(filming.truths) >= 5)
     compressed = observer.collect(CompressedImage, "image_raw/compressed", qos.compressed_images())
     observer.wait_for(lambda: len(compressed) >= 5)
@@ -123,7 +123,7 @@ def test_a_source_that_cannot_be_opened_ends_the_camera_with_one_line(start, obs
     assert "Traceback" not in process.last_lines
 
 
-def test_diagnostics_tell_the_rate(start, observer):
+def test_diagnostics_report_the_rate(start, observer):
     start("camera", fps=10.0, **SMALL)
     diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
 

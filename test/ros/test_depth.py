@@ -101,7 +101,7 @@ def test_people_come_in_the_size_that_depth_measures(robot, encoding, kind, unit
 
 
 @needs_filters
-def test_missing_and_odd_depth_is_reported_and_skeletons_go_on(robot, observer):
+def test_missing_and_odd_depth_is_reported_and_skeletons_continue(robot, observer):
     diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
 
     def complaint_of(depth: np.ndarray | None, encoding: str, text: str) -> bool:

@@ -98,7 +98,7 @@ def test_each_node_misses_what_should_reach_it_only_while_active(start, wait_for
     assert (figures["method"], figures["delay"]) == ("none", "3")
 
 
-def test_uplift_tells_network_device_and_missing_key_frames(start, wait_for_level, random_weights):
+def test_uplift_reports_network_device_and_missing_key_frames(start, wait_for_level, random_weights):
     start("uplift", model=random_weights["uplift"])
     figures = wait_for_level("uplift", WARN, "no key-frames for 3 s")
     assert (figures["model"], figures["device"], figures["latency"]) == (random_weights["uplift"], "cpu", "4")

@@ -151,14 +151,14 @@ def test_refined_skeletons_are_the_raw_ones_in_order(uplift, start, estimator, o
     assert [[person.id for person in message.persons] for message in refined] == [people[stamp] for stamp in stamps]
 
 
-def test_skeletons_are_published_when_nobody_is_in_view(uplift, estimator, observer):
+def test_skeletons_are_published_when_no_person_is_in_view(uplift, estimator, observer):
     uplift()
     raw = observer.collect(Skeletons, "skeletons/raw")
     estimator.send_until(lambda state: raw, people=0)
     assert all(not message.persons for message in raw)
 
 
-def test_the_stride_shrinks_when_somebody_moves_and_grows_after_the_hold(uplift, estimator):
+def test_the_stride_shrinks_when_a_person_moves_and_grows_after_the_hold(uplift, estimator):
     # An untrained network sees motion in everything, and none where nobody is.
     uplift(stride_mode="adaptive", velocity_threshold=0.01, hold_frames=40)
     estimator.send_until(lambda state: estimator.stride == 20 and state.reason == RateState.SLOW, people=0)
@@ -199,7 +199,7 @@ def test_a_lost_keyframe_is_counted(uplift, estimator):
     assert estimator.send().dropped == 2
 
 
-def test_a_refused_keyframe_of_somebody_else_counts_as_no_gap(uplift, estimator):
+def test_a_refused_keyframe_of_another_publisher_counts_as_no_gap(uplift, estimator):
     uplift()
     estimator.send()
     estimator.keyframes.publish(Keyframe2D(skeleton="coco17", sequence=7))
@@ -237,7 +237,7 @@ def test_the_joint_set_is_described_for_late_subscribers(uplift, observer):
     assert (infos[0].name, len(infos[0].joints), infos[0].parents[0]) == ("h36m17", 17, -1)
 
 
-def test_a_keyframe_of_another_joint_set_is_refused_and_the_node_goes_on(uplift, estimator, observer):
+def test_a_keyframe_of_another_joint_set_is_refused_and_the_node_continues(uplift, estimator, observer):
     uplift()
     wrong = ros_messages().keyframe(Keyframe(START, "camera", 640, 480, 0, 10, ()))
     wrong.skeleton = "coco17"

@@ -128,7 +128,7 @@ def test_the_urdf_is_a_parameter_while_the_body_is_tracked(humans, observer):
 
 
 @needs_hri
-def test_skeletons_that_come_after_the_body_has_left_the_image_are_still_told(humans, observer):
+def test_skeletons_that_come_after_the_body_has_left_the_image_are_still_published(humans, observer):
     from hri_msgs.msg import IdsList
 
     tracked = observer.collect(IdsList, "/humans/bodies/tracked")

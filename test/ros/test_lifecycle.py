@@ -165,7 +165,7 @@ def test_what_a_node_opened_is_closed_at_cleanup_or_where_it_cannot_configure(mo
         node.destroy_node()
 
 
-def test_diagnostics_tell_state_and_speed(refiner, observer):
+def test_diagnostics_report_state_and_speed(refiner, observer):
     refiner()
     diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
     observer.wait_for(lambda: diagnostics)

@@ -180,7 +180,7 @@ def test_the_quality_of_service_may_be_overridden(start, observer):
     assert subscription.qos_profile.reliability == ReliabilityPolicy.RELIABLE
 
 
-def test_after_a_jump_back_in_time_it_goes_on_and_ids_are_new(start, observer, film, person):
+def test_after_a_jump_back_in_time_it_continues_and_ids_are_new(start, observer, film, person):
     start("pose_estimator", stride=10)
     keyframes = observer.collect(Keyframe2D, "keyframes")
     film(Image, "image_raw", lambda frame: image_message(person, frame if frame < 60 else frame - 3_000_000))

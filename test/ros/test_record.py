@@ -223,7 +223,7 @@ def test_loop_starts_again_at_the_end(observer, bag):
     assert [text for _, text in received[:15]] == [str(i % 11) for i in range(15)]
 
 
-def test_a_topic_with_another_version_of_our_message_is_left_out_and_told(tmp_path):
+def test_a_topic_with_another_version_of_our_message_is_left_out_and_reported(tmp_path):
     store = get_typestore(Stores.ROS2_JAZZY)
     store.register(get_types_from_msg("string name", "uplift_ros/msg/SkeletonInfo"))
     with Writer(tmp_path / "old", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
@@ -313,7 +313,7 @@ def test_clock_runs_through_the_time_of_the_bag(observer, bag):
         (["--rate", "fast"], "argument --rate: must be a number above 0, got fast"),
     ],
 )
-def test_what_cannot_be_played_is_told_in_a_line(bag, arguments, reason):
+def test_what_cannot_be_played_is_reported_in_a_line(bag, arguments, reason):
     with Process("play", bag, *arguments) as player:
         code, output = player.wait()
     assert code != 0

@@ -80,7 +80,7 @@ def test_ctrl_c_ends_a_run_cleanly_before_anything_came_of_it(params, observer, 
     assert not (tmp_path / "summary.json").exists()
 
 
-def test_a_source_that_is_not_there_is_told_in_words(params):
+def test_a_missing_source_is_reported_in_a_line(params):
     finished = run("--params", params, "--source", "no_such.mp4")
     assert finished.returncode == 1
     assert finished.stderr == "uplift run: source: no video file 'no_such.mp4'\n"

@@ -105,7 +105,7 @@ def test_skeletons_wait_for_transforms_that_come_later(graph, observer):
 
 
 @needs_tf2
-def test_skeletons_that_nobody_places_are_given_up_and_reported(graph, observer):
+def test_skeletons_without_a_transform_are_dropped_and_reported(graph, observer):
     raw, _, refined = graph
     diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
     for number in (0, 40):

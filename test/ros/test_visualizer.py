@@ -118,7 +118,7 @@ def test_deactivation_clears_everything(show, observer):
     assert [marker.action for marker in arrays[-1].markers] == [Marker.DELETEALL]
 
 
-def test_images_are_received_only_while_somebody_wants_the_overlay(show, observer):
+def test_images_are_received_only_while_the_overlay_has_subscribers(show, observer):
     assert observer.node.count_subscribers("image_raw") == 0
     subscription = observer.node.create_subscription(Image, "overlay", lambda _: None, qos.images())
     observer.wait_for(lambda: observer.node.count_subscribers("image_raw") == 1)

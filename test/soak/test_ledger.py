@@ -48,19 +48,19 @@ def test_no_key_frame_is_due_while_the_camera_is_silent(ledger):
     assert unexplained(ledger) == [0, 0, 0, 0, 0]
 
 
-def test_a_key_frame_that_no_image_had_is_told(ledger):
+def test_a_key_frame_that_no_image_had_is_reported(ledger):
     del ledger.images[STRIDE]
     assert unexplained(ledger) == [0, 0, 0, 0, 0]
     assert strange(ledger) == [0, 1, 0, 0, 0]
 
 
-def test_what_comes_of_nothing_is_told(ledger):
+def test_output_without_input_is_reported(ledger):
     del ledger.keyframes[20], ledger.raw[200:203]
     assert strange(ledger) == [0, 0, 1, 0, 3]
     assert [balance.is_kept for balance in ledger.balances()] == [False, True, False, False, False]
 
 
-def test_what_a_killed_process_told_the_next_node_alone_is_explained(ledger):
+def test_what_a_killed_process_sent_to_the_next_node_only_is_explained(ledger):
     del ledger.keyframes[20]
     ledger.deaths = {"pose_estimator": [Death(4.1, 4.2)]}
     assert strange(ledger) == [0, 0, 0, 0, 0]

@@ -69,14 +69,14 @@ def test_a_video_can_be_read_again(clip: Path) -> None:
     assert times_in_ms(source) == times_in_ms(source)
 
 
-def test_images_are_rgb_and_nobody_knows_the_truth(clip: Path) -> None:
+def test_images_are_rgb_and_have_no_truth(clip: Path) -> None:
     frame = next(itertools.islice(open_source(str(clip), **OPTIONS).frames(), 4, None))
     assert frame.image.shape == (48, 64, 3)
     np.testing.assert_allclose(frame.image.mean((0, 1)), [200, 0, 0], atol=4)
     assert frame.truth is None
 
 
-def test_a_video_makes_no_image_that_nobody_looks_at(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_video_decodes_no_image_that_is_not_used(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     monkeypatch.setattr(video.VideoFile, "_retrieve", lambda _, position: made.append(position))
     for frame in open_source(str(clip), **OPTIONS).frames():
@@ -93,11 +93,11 @@ def test_an_image_asked_for_too_late_is_not_another_frames_image(clip: Path) -> 
         _ = first.image
 
 
-def test_a_video_tells_how_many_frames_it_has(clip: Path) -> None:
+def test_a_video_reports_its_number_of_frames(clip: Path) -> None:
     assert open_source(str(clip), **OPTIONS).length == 5
 
 
-def test_a_looped_video_goes_on_in_time(clip: Path) -> None:
+def test_the_time_of_a_looped_video_continues(clip: Path) -> None:
     source = open_source(str(clip), **(OPTIONS | {"loop": True}))
     times = [frame.time for frame in itertools.islice(source.frames(), 12)]
     np.testing.assert_array_equal(np.diff(times), 50_000_000)
@@ -170,7 +170,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "sintetic", "-1"])
-def test_an_unknown_source_is_told_what_there_is(name: str) -> None:
+def test_an_unknown_source_is_refused_with_those_that_exist(name: str) -> None:
     with pytest.raises(ValueError, match="source must be 'synthetic', a camera's index, or the path"):
         open_source(name, **OPTIONS)
 

@@ -23,5 +23,5 @@ def test_as_many_go_together_as_there_can_be(shape):
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
-def test_nobody_goes_with_nobody(shape):
+def test_no_person_is_matched_with_no_person(shape):
     assert best_pairs(np.empty(shape)) == []

@@ -52,7 +52,7 @@ def placed(joints: np.ndarray, number: int = 0, factor: float = 1.0, name: str =
 
 @pytest.mark.parametrize("stature", [1.1, 1.72, 1.95])
 @pytest.mark.parametrize("t", np.arange(0, PERIOD, 2.5))
-def test_the_factor_between_true_and_told_stature_is_measured(t, stature):
+def test_the_factor_between_true_and_given_stature_is_measured(t, stature):
     joints, depth = scene(t, stature)
     factor = stature / CANONICAL_STATURE
     scale = DepthScale()
@@ -141,7 +141,7 @@ def test_one_wrong_measurement_changes_little():
     np.testing.assert_allclose(scale.apply(placed(joints, 5)).persons[0].joints, right, rtol=0.01)
 
 
-def test_another_person_of_the_same_id_is_measured_anew_in_time():
+def test_another_person_of_the_same_id_is_measured_again_in_time():
     joints, depth = scene()
     scale = DepthScale()
     for number in range(2 * AVERAGED):
@@ -197,7 +197,7 @@ def test_a_depth_image_of_another_size_is_refused():
 
 
 @pytest.mark.parametrize("told", [1.2, 1.9])
-def test_the_told_stature_does_not_matter(told):
+def test_the_given_stature_does_not_matter(told):
     joints, depth = scene()
     factor = CANONICAL_STATURE / told
     scale = DepthScale(told)
@@ -219,7 +219,7 @@ def test_sizes_count_as_measured_for_two_seconds_and_are_kept_for_a_minute():
     assert scale.apply(two_seconds).persons[0] is two_seconds.persons[0]
 
 
-def test_a_key_frame_of_the_same_stamp_forgets_nobody():
+def test_a_key_frame_of_the_same_stamp_forgets_no_person():
     joints, depth = scene()
     scale = DepthScale()
     scale.measure(seen(joints), placed(joints, factor=0.8), depth)

@@ -83,7 +83,7 @@ def restarts(milliseconds: int) -> bool:
 @pytest.mark.parametrize(
     ("milliseconds", "anew"), [(-101, True), (-100, False), (-99, False), (1999, False), (2000, False), (2001, True)]
 )
-def test_frames_are_counted_anew_beyond_a_tenth_of_a_second_back_or_two_seconds_ahead(milliseconds, anew):
+def test_frames_restart_beyond_a_tenth_of_a_second_back_or_two_seconds_ahead(milliseconds, anew):
     assert restarts(milliseconds) is anew
 
 
@@ -99,7 +99,7 @@ def test_the_newest_image_is_what_others_are_late_against():
 
 
 @pytest.mark.parametrize("restart", [START - 3600 * SECOND, START + SECOND // 2, START + 60 * SECOND])
-def test_after_a_jump_back_or_a_long_pause_frames_are_counted_anew(restart):
+def test_after_a_jump_back_or_a_long_pause_frames_restart(restart):
     schedule = KeyframeSchedule(20, 50.0)
     keyframes(schedule, stamps_at(50, 1.5))
     assert keyframes(schedule, stamps_at(50, 1, restart)) == [0, 20, 40]

@@ -30,7 +30,7 @@ def test_there_is_no_rate_without_time_between_events(stamps):
     assert rate(*stamps) == 0
 
 
-def test_a_step_back_in_time_starts_anew():
+def test_a_step_back_in_time_restarts():
     assert rate(5000, 5500, 0, 100) == pytest.approx(10)
 
 

@@ -167,7 +167,7 @@ def test_who_leaves_is_refined_up_to_the_last_frame(model, method):
     np.testing.assert_allclose(joints_of(refined, "p2"), joints_of(alone, "p2"), atol=1e-5)
 
 
-def test_who_comes_back_is_begun_anew(model):
+def test_a_person_who_returns_starts_again(model):
     poses: list = list(motion(20))
     poses[10] = None
     refined = refine(StreamingRefiner("synsp", 5, model), frames_of({"p1": poses}))
@@ -212,7 +212,7 @@ def test_one_missing_frame_is_no_gap(model):
 
 
 @pytest.mark.parametrize(("gap", "ready"), [(100_000_000, 0), (100_000_001, 5)])
-def test_motion_goes_on_over_a_tenth_of_a_second(gap, ready):
+def test_motion_continues_over_a_tenth_of_a_second(gap, ready):
     refiner = StreamingRefiner("none", 7)
     frames = frames_of({"p1": motion(5)})
     refiner.push_many(frames)
@@ -220,7 +220,7 @@ def test_motion_goes_on_over_a_tenth_of_a_second(gap, ready):
 
 
 @pytest.mark.parametrize(("metres", "dropped"), [(10.0, 0), (-10.0, 0), (10.1, 1), (-10.1, 1)])
-def test_nobody_has_joints_more_than_ten_metres_from_the_pelvis(metres, dropped):
+def test_no_person_has_joints_more_than_ten_metres_from_the_pelvis(metres, dropped):
     refiner = StreamingRefiner("none", 0)
     joints = np.zeros((17, 3))
     joints[3, 1] = metres

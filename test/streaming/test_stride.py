@@ -20,7 +20,7 @@ def adaptive(hold_frames: int = 50, medium: int = 10) -> AdaptiveStride:
 
 
 @pytest.mark.parametrize("velocity", [0.0, 0.2])
-def test_of_people_who_stand_or_with_nobody_in_view_the_stride_is_slow(velocity):
+def test_for_people_who_stand_or_no_person_in_view_the_stride_is_slow(velocity):
     assert adaptive().update(0, velocity) == Decision(20, SLOW)
 
 
@@ -83,7 +83,7 @@ def test_a_fast_frame_starts_the_hold_again():
     assert controller.update(90, 0.1).reason is SLOW
 
 
-def test_a_frame_that_is_told_twice_is_held_all_the_same():
+def test_a_frame_that_is_reported_twice_is_held_all_the_same():
     controller = adaptive()
     controller.update(100, 2.0)
     assert controller.update(100, 0.1) == Decision(4, HOLD)
@@ -109,7 +109,7 @@ def test_once_slow_it_takes_a_fast_frame_to_leave():
     assert controller.update(3, 0.2).reason is SLOW
 
 
-def test_counting_anew_ends_the_hold():
+def test_a_restart_of_frames_ends_the_hold():
     controller = adaptive()
     controller.update(1000, 2.0)
     assert controller.update(0, 0.1) == Decision(20, SLOW)

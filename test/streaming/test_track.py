@@ -146,7 +146,7 @@ def test_a_place_is_found_once_with_the_pose_of_its_own_forward():
     assert person.observations[8].root[2] == pytest.approx(8.0), "twice as large in the same picture: twice as far"
 
 
-def test_without_intrinsics_nobody_has_a_place():
+def test_without_intrinsics_no_person_has_a_place():
     assert np.isnan(moved(track(4, 8, calibrated=False), stretching(5)).roots).all()
 
 

@@ -49,7 +49,7 @@ def test_a_runner_is_followed_over_gaps_of_0_4_seconds():
 
 
 @pytest.mark.parametrize("gap", [0.08, 0.2, 0.4])
-def test_who_walks_on_behind_a_pillar_for_a_second_comes_out_with_the_same_id(gap):
+def test_a_person_behind_a_pillar_for_a_second_keeps_the_id(gap):
     tracker = PersonTracker()
     walk = {seconds: person(100 + 100 * seconds) for seconds in np.arange(0.0, 4.0, gap)}
     for seconds, walker in walk.items():
@@ -65,14 +65,14 @@ def test_who_stops_behind_a_pillar_is_not_taken_for_who_walks_on():
     assert ids(tracker, 1.6, person(200), person(440)) == ["p1", "p2"]
 
 
-def test_somebody_unseen_for_longer_than_two_seconds_gets_an_id_never_used_before():
+def test_a_person_unseen_for_longer_than_two_seconds_gets_an_id_never_used_before():
     tracker = PersonTracker()
     ids(tracker, 0.0, person(100))
     assert ids(tracker, 2.1, person(100)) == ["p2"]
 
 
 @pytest.mark.parametrize(("seconds", "name"), [(1.69, "p1"), (1.71, "p2")])
-def test_somebody_unseen_is_remembered_for_1_7_seconds(seconds, name):
+def test_a_person_unseen_is_remembered_for_1_7_seconds(seconds, name):
     tracker = PersonTracker()
     ids(tracker, 0.0, person(100))
     assert ids(tracker, seconds, person(100)) == [name]
@@ -108,7 +108,7 @@ def test_the_place_that_is_believed_grows_with_the_time_unseen(observations, sec
     assert not follows(observations, seconds, limit + 0.5)
 
 
-def test_of_two_people_in_one_place_the_pose_tells_who_is_who():
+def test_of_two_people_in_one_place_the_pose_decides_identity():
     tracker = PersonTracker()
     lying = detected(KEYPOINTS[:, ::-1] + 240.0)
     standing = person(240.0)
@@ -116,7 +116,7 @@ def test_of_two_people_in_one_place_the_pose_tells_who_is_who():
     assert ids(tracker, 0.4, lying, standing) == ["p2", "p1"]
 
 
-def test_somebody_far_from_everybody_is_new():
+def test_a_person_far_from_all_others_is_new():
     tracker = PersonTracker()
     ids(tracker, 0.0, person(100))
     assert ids(tracker, 0.4, person(400)) == ["p2"]
@@ -136,7 +136,7 @@ def test_absent_joints_are_left_out_of_the_comparison():
     assert ids(tracker, 0.8, person(140)) == ["p1"]
 
 
-def test_a_person_without_any_joint_is_new_each_time_and_harms_nobody():
+def test_a_person_without_any_joint_is_new_each_time_and_affects_no_other():
     tracker = PersonTracker()
     ids(tracker, 0.0, person(100))
     assert ids(tracker, 0.4, person(400, missing=tuple(range(17))), person(110)) == ["p2", "p1"]

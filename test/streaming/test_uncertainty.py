@@ -84,7 +84,7 @@ def test_the_pelvis_is_as_certain_as_its_place(errors):
     np.testing.assert_allclose(deviations, [0.005 * distance, 0.005 * distance, 0.03 * distance])
 
 
-def test_where_nobody_is_placed_covariance_is_the_poses_alone(errors):
+def test_if_no_person_is_placed_covariance_is_the_poses_alone(errors):
     covariance = errors.covariance(0.1 * ONES, np.full(3, np.nan))
     np.testing.assert_allclose(covariance[1:], np.tile([0.0025, 0, 0, 0.0025, 0, 0.01], (16, 1)))
     np.testing.assert_array_equal(covariance[0], 0.0)

@@ -48,14 +48,14 @@ def run(model, frames, camera=CAMERA, **options):
 
 @pytest.mark.parametrize("latency", [0, 4, 13, 40])
 @pytest.mark.parametrize("stride", [4, 10, 20])
-def test_every_frame_comes_out_exactly_once_with_its_own_stamp(model, stride, latency):
+def test_every_frame_is_emitted_exactly_once_with_its_own_stamp(model, stride, latency):
     frames = list(range(0, 121, stride))
     final = run(model, frames, latency=latency)
     expected = [START + frame * FRAME for frame in range(frames[-1] - latency + 1)]
     assert [skeletons.stamp for skeletons in final] == expected
 
 
-def test_sources_tell_keyframes_from_upsampled_and_interpolated_frames(model):
+def test_sources_distinguish_keyframes_from_upsampled_and_interpolated_frames(model):
     final = run(model, [0, 4, 8], latency=0)
     assert [skeletons.persons[0].source for skeletons in final] == [
         Source.KEYFRAME, Source.INTERPOLATED, Source.UPSAMPLED, Source.INTERPOLATED,
@@ -159,7 +159,7 @@ def test_before_a_jump_the_frames_that_waited_come_out(model, jump):
     assert all(s.persons for s in final)
 
 
-def test_a_flush_brings_the_frames_up_to_the_newest_key_frame_once_and_the_stream_goes_on(model):
+def test_a_flush_brings_the_frames_up_to_the_newest_key_frame_once_and_the_stream_continues(model):
     uplifter = StreamingUplifter(PlainUplift(model), latency=13)
     assert uplifter.flush() == []
     final = uplifter.push(keyframe(0, person(0)), CAMERA).final + uplifter.push(keyframe(10, person(10)), CAMERA).final

@@ -75,14 +75,14 @@ def test_people_are_matched_across_cameras_whatever_their_order_and_ids():
     assert [person.id for person in together.persons] == ["p1", "p2"]
 
 
-def test_two_people_one_behind_the_other_are_told_apart_with_the_distance_wrong():
+def test_two_people_one_behind_the_other_are_distinguished_with_the_distance_wrong():
     near, far = standing(0.0, -0.7), standing(0.0, 0.7)
     views = [seen(0, {"a": near, "b": far}, depth_error=0.3), seen(1, {"a": far, "b": near}, depth_error=0.2)]
     assert len(ViewFusion().fuse(views).persons) == 2
     np.testing.assert_allclose(places(ViewFusion().fuse(views)), [near[0], far[0]], atol=0.05)
 
 
-def test_who_is_seen_by_one_camera_alone_comes_out_as_seen():
+def test_a_person_seen_by_one_camera_alone_is_unchanged():
     both, alone = standing(-0.5, 0.0), standing(1.5, 1.5)
     together = ViewFusion().fuse([seen(0, {"p1": both}), seen(1, {"p1": both, "p2": alone})])
     np.testing.assert_allclose(together.persons[1].joints, alone, atol=1e-9)
@@ -241,7 +241,7 @@ def test_scores_are_the_best_and_the_velocity_is_the_mean():
 
 
 @pytest.mark.parametrize(("metres", "left_out"), [(0.9e6, 0), (1e6, 1)])
-def test_nobody_is_a_thousand_kilometres_away(metres, left_out):
+def test_no_person_is_a_thousand_kilometres_away(metres, left_out):
     fusion = ViewFusion()
     fusion.fuse([view(replace(about(0.0), joints=np.full((17, 3), metres)))])
     assert fusion.left_out == left_out

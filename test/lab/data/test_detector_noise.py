@@ -180,7 +180,7 @@ def test_dropout_leaves_limbs_out_for_the_whole_time(rng, people):
     assert 0.2 < absent.mean() < 0.5  # alone, or with the knees
 
 
-def test_a_swapped_limb_is_that_of_somebody_beside(rng, people):
+def test_a_swapped_limb_is_that_of_a_person_beside(rng, people):
     """Whole below hip or shoulder, or only its end; one to two torso lengths away."""
     disturbed = errors(replace(NONE, swap=1.0), rng, people)
     knee, ankle = disturbed[:, :, 2], disturbed[:, :, 3]

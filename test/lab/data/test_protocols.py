@@ -71,7 +71,7 @@ def test_offline_refuses_strides_that_the_network_does_not_know(model, clip):
 
 
 @pytest.mark.parametrize("latency", [0, 4])
-def test_online_comes_out_at_every_frame_up_to_the_last_key_frame(model, clip, latency):
+def test_online_has_every_frame_up_to_the_last_key_frame(model, clip, latency):
     estimate = protocols.online(model, clip, FixedStride(10, 2), 10, latency)
     assert list(estimate.frames) == list(range(131))
     assert list(np.flatnonzero(estimate.keyframes)) == list(range(0, 131, 10))

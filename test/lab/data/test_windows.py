@@ -194,7 +194,7 @@ def test_the_person_is_in_the_image_at_the_middle_of_the_window_and_never_at_the
     assert seen[..., 2].min() >= 0.5
 
 
-def test_nobody_walks_through_the_camera(many, rng):
+def test_no_person_walks_through_the_camera(many, rng):
     """5 m/s to and fro: the camera is drawn anew until it keeps its distance."""
     running = many + np.stack([np.linspace(-4, 4, 41), np.zeros(41), np.zeros(41)], -1)[:, None]
     views, _ = random_views(rng, running, np.arange(41) / 25)

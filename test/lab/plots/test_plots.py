@@ -124,7 +124,7 @@ def test_clips_shorter_than_an_attention_window_are_refused(shown, mask):
         attention.keyframe_poses(shown.clips[2:], shown.model.config, mask, STRIDE)
 
 
-def test_attention_maps_have_one_scale_and_tell_the_share_of_upsampling_tokens(shown, mask):
+def test_attention_maps_have_one_scale_and_show_the_share_of_upsampling_tokens(shown, mask):
     maps = {"one": np.full((41, 41), 1 / 41), "other": np.eye(41)}
     first, second, *_ = attention.draw(maps, mask, shown.model.config).axes
     assert first.images[0].get_clim() == second.images[0].get_clim() == (0, 1)

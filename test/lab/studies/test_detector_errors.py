@@ -50,7 +50,7 @@ def test_errors_are_split_into_offset_drift_and_jitter(rng):
     assert split_errors(errors) == pytest.approx((0.03, 0.04, 0.4, 0.01), rel=0.1)
 
 
-def test_swapped_sides_are_told_where_the_sides_are_apart(walk):
+def test_swapped_sides_are_detected_if_the_sides_are_apart(walk):
     points = walk.copy()
     points[10, [12, 15]], points[10, [13, 16]] = walk[10, [15, 12]], walk[10, [16, 13]]
     unit = np.full(len(walk), 96.0)
@@ -60,7 +60,7 @@ def test_swapped_sides_are_told_where_the_sides_are_apart(walk):
     assert np.isnan(swapped[50:]).all()
 
 
-def test_the_table_tells_errors_and_who_was_not_found(rng, walk):
+def test_the_table_has_errors_and_images_without_a_person(rng, walk):
     noise = DetectorNoise(far=0.0, absent=0.0, inversion=0.0, reversal=0.0, swap=0.0)
     person = np.stack([pose(frame / FPS) for frame in range(200)]) @ Z_UP_TO_OPTICAL.T + (0, 0, 2000 / 200)
     (found,), _ = noise.apply(rng, person[None], 1 / FPS, np.ones(1))
@@ -119,7 +119,7 @@ def test_one_command_measures_on_the_synthetic_camera_and_on_clips(tmp_path, mon
     assert lines[-1].startswith("| walk.avi | 25 | 3 |")
 
 
-def test_a_clip_that_is_not_there_is_told_before_anything_is_measured(tmp_path, monkeypatch, capsys):
+def test_a_missing_clip_is_reported_before_any_measurement(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(estimators, "create", lambda *_, **__: pytest.fail("minutes of work begin"))
     assert cli.main(["study", "detector", "--video", str(tmp_path / "nowhere.mp4")]) == 1
     assert "no video file" in capsys.readouterr().err

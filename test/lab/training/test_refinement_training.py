@@ -48,7 +48,7 @@ def log_of(folder) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / "synsp.csv").open()))
 
 
-def test_validation_tells_errors_before_and_after_the_network(small):
+def test_validation_reports_errors_before_and_after_the_network(small):
     ((estimated, true),) = HELD_OUT["noise"]
     row = validate(small.eval(), HELD_OUT)
     assert row["noise_mpjpe_in"] == pytest.approx(mpjpe(estimated, true))
@@ -74,7 +74,7 @@ def test_averages_of_the_network_s_output_keep_its_names(small):
 
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("averaged", [0.0, 0.8])
-def test_training_leaves_weights_that_load_a_log_and_a_checkpoint_to_go_on_from(small, averaged, tmp_path):
+def test_training_leaves_weights_that_load_a_log_and_a_checkpoint_to_resume_from(small, averaged, tmp_path):
     objective = Objective(synsp_loss, averaged=averaged)
     arguments = {"validation": HELD_OUT, "batch": 30, "report_every": 5}
     train(small, objective, SEQUENCES, tmp_path, "synsp", minutes=0.5, **arguments)

@@ -33,14 +33,14 @@ def run(tmp_path, monkeypatch):
     return train
 
 
-def test_a_training_goes_on_where_it_stopped(run, tmp_path):
+def test_a_training_resumes_where_it_stopped(run, tmp_path):
     run(20)
     run(30)
     with (tmp_path / "compact.csv").open() as file:
         assert [int(row["step"]) for row in csv.DictReader(file)] == [5, 10, 15, 20, 25, 30]
 
 
-def test_weights_tell_what_they_were_trained_with(run):
+def test_weights_record_what_they_were_trained_with(run):
     path = run(5, normalisation="screen", twins=True)
     _, config, provenance = weights.read_header(str(path))
     assert config["normalisation"] == "screen"

@@ -39,7 +39,7 @@ def test_a_busy_process_takes_more_of_a_core_than_a_sleeping_one(busy, monkeypat
     assert 0.0 <= figures["sleeping"]["cpu"] < figures["busy"]["cpu"] <= 1.1
 
 
-def test_memory_is_told_in_megabytes(busy, monkeypatch):
+def test_memory_is_reported_in_megabytes(busy, monkeypatch):
     memory = sample_for(0.3, {"busy": busy.pid}, monkeypatch)["busy"]["memory_mb"]
     assert 0.0 < memory["begin"] <= memory["most"] < 500.0  # at the beginning it has hardly been loaded
     assert memory["end"] <= memory["most"]

@@ -56,7 +56,7 @@ def test_a_frame_is_a_pure_function_of_its_number(source: SyntheticSource) -> No
     np.testing.assert_array_equal(source.frame(217).truth, again.truth)
 
 
-def test_frames_go_on_after_the_schedule(source: SyntheticSource) -> None:
+def test_frames_continue_after_the_schedule(source: SyntheticSource) -> None:
     slow = SyntheticSource(fps=0.5)
     times = [frame.time for frame in itertools.islice(slow.frames(), 13)]
     assert times[-1] / 1e9 > PERIOD
@@ -87,7 +87,7 @@ def test_the_whole_body_is_always_in_view(source: SyntheticSource) -> None:
         assert (joints[:, 2] > 2).all(), t
 
 
-def test_the_camera_moves_unless_it_is_told_not_to() -> None:
+def test_the_camera_moves_by_default() -> None:
     moving, fixed = SyntheticSource(fps=1), SyntheticSource(fps=1, moving=False)
     same_pose = int(PERIOD)
     assert np.abs(moving.frame(0).truth - moving.frame(same_pose).truth).max() > 0.01
