@@ -51,7 +51,7 @@ def test_a_second_run_does_what_a_kill_left_undone(killed_process, uplift_proces
     finished = (results / "clip.mcap").stat().st_mtime_ns
 
     assert uplift_process(clip, other, "-o", results, "--stride", 10) == 0
-    assert "clip.mcap is there already, skipped" in capsys.readouterr().out
+    assert "clip.mcap exists, skipping" in capsys.readouterr().out
     assert (results / "clip.mcap").stat().st_mtime_ns == finished
     assert [path.name for path in sorted(results.iterdir())] == ["clip.mcap", "other.mcap"]
 

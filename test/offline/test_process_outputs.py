@@ -40,7 +40,7 @@ def test_what_is_finished_is_not_done_again(uplift_process, clip, tmp_path, caps
     assert uplift_process(clip, other, "-o", tmp_path / "results") == 0
     assert (tmp_path / "results" / "clip.mcap").stat().st_mtime_ns == finished
     assert (tmp_path / "results" / "other.mcap").exists()
-    assert f"{clip}: {tmp_path / 'results' / 'clip.mcap'} is there already, skipped" in capsys.readouterr().out
+    assert f"{clip}: {tmp_path / 'results' / 'clip.mcap'} exists, skipping" in capsys.readouterr().out
     monkeypatch.setattr(process.Networks, "load", lambda _: pytest.fail("nothing is left to do"))
     assert uplift_process(clip, other, "-o", tmp_path / "results") == 0
 

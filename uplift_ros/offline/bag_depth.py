@@ -1,4 +1,4 @@
-"""The depth images of a bag, by the stamps of the colour images that they belong to."""
+"""Depth images of a bag, looked up by the stamps of its colour images."""
 
 from collections import deque
 from functools import partial
@@ -15,16 +15,16 @@ from uplift_ros.streaming.clock import DEPTH_TOLERANCE_NS
 DEPTH_TYPES = ("sensor_msgs/msg/Image",)
 
 KEPT = 15
-"""Depth images kept, as serialised bytes: half a second at 30 Hz, by which colour images may come late."""
+"""Serialised depth images kept: half a second at 30 Hz, by which colour images may be late."""
 
 
 class BagDepth:
     """Reads a depth topic beside the colour images; only the depth of key-frames is decoded.
 
-    After stamps jump back, which only a bag of several recordings has, key-frames are without depth.
+    After stamps jump back, which happens only in a bag of several recordings, key-frames have no depth.
 
     Args:
-        topic: absolute name, of sensor_msgs/Image.
+        topic: absolute name of a sensor_msgs/Image topic.
 
     Raises:
         BagError: the bag cannot be read, or has no such topic.
@@ -37,7 +37,7 @@ class BagDepth:
         self._read: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
 
     def at(self, stamp: int) -> DepthLookup | None:
-        """What decodes the depth image nearest to a stamp, nanoseconds; None without any within the tolerance."""
+        """Decoder of the depth image nearest to a stamp, nanoseconds; None if none is within the tolerance."""
         while not self._read or self._read[-1][0] <= stamp + DEPTH_TOLERANCE_NS:
             message = next(self._messages, None)
             if message is None:

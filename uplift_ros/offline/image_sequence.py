@@ -1,4 +1,4 @@
-"""The images of a video file or a bag, each with stamp, frame and camera; decoded only where somebody asks."""
+"""The images of a video file or a bag, each with stamp, frame and camera; decoded only on request."""
 
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -23,15 +23,15 @@ IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 CAMERA_INFO_TYPES = ("sensor_msgs/msg/CameraInfo",)
 
 LOST_IMAGE, LOST_FRAMES = "lost_image", "lost_frames"
-"""Kinds of problems that mean that something of the input is not in the output."""
+"""Kinds of problems which mean that part of the input is missing in the output."""
 
 GUESSED_FOV = 1.0
-"""Radians, as the parameter horizontal_fov of the node camera."""
+"""Radians, the default of the camera node's parameter horizontal_fov."""
 
-WAY_OUT = "--fov DEGREES or --camera-info FILE.yaml tells"
+WAY_OUT = "--fov DEGREES or --camera-info FILE.yaml provides intrinsics"
 
 NO_CAMERA_INFO = ""
-"""Asked for as the topic: do without intrinsics."""
+"""Topic name that means: no camera_info."""
 
 STAMP_SIZE = 12
 """Bytes of a serialised message up to the end of the stamp in its header."""
@@ -39,13 +39,13 @@ STAMP_SIZE = 12
 
 @dataclass(frozen=True)
 class LazyImage:
-    """One image.
+    """Image that is decoded on request.
 
     Attributes:
         stamp: nanoseconds.
-        camera: intrinsics, None where nothing is known.
-        image: decodes it, (H, W, 3) uint8 RGB; to be called before the next shot is taken.
-        depth: decodes the depth image of the same time, None if there is none; may be called later.
+        camera: intrinsics, None if unknown.
+        image: function that decodes the image, (H, W, 3) uint8 RGB; call it before the next image is read.
+        depth: function that decodes the depth image of the same time, None if there is none; may be called later.
     """
 
     stamp: int
@@ -56,11 +56,11 @@ class LazyImage:
 
 
 class ImageSequence(Protocol):
-    """Recorded images in the order in which they were taken.
+    """Recorded images in the order of capture.
 
     Attributes:
-        length: how many there are, 0 where that is not known.
-        problems: what was missing or guessed; complete once all shots were taken.
+        length: number of images, 0 if unknown.
+        problems: what was missing or guessed; complete once all images have been read.
     """
 
     length: int
@@ -72,16 +72,16 @@ class ImageSequence(Protocol):
 
 
 class VideoSequence:
-    """A video file; time begins at 0, and an ideal camera is assumed (see VideoFile).
+    """Images of a video file; time begins at 0, and an ideal camera is assumed (see VideoFile).
 
     Args:
         fps: frames per second instead of the container's own times; 0 for the container's.
-        horizontal_fov: radians; None for the usual one, which is a guess.
-        intrinsics: of the camera, instead of a field of view.
+        horizontal_fov: radians; None for GUESSED_FOV, which is reported as a problem.
+        intrinsics: intrinsics of the camera, instead of a field of view.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: no frame can be read from it.
+        FileNotFoundError: the file does not exist.
+        ValueError: no frame can be read from the file.
     """
 
     def __init__(
@@ -114,17 +114,17 @@ class VideoSequence:
 
 
 class BagSequence:
-    """An image topic of a bag, with the camera_info that was newest at each image (the first one before that).
+    """Images of a bag topic, each with the newest camera_info before it (the first images with the first camera_info).
 
     Args:
-        image_topic: None for the only one there is.
+        image_topic: None for the only image topic.
         camera_info_topic: None for the one beside the image topic, or the only one; '' for none.
-        depth_topic: of depth images aligned with the images; None does without.
-        intrinsics: instead of those in the bag.
-        rectified: the images are, whatever their topic is called.
+        depth_topic: topic of depth images aligned with the images; None for no depth.
+        intrinsics: intrinsics that replace those of the bag.
+        rectified: whether the images are rectified; otherwise the name of their topic decides.
 
     Raises:
-        BagError: the bag cannot be read, has no such topic, or several to choose from; the text lists them.
+        BagError: the bag cannot be read, has no such topic, or the choice is ambiguous; the text lists the topics.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class BagSequence:
         self._rectified |= is_rectified(self._image_topic)
 
     def images(self) -> Iterator[LazyImage]:
-        """Raises ValueError where the images carry no time."""
+        """Yield all images; raises ValueError if their stamps are all 0."""
         for _, _, data in self._bag.raw([self._camera_info_topic]):
             self._take_camera_info(data)
             if self._intrinsics[1] is not None:
@@ -190,13 +190,13 @@ class BagSequence:
         return to_rgb(self._bag.decode(self._image_topic, data))
 
     def _take_camera_info(self, data: bytes) -> None:
-        """Most repeat the one before but for the stamp, and are not even deserialised. One of no use costs itself."""
+        """Update the intrinsics if more than the stamp has changed; an unusable message is reported."""
         if data[STAMP_SIZE:] == self._intrinsics[0]:
             return
         self._intrinsics = data[STAMP_SIZE:], None
         try:
             calibration = calibration_from_msg(self._bag.decode(self._camera_info_topic, data), self._rectified)
-            calibration.for_image(*calibration.size)  # raises what is wrong with it
+            calibration.for_image(*calibration.size)  # raises ValueError if it is unusable
             self._intrinsics = data[STAMP_SIZE:], calibration
         except ValueError as error:
             self.problems.append(Problem("unusable_camera_info", f"{error}; {WAY_OUT}"))
@@ -231,7 +231,7 @@ class BagSequence:
         return candidates[0] if candidates else NO_CAMERA_INFO
 
     def _candidates(self, types: Collection[str]) -> list[str]:
-        """Topics with messages of these types, which are what is read of them from now on."""
+        """Find topics with messages of these types; from now on only these types are read from them."""
         return [name for name in self._bag.topics if name not in self._taken and self._bag.choose(name, types)]
 
     def _asked(self, topic: str, types: Sequence[str]) -> str:

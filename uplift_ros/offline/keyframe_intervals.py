@@ -1,4 +1,4 @@
-"""The pipeline over a whole recording, its stages overlapping in threads."""
+"""Runs the pipeline over a whole recording; its stages overlap in threads."""
 
 from collections.abc import Generator
 from contextlib import closing, suppress
@@ -14,12 +14,12 @@ from uplift_ros.stages.problem import Problem
 from uplift_ros.stages.uplifting import DepthLookup
 
 KEYFRAMES_AHEAD = 4
-"""By which one stage may be ahead of the next. They take about equally long; more would only cost memory."""
+"""Key-frames by which a stage may be ahead of the next. The stages take similar time; more would only cost memory."""
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What is known of an image that no stage needs to see; its camera once the size of the images is known."""
+    """Image without its pixels; `camera` is set once the size of the images is known."""
 
     stamp: int
     frame_id: str
@@ -29,13 +29,13 @@ class ImageHeader:
 
 @dataclass(frozen=True)
 class KeyframeInterval:
-    """The images since the key-frame before, and what the last of them brought.
+    """Images after the previous key-frame up to the next one, and the results of that key-frame.
 
     Attributes:
-        images: at least one. Their pixels are gone: they would fill the memory.
-        step: without a key-frame if the recording ends before the next.
-        depth: of the key-frame, until it is uplifted.
-        problems: with images.
+        images: at least one, without pixels to save memory.
+        step: results; without a key-frame if the recording ends before the next one.
+        depth: depth image of the key-frame, dropped after uplifting.
+        problems: problems with images.
     """
 
     images: list[ImageHeader]
@@ -45,11 +45,10 @@ class KeyframeInterval:
 
 
 def raw_intervals(footage: ImageSequence, pipeline: Pipeline) -> Generator[KeyframeInterval, None, None]:
-    """A recording up to its raw skeletons, a few key-frames ahead of the caller, who refines and writes.
+    """Process a recording up to raw skeletons, a few key-frames ahead of the caller, who refines and writes.
 
-    Decoding with the 2D estimator is one thread, uplifting the next; they are one if the stride may change, because
-    then the uplifting decides which image is the next key-frame. Either way the results are those of one image after
-    the other.
+    One thread decodes and runs the 2D estimator, a second one uplifts. If the stride may change, one thread does both,
+    because then uplifting decides which image is the next key-frame. The results equal those of sequential processing.
 
     Raises:
         BagError: the bag is damaged.
@@ -61,7 +60,7 @@ def raw_intervals(footage: ImageSequence, pipeline: Pipeline) -> Generator[Keyfr
 
 
 def _detected(footage: ImageSequence, pipeline: Pipeline) -> Generator[KeyframeInterval, None, None]:
-    """As in the node, an image that cannot be decoded costs its key-frame and no other."""
+    """Detect 2D poses. As in the node, an image that cannot be decoded loses only its own key-frame."""
     images: list[ImageHeader] = []
     problems: list[Problem] = []
     for shot in footage.images():
@@ -97,8 +96,8 @@ def _uplifted(
 
 
 def _known(intrinsics: Intrinsics | None, size: tuple[int, int] | None) -> Camera | None:
-    """The camera of images of a size (width, height), as far as it is known."""
+    """Camera for images of a size (width, height); None if it is unknown."""
     if intrinsics is not None and size is not None:
-        with suppress(ValueError):  # the stage has reported it
+        with suppress(ValueError):  # already reported by the stage
             return intrinsics.for_image(*size)
     return None

@@ -1,6 +1,6 @@
-"""Work that runs ahead of who asks for it, in a thread: stages of one chain overlap, and the order stays.
+"""Computes items ahead of their consumer, in a thread: the stages of a chain overlap, and the order is kept.
 
-OpenCV, LiteRT and PyTorch let other threads run while they compute.
+OpenCV, LiteRT and PyTorch release the GIL while they compute.
 """
 
 from collections import deque
@@ -12,10 +12,10 @@ Item = TypeVar("Item")
 
 
 def prefetch(items: Generator[Item, None, None], depth: int) -> Generator[Item, None, None]:
-    """The same items in the same order, made in a thread up to `depth` items before they are asked for.
+    """Yield the same items in the same order, computed in a thread up to `depth` items ahead.
 
-    Closing ends the thread before it closes `items`, so nothing works on what the caller frees next. What `items`
-    raises is raised here, at its place in the order.
+    Closing joins the thread before it closes `items`, so the caller may free resources afterwards. An error of `items`
+    is raised here, at its place in the order.
     """
     with ThreadPoolExecutor(1) as worker:
         waiting = deque(worker.submit(next, items, None) for _ in range(depth))

@@ -1,4 +1,4 @@
-"""`uplift process`: videos and bags to skeletons, without ROS, as fast as it goes."""
+"""`uplift process`: convert videos and bags to skeletons, without ROS, as fast as possible."""
 
 import argparse
 import math
@@ -37,21 +37,21 @@ from uplift_ros.streaming.clock import is_pause
 LOST = (LOST_IMAGE, LOST_FRAMES)
 
 INCOMPLETE = 3
-"""Exit code if everything was written that there was, but something of an input was missing."""
+"""Exit code if all results were written, but part of an input was missing."""
 
 STAGES = ("camera", "pose_estimator", "uplift", "refiner")
-"""Nodes whose work this command does; their parameters count here, as far as the stages read them."""
+"""Nodes that this command replaces; their parameters apply here, as far as the stages read them."""
 
 EXPECTED_ERRORS = (ValueError, OSError)
-"""What bad input raises: the message says it all. Of anything else the type is told, too."""
+"""Errors of bad input, reported by message only; any other error is reported with its type."""
 
 
 @dataclass(frozen=True)
 class Networks:
-    """What takes long to load, shared by all inputs.
+    """Networks, which take long to load, shared by all inputs.
 
     Args:
-        settings: every parameter of every node.
+        settings: all parameters by node.
     """
 
     settings: Mapping[str, NodeSettings]
@@ -61,7 +61,8 @@ class Networks:
 
     @classmethod
     def load(cls, settings: Settings) -> "Networks":
-        """
+        """Load the networks.
+
         Raises:
             FileNotFoundError: weights are missing.
             ValueError: a parameter is not supported.
@@ -74,7 +75,7 @@ class Networks:
         return cls(nodes, build_detection.estimator(nodes["pose_estimator"]), uplift, refine)
 
     def pipeline(self) -> Pipeline:
-        """A fresh one.
+        """Build a new pipeline.
 
         Raises:
             ValueError: names the parameter that is out of range.
@@ -88,12 +89,12 @@ class Networks:
 
 @dataclass
 class ProcessResult:
-    """What became of one input.
+    """Result of one input.
 
     Attributes:
-        seconds: of recorded time.
-        duration: seconds that it took.
-        problems: how often each kind occurred, with the first message of each.
+        seconds: recorded time.
+        duration: seconds of processing.
+        problems: number of problems by kind; `messages` has the first message of each.
     """
 
     images: int = 0
@@ -105,7 +106,7 @@ class ProcessResult:
 
     @property
     def is_complete(self) -> bool:
-        """Nothing of the input is missing in the output."""
+        """Whether all of the input is in the output."""
         return not any(self.problems[kind] for kind in LOST)
 
     def add(self, problems: Iterable[Problem]) -> None:
@@ -126,11 +127,11 @@ class ProcessResult:
 def process(footage: ImageSequence, pipeline: Pipeline, output: Path) -> ProcessResult:
     """Send all images through the pipeline and write the results. Equal input gives equal bytes.
 
-    An image that cannot be decoded costs its key-frame, and is counted.
+    An image that cannot be decoded loses its key-frame, and is counted.
 
     Raises:
-        ValueError: there are no images, or none that is needed can be decoded.
-        BagError: the bag is damaged, or the output cannot be written. Nothing is left behind.
+        ValueError: there are no images, or no key-frame can be decoded.
+        BagError: the bag is damaged, or the output cannot be written; no partial output remains.
     """
     result = ProcessResult()
     started = time.monotonic()
@@ -144,7 +145,7 @@ def process(footage: ImageSequence, pipeline: Pipeline, output: Path) -> Process
             images = interval.images
             for image in images:
                 bag.write_image(image.stamp, image.frame_id, image.camera)
-                # Without jumps and pauses: what was recorded.
+                # Recorded time, without jumps and pauses.
                 if newest is not None and image.stamp > newest and not is_pause(image.stamp, newest):
                     result.seconds += (image.stamp - newest) / NANOSECONDS
                 newest = image.stamp
@@ -164,7 +165,7 @@ def process(footage: ImageSequence, pipeline: Pipeline, output: Path) -> Process
 
 
 def outputs(inputs: Sequence[Path], out: Path) -> list[Path]:
-    """Where the skeletons of each input go: to `out` if it ends in .mcap, else to files in the folder `out`.
+    """Output path of each input: `out` itself if it ends in .mcap, else a file in the folder `out`.
 
     Raises:
         ValueError: two inputs would go to one file, or an input would be overwritten.
@@ -188,22 +189,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         required=True,
-        help="the .mcap file to write; else a folder, where inputs whose output is there already are skipped, unless "
-        "something was missing in it",
+        help="the .mcap file to write; else a folder, where inputs whose output exists and is complete are skipped",
     )
     node_settings.add_arguments(parser)
-    parser.add_argument("--image-topic", metavar="TOPIC", help="of bags; default: the only one there is")
+    parser.add_argument("--image-topic", metavar="TOPIC", help="of bags; default: the only one")
     parser.add_argument(
         "--camera-info-topic",
         metavar="TOPIC",
-        help="of bags; default: the one beside the images; '' does without",
+        help="of bags; default: the one beside the images; '' for none",
     )
     known = parser.add_mutually_exclusive_group()
     known.add_argument(
         "--camera-info",
         type=Path,
         metavar="FILE.yaml",
-        help="intrinsics as ROS's camera_calibration writes them, for videos, and instead of those in bags",
+        help="intrinsics in the format of ROS's camera_calibration, for videos, and instead of those in bags",
     )
     known.add_argument("--fov", type=_degrees, metavar="DEGREES", help="horizontal field of view, likewise")
     parser.add_argument(
@@ -215,13 +215,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Process one input after the other; one that fails does not stop the others."""
+    """Process all inputs in turn; an input that fails does not stop the others."""
     settings = node_settings.load(args.params, node_settings.stride_overrides(args.stride))
     work = list(zip(args.input, outputs(args.input, args.out), strict=True))
     if args.out.suffix != ".mcap":
         finished = [(source, output) for source, output in work if output.exists() and is_complete(output)]
         for source, output in finished:
-            print(f"{source}: {output} is there already, skipped")
+            print(f"{source}: {output} exists, skipping")
         work = [item for item in work if item not in finished]
     if not work:
         return 0
@@ -249,7 +249,7 @@ def _attempt(source: Path, output: Path, networks: Networks, open_footage: Calla
 
 
 def _degrees(text: str) -> float:
-    """Radians, of an argument in degrees."""
+    """Parse an argument in degrees; returns radians."""
     degrees = node_settings.positive(text)
     if degrees >= 180:
         raise argparse.ArgumentTypeError(f"must be degrees below 180, got {text}")
@@ -257,11 +257,11 @@ def _degrees(text: str) -> float:
 
 
 def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> Callable[[Path], ImageSequence]:
-    """Opens an input as the options and parameters say.
+    """Make a function that opens an input according to options and parameters.
 
     Raises:
-        ValueError: the calibration file is none. When called: the input cannot be read, or has no depth images where
-            use_depth asks for them.
+        ValueError: the calibration file is invalid. When the function is called: the input cannot be read, or has no
+            depth images although use_depth is true.
     """
     camera, use_depth = settings["camera"], settings["uplift"]["use_depth"]
     fps, usual_fov, frame_id = (camera[name] for name in ("fps", "horizontal_fov", "frame_id"))

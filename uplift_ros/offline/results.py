@@ -1,4 +1,4 @@
-"""The topics of the live graph in a bag, written without ROS and without a clock: log times are header stamps."""
+"""Writes the topics of the live graph to a bag, without ROS and without a clock: log times are header stamps."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,15 +33,15 @@ LATCHED = Qos(
 
 
 class GraphBag:
-    """A new bag with camera_info, keyframes, skeletons/raw, skeletons, rate_state and skeleton_info.
+    """New bag with camera_info, keyframes, skeletons/raw, skeletons, rate_state and skeleton_info.
 
-    What the live graph measures with a clock is left at 0 in rate_state; age_ms is the age in the recording's own time.
+    Values of rate_state that the live graph measures with a clock are 0; age_ms is the age in recorded time.
 
     Args:
-        path: of the .mcap file.
+        path: path of the .mcap file.
 
     Raises:
-        BagError: it cannot be written.
+        BagError: the bag cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +58,7 @@ class GraphBag:
         self._writer.__exit__(*exception)
 
     def write_image(self, stamp: int, frame_id: str, camera: Camera | None) -> None:
-        """What is known of every image, key-frame or not."""
+        """Write the camera_info of an image, key-frame or not."""
         if not self._begun:
             self._writer.write("/skeleton_info", stamp, self._messages.skeleton_info(H36M17))
             self._begun = True
@@ -67,7 +67,7 @@ class GraphBag:
             self._writer.write("/camera_info", stamp, self._messages.camera_info(camera, stamp, frame_id))
 
     def write_step(self, step: Step) -> None:
-        """What the pipeline made of an image, or gave at the end."""
+        """Write the results of the pipeline for an image, or those of its flush at the end."""
         if step.keyframe is not None:
             self._writer.write("/keyframes", step.keyframe.stamp, self._messages.keyframe(step.keyframe))
         raw = step.raw
@@ -81,7 +81,7 @@ class GraphBag:
             self._writer.write("/rate_state", rates.stamp, self._messages.rate_state(rates))
 
     def write_problems(self, stamp: int, problems: Sequence[tuple[str, str]]) -> None:
-        """What of the input is missing, (kind, message), as /diagnostics; nothing of a complete one."""
+        """Write missing parts of the input, (kind, message), to /diagnostics; writes nothing if there are none."""
         if problems:
             level = np.uint8(1)
             status = [
@@ -93,6 +93,6 @@ class GraphBag:
 
 
 def is_complete(path: Path) -> bool:
-    """Whether nothing of the input was missing when this output was made."""
+    """Whether the input of this output was complete."""
     with BagReader(path) as bag:
         return PROBLEMS not in bag.topics

@@ -1,4 +1,4 @@
-"""Where images come from: the synthetic camera, a webcam, a video file. Pacing to real time is not a source's job."""
+"""Image sources: the synthetic camera, webcams, video files. A source does not pace itself to real time."""
 
 import math
 import re
@@ -15,12 +15,12 @@ from uplift_ros.camera import Camera
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """One image, made only when somebody asks for it.
+    """Image that is decoded or rendered on request.
 
     Attributes:
         time: nanoseconds since the source's start, strictly increasing.
-        make: makes the image; a video file can do so only until its next frame is taken.
-        truth: (17, 3) h36m17 joints, metres, camera optical frame; None where nobody knows.
+        make: function that makes the image; a video file can do so only until its next frame is read.
+        truth: ground truth, (17, 3) h36m17 joints, metres, camera optical frame; None if unknown.
     """
 
     time: int
@@ -34,11 +34,11 @@ class SourceFrame:
 
 
 class FrameSource(Protocol):
-    """Images in the order of their time.
+    """Source of images in order of time.
 
     Attributes:
-        camera: the camera that took them.
-        fps: frames per second, nominal.
+        camera: camera model of the images.
+        fps: nominal frames per second.
     """
 
     camera: Camera
@@ -61,15 +61,15 @@ def open_source(
 
     Args:
         fps: frames per second; 0 for the source's own.
-        loop: start a video again at its end; the other sources have none.
+        loop: repeat a video; other sources have no end.
         width, height: pixels, for webcam and synthetic; 0 for the source's own. A video keeps its size.
-        horizontal_fov: radians, for webcam and video, whose calibration is not known.
+        horizontal_fov: radians, for webcam and video, whose calibration is unknown.
 
     Raises:
-        FileNotFoundError: the video is not there.
-        ValueError: an unknown source, a video or camera that cannot be read, or a value out of range.
+        FileNotFoundError: the video does not exist.
+        ValueError: the source is unknown or cannot be read, or a value is out of range.
     """
-    # Imported here because each of them needs SourceFrame from this module.
+    # Imported here because both modules import SourceFrame from this one.
     from uplift_ros.sources.synthetic.synthetic_source import (
         DEFAULT_FPS,
         DEFAULT_SIZE,

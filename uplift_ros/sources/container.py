@@ -1,6 +1,6 @@
-"""What OpenCV does not say of an MP4 or QuickTime file: its video tracks, and how they are turned or mirrored.
+"""Video tracks of an MP4 or QuickTime file, and their rotation and mirroring, which OpenCV does not report.
 
-Boxes after ISO/IEC 14496-12: moov / trak / (tkhd, mdia / hdlr).
+Boxes as in ISO/IEC 14496-12: moov / trak / (tkhd, mdia / hdlr).
 """
 
 import struct
@@ -12,18 +12,18 @@ from typing import BinaryIO
 import numpy as np
 
 LARGEST_INDEX = 1 << 28
-"""Bytes of a moov box that is read: days of video."""
+"""Maximum bytes of a moov box that are read: enough for days of video."""
 
 
 @dataclass(frozen=True)
 class Track:
-    """One video track.
+    """Video track.
 
     Attributes:
-        position: in the file, of the four letters that name its box.
-        seconds: as long as it is to be shown.
-        is_default: enabled, as tracks are unless they are thumbnails or alternatives.
-        matrix: rows (a, b) and (c, d): the pixel (x, y) is shown at (a x + c y, b x + d y), but for an offset.
+        position: file offset of the four letters that name the track's box.
+        seconds: duration of playback.
+        is_default: whether the track is enabled; thumbnails and alternative tracks are not.
+        matrix: rows (a, b) and (c, d): the pixel (x, y) is shown at (a x + c y, b x + d y), up to an offset.
     """
 
     position: int
@@ -32,7 +32,7 @@ class Track:
     matrix: tuple[tuple[int, int], tuple[int, int]]
 
     def upright(self, image: np.ndarray) -> np.ndarray:
-        """An image (H, W, 3) as it is to be shown, one of eight orientations."""
+        """Rotate or mirror an image (H, W, 3) for display, one of eight orientations."""
         (a, b), (c, d) = self.matrix
         if abs(b) > abs(a):
             image, across, down = image.transpose(1, 0, 2), c, b
@@ -42,16 +42,16 @@ class Track:
 
     @property
     def is_on_its_side(self) -> bool:
-        """Width and height are exchanged."""
+        """Whether width and height are swapped."""
         return abs(self.matrix[0][1]) > abs(self.matrix[0][0])
 
 
 @dataclass(frozen=True)
 class Container:
-    """An MP4 or QuickTime file.
+    """MP4 or QuickTime file.
 
     Attributes:
-        has_index: without moov, which recorders write last, nothing can be played.
+        has_index: whether there is a moov box, which recorders write last; without it nothing can be played.
     """
 
     tracks: tuple[Track, ...]
@@ -59,7 +59,7 @@ class Container:
 
 
 def read_container(path: Path) -> Container | None:
-    """None for a file of another format, or one whose index is damaged."""
+    """Read the tracks of a file; None if it has another format or its index is damaged."""
     try:
         with path.open("rb") as file:
             boxes = list(_file_boxes(file, path.stat().st_size))
@@ -76,7 +76,7 @@ def read_container(path: Path) -> Container | None:
 
 
 def _file_boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """Type, begin and end of the content of the outermost boxes."""
+    """Yield type, begin and end of the content of the outermost boxes."""
     begin = 0
     while begin + 8 <= size:
         file.seek(begin)

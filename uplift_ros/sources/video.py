@@ -1,4 +1,4 @@
-"""Video files and webcams, read with OpenCV. Neither is calibrated: an ideal camera of a given field of view serves."""
+"""Video files and webcams, read with OpenCV. Neither is calibrated: an ideal camera of given field of view is used."""
 
 import itertools
 import math
@@ -18,35 +18,34 @@ from uplift_ros.sources import SourceFrame, is_stream
 from uplift_ros.sources.container import Track, read_container
 
 FALLBACK_FPS = 25.0
-"""Where a container or a driver names no frame rate."""
+"""Frames per second if a container or driver reports no rate."""
 
 MAX_END_PERIODS = 3
-"""By which the last frame may come before the end that a container tells."""
+"""Frame periods by which the last frame may precede the end that the container states."""
 
 MAX_FPS = 1000.0
-"""A container that names a higher rate tells its time base, not its rate."""
+"""Maximum plausible frame rate: a container that states a higher one states its time base instead."""
 
 
 class VideoFile:
-    """A video file of whatever format OpenCV reads (mp4, mkv, avi, gif...), in its own size, upright; or a stream.
+    """Video file of any format that OpenCV reads (mp4, mkv, avi, gif...), in its own size, upright; or a stream.
 
-    A frame's time is the container's own, from the first frame on; where that does not increase, it is the time before
-    plus one period. Looping continues from the last frame's time plus one period. A frame that is not asked for is
-    never turned into an image.
+    A frame's time is the container's, relative to the first frame; if that does not increase, it is the previous time
+    plus one period. Looping continues from the last frame's time plus one period. A frame is decoded only on request.
 
     Args:
-        path: of a file, or the address of a stream as FFmpeg knows them (rtsp://...).
+        path: path of a file, or address of a stream that FFmpeg supports (rtsp://...).
         fps: frames per second to play at instead of the container's own times; 0 for the container's.
-        loop: start again at the end, for ever.
+        loop: repeat the video endlessly.
         horizontal_fov: radians, of the upright image.
 
     Attributes:
-        length: frames in the file as the container tells, 0 where it does not.
-        missing: of these, how many the file that was just read to its end did not have.
+        length: number of frames that the container states, 0 if it states none.
+        missing: number of these that were missing when the file was last read to its end.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: no frame can be read from it.
+        FileNotFoundError: the file does not exist.
+        ValueError: no frame can be read from the file.
     """
 
     def __init__(self, path: str | Path, fps: float, loop: bool, horizontal_fov: float) -> None:
@@ -57,7 +56,7 @@ class VideoFile:
             if bag_kind(Path(path)):
                 raise ValueError(f"source: {self._path!r} is a bag: `uplift play` and `uplift process` read it")
             self._track = _track(Path(path))
-            # FFmpeg takes what comes before a colon for a protocol, unless the path is absolute.
+            # FFmpeg parses text before a colon as a protocol, unless the path is absolute.
             self._path = str(Path(path).absolute())
         self._loop = loop
         self._own_times = not fps
@@ -76,7 +75,7 @@ class VideoFile:
         self.camera = self._camera(horizontal_fov, self._upright(first))
 
     def frames(self) -> Iterator[SourceFrame]:
-        """All frames from the beginning, each call again; in a loop until the file can no longer be read."""
+        """Yield all frames, from the beginning at each call; with `loop`, until the file can no longer be read."""
         period = round(NANOSECONDS / self.fps)
         begin = 0
         while True:
@@ -88,7 +87,7 @@ class VideoFile:
                 count, shown = count + 1, since_first
                 yield SourceFrame(last, make)
             self._count_missing(count, shown / NANOSECONDS)
-            if not self._loop or last < begin:  # without a frame a loop would never end
+            if not self._loop or last < begin:  # no frame was read: looping would never end
                 return
             begin = last + period
 
@@ -98,13 +97,13 @@ class VideoFile:
     def _open(self) -> None:
         self._capture = cv2.VideoCapture(self._path)
         if self._track is not None:
-            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # it knows no mirrored ones
+            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # OpenCV does not handle mirrored orientations
 
     def _upright(self, image: np.ndarray) -> np.ndarray:
         return image if self._track is None else self._track.upright(image)
 
     def _camera(self, horizontal_fov: float, image: np.ndarray) -> Camera:
-        """Of images whose pixels may be wider than high."""
+        """Make the camera of images whose pixels need not be square."""
         camera = Camera.from_fov(horizontal_fov, image.shape[1], image.shape[0])
         across, down = (self._capture.get(key) for key in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN))
         aspect = across / down if across > 0 and down > 0 else 1.0
@@ -113,14 +112,14 @@ class VideoFile:
         return replace(camera, fy=camera.fx * (1 / aspect if is_turned else aspect))
 
     def _count_missing(self, count: int, last_seconds: float) -> None:
-        """Files that end before the time that their container tells; others just show their last frame for longer."""
+        """Count missing frames if the file ends well before the time that its container states."""
         rate = _frame_rate(self._capture)
         seconds = self._track.seconds if self._track and self._track.seconds else self.length / rate
         is_cut_off = count < self.length and last_seconds < seconds - MAX_END_PERIODS / rate
         self.missing = self.length - count if is_cut_off else 0
 
     def _grab(self) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
-        """The container's nanoseconds since the first frame, and what makes an RGB image of the frame."""
+        """Yield nanoseconds since the first frame, by the container, and a function that decodes the frame to RGB."""
         first = None
         for self._position in itertools.count():
             if not self._capture.grab():
@@ -140,18 +139,18 @@ class VideoFile:
 
 
 class Webcam:
-    """A camera that OpenCV opens by its index; a frame's time is when it was received.
+    """Webcam that OpenCV opens by its index; a frame's time is when it was received.
 
     Args:
-        fps, width, height: asked of the driver, which may give others; 0 leaves the driver's own.
+        fps, width, height: requested of the driver, which may choose others; 0 for the driver's default.
         horizontal_fov: radians.
 
     Raises:
-        ValueError: no such camera, or it gives no image.
+        ValueError: the camera does not exist, or returns no image.
     """
 
     def __init__(self, index: int, fps: float, width: int, height: int, horizontal_fov: float) -> None:
-        # OpenCV would warn, in words of its own, of a camera that does not open.
+        # Suppresses OpenCV's own warning about a camera that does not open.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         self._capture = cv2.VideoCapture(index)
         for key, wish in (
@@ -169,7 +168,7 @@ class Webcam:
         self.camera = Camera.from_fov(horizontal_fov, first.shape[1], first.shape[0])
 
     def frames(self) -> Iterator[SourceFrame]:
-        """Until the camera is gone."""
+        """Yield frames until the camera is disconnected."""
         begin = None
         while True:
             readable, image = self._capture.read()
@@ -189,10 +188,10 @@ def _frame_rate(capture: cv2.VideoCapture) -> float:
 
 
 def _track(path: Path) -> Track | None:
-    """The video track of an MP4 or QuickTime file; None of other files.
+    """Find the video track of an MP4 or QuickTime file; None for other files.
 
     Raises:
-        ValueError: there is none that OpenCV would show.
+        ValueError: the file has no video track that OpenCV would play.
     """
     container = read_container(path)
     if container is None:

@@ -1,7 +1,7 @@
-"""What a person is made of: h36m17 joints to tapered capsules with colours.
+"""Builds the body of a person, tapered capsules with colours, from h36m17 joints.
 
-Feet, hands, face and hair follow from the joints: feet stand square to the shanks, hands continue the forearms, the
-face looks from the head joint towards the nose joint.
+Feet, hands, face and hair follow from the joints: feet are perpendicular to the shanks, hands extend the forearms, the
+face points from the head joint to the nose joint.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ Joints = dict[str, np.ndarray]
 
 
 def figure(joints: np.ndarray) -> Parts:
-    """The parts of a person whose joints (17, 3) are given; sizes follow from the length of the trunk."""
+    """Make the body parts of a person with joints (17, 3); sizes are proportional to the length of the trunk."""
     j = dict(zip(H36M17.joints, joints, strict=True))
     figure = _Figure(float(np.linalg.norm(j["thorax"] - j["pelvis"])) / TRUNK)
     _add_trunk(figure, j)
@@ -78,7 +78,7 @@ def _add_leg(figure: _Figure, j: Joints, side: str) -> None:
     forward = np.cross(j["left_hip"] - j["right_hip"], j["thorax"] - j["pelvis"])
     shank = _unit(ankle - knee)
     toe_way = _unit(forward - (forward @ shank) * shank)
-    # The steeper the shank, the more likely the foot stands: then its sole is level.
+    # A steep shank means that the foot is probably on the ground: then its sole is level.
     upright = np.clip((-shank[2] - 0.8) / 0.15, 0, 1)
     toe_way = _unit(toe_way * [1, 1, 1 - 0.7 * upright])
     down = _unit(shank - (shank @ toe_way) * toe_way)

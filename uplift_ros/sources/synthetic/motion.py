@@ -1,7 +1,7 @@
-"""A person in motion: a fixed schedule of activities, slow ones and bursts, that repeats every PERIOD seconds.
+"""Motion of the synthetic person: a fixed schedule of slow and fast activities that repeats every PERIOD seconds.
 
-Everything is a smooth (C1) function of time. An activity is a posture as a function of time; neighbours in the schedule
-are blended. Walking, turning and jogging share one count of strides: feet stay where a stride put them.
+Everything is a smooth (C1) function of time. An activity is a posture as a function of time; consecutive activities are
+blended. Walking, turning and jogging share one count of strides, so that feet stay planted.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ PERIOD = 20.0
 """Seconds after which the schedule repeats."""
 
 BLEND = 0.7
-"""Seconds over which an activity hands over to the next."""
+"""Seconds over which an activity is blended into the next."""
 
 FOOT_HALF_WIDTH = 0.10
 WALK_RADIUS = 0.50
@@ -80,7 +80,7 @@ def _posture(
     feet=((0, 0, 0), (0, 0, 0)),
     step=(0, 0.4),
 ) -> Posture:
-    """Standing at ease, but for what is given."""
+    """Posture of standing at ease, except for the given fields."""
     return Posture(*(np.array(field, float) for field in (pelvis, turn, trunk, head, arms, feet, step)))
 
 
@@ -178,7 +178,7 @@ class Activity:
 
     Attributes:
         start, end: seconds; half of the blending lies inside, half outside.
-        strides: how many are made from start to end.
+        strides: number of strides from start to end.
     """
 
     name: str
@@ -188,7 +188,7 @@ class Activity:
     strides: float = 0.0
 
     def weight(self, t: float) -> float:
-        """[0, 1]; the weights of the schedule add up to 1."""
+        """Blending weight in [0, 1]; the weights of the schedule add up to 1."""
         begun = _ease((t - self.start) / BLEND + 0.5) if self.start > 0 else 1.0
         ended = _ease((t - self.end) / BLEND + 0.5) if self.end < PERIOD else 0.0
         return begun - ended
@@ -219,9 +219,9 @@ def strides_at(t: float) -> float:
 
 
 def route(strides: float) -> np.ndarray:
-    """(3,) x, y, heading after so many strides: once around a circle to the left, then a full turn to the right.
+    """(3,) x, y, heading after a number of strides: once around a circle to the left, then a full turn to the right.
 
-    The first and the last half stride of either are made on the spot: both feet start and end under the body.
+    The first and the last half stride of either are made in place: both feet start and end under the body.
     """
     walked = 2 * np.pi * _travel((strides - 0.5) / (WALK_STRIDES - 1))
     turned = 2 * np.pi * _travel((strides - WALK_STRIDES - 0.5) / (TURN_STRIDES - 1))
@@ -230,12 +230,12 @@ def route(strides: float) -> np.ndarray:
 
 
 def _travel(x: float, ramp: float = 0.2) -> float:
-    """From 0 to 1 while x does, at constant speed but for smooth ramps at both ends (C1)."""
+    """Map 0..1 to 0..1 at constant speed, with smooth ramps at both ends (C1)."""
     return (_ease_integral(x / ramp) - _ease_integral((x - 1) / ramp + 1)) * ramp / (1 - ramp)
 
 
 def _ankles(posture: Posture, place: np.ndarray, strides: float) -> np.ndarray:
-    """(2, 3) left, right: planted where a stride put them, in the air between, moved by the posture's own offsets."""
+    """(2, 3) left, right: planted where a stride put them, in the air between, plus the posture's offsets."""
     height, airborne = posture.step
     ankles = np.empty((2, 3))
     for index, (side, offset) in enumerate(zip(SIDES, posture.feet, strict=True)):
@@ -251,6 +251,6 @@ def _ankles(posture: Posture, place: np.ndarray, strides: float) -> np.ndarray:
 
 
 def _footprint(strides: float, side: float) -> np.ndarray:
-    """(3,) the ankle of a foot that was put down after so many strides."""
+    """(3,) ankle of a foot that touched down after a number of strides."""
     x, y, heading = route(strides)
     return rotation_z(heading) @ [0, side * FOOT_HALF_WIDTH, 0] + [x, y, ANKLE_HEIGHT]

@@ -1,4 +1,4 @@
-"""A rigid human body: a posture (joint angles, pelvis offset, where the ankles go) to h36m17 joints.
+"""Kinematics of a human body: from a posture (joint angles, pelvis offset, ankle positions) to h36m17 joints.
 
 Body axes: x forward, y to the person's left, z up. World: z up, ground at z = 0. Metres and radians.
 Trunk and arms are forward kinematics; legs reach for the ankles by two-bone inverse kinematics, so that feet stay
@@ -23,7 +23,7 @@ NOSE = np.array([0.085, 0.0, 0.126])  # from thorax
 HEAD = np.array([0.005, 0.0, 0.225])
 ANKLE_HEIGHT = 0.08
 
-# A leg is never quite straight: near full reach the knee would snap through.
+# A leg is never fully straight: near full reach the knee would snap.
 LEG_SOFT, LEG_MAX = 0.955, 0.995
 PELVIS_HEIGHT = ANKLE_HEIGHT + 0.985 * (THIGH + SHANK)
 
@@ -32,15 +32,15 @@ SIDES = (1.0, -1.0)
 
 
 class Posture(NamedTuple):
-    """What an activity says about the body; a weighted sum of postures is a posture.
+    """Posture of the body; a weighted sum of postures is a posture.
 
     Attributes:
-        pelvis: (3,) forward, left, up from the upright place, metres.
+        pelvis: (3,) forward, left, up from the upright position, metres.
         turn: (2,) yaw and roll of the pelvis.
         trunk: (3,) lean forward, bend to the left, twist to the left.
         head: (2,) nod, turn to the left, on top of the trunk.
         arms: (2, 4) left, right; flexion (forward), abduction (outward), inward rotation, elbow flexion.
-        feet: (2, 3) left, right; ankle forward, outward, up from where the steps put it, metres.
+        feet: (2, 3) left, right; ankle forward, outward, up from the position of the step, metres.
         step: (2,) height of a step in metres, fraction of the stride that a foot is in the air.
     """
 
@@ -80,7 +80,7 @@ def body_joints(posture: Posture, place: np.ndarray, ankles: np.ndarray) -> np.n
 
     Args:
         place: (3,) x, y, heading of the body on the ground.
-        ankles: (2, 3) where the left and right ankle want to be, world; out of reach they come as near as they can.
+        ankles: (2, 3) target positions of the left and right ankle, world; clamped to the reach of the leg.
 
     Returns:
         (17, 3) h36m17 joints, world.
@@ -126,12 +126,12 @@ def _leg(hip: np.ndarray, ankle: np.ndarray, pole: np.ndarray) -> tuple[np.ndarr
 
 
 def _soft_limit(value: float, soft: float, limit: float) -> float:
-    """`value` up to `soft`, then bent smoothly (C1) so that it never reaches `limit`."""
+    """Clamp smoothly (C1): `value` up to `soft`, above that approaching `limit` but never reaching it."""
     if value <= soft:
         return value
     return limit - (limit - soft) * np.exp(-(value - soft) / (limit - soft))
 
 
 def scaled(joints: np.ndarray, stature: float) -> np.ndarray:
-    """The same pose of a body of another stature (metres), ground at z = 0."""
+    """Scale a pose to another stature (metres), ground at z = 0."""
     return joints * (stature / CANONICAL_STATURE)

@@ -1,4 +1,4 @@
-"""What the synthetic camera sees: a person in a room, under one light."""
+"""Renders the image of the synthetic camera: a person in a room, under one light."""
 
 import numpy as np
 
@@ -13,10 +13,10 @@ LIGHT = np.array([0.40, 0.34, 0.85])
 
 
 class Renderer:
-    """Draws a person, given the joints.
+    """Renderer of a person with given joints.
 
     Args:
-        camera: an ideal pinhole camera.
+        camera: ideal pinhole camera.
 
     Raises:
         ValueError: the camera has lens distortion.
@@ -28,7 +28,7 @@ class Renderer:
         self._room = Room(camera.width, camera.height)
 
     def render(self, joints: np.ndarray, viewpoint: Viewpoint) -> np.ndarray:
-        """Joints (17, 3) h36m17, world metres, to an image (H, W, 3) uint8 RGB."""
+        """Render joints (17, 3) h36m17, world metres, to an image (H, W, 3) uint8 RGB."""
         parts = figure(joints)
         image = self._room.seen_from(viewpoint)
         light = LIGHT / np.linalg.norm(LIGHT)

@@ -1,4 +1,4 @@
-"""An empty room, a wall and a tiled floor, and the shadow that parts throw on the floor."""
+"""Empty room, a wall and a tiled floor, and the shadow that body parts cast on the floor."""
 
 import cv2
 import numpy as np
@@ -18,10 +18,10 @@ SHADOW_STRENGTH = 0.55
 
 
 class Room:
-    """The room as a camera sees it; the picture is kept as long as the camera does not move.
+    """Room as a camera sees it; the image is cached as long as the camera does not move.
 
     Args:
-        width, height: of the image, pixels.
+        width, height: image size, pixels.
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -32,7 +32,7 @@ class Room:
         self._rgb = np.zeros((height, width, 3), np.uint8)
 
     def seen_from(self, viewpoint: Viewpoint) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, the caller's own."""
+        """Image (H, W, 3) uint8 RGB; a copy, which the caller may change."""
         before = self._seen_from
         if before is None or not (
             np.array_equal(before.rotation, viewpoint.rotation) and np.array_equal(before.position, viewpoint.position)
@@ -46,7 +46,7 @@ class Room:
         across, down, towards = np.eye(3)[[1, 2, 0]] * [[1], [-1], [1]] / TEXELS
         wall = viewpoint.plane_to_image(np.array([WALL_X, -HALF_WIDTH, WALL_HEIGHT]), across, down)
         floor = viewpoint.plane_to_image(np.array([WALL_X, -HALF_WIDTH, 0.0]), across, towards)
-        # Each texture is warped only into the rows where it can be seen: above or below the edge between the two.
+        # Each texture is warped only into the rows where it is visible: above or below the edge between the two.
         edge = np.linalg.inv(floor)[1]
         ends = -(edge[2] + edge[0] * np.array([0, width - 1])) / edge[1]
         first, last = np.clip([ends.min() - 1, ends.max() + 2], 0, height).astype(int).tolist()
@@ -65,7 +65,7 @@ class Room:
 
 
 def cast_shadow(image: np.ndarray, parts: Parts, viewpoint: Viewpoint, light: np.ndarray) -> None:
-    """Darken the floor in `image` (H, W, 3) where the parts keep the light (3,) away."""
+    """Darken the floor in `image` (H, W, 3) where the parts block the light from direction (3,)."""
     slope = light[:2] / light[2]
     corner = parts.a[0, :2] - slope * parts.a[0, 2] - SHADOW_HALF_WIDTH
     ends = np.stack([parts.a, parts.b], 1)

@@ -1,7 +1,7 @@
-"""Shaded drawing of tapered capsules by ray casting, all pixels of all parts at once.
+"""Renders shaded tapered capsules by ray casting, all pixels of all parts at once.
 
-A part with an elliptic cross section is a round one in a space squeezed along one axis. Rays are taken as parallel
-within a part; parts meet in a depth buffer, and their edges are blended over what lies behind.
+A part with an elliptic cross section is a round one in a space squeezed along one axis. Rays are assumed parallel
+within a part; a depth buffer resolves occlusion, and edges are blended over the background.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class Parts:
 
     Attributes:
         a, b: (N, 3) ends, metres, world.
-        radii: (N, 2) at both ends, metres; of the short half axis where the cross section is an ellipse.
-        wide: (N, 3) unit, the axis along which a part is wider.
-        aspect: (N,) how much wider.
+        radii: (N, 2) at both ends, metres; the short semi-axis if the cross section is an ellipse.
+        wide: (N, 3) unit vector of the long semi-axis.
+        aspect: (N,) ratio of the long semi-axis to the short one.
         colour: (N, 3) RGB [0, 255].
     """
 
@@ -34,7 +34,7 @@ class Parts:
 
 
 def draw_parts(image: np.ndarray, parts: Parts, viewpoint: Viewpoint, light: np.ndarray) -> None:
-    """Draw into `image` (H, W, 3) uint8; parts behind the camera are left out.
+    """Draw into `image` (H, W, 3) uint8; parts behind the camera are skipped.
 
     Args:
         light: (3,) unit, direction to the light, world.
@@ -43,14 +43,14 @@ def draw_parts(image: np.ndarray, parts: Parts, viewpoint: Viewpoint, light: np.
     limits = np.array(image.shape[1::-1])
     low = np.clip(np.floor(low), 0, limits).astype(int)
     high = np.clip(np.ceil(high) + 1, low, limits).astype(int)
-    # Far to near, so that soft edges blend with what lies behind them.
+    # Far to near, so that soft edges blend with the background.
     shown = np.flatnonzero((high > low).all(-1) & (nearest > 0))
     shown = shown[np.argsort(-nearest[shown])]
     if not len(shown):
         return
     low, high = low[shown], high[shown]
     cover, depth, shade = _cast(geometry[:, shown], low, high - low)
-    # Colours lie in planes: arithmetic along three interleaved values would be slow.
+    # Colours are stored as planes: arithmetic on three interleaved channels would be slow.
     colour = shade * np.repeat(parts.colour[shown].T.astype(np.float32), (high - low).prod(-1), axis=1)
 
     corner = low.min(0)
@@ -73,10 +73,10 @@ def draw_parts(image: np.ndarray, parts: Parts, viewpoint: Viewpoint, light: np.
 def _as_seen(
     parts: Parts, viewpoint: Viewpoint, light: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Parts as the camera sees them, lengths in pixels at each part's own depth.
+    """Project parts to the image, lengths in pixels at each part's own depth.
 
-    The coordinates of a part have their origin at end a; their third axis is the line of sight in the squeezed space,
-    their first the part's axis as seen.
+    The coordinates of a part have their origin at end a; the third axis is the line of sight in the squeezed space, the
+    first is the projected axis of the part.
 
     Returns:
         geometry (18, N) as unpacked in `_cast`; bounding boxes low and high (N, 2), pixels; nearest (N,), metres.
@@ -96,7 +96,7 @@ def _as_seen(
     sight = np.einsum("nij,nj->ni", squeeze, ray)
     stretch = np.linalg.norm(sight, axis=-1)
     sight /= stretch[:, None]
-    # A part that points at the camera, or a sphere, has no axis as seen: any will do.
+    # A sphere, or a part that points at the camera, has no projected axis: any axis will do.
     axis = np.column_stack([pixel_b - pixel_a, np.zeros(len(a))]) + ((b - a)[:, 2] * scale)[:, None] * ray
     axis = np.einsum("nij,nj->ni", squeeze, axis) + np.array([1e-3, 0, 0])
     length = np.linalg.norm(axis, axis=-1)
@@ -135,7 +135,7 @@ def _cast(geometry: np.ndarray, low: np.ndarray, size: np.ndarray) -> tuple[np.n
         low, size: (N, 2) corner, and width and height, of the boxes.
 
     Returns:
-        (P,) each, box after box, rows first: cover [0, 1], depth in metres, brightness.
+        (P,) each, box by box in row-major order: coverage [0, 1], depth in metres, brightness.
     """
     counts = size.prod(-1)
     index = np.arange(counts.sum(), dtype=np.int32) - np.repeat((np.cumsum(counts) - counts).astype(np.int32), counts)
@@ -155,7 +155,7 @@ def _cast(geometry: np.ndarray, low: np.ndarray, size: np.ndarray) -> tuple[np.n
     base = r0 * r0 - along * along - beside * beside
     bend = r0 * taper + along * cosine
     opening = cosine * cosine - taper * taper
-    # A part that points at the camera has no opening: an end is all that is seen of it.
+    # A part that points at the camera has no opening: only an end is visible.
     positive = np.maximum(opening, 1e-4)
     middle = bend / positive
     t = np.minimum(np.maximum(middle, 0), length)

@@ -1,4 +1,4 @@
-"""The synthetic camera: an animated person, seen by a robot-like camera, with the truth."""
+"""Synthetic camera: an animated person, seen by a robot-like camera, with ground truth."""
 
 import itertools
 from collections.abc import Iterator
@@ -16,22 +16,22 @@ from uplift_ros.sources.synthetic.viewpoint import Viewpoint
 DEFAULT_SIZE = (640, 480)
 DEFAULT_FPS = 50.0
 HORIZONTAL_FOV = 0.96
-"""Radians: 55 degrees, a common RGB-D camera."""
+"""Radians: 55 degrees, as of a common RGB-D camera."""
 
 POSITION = np.array([3.65, 0.50, 1.20])
-"""Metres, world: in front of the person's home, in the middle of the walk, at a robot's eye height."""
+"""Metres, world: in front of the person's start, centred on the walk, at the height of a robot's camera."""
 
 PITCH = 0.095
-"""Radians below the horizon: the whole body is in view, arms overhead too."""
+"""Radians below the horizon: the whole body is in view, even with arms overhead."""
 
 
 class SyntheticSource:
-    """Frames of `motion.pose` through a pinhole camera; a pure function of the frame's number.
+    """Frames of `motion.pose` through a pinhole camera; a pure function of the frame index.
 
     Args:
         width, height: pixels.
         fps: frames per second.
-        moving: the camera sways and pans slowly; otherwise it stands still (and rendering is cheaper).
+        moving: whether the camera sways and pans slowly; a static camera is cheaper to render.
 
     Raises:
         ValueError: fps or size not positive.
@@ -52,12 +52,12 @@ class SyntheticSource:
         self._renderer = Renderer(self.camera)
 
     def frames(self) -> Iterator[SourceFrame]:
-        """Without end: the schedule repeats, the camera goes its own way."""
+        """Yield frames endlessly: the schedule repeats, the camera moves independently of it."""
         for index in itertools.count():
             yield self.frame(index)
 
     def frame(self, index: int) -> SourceFrame:
-        """Frame number `index`, at index / fps seconds."""
+        """Make frame number `index`, at index / fps seconds."""
         t = index / self.fps
         viewpoint = viewpoint_at(self.camera, t if self._moving else 0.0)
         joints = pose(t)
@@ -65,11 +65,11 @@ class SyntheticSource:
         return SourceFrame(round(t * NANOSECONDS), render, viewpoint.to_optical(joints))
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no resource is open."""
 
 
 def viewpoint_at(camera: Camera, t: float) -> Viewpoint:
-    """Where the moving camera is at `t` seconds: slow sines, a few centimetres and degrees."""
+    """Viewpoint of the moving camera at `t` seconds: slow sines, a few centimetres and degrees."""
     sway = np.array([0.03 * np.sin(0.5 * t), 0.10 * np.sin(0.31 * t), 0.012 * np.sin(0.83 * t)])
     yaw, pitch = np.pi + 0.045 * np.sin(0.37 * t), PITCH + 0.010 * np.sin(0.61 * t)
     return Viewpoint.looking(camera, POSITION + sway, yaw, pitch)

@@ -1,4 +1,4 @@
-"""A camera at a place in the world."""
+"""Camera with a pose in the world."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from uplift_ros.camera import Camera
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """An ideal camera and where it is: p_optical = rotation (p_world - position).
+    """Ideal camera and its pose: p_optical = rotation (p_world - position).
 
     Attributes:
         rotation: (3, 3) world to the camera's optical frame.
@@ -22,13 +22,13 @@ class Viewpoint:
 
     @classmethod
     def looking(cls, camera: Camera, position: np.ndarray, yaw: float, pitch: float) -> "Viewpoint":
-        """Yaw from the world's x axis to the left, pitch below the horizon, radians; the image's x axis is level."""
+        """Make a viewpoint without roll: yaw from the world's x axis to the left, pitch below the horizon, radians."""
         forward = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), -np.sin(pitch)])
         right = np.array([np.sin(yaw), -np.cos(yaw), 0.0])
         return cls(camera, np.stack([right, np.cross(forward, right), forward]), position)
 
     def to_optical(self, points: np.ndarray) -> np.ndarray:
-        """World points (..., 3) in the optical frame."""
+        """Transform world points (..., 3) to the optical frame."""
         return (points - self.position) @ self.rotation.T
 
     def plane_to_image(self, origin: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
