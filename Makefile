@@ -6,41 +6,41 @@ FITS := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 	$$python -c '$(FITS)' 2>/dev/null && break; done; echo $$python)
 SOURCE ?= synthetic
-# Seconds of the demo. A camera would never end by itself; a video file runs to its end.
+# Seconds of the demo: a camera never ends by itself; a video file runs to its end.
 DURATION ?= $(shell test -f "$(SOURCE)" || echo 20)
 PYTEST_ARGS ?=
-# Processes that share the test files; 0 is this one.
+# Test processes; 0 runs the tests in the main process.
 WORKERS ?= 2
 MINUTES ?= 5
 CASES ?= 1000000
-# Of train-gpu: files of motion capture for training and for the table; what serves one large GPU and 16 cores.
+# For train-gpu: motion capture files for training and evaluation; the defaults suit one large GPU and 16 cores.
 DATA ?=
 TEST ?= $(firstword $(DATA))
 DEVICE ?= cuda
 BATCH ?= 1024
 WORKERS ?= 5
 LENGTH ?= --minutes 8
-# Of `make bench-gpu`, which needs onnxruntime-gpu in place of onnxruntime: seconds of each measurement.
+# For `make bench-gpu`, which needs onnxruntime-gpu in place of onnxruntime: seconds per measurement.
 SECONDS ?= 1
 
 COMPILE = uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header --python-version 3.11
 
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
-# Stamps carry the hash of what they stand for: of the requirements, and of what the build compiles. Python, launch,
-# config and weights files are symbolic links into the checkout: only their names count.
+# The names of stamp files contain a hash of their inputs: the requirements, or the files that the build compiles.
+# Python, launch, config and weights files are symbolic links into the checkout: only their names are hashed.
 INSTALLED := $(VENV)/.installed-$(shell cat requirements/lock-build.txt requirements/lock.txt | cksum | cut -d' ' -f1)
 TESTABLE := $(VENV)/.testable-$(shell cat requirements/lock-test.txt requirements/test.txt | cksum | cut -d' ' -f1)
 BUILT := $(VENV)/.built-$(shell { cat msg/* cmake/* CMakeLists.txt package.xml; \
 	find uplift_ros config launch weights resource -type f ! -name '*.pyc' | LC_ALL=C sort; } | cksum | cut -d' ' -f1)
 
-# The 2D estimator's networks are downloaded once for every checkout of a user.
+# The 2D estimator's networks are downloaded once per user and shared by all checkouts.
 MODELS := $(VENV)/.models
 
 # A ROS distribution that the shell has sourced must not mix with the wheels.
 unexport PYTHONPATH PYTHONHOME CMAKE_PREFIX_PATH LD_LIBRARY_PATH COLCON_PREFIX_PATH RMW_IMPLEMENTATION
 export AMENT_PREFIX_PATH := $(VENV)
-# Nothing leaves this machine, and two runs at a time do not hear each other.
+# ROS traffic stays on this machine, and two simultaneous runs do not receive each other's messages.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 export ROS_DOMAIN_ID := $(shell echo $$(($$PPID % 101 + 1)))
 export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
@@ -48,48 +48,48 @@ export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
 .PHONY: help demo test build reliability soak train-gpu bench bench-gpu fuzz lint lock clean
 .DEFAULT_GOAL := help
 
-help: ## This list
+help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo '  SOURCE=synthetic | a video file | the number of a webcam     PYTHON=python3.12     PYTEST_ARGS="-k camera"'
 
-demo: $(BUILT) $(MODELS) ## The whole graph on SOURCE; leaves out/demo.mcap, out/demo.mp4, out/summary.json
+demo: $(BUILT) $(MODELS) ## Run the graph on SOURCE; writes out/demo.mcap, out/demo.mp4, out/summary.json
 	$(BIN)/uplift run --source "$(SOURCE)" $(if $(DURATION),--seconds $(DURATION)) --stride adaptive --out out
 
-# The wheels re-execute an interpreter that lacks the path of their libraries, which pytest must be spared.
-test: $(BUILT) $(MODELS) $(TESTABLE) ## All tests
+# The ROS wheels re-execute an interpreter without their library path; these variables prevent that for pytest.
+test: $(BUILT) $(MODELS) $(TESTABLE) ## Run all tests
 	_ROS_WHEELS_BOOTSTRAP_COMPLETE=1 \
 	LD_LIBRARY_PATH=$$(echo $(VENV)/lib $(VENV)/lib/python3.*/site-packages/ros_*.libs | tr ' ' ':') \
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
-reliability: $(BUILT) $(TESTABLE) ## Recovery from every fault, timed on a quiet machine; writes the table of docs/RELIABILITY.md
+reliability: $(BUILT) $(TESTABLE) ## Time the recovery from every fault; needs an idle machine; writes the table of docs/RELIABILITY.md
 	$(MAKE) test WORKERS=0 PYTEST_ARGS="-m '' --junitxml=out/reliability.xml test/ros -k faults"
 	PYTHONPATH=test $(BIN)/python -m support.reliability out/reliability.xml
 
-soak: $(BUILT) $(MODELS) $(TESTABLE) ## The graph for MINUTES with random people and faults; leaves out/soak.json
+soak: $(BUILT) $(MODELS) $(TESTABLE) ## Run the graph for MINUTES with random people and faults; writes out/soak.json
 	OMP_NUM_THREADS=1 PYTHONPATH=test $(BIN)/python -m soak --minutes $(MINUTES) --json out/soak.json
 
-build: $(BUILT) $(MODELS) ## .venv with everything in it, messages and nodes built
+build: $(BUILT) $(MODELS) ## Create .venv with all requirements, and build messages and nodes
 
-bench: $(BUILT) $(MODELS) $(TESTABLE) ## Speed of every part; leaves out/bench.json
+bench: $(BUILT) $(MODELS) $(TESTABLE) ## Measure the speed of every part; writes out/bench.json
 	$(BIN)/uplift bench --json out/bench.json
 
-bench-gpu: $(BUILT) $(TESTABLE) ## The networks on DEVICE (cuda), under 4 minutes; leaves out/bench_gpu.json
+bench-gpu: $(BUILT) $(TESTABLE) ## Measure the networks on DEVICE (cuda), under 4 minutes; writes out/bench_gpu.json
 	$(BIN)/uplift bench --networks --device $(DEVICE) --seconds $(SECONDS) --json out/bench_gpu.json
 
-fuzz: $(BUILT) $(TESTABLE) ## A million hostile inputs for everything that reads any; leaves out/fuzz.json
+fuzz: $(BUILT) $(TESTABLE) ## Feed a million malformed inputs to every reader; writes out/fuzz.json
 	OMP_NUM_THREADS=1 PYTHONPATH=test $(BIN)/python -m fuzz.run --cases $(CASES) --json out/fuzz.json
 
-lint: $(TESTABLE) ## Format, lint and types
+lint: $(TESTABLE) ## Check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-lock: ## The hashes of everything pinned anew; needs uv (from PyPI)
+lock: ## Pin all hashes again; needs uv (from PyPI)
 	$(COMPILE) requirements.txt requirements/constraints.txt requirements/no-deps.txt -o requirements/lock.txt
 	$(COMPILE) --no-emit-package torch requirements/test.txt -o requirements/lock-test.txt
 	grep '^setuptools==' requirements.txt | $(COMPILE) - -o requirements/lock-build.txt
 
-clean: ## Back to a fresh checkout
+clean: ## Remove everything that make has built
 	rm -rf .venv build out .mypy_cache .pytest_cache .ruff_cache
 
 $(INSTALLED):
@@ -108,7 +108,7 @@ $(INSTALLED):
 
 $(TESTABLE): $(INSTALLED)
 	$(BIN)/pip install --require-hashes --no-deps -r requirements/lock-test.txt
-	$(BIN)/pip install -r requirements/test.txt  # only torch is left, whose files differ from index to index
+	$(BIN)/pip install -r requirements/test.txt  # only torch is missing; its files differ between indexes
 	@rm -f $(VENV)/.testable-* && touch $@
 
 $(BUILT): $(INSTALLED)

@@ -1,6 +1,6 @@
-"""The part that needs no ROS, for pip; on a robot colcon builds the whole package from CMakeLists.txt instead.
+"""Installs the part that needs no ROS with pip; on a robot colcon builds the whole package from CMakeLists.txt.
 
-Name, version and licence are read from package.xml, so that they are said once.
+Name, version and licence are read from package.xml, so that they are defined once.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ package = ElementTree.parse(ROOT / "package.xml").getroot()  # our own file  # n
 
 
 def shared_files() -> list[tuple[str, list[str]]]:
-    """The files below share/uplift_ros, folder by folder, where `uplift_ros.paths` looks for them."""
+    """Files below share/uplift_ros by folder, where `uplift_ros.paths` looks for them."""
     folders: dict[str, list[str]] = {}
     for top in ("config", "launch", "msg", "weights"):
         for path in sorted((ROOT / top).rglob("*")):
@@ -34,7 +34,7 @@ setup(
     data_files=shared_files(),
     entry_points={"console_scripts": ["uplift = uplift_ros.cli:main"]},
     python_requires=">=3.10",
-    # Ranges; what was tested together is pinned in requirements.txt.
+    # Ranges; the versions that were tested together are pinned in requirements.txt.
     install_requires=[
         "ai-edge-litert>=1.2",
         "mcap>=1.6",

@@ -1,4 +1,4 @@
-"""The whole graph on the synthetic camera, or on a webcam or video file, shown in RViz.
+"""Run the whole graph on the synthetic camera, a webcam or a video file, and show it in RViz.
 
 ros2 launch uplift_ros demo.launch.py source:=0 stride:=adaptive
 """
@@ -25,7 +25,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "source",
                 default_value="synthetic",
-                description="What to film: synthetic, the number of a webcam, or a video file.",
+                description="Image source: synthetic, a webcam index, or a video file.",
             ),
             DeclareLaunchArgument(
                 "rviz",
@@ -33,7 +33,7 @@ def generate_launch_description() -> LaunchDescription:
                 choices=["true", "false"],
                 description="Show image, markers and TF in RViz.",
             ),
-            # First, because it declares the arguments that the camera takes too.
+            # First, because it declares arguments that the camera uses too.
             IncludeLaunchDescription(PythonLaunchDescriptionSource(UPLIFT)),
             OpaqueFunction(function=camera),
         ]

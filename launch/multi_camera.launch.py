@@ -1,4 +1,4 @@
-"""One graph per camera, each in the namespace that is the camera's name.
+"""Run one graph per camera, each in a namespace named after its camera.
 
 ros2 launch uplift_ros multi_camera.launch.py cameras:=front,rear
 ros2 launch uplift_ros multi_camera.launch.py cameras:=left,right sources:=0,2
@@ -21,12 +21,12 @@ UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
 RECORD = str(Path(__file__).with_name("record.launch.py"))
 
 PER_CAMERA = ("namespace", "rviz", "humans")
-"""Arguments of uplift.launch.py that one graph of several cannot leave to the user. No namespace moves the bodies of
-ROS4HRI, and two cameras would give two people the same id."""
+"""Arguments of uplift.launch.py that are set per camera and not by the user. The topics of ROS4HRI bodies are absolute,
+so two cameras would publish two people with the same id."""
 
 
 def graph(name: str, arguments: dict[str, str], source: str | None) -> GroupAction:
-    """The nodes of one camera, and the camera itself where its source is given."""
+    """Start the graph of one camera, and a camera node if a source is given."""
     record = f"{arguments['record']}_{name}" if arguments["record"] else ""
     enclave = f"{arguments['enclave'].rstrip('/')}/{name}" if arguments["enclave"] else ""
     own = {"namespace": name, "rviz": "false", "humans": "false", "record": record, "enclave": enclave}
@@ -38,7 +38,7 @@ def graph(name: str, arguments: dict[str, str], source: str | None) -> GroupActi
 
 
 def together(cameras: list[str], arguments: dict[str, str]) -> GroupAction:
-    """A refiner that sees through all cameras, its visualizer and recorder, above the namespaces of the cameras."""
+    """Start a refiner that fuses all cameras, its visualizer and its recorder, outside the cameras' namespaces."""
     first, *further = (f"{name}/skeletons/raw" for name in cameras)
     shared = {"use_sim_time": arguments["use_sim_time"] == "true"}
     views = {"target_frame": arguments["target_frame"], "views": ",".join(further)}
@@ -73,19 +73,17 @@ def generate_launch_description() -> LaunchDescription:
     ]
     return LaunchDescription(
         [
-            DeclareLaunchArgument(
-                "cameras", description="Names of the cameras, which are their namespaces: front,rear."
-            ),
+            DeclareLaunchArgument("cameras", description="Names of the cameras, used as their namespaces: front,rear."),
             DeclareLaunchArgument(
                 "sources",
                 default_value="",
-                description="A webcam number, video file or synthetic per camera. Empty: images come from elsewhere.",
+                description="A webcam index, video file or synthetic per camera. Empty: other nodes publish images.",
             ),
             DeclareLaunchArgument(
                 "target_frame",
                 default_value="",
-                description="Frame, such as map, in which what all cameras see becomes one skeleton per person, on the "
-                "topic skeletons. Needs their transforms on /tf. Empty: every camera by itself.",
+                description="Frame, such as map, in which the skeletons of all cameras are fused to one per person, on "
+                "the topic skeletons. Needs the cameras' transforms on /tf. Empty: no fusion.",
             ),
             *shared,
             OpaqueFunction(function=graphs),

@@ -1,4 +1,4 @@
-"""Record what the nodes publish, and on request the images, with rosbag2.
+"""Record the topics of the nodes, and on request the images, with rosbag2.
 
 ros2 launch uplift_ros record.launch.py bag:=walk images:=compressed
 """
@@ -14,10 +14,10 @@ from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 
 RESULTS = ("keyframes", "skeletons", "skeletons/raw", "skeletons/live", "rate_state", "skeleton_info", "markers")
 BURSTS = ("keyframes", "skeletons", "skeletons/raw", "skeletons/live", "rate_state", "markers")
-"""Topics on which more messages come at once than the 10 for which rosbag2 has room."""
+"""Topics with bursts of more messages than rosbag2's queue of 10 holds."""
 
 EVERYWHERE = ("/tf", "/tf_static", "/diagnostics")
-"""Topics that no namespace moves."""
+"""Absolute topics, which are the same in every namespace."""
 
 IMAGES = {
     "none": (),
@@ -39,19 +39,19 @@ ARGUMENTS = [
 
 
 def qos_overrides(arguments: Mapping[str, str]) -> dict[str, dict[str, object]]:
-    """QoS of the recorder's subscriptions by topic, in which it is told more than by the publishers."""
+    """QoS overrides of the recorder's subscriptions by topic, with a longer queue than the publishers offer."""
     roomy = {"history": "keep_last", "depth": 1000, "reliability": "reliable", "durability": "volatile"}
     return {below(arguments) + name: roomy for name in BURSTS}
 
 
 def below(arguments: Mapping[str, str]) -> str:
-    """What the names of topics in the namespace begin with."""
+    """Prefix of topic names in the namespace."""
     namespace = arguments["namespace"].strip("/")
     return f"/{namespace}/" if namespace else "/"
 
 
 def topics(arguments: Mapping[str, str]) -> str:
-    """A regular expression that matches the whole name of every topic to record."""
+    """Regular expression that matches the full names of all topics to record."""
     images = [name.format_map(arguments) for name in IMAGES[arguments["images"]]]
     names = [*RESULTS, arguments["camera_info"], "ground_truth", *images, *EVERYWHERE]
     begin = below(arguments)

@@ -1,4 +1,4 @@
-"""Run the graph over a recorded bag, on the bag's own time.
+"""Run the graph on a recorded bag, in the time of the bag.
 
 ros2 launch uplift_ros replay.launch.py bag:=walk image:=/camera/image_raw camera_info:=/camera/camera_info
 """
@@ -22,7 +22,7 @@ UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
 
 
 def player(context: LaunchContext) -> list[ExecuteProcess]:
-    """Plays only what the camera and the robot said: results in the bag must not mix with the new ones."""
+    """Play only the topics of the camera and the robot: recorded results must not mix with new ones."""
     told = context.launch_configurations
     topics = [told["image"], f"{told['image']}/compressed", told["camera_info"], told["depth"]]
     if told["tf"] == "true":
@@ -32,7 +32,8 @@ def player(context: LaunchContext) -> list[ExecuteProcess]:
 
 
 def ended(event: ProcessExited, _context: LaunchContext) -> Shutdown:
-    """
+    """End the launch when the player ends.
+
     Raises:
         RuntimeError: the player failed; the launch ends with an error too.
     """
@@ -49,8 +50,8 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             DeclareLaunchArgument("bag", description="Bag with images and camera_info."),
-            DeclareLaunchArgument("rate", default_value="1.0", description="Speed, 1 is real time."),
-            DeclareLaunchArgument("delay", default_value="5.0", description="Seconds given to the nodes to start."),
+            DeclareLaunchArgument("rate", default_value="1.0", description="Playback speed, 1 is real time."),
+            DeclareLaunchArgument("delay", default_value="5.0", description="Seconds before the bag starts."),
             DeclareLaunchArgument("image", default_value="/image_raw", description="Topic of the images in the bag."),
             DeclareLaunchArgument(
                 "camera_info", default_value="/camera_info", description="Topic of the calibration in the bag."
@@ -60,7 +61,7 @@ def generate_launch_description() -> LaunchDescription:
                 "tf",
                 default_value="false",
                 choices=["true", "false"],
-                description="Play the bag's transforms, for a target_frame; bodies recorded there are among them.",
+                description="Play the bag's transforms, for a target_frame; they include recorded body frames.",
             ),
             DeclareLaunchArgument(
                 "use_sim_time",

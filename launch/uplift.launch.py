@@ -1,4 +1,4 @@
-"""Images of a camera in, skeletons out: pose_estimator, uplift, refiner and visualizer.
+"""Run the graph from camera images to skeletons: pose_estimator, uplift, refiner and visualizer.
 
 ros2 launch uplift_ros uplift.launch.py image:=/camera/color/image_raw camera_info:=/camera/color/camera_info
 """
@@ -35,10 +35,10 @@ PARAMETERS = {
     "hold_frames": ("uplift",),
     "use_depth": ("uplift",),
     "playout": ("uplift",),
-    "device": ("uplift", "refiner"),  # the embedded 2D estimator takes no other than cpu
+    "device": ("uplift", "refiner"),  # the embedded 2D estimator supports only cpu
     "image_transport": ("pose_estimator",),
 }
-"""Launch arguments that are parameters of the same name, and the nodes that they are for."""
+"""Launch arguments that set the parameter of the same name, and the nodes that have it."""
 
 UNLESS_EMPTY = " Empty: as in params_file."
 
@@ -53,7 +53,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "stride",
         default_value="",
-        description="Frames from one key-frame to the next: a whole number, or adaptive." + UNLESS_EMPTY,
+        description="Frames from one key-frame to the next: an integer, or adaptive." + UNLESS_EMPTY,
     ),
     *map(parameter_argument, PARAMETERS),
     DeclareLaunchArgument("image", default_value="image_raw", description="Topic of the images."),
@@ -74,9 +74,9 @@ ARGUMENTS = [
         "humans",
         default_value="false",
         choices=["true", "false"],
-        description="Publish people as REP-155 (ROS4HRI) has them, below /humans/bodies; needs hri_msgs.",
+        description="Publish people as in REP-155 (ROS4HRI), below /humans/bodies; needs hri_msgs.",
     ),
-    DeclareLaunchArgument("record", default_value="", description="Bag to record the results to. Empty: none."),
+    DeclareLaunchArgument("record", default_value="", description="Bag to record the results to. Empty: no recording."),
     DeclareLaunchArgument(
         "use_sim_time", default_value="false", choices=["true", "false"], description="Take the time from /clock."
     ),
@@ -86,18 +86,18 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "enclave",
         default_value="",
-        description="SROS2 enclave above those of the nodes: /robot gives /robot/uplift and so on. Empty: none.",
+        description="Parent of the nodes' SROS2 enclaves: /robot gives /robot/uplift and so on. Empty: none.",
     ),
 ]
 
 
 def chosen_parameters(arguments: dict[str, str], nodes: Sequence[str]) -> dict[str, dict]:
-    """The parameters, node by node, that were given as launch arguments."""
+    """Parameters by node that are set by launch arguments."""
     chosen = {node: {"use_sim_time": arguments["use_sim_time"] == "true"} for node in nodes}
     for node, parameters in stride_overrides(arguments["stride"]).items():
         chosen[node] |= parameters
     if arguments["rviz"] == "true" and not arguments["playout"]:
-        chosen["uplift"]["playout"] = True  # skeletons leave in bursts of a stride, which look like jumps
+        chosen["uplift"]["playout"] = True  # without playout, bursts of one stride look like jumps
     for name, owners in PARAMETERS.items():
         if arguments[name]:
             for node in owners:
@@ -106,9 +106,9 @@ def chosen_parameters(arguments: dict[str, str], nodes: Sequence[str]) -> dict[s
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """The processes; a function of the context because only arguments that were given become parameters."""
+    """Create the processes; a function of the context, because only non-empty arguments become parameters."""
     arguments = context.launch_configurations
-    if not Path(arguments["params_file"]).is_file():  # launch_ros would go on without it
+    if not Path(arguments["params_file"]).is_file():  # launch_ros would silently ignore a missing file
         raise FileNotFoundError(f"params_file: there is no file {arguments['params_file']}")
     for argument, package in (("rviz", "rviz2"), ("humans", "hri_msgs"), ("record", "ros2bag")):
         if arguments[argument] not in ("", "false"):
@@ -140,7 +140,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if arguments["record"]:
         recorder = PythonLaunchDescriptionSource(str(Path(__file__).with_name("record.launch.py")))
         recording = {"bag": arguments["record"]}.items()
-        # Scoped: what is included would set `bag` and more for the launch file that includes this one.
+        # Scoped: otherwise the included file would set `bag` and more for the launch file that includes this one.
         processes.append(GroupAction([IncludeLaunchDescription(recorder, launch_arguments=recording)]))
     return processes
 

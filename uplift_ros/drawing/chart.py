@@ -1,4 +1,4 @@
-"""A strip chart of a run: velocity and stride over time, with every key-frame."""
+"""Strip chart of a run: velocity and stride over time, with every key-frame."""
 
 import cv2
 import numpy as np
@@ -16,16 +16,16 @@ KEYFRAME: Colour = (150, 158, 174)
 MARGIN = 10
 LEGEND_WIDTH = 150
 FUTURE = 0.35
-"""Brightness of what has not happened yet."""
+"""Brightness of the chart to the right of the cursor."""
 
 
 class StripChart:
-    """The whole run as one picture, with a cursor that moves through it.
+    """Chart of the whole run, with a cursor that moves through it.
 
     Args:
         width, height: pixels.
         seconds: length of the time axis.
-        velocities: (N, 2) time in seconds and m/s; NaN where nobody was seen.
+        velocities: (N, 2) time in seconds and m/s; NaN if no person was detected.
         strides: (M, 2) time in seconds and the stride from then on.
         keyframes: (K,) seconds.
     """
@@ -52,7 +52,7 @@ class StripChart:
         self._faded = (self._image * FUTURE + np.array(BACKGROUND) * (1 - FUTURE)).astype(np.uint8)
 
     def at(self, seconds: float) -> np.ndarray:
-        """(height, width, 3) uint8 RGB of the run up to now."""
+        """Chart (height, width, 3) uint8 RGB with the cursor at a time."""
         image = self._image.copy()
         x = int(self._x(np.array([seconds]))[0])
         image[:, x + 1 :] = self._faded[:, x + 1 :]
@@ -99,6 +99,6 @@ class StripChart:
 
 
 def _latest(series: np.ndarray, seconds: float) -> float:
-    """The value of an (N, 2) series at a time, NaN before its begin."""
+    """Value of an (N, 2) series at a time, NaN before its first entry."""
     index = int(np.searchsorted(series[:, 0], seconds, side="right")) - 1
     return float(series[index, 1]) if index >= 0 else float("nan")

@@ -1,4 +1,4 @@
-"""A recorded run as a video: the camera's image with the skeleton in it, the skeleton in 3D, and a strip chart."""
+"""Video of a recorded run: the camera image with the skeleton overlaid, the skeleton in 3D, and a strip chart."""
 
 import os
 import sys
@@ -20,18 +20,18 @@ from uplift_ros.offline.prefetch import prefetch
 from uplift_ros.poses import NANOSECONDS, SkeletonFrame
 
 CODECS = ("avc1", "mp4v")
-"""H.264 plays everywhere, but few builds of OpenCV may contain it."""
+"""Codecs in order of preference: H.264 plays everywhere, but few builds of OpenCV include it."""
 
 PANEL_HEIGHT = 480
 CHART_HEIGHT = 120
 TURN = np.radians(12.0)
-"""Turning of the viewpoint, radians per second."""
+"""Rotation of the viewpoint, radians per second."""
 
 FLASH = 0.12
-"""Seconds for which a key-frame's mark is shown."""
+"""Seconds for which the badge of a key-frame is shown."""
 
 IMAGES_AHEAD = 4
-"""Images decoded, in a thread, before they are drawn."""
+"""Images that a thread decodes ahead of drawing."""
 
 WHITE = (236, 238, 242)
 GREY = (128, 136, 150)
@@ -41,9 +41,9 @@ BADGE = (255, 196, 84)
 def render(bag: str | Path, path: str | Path, fps: float = 50.0, namespace: str = "/") -> None:
     """Draw the run recorded in `bag` to an mp4 at `path`.
 
-    Everything is shown at its own stamp, whatever time it took to compute. Between key-frames the figure in the image
-    is the refined 3D skeleton, projected through the recorded camera_info. True skeletons stand behind those that they
-    belong to, moved onto their pelvis, as the errors are measured.
+    Everything is shown at its stamp, without processing latency. The skeleton in the image is the refined 3D skeleton,
+    projected through the recorded camera_info. Ground truth is drawn behind the estimated skeletons, aligned at the
+    pelvis, as the errors are measured.
 
     Raises:
         BagError: the bag cannot be read, or holds neither images nor skeletons.
@@ -65,7 +65,7 @@ def render(bag: str | Path, path: str | Path, fps: float = 50.0, namespace: str 
 
 
 class _Scene:
-    """Everything that is drawn, by time."""
+    """Content of the video by time."""
 
     def __init__(self, recording: Recording) -> None:
         stamps = recording.image_stamps or [frame.stamp for frame in recording.skeletons]
@@ -84,7 +84,7 @@ class _Scene:
         self._chart: StripChart | None = None
 
     def draw(self, stamp: int, image: np.ndarray) -> np.ndarray:
-        """The whole picture (H, W, 3) uint8 RGB at a time."""
+        """Draw the video frame (H, W, 3) uint8 RGB of a stamp."""
         seconds = (stamp - self.first) / NANOSECONDS
         skeletons = self._at(stamp)
         left = self._draw_image(stamp, image, skeletons)
@@ -95,7 +95,7 @@ class _Scene:
         return np.concatenate([panels, self._chart.at(seconds)])
 
     def _at(self, stamp: int) -> SkeletonFrame | None:
-        """The skeletons nearest to a stamp, not further than a frame at 50 Hz."""
+        """Skeletons nearest to a stamp; None if they are more than one frame at 50 Hz away."""
         if not len(self._skeletons):
             return None
         nearest = int(np.abs(self._skeleton_stamps - stamp).argmin())
@@ -129,7 +129,7 @@ class _Scene:
         people = skeletons.persons if skeletons else ()
         truth = self._truth.at(stamp)
         ghosts = [truth[name] - truth[name][0] + person.joints[0] for person, name in match(people, truth)]
-        if people:  # follow slowly, so that the figure moves in the picture and not the floor under it
+        if people:  # follow slowly, so that the person moves in the image, not the floor
             self._centre = 0.96 * self._centre + 0.04 * np.mean([person.joints[0] for person in people], 0)
         azimuth = TURN * seconds
         panel = self._view.draw(self._centre, azimuth, [(person.joints, person.scores) for person in people], ghosts)
@@ -139,7 +139,7 @@ class _Scene:
         return panel
 
     def _make_view(self) -> SkeletonView:
-        """Far enough to show everybody, on a floor under the lowest feet."""
+        """Make a view distant enough to show all people, with the floor under the lowest feet."""
         if not len(self._joints):
             return SkeletonView(PANEL_HEIGHT, PANEL_HEIGHT, floor=1.0, distance=4.0)
         floor = float(np.percentile(self._joints[..., 1].max(1), 95)) + 0.06
@@ -165,7 +165,7 @@ def _series(values: list[tuple[float, float]]) -> np.ndarray:
 
 
 def _images(bag: str | Path, recording: Recording) -> Generator[tuple[int, np.ndarray], None, None]:
-    """Recorded images, or black ones of the camera's size."""
+    """Yield the recorded images, or black images of the camera's size if none were recorded."""
     if recording.image_topic:
         yield from images(bag, recording.image_topic)
         return
@@ -178,7 +178,7 @@ def _images(bag: str | Path, recording: Recording) -> Generator[tuple[int, np.nd
 def _at_rate(
     frames: Iterator[tuple[int, np.ndarray]], first: int, last: int, fps: float
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Images at an even rate: some twice or not at all, each with its own stamp while it is new."""
+    """Resample images to a constant rate: some are repeated or dropped; a new image keeps its own stamp."""
     period = NANOSECONDS / fps
     shown, following = next(frames, None), next(frames, None)
     for index in range(round((last - first) / period) + 1):
@@ -191,20 +191,20 @@ def _at_rate(
 
 
 def _open(path: Path, fps: float, width: int, height: int, name: str) -> cv2.VideoWriter:
-    """`name` is for the user, who knows nothing of `path`."""
+    """Open a video writer for the temporary file `path`; errors use `name`, the path that the user knows."""
     for codec in CODECS:
         with _quiet():
             writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (width, height))
         if writer.isOpened():
             return writer
     raise OSError(
-        f"video {name} cannot be written: OpenCV has no codec of {', '.join(CODECS)}, or the folder is closed"
+        f"video {name} cannot be written: OpenCV has no codec of {', '.join(CODECS)}, or the folder is not writable"
     )
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing on stderr, where libraries in C complain about every codec that was tried and is missing."""
+    """Silence stderr, where C libraries complain about every missing codec."""
     sys.stderr.flush()
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

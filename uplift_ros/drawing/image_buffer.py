@@ -1,4 +1,4 @@
-"""Images that wait for the skeletons of their own time, which come later."""
+"""Buffer of images that wait for the skeletons of the same stamp, which arrive later."""
 
 from collections import deque
 from typing import Generic, TypeVar
@@ -7,11 +7,13 @@ T = TypeVar("T")
 
 
 class WaitingImages(Generic[T]):
-    """A queue of images by stamp, limited in bytes.
+    """Queue of images by stamp, limited in bytes.
 
     Args:
-        max_bytes: the oldest go when all together are larger.
-        tolerance: nanoseconds by which the stamps of an image and of a skeleton may differ.
+        max_bytes: total size from which on the oldest images are dropped. Raise it if skeletons are so late that their
+            images are gone.
+        tolerance: nanoseconds by which the stamps of an image and a skeleton may differ. A value above half the frame
+            period can match the wrong image.
     """
 
     def __init__(self, max_bytes: int = 128 * 2**20, tolerance: int = 10_000_000) -> None:
@@ -24,7 +26,7 @@ class WaitingImages(Generic[T]):
         return len(self._images)
 
     def push(self, stamp: int, image: T, size: int) -> None:
-        """Add an image of `size` bytes. A stamp before the newest one (a bag that starts again) empties the queue."""
+        """Add an image of `size` bytes. A stamp before the newest one (a bag that restarts) clears the queue."""
         if self._images and stamp < self._images[-1][0]:
             self.clear()
         self._images.append((stamp, image, size))
@@ -33,7 +35,7 @@ class WaitingImages(Generic[T]):
             self._pop()
 
     def take(self, stamp: int) -> T | None:
-        """The image of this time, None where there is none; it and all older ones leave the queue."""
+        """Remove and return the image of this stamp, None if there is none; older images are dropped."""
         while self._images and self._images[0][0] <= stamp + self._tolerance:
             found, image = self._pop()
             if abs(found - stamp) <= self._tolerance:

@@ -1,4 +1,4 @@
-"""What markers of a skeleton look like: points and colours for lines, spheres, a label and a bar."""
+"""Geometry of skeleton markers: points and colours for lines, spheres, a label and a bar."""
 
 from dataclasses import dataclass
 
@@ -17,24 +17,24 @@ BAR_BESIDE_PELVIS = 0.5
 """Metres, all of them."""
 
 BAR_LENGTH = 0.5
-"""Metres of the velocity bar for each metre per second."""
+"""Metres of the velocity bar per metre per second."""
 
 RAW_ALPHA = 0.25
-"""Opacity of skeletons that are not refined yet."""
+"""Opacity of raw skeletons."""
 
 OPTICAL_UP, OPTICAL_LEFT = np.array([0.0, -1.0, 0.0]), np.array([1.0, 0.0, 0.0])
-"""Of somebody who stands in front of a camera and faces it, for bodies that do not tell."""
+"""Axes of a person who stands facing the camera, used if a body's orientation is unknown."""
 
 
 @dataclass(frozen=True)
 class MarkerGeometry:
-    """The drawable joints of one person. Colours are RGBA in [0, 1], alpha by score.
+    """Marker geometry of one person. Colours are RGBA in [0, 1], alpha by score.
 
     Attributes:
         joints, joint_colours: (N, 3) metres and (N, 4).
-        bones, bone_colours: (2 M, 3) metres and (2 M, 4), two ends for every bone.
-        label: (3,) metres, beyond the head.
-        bar: (2, 3) metres, on the person's left along the trunk, as long as the person is fast.
+        bones, bone_colours: (2 M, 3) metres and (2 M, 4), two ends of every bone.
+        label: (3,) metres, above the head.
+        bar: (2, 3) metres, at the person's left along the trunk; its length is proportional to the velocity.
     """
 
     joints: np.ndarray
@@ -46,12 +46,12 @@ class MarkerGeometry:
 
 
 def marker_geometry(joints: np.ndarray, scores: np.ndarray, velocity: float = 0.0) -> MarkerGeometry:
-    """Geometry of one person; joints that are not finite are left out, with their bones.
+    """Compute the geometry of one person; joints that are not finite are skipped, with their bones.
 
     Args:
         joints: (17, 3) h36m17, metres.
         scores: (17,) in [0, 1].
-        velocity: m/s; no bar where it is not finite.
+        velocity: m/s; no bar if it is not finite.
     """
     finite = np.isfinite(joints).all(-1)
     colours = np.concatenate([joint_colours() / 255.0, joint_alphas(scores)[:, None]], -1)

@@ -1,4 +1,4 @@
-"""Colours of a skeleton, and drawing it on an image. Images are (H, W, 3) uint8 RGB and are drawn on in place."""
+"""Colours of skeletons, and drawing on images. Images are (H, W, 3) uint8 RGB and are changed in place."""
 
 import cv2
 import numpy as np
@@ -8,14 +8,14 @@ from uplift_ros.skeleton import H36M17, Skeleton
 Colour = tuple[int, int, int]
 
 SIDE_COLOURS: dict[str, Colour] = {"left": (255, 128, 82), "right": (72, 160, 255), "centre": (240, 236, 220)}
-"""RGB: the person's left is warm, the right cold."""
+"""RGB: warm for the person's left side, cold for the right."""
 
 SHIFT = 4
-"""Fractional bits of coordinates given to OpenCV: figures move smoothly instead of jumping from pixel to pixel."""
+"""Fractional bits of coordinates for OpenCV: motion is smooth instead of jumping from pixel to pixel."""
 
 OUTLINE: Colour = (16, 18, 24)
 FAINTEST = 0.35
-"""Share of its colour that a joint with score 0 keeps."""
+"""Opacity of a joint with score 0."""
 
 
 def joint_colours(skeleton: Skeleton = H36M17) -> np.ndarray:
@@ -34,11 +34,11 @@ def bone_colours(skeleton: Skeleton = H36M17) -> np.ndarray:
 
 
 def draw_pose(image: np.ndarray, pixels: np.ndarray, scores: np.ndarray, skeleton: Skeleton = H36M17) -> None:
-    """Bones and joints of one person.
+    """Draw bones and joints of one person.
 
     Args:
-        pixels: (J, 2); what is NaN, or far outside, is left out.
-        scores: (J,) in [0, 1]; doubtful joints and bones are darker.
+        pixels: (J, 2); joints that are NaN or far outside the image are skipped.
+        scores: (J,) in [0, 1]; joints and bones of low score are darker.
     """
     visible = _drawable(image, pixels)
     width = max(2, round(image.shape[0] / 160))
@@ -54,7 +54,7 @@ def draw_pose(image: np.ndarray, pixels: np.ndarray, scores: np.ndarray, skeleto
 
 
 def draw_keypoints(image: np.ndarray, pixels: np.ndarray) -> None:
-    """Rings around detected keypoints (J, 2); NaN ones are left out."""
+    """Draw rings around detected keypoints (J, 2); NaN keypoints are skipped."""
     radius = max(3, image.shape[0] / 110)
     for point in pixels[_drawable(image, pixels)]:
         dot(image, point, radius, OUTLINE, thickness=4)
@@ -62,28 +62,28 @@ def draw_keypoints(image: np.ndarray, pixels: np.ndarray) -> None:
 
 
 def line(image: np.ndarray, start: np.ndarray, end: np.ndarray, colour: Colour, thickness: int) -> None:
-    """A straight line between two points in pixels with fractions."""
+    """Draw a straight line between two points in fractional pixels."""
     cv2.line(image, _fixed(start), _fixed(end), colour, thickness, cv2.LINE_AA, SHIFT)
 
 
 def lines(image: np.ndarray, segments: np.ndarray, colour: Colour) -> None:
-    """Thin straight lines (N, 2, 2) in pixels with fractions."""
+    """Draw thin straight lines (N, 2, 2) in fractional pixels."""
     fixed = np.round(segments * 2**SHIFT).astype(np.int32)
     cv2.polylines(image, list(fixed), False, colour, 1, cv2.LINE_AA, SHIFT)
 
 
 def dot(image: np.ndarray, centre: np.ndarray, radius: float, colour: Colour, thickness: int = -1) -> None:
-    """A disc, or a ring where a thickness is given."""
+    """Draw a disc, or a ring if a thickness is given."""
     cv2.circle(image, _fixed(centre), max(1, round(radius * 2**SHIFT)), colour, thickness, cv2.LINE_AA, SHIFT)
 
 
 def text(image: np.ndarray, words: str, corner: tuple[int, int], colour: Colour, size: float = 0.45) -> None:
-    """Words whose lower left corner is at `corner`."""
+    """Write text with its lower left corner at `corner`."""
     cv2.putText(image, words, corner, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
 
 
 def _drawable(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """(J,) whether a point is finite and near the image; OpenCV's coordinates overflow on far ones."""
+    """Mask (J,) of points that are finite and near the image; far ones overflow OpenCV's coordinates."""
     height, width = image.shape[:2]
     return (np.abs(np.nan_to_num(pixels, nan=np.inf) - (width / 2, height / 2)) < 2 * max(height, width)).all(-1)
 

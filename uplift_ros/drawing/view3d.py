@@ -1,4 +1,4 @@
-"""A small 3D view of skeletons over a floor grid: perspective, drawn from far to near, no graphics library."""
+"""Small 3D view of skeletons over a floor grid: perspective, drawn from far to near, without a graphics library."""
 
 import numpy as np
 
@@ -20,10 +20,10 @@ HEAD_RADIUS = 0.105
 """Metres, all of them."""
 
 GRID_LEVELS = 8
-"""Steps in which the floor's lines fade out."""
+"""Brightness levels in which the grid lines fade out."""
 
 DEPTH_FADE = 0.55
-"""Share of its brightness that a bone one metre behind the middle loses."""
+"""Share of brightness that a bone loses per metre behind the centre."""
 
 TO_WORLD = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], float)
 """From the optical frame (x right, y down, z forward) to x right, y forward, z up."""
@@ -32,12 +32,12 @@ NOSE, HEAD = H36M17.index("nose"), H36M17.index("head")
 
 
 class SkeletonView:
-    """Looks at people from all around.
+    """3D view of people from any azimuth.
 
     Args:
-        width, height: of the picture, pixels.
+        width, height: image size, pixels.
         floor: height of the floor as y in the optical frame, metres.
-        distance: from the eye to what it looks at, metres.
+        distance: distance from the eye to the centre of the view, metres. A larger value makes people smaller.
     """
 
     def __init__(self, width: int, height: int, floor: float, distance: float) -> None:
@@ -57,13 +57,13 @@ class SkeletonView:
         people: list[tuple[np.ndarray, np.ndarray]],
         ghosts: list[np.ndarray] | None = None,
     ) -> np.ndarray:
-        """A picture of skeletons.
+        """Draw skeletons.
 
         Args:
-            centre: (3,) what the eye looks at, metres, optical frame.
-            azimuth: radians; 0 looks as the camera does, growing to the right.
-            people: joints (17, 3) in metres, optical frame, and scores (17,).
-            ghosts: joints of faint skeletons behind them.
+            centre: (3,) centre of the view, metres, optical frame.
+            azimuth: radians; 0 is the direction of the camera, positive to the right.
+            people: joints (17, 3) in metres, optical frame, and scores (17,) of each person.
+            ghosts: joints of faint skeletons, drawn behind the people.
 
         Returns:
             (height, width, 3) uint8 RGB.
@@ -89,13 +89,13 @@ class SkeletonView:
         self._eye = target - self._distance * forward
 
     def _project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Points (..., 3) of the world to pixels (..., 2) and depth (...) in metres."""
+        """Project world points (..., 3) to pixels (..., 2) and depth (...) in metres."""
         seen = (points - self._eye) @ self._rotation.T
         depth = np.maximum(seen[..., 2], 0.1)
         return self._size / 2 + self._focal * seen[..., :2] / depth[..., None], depth
 
     def _draw_grid(self, image: np.ndarray, centre: np.ndarray) -> None:
-        """Lines fixed to the floor that fade out around the centre."""
+        """Draw grid lines that are fixed to the floor and fade out away from the centre."""
         reach = np.arange(-GRID_RADIUS, GRID_RADIUS + GRID_STEP, GRID_STEP)
         ticks = [np.round(centre[axis] / GRID_STEP) * GRID_STEP + reach for axis in (0, 1)]
         corners = np.stack(np.meshgrid(*ticks, [self._floor], indexing="ij"), -1)[:, :, 0]
@@ -143,6 +143,6 @@ class SkeletonView:
 
 
 def _mixed(colour: np.ndarray, share: float) -> Colour:
-    """The colour over the background."""
+    """Blend a colour over the background."""
     red, green, blue = np.clip(colour * share + BACKGROUND_BOTTOM * (1 - share), 0, 255).astype(int).tolist()
     return red, green, blue
