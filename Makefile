@@ -50,7 +50,7 @@ export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
-	@echo '  SOURCE=synthetic | a video file | the number of a webcam     PYTHON=python3.12     PYTEST_ARGS="-k camera"'
+	@echo '  SOURCE=synthetic | a video file | a webcam index     PYTHON=python3.12     PYTEST_ARGS="-k camera"'
 
 demo: $(BUILT) $(MODELS) ## Run the graph on SOURCE; writes out/demo.mcap, out/demo.mp4, out/summary.json
 	$(BIN)/uplift run --source "$(SOURCE)" $(if $(DURATION),--seconds $(DURATION)) --stride adaptive --out out

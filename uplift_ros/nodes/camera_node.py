@@ -48,14 +48,14 @@ class CameraNode(base.ManagedNode):
 
     def activate(self) -> None:
         self._stopped.clear()
-        self._filming = threading.Thread(target=self.guarded(self._film), name="film")
-        self._filming.start()
+        self._capturing = threading.Thread(target=self.guarded(self._capture), name="capture")
+        self._capturing.start()
 
     def deactivate(self) -> None:
         self._stopped.set()
-        self._filming.join()
+        self._capturing.join()
 
-    def _film(self) -> None:
+    def _capture(self) -> None:
         """Publish every frame at its due time; the end of the source, or a failure, ends the process."""
         exit_code = 1
         try:

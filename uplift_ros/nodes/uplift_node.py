@@ -107,6 +107,7 @@ class UpliftNode(base.ManagedNode):
         estimate_ms = self._estimator_figures.get("processing_ms", 0.0)
         self._stage.load.note(estimate_ms, self.processing_ms)
         depth = partial(self._depth.at, keyframe.stamp) if self._depth else None
+        # Uplift the key-frame; the stage also decides the next stride
         with self.timed():
             uplifting = self._stage.push(keyframe, self._camera, depth)
         self.report_each(uplifting.problems)
@@ -117,6 +118,7 @@ class UpliftNode(base.ManagedNode):
         self._live.publish(ros_messages().skeletons(uplifting.live))
         if uplifting.rates.stride != keyframe.stride:
             self._estimator.ask(uplifting.rates.stride)
+        # Complete the rates with those of the other nodes
         self._rates = replace(
             uplifting.rates,
             camera_hz=self._estimator_figures.get("camera_hz", 0.0),

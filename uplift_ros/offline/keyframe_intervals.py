@@ -44,7 +44,7 @@ class KeyframeInterval:
     problems: list[Problem] = field(default_factory=list)
 
 
-def raw_intervals(footage: ImageSequence, pipeline: Pipeline) -> Generator[KeyframeInterval, None, None]:
+def raw_intervals(sequence: ImageSequence, pipeline: Pipeline) -> Generator[KeyframeInterval, None, None]:
     """Process a recording up to raw skeletons, a few key-frames ahead of the caller, who refines and writes.
 
     One thread decodes and runs the 2D estimator, a second one uplifts. If the stride may change, one thread does both,
@@ -53,29 +53,29 @@ def raw_intervals(footage: ImageSequence, pipeline: Pipeline) -> Generator[Keyfr
     Raises:
         BagError: the bag is damaged.
     """
-    detected = _detected(footage, pipeline)
+    detected = _detected(sequence, pipeline)
     if pipeline.uplifting.fixed_stride == pipeline.detection.stride:
         detected = prefetch(detected, KEYFRAMES_AHEAD)
     return prefetch(_uplifted(detected, pipeline), KEYFRAMES_AHEAD)
 
 
-def _detected(footage: ImageSequence, pipeline: Pipeline) -> Generator[KeyframeInterval, None, None]:
+def _detected(sequence: ImageSequence, pipeline: Pipeline) -> Generator[KeyframeInterval, None, None]:
     """Detect 2D poses. As in the node, an image that cannot be decoded loses only its own key-frame."""
     images: list[ImageHeader] = []
     problems: list[Problem] = []
-    for shot in footage.images():
-        images.append(ImageHeader(shot.stamp, shot.frame_id, shot.camera))
+    for image in sequence.images():
+        images.append(ImageHeader(image.stamp, image.frame_id, image.camera))
         try:
-            keyframe = pipeline.detection.push(shot.stamp, shot.frame_id, shot.image)
+            keyframe = pipeline.detection.push(image.stamp, image.frame_id, image.image)
         except ValueError as error:
             problems.append(
                 Problem(
-                    LOST_IMAGE, f"image of stamp {shot.stamp // NANOSECONDS}.{shot.stamp % NANOSECONDS:09d}: {error}"
+                    LOST_IMAGE, f"image of stamp {image.stamp // NANOSECONDS}.{image.stamp % NANOSECONDS:09d}: {error}"
                 )
             )
             continue
         if keyframe is not None:
-            yield KeyframeInterval(images, Step(keyframe), shot.depth, problems)
+            yield KeyframeInterval(images, Step(keyframe), image.depth, problems)
             images, problems = [], []
     if images:
         yield KeyframeInterval(images, Step(), problems=problems)

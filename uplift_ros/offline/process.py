@@ -124,7 +124,7 @@ class ProcessResult:
         )
 
 
-def process(footage: ImageSequence, pipeline: Pipeline, output: Path) -> ProcessResult:
+def process(sequence: ImageSequence, pipeline: Pipeline, output: Path) -> ProcessResult:
     """Send all images through the pipeline and write the results. Equal input gives equal bytes.
 
     An image that cannot be decoded loses its key-frame, and is counted.
@@ -138,8 +138,8 @@ def process(footage: ImageSequence, pipeline: Pipeline, output: Path) -> Process
     newest = None
     with (
         GraphBag(output) as bag,
-        closing(raw_intervals(footage, pipeline)) as intervals,
-        tqdm(total=footage.length or None, unit="frame", disable=None, leave=False) as bar,
+        closing(raw_intervals(sequence, pipeline)) as intervals,
+        tqdm(total=sequence.length or None, unit="frame", disable=None, leave=False) as bar,
     ):
         for interval in intervals:
             images = interval.images
@@ -155,7 +155,7 @@ def process(footage: ImageSequence, pipeline: Pipeline, output: Path) -> Process
             result.keyframes += step.keyframe is not None
             result.images += len(images)
             bar.update(len(images))
-        result.add(footage.problems)
+        result.add(sequence.problems)
         if not result.keyframes:
             raise ValueError(result.messages.get(LOST_IMAGE, "there are no images"))
         bag.write_step(pipeline.flush())
@@ -227,19 +227,19 @@ def main(args: argparse.Namespace) -> int:
         return 0
     networks = Networks.load(settings)
     networks.pipeline()  # settings out of range fail here, not once per input
-    open_footage = _opener(networks.settings, args)
+    open_sequence = _opener(networks.settings, args)
     for node in networks.settings.values():
         for name in node.without_effect:
             print(f"parameter {name} of node {node.node} has no effect here", file=sys.stderr)
-    codes = {_attempt(source, output, networks, open_footage) for source, output in work}
+    codes = {_attempt(source, output, networks, open_sequence) for source, output in work}
     return 1 if 1 in codes else max(codes)
 
 
-def _attempt(source: Path, output: Path, networks: Networks, open_footage: Callable[[Path], ImageSequence]) -> int:
+def _attempt(source: Path, output: Path, networks: Networks, open_sequence: Callable[[Path], ImageSequence]) -> int:
     """Process one input, print its result and return the exit code."""
     try:
-        with closing(open_footage(source)) as footage:
-            result = process(footage, networks.pipeline(), output)
+        with closing(open_sequence(source)) as sequence:
+            result = process(sequence, networks.pipeline(), output)
     except Exception as error:
         kind = "" if isinstance(error, EXPECTED_ERRORS) else f"{type(error).__name__}: "
         print(f"{source}: {kind}{error}", file=sys.stderr, flush=True)
@@ -272,7 +272,7 @@ def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> C
         calibration = replace(calibration, rectified=True)
     in_bags: Intrinsics | None = FieldOfView(args.fov) if args.fov else calibration
 
-    def open_footage(source: Path) -> ImageSequence:
+    def open_sequence(source: Path) -> ImageSequence:
         if is_bag(source):
             depth_topic = args.depth_topic if use_depth else None
             return BagSequence(
@@ -282,4 +282,4 @@ def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> C
             raise ValueError("parameter use_depth must be false: a video has no depth images")
         return VideoSequence(source, fps, chosen_fov, frame_id, calibration)
 
-    return open_footage
+    return open_sequence

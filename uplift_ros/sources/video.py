@@ -153,13 +153,13 @@ class Webcam:
         # Suppresses OpenCV's own warning about a camera that does not open.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         self._capture = cv2.VideoCapture(index)
-        for key, wish in (
+        for key, value in (
             (cv2.CAP_PROP_FRAME_WIDTH, width),
             (cv2.CAP_PROP_FRAME_HEIGHT, height),
             (cv2.CAP_PROP_FPS, fps),
         ):
-            if wish:
-                self._capture.set(key, wish)
+            if value:
+                self._capture.set(key, value)
         readable, first = self._capture.read()
         if not readable:
             self.close()

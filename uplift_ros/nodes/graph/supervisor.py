@@ -80,7 +80,7 @@ class Supervisor:
         try:
             self._start(parameters, params_file, bag)
             with Live(get_renderable=self._table, console=self._console, refresh_per_second=4):
-                self._wait(self._filmed, meanwhile=self._sample_usage)
+                self._wait(self._camera_finished, meanwhile=self._sample_usage)
                 self._wait(lambda: self._monitor.idle >= DRAINED)
             self._console.line()
         except Interrupted:
@@ -90,7 +90,7 @@ class Supervisor:
             raise RunError("\n".join(_exit_report(process) for process in unclean))
         return True
 
-    def _filmed(self) -> bool:
+    def _camera_finished(self) -> bool:
         return self._processes["camera"].exit_code == 0
 
     def _sample_usage(self) -> None:

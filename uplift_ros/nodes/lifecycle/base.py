@@ -166,7 +166,7 @@ class ManagedNode(LifecycleNode):
         lost = event.total_count_change
         self.count(f"lost {name}", lost)
         if qos.reliability is ReliabilityPolicy.RELIABLE:
-            self.report("overrun", f"{lost} messages lost: {name} came faster than they could be taken")
+            self.report("overrun", f"{lost} messages lost: {name} arrived faster than they could be processed")
 
     def every(self, seconds: float, callback: Callable[[], None], clock: Clock | None = None) -> Timer:
         """Call back periodically, by the steady clock even if ROS time is simulated, unless a clock is given."""

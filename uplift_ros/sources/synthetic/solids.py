@@ -82,6 +82,7 @@ def _as_seen(
         geometry (18, N) as unpacked in `_cast`; bounding boxes low and high (N, 2), pixels; nearest (N,), metres.
     """
     camera = viewpoint.camera
+    # Ends and radii in pixels
     a, b = viewpoint.to_optical(parts.a), viewpoint.to_optical(parts.b)
     nearest = (a[:, 2] + b[:, 2]) / 2 - parts.radii.mean(-1)
     near_a, near_b = np.maximum(a[:, 2], 1e-2), np.maximum(b[:, 2], 1e-2)
@@ -89,6 +90,7 @@ def _as_seen(
     pixel_a, pixel_b = np.nan_to_num(camera.project(a)), np.nan_to_num(camera.project(b))
     radii = parts.radii * camera.fx / np.stack([near_a, near_b], 1)
 
+    # Line of sight in the squeezed space, in which the cross section is a circle
     wide = parts.wide @ viewpoint.rotation.T
     squeeze = np.eye(3) + (1 / parts.aspect - 1)[:, None, None] * wide[:, :, None] * wide[:, None, :]
     ray = (a + b) / (near_a + near_b)[:, None]
@@ -103,6 +105,7 @@ def _as_seen(
     sine = np.einsum("ni,ni->n", axis, sight) / length
     first = axis - (sine * length)[:, None] * sight
     first /= np.linalg.norm(first, axis=-1, keepdims=True)
+    # The part's own axes, and the direction to the light in them
     frame = np.stack([first, np.cross(sight, first), sight], 1)
     lit = np.einsum("nij,njk,k->ni", frame, squeeze, viewpoint.rotation @ light)
     lit /= np.linalg.norm(lit, axis=-1, keepdims=True)
