@@ -1,4 +1,4 @@
-"""The calibrated camera: projection, rays, canonical normalisation of 2D poses, and root placement.
+"""Calibrated camera: projection, rays, canonical normalisation of 2D poses, and root placement.
 
 Optical frame after REP-103: x right, y down, z forward.
 """
@@ -12,36 +12,36 @@ import numpy as np
 from uplift_ros.skeleton import H36M17
 
 CANONICAL_STATURE = 1.72
-"""Metres. Networks are trained on bodies scaled to this stature; another stature scales their output."""
+"""Metres. Networks are trained on bodies scaled to this stature; for another stature their output is scaled."""
 
 NORMALISATIONS = ("canonical", "screen")
-"""Of 2D poses, see `normalise`."""
+"""Normalisations of 2D poses, see `normalise`."""
 
 SCREEN_FOCAL = 2.29
 """2 f / w of the screen of the normalisation 'screen': Human3.6M's cameras have f = 1145 px and w = 1000 px. Their
-principal points lie in the middle, up to 3 %, so that 2 x / w - 1 is the ray times 2 f / w."""
+principal points are in the centre, within 3 %, so that 2 x / w - 1 is the ray times 2 f / w."""
 
 MIN_POSE_SIZE = 1e-3
-"""Smallest size of a pose on the unit image plane that is divided out; smaller ones (2 px at f = 2000) are noise."""
+"""Smallest size of a pose on the plane z = 1 by which it is divided; smaller ones (2 px at f = 2000) are noise."""
 
 DISTORTIONS = {
     "plumb_bob": (0, 4, 5, 8, 12, 14),
     "rational_polynomial": (0, 4, 5, 8, 12, 14),
     "equidistant": (0, 4),
 }
-"""How many coefficients each model may have, as OpenCV takes them."""
+"""Numbers of coefficients that each model may have, as in OpenCV."""
 
 REWEIGHTINGS = 3
-"""Rounds of `place_root` after the first; more move the place by 0.2 mm in the median, 3 mm in one of 20."""
+"""Iterations of `place_root` after the first; more change the root by 0.2 mm in the median, 3 mm in one of 20."""
 
 CAUCHY = 2.385
-"""Deviations at which Cauchy's loss halves a residual's weight; 95 % efficient where all residuals are normal."""
+"""Deviations at which Cauchy's loss halves a residual's weight; 95 % efficient if all residuals are normal."""
 
 RAYLEIGH_MEDIAN = 1.177
 """Median length of a vector whose two components have deviation 1."""
 
 SMALLEST_DEVIATION = 0.01
-"""Metres: where all joints fit better than that, none is an outlier."""
+"""Metres: if all joints fit better than that, none is an outlier."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Camera:
         model: 'plumb_bob', 'rational_polynomial' or 'equidistant' (fisheye).
 
     Raises:
-        ValueError: focal length or size not positive, a value not finite, an unknown model, or not its coefficients.
+        ValueError: focal length or size not positive, a value not finite, or a wrong model or distortion.
     """
 
     fx: float
@@ -83,10 +83,10 @@ class Camera:
             )
 
     def for_image(self, width: int, height: int) -> "Camera":
-        """Itself, if it is of images of this size (see intrinsics.py).
+        """Return this camera, if its images have this size (see intrinsics.py).
 
         Raises:
-            ValueError: it is of another size.
+            ValueError: its images have another size.
         """
         if (self.width, self.height) != (width, height):
             raise ValueError(f"camera_info is of {self.width}x{self.height} images, these are {width}x{height}")
@@ -96,32 +96,32 @@ class Camera:
     def from_matrix(
         cls, k: Sequence[float], distortion: Sequence[float], width: int, height: int, model: str = "plumb_bob"
     ) -> "Camera":
-        """From the row-major 3x3 matrix `k` and coefficients `d` of sensor_msgs/CameraInfo."""
+        """Create a camera from the row-major 3x3 matrix `k` and coefficients `d` of sensor_msgs/CameraInfo."""
         coefficients = tuple(float(value) for value in distortion)
         return cls(k[0], k[4], k[2], k[5], width, height, coefficients if any(coefficients) else (), model)
 
     @classmethod
     def from_fov(cls, horizontal_fov: float, width: int, height: int) -> "Camera":
-        """An ideal camera with the given horizontal field of view in radians."""
+        """Create an ideal camera with the given horizontal field of view in radians."""
         focal = width / 2 / np.tan(horizontal_fov / 2)
         return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
 
     def seen_through(self, offset: tuple[int, int], bins: tuple[int, int], size: tuple[int, int]) -> "Camera":
-        """The camera of a part of its images.
+        """Return the camera of cropped and binned images.
 
         Args:
-            offset: pixel (x, y) that becomes the first.
-            bins: pixels (across, down) that become one, whose centre is the middle of theirs.
-            size: width and height of the part, in pixels of its own.
+            offset: (x, y) of the upper left pixel of the crop.
+            bins: pixels (across, down) that are binned into one.
+            size: width and height of the result, in its own pixels.
         """
         (x, y), (across, down), (width, height) = offset, bins, size
         cx, cy = (self.cx - x + 0.5) / across - 0.5, (self.cy - y + 0.5) / down - 0.5
         return replace(self, fx=self.fx / across, fy=self.fy / down, cx=cx, cy=cy, width=width, height=height)
 
     def turned(self) -> "Camera":
-        """The camera of its images after a quarter turn clockwise: x' = height - 1 - y, y' = x."""
+        """Return the camera of images rotated by 90 degrees clockwise: x' = height - 1 - y, y' = x."""
         d = list(self.distortion)
-        if self.model != "equidistant":  # radial terms do not turn, the others are vectors
+        if self.model != "equidistant":  # radial terms do not rotate, the others are vectors
             if len(d) >= 4:  # p1, p2 of OpenCV: the vector is (p2, p1)
                 d[2], d[3] = d[3], -d[2]
             if len(d) >= 12:  # thin prism: (s1, s3) and (s2, s4)
@@ -145,7 +145,7 @@ class Camera:
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], float)
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 3) in metres, optical frame, to pixels (..., 2). Points behind the camera are NaN."""
+        """Project points (..., 3) in metres, optical frame, to pixels (..., 2). Points behind the camera are NaN."""
         points = np.asarray(points, float)
         depth = np.where(points[..., 2:] > 0, points[..., 2:], np.nan)
         plane = points[..., :2] / depth
@@ -159,7 +159,7 @@ class Camera:
         return np.where(np.isnan(depth), np.nan, pixels.reshape(plane.shape))
 
     def rays(self, pixels: np.ndarray) -> np.ndarray:
-        """Pixels (..., 2) to undistorted points (..., 2) on the plane z = 1. NaN stays NaN."""
+        """Convert pixels (..., 2) to undistorted points (..., 2) on the plane z = 1. NaN stays NaN."""
         pixels = np.asarray(pixels, float)
         if not self.distortion:
             return (pixels - (self.cx, self.cy)) / (self.fx, self.fy)
@@ -179,11 +179,11 @@ def look_at(direction: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class NormalisedPose:
-    """2D poses as a network sees them.
+    """Input of a network.
 
     Attributes:
         inputs: (..., 17, 2), or (..., 17, 3) with scores.
-        rotation: (..., 3, 3) from the camera's optical frame to the one in which the network answers.
+        rotation: (..., 3, 3) from the camera's optical frame to that of the network's output.
     """
 
     inputs: np.ndarray
@@ -191,7 +191,7 @@ class NormalisedPose:
 
 
 def normalise(rays: np.ndarray, normalisation: str, scores: np.ndarray | None = None) -> NormalisedPose:
-    """2D poses as a network of either normalisation sees them, whatever the camera.
+    """Normalise 2D poses for a network, independent of the camera.
 
     Args:
         rays: (..., 17, 2) points on the plane z = 1 (`Camera.rays`), root first; other joints may be absent (NaN).
@@ -213,9 +213,9 @@ def normalise(rays: np.ndarray, normalisation: str, scores: np.ndarray | None = 
 
 
 def camera_to_canonical_rotation(pelvis: np.ndarray, normalisation: str) -> np.ndarray:
-    """Rotation (..., 3, 3) from the camera to the frame of a network's answer for a pelvis (..., 2) on the plane z = 1.
+    """Rotation (..., 3, 3) from the camera to the frame of a network's output, for a pelvis (..., 2) on z = 1.
 
-    Where the person was not seen, the pelvis is interpolated, and so is the frame.
+    Between observations the pelvis is interpolated, and so is the frame.
     """
     if normalisation == "screen":
         return np.broadcast_to(np.eye(3), (*pelvis.shape[:-1], 3, 3))
@@ -223,7 +223,7 @@ def camera_to_canonical_rotation(pelvis: np.ndarray, normalisation: str) -> np.n
 
 
 def fill_absent(rays: np.ndarray) -> np.ndarray:
-    """Absent joints (NaN) of (..., 17, 2) stand where their parents are; the pelvis must be there."""
+    """Replace absent joints (NaN) of (..., 17, 2) by their parents; the pelvis must be present."""
     filled = rays.copy()
     for parent, child in H36M17.bones:
         filled[..., child, :] = np.where(
@@ -233,11 +233,11 @@ def fill_absent(rays: np.ndarray) -> np.ndarray:
 
 
 def canonicalise(rays: np.ndarray) -> NormalisedPose:
-    """Normalise 2D poses frame by frame, so that a pose does not depend on where in which image it was seen.
+    """Normalise 2D poses frame by frame, so that a pose does not depend on the camera and the position in the image.
 
-    A virtual camera looks straight at the pelvis; joints are divided by their root-mean-square distance from it. The
-    pelvis itself, which would always be (0, 0), carries what that took away: its horizontal angle (radians) and the
-    logarithm of the size.
+    A virtual camera looks at the pelvis; joints are divided by their root-mean-square distance from it. The pelvis
+    itself, which would always be (0, 0), carries what is normalised: its horizontal angle (radians) and the logarithm
+    of the size.
 
     Args:
         rays: (..., 17, 2) points on the plane z = 1 (`Camera.rays`), root first; other joints may be absent (NaN).
@@ -256,11 +256,11 @@ def canonicalise(rays: np.ndarray) -> NormalisedPose:
 
 
 def place_root(joints: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Translation that best explains where the joints are seen.
+    """Estimate the translation that best explains the observed rays of the joints.
 
     Every joint gives two equations, (X + t) - u (Z + t_z) = 0 and the same for Y; their residuals are metres at the
-    person. Least squares are solved again with less weight for joints far off (Cauchy's loss): a missed joint, or arms
-    taken for each other, would pull the person metres along the ray.
+    person. The least squares are iteratively reweighted, with less weight for outliers (Cauchy's loss): a wrong joint,
+    or swapped arms, would move the person by metres along the ray.
 
     Args:
         joints: (17, 3) root-relative, metres, optical frame.
@@ -268,7 +268,7 @@ def place_root(joints: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.
         weights: (17,) confidence; joints with weight 0 do not count.
 
     Returns:
-        (3,) metres, NaN where fewer than two joints are seen or the solution lies behind the camera.
+        (3,) metres, NaN if fewer than two joints are seen or the solution lies behind the camera.
     """
     seen = np.isfinite(rays).all(-1) & (weights > 0)
     if seen.sum() < 2:

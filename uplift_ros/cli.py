@@ -7,18 +7,21 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "run": ("uplift_ros.nodes.graph.run", "camera to skeletons, each node its own process, without launch_ros"),
-    "process": ("uplift_ros.offline.process", "videos and bags to skeletons, without ROS, as fast as it goes"),
+    "process": ("uplift_ros.offline.process", "videos and bags to skeletons, without ROS, as fast as possible"),
     "models": ("uplift_ros.estimators.blazepose_files", "the 2D estimator's network files, downloaded once"),
     "doctor": ("uplift_ros.doctor", "what is installed, what is missing, and whether images get lost"),
-    "record": ("uplift_ros.bags.record", "topics into a bag, without rosbag2"),
-    "recover": ("uplift_ros.bags.recover", "a whole bag of a recording that was cut off"),
-    "play": ("uplift_ros.bags.play", "a bag onto topics, without rosbag2"),
-    "export": ("uplift_ros.lab.export", "a trained network as the robot runs it"),
-    "train": ("uplift_ros.lab.training.train_command", "the networks on motion capture"),
+    "record": ("uplift_ros.bags.record", "record topics into a bag, without rosbag2"),
+    "recover": ("uplift_ros.bags.recover", "repair the bag of a recording that was interrupted"),
+    "play": ("uplift_ros.bags.play", "publish a bag on topics, without rosbag2"),
+    "export": ("uplift_ros.lab.export", "export a trained network to ONNX for the robot"),
+    "train": ("uplift_ros.lab.training.train_command", "train the networks on motion capture"),
     "evaluate": ("uplift_ros.lab.evaluation.evaluate", "accuracy on motion capture"),
-    "study": ("uplift_ros.lab.studies.study", "adaptive stride, quality cues, several views, detectors: measured"),
-    "import": ("uplift_ros.lab.import_weights", "the papers' own weights, for those who have them"),
-    "bench": ("uplift_ros.lab.bench.bench", "speed of the parts"),
+    "study": (
+        "uplift_ros.lab.studies.study",
+        "measurements of adaptive stride, quality cues, several views, detectors",
+    ),
+    "import": ("uplift_ros.lab.import_weights", "convert the weights that the papers published"),
+    "bench": ("uplift_ros.lab.bench.bench", "measure the speed of each part"),
     "plot": ("uplift_ros.lab.plots.plot", "pictures of attention, accuracy and training"),
 }
 
@@ -30,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     modules = {}
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(name, help=summary)
-        if name in arguments[:1]:  # the others stay unloaded: they would bring ROS or torch
+        if name in arguments[:1]:  # the others stay unloaded: they would import ROS or torch
             modules[name] = _load(parser, module)
             command.description = modules[name].__doc__
             modules[name].add_arguments(command)

@@ -1,4 +1,4 @@
-"""`uplift doctor`: one page on what is installed, what is missing and for what, and whether images will get lost."""
+"""`uplift doctor`: report of installed and missing packages, and of whether images will be lost."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ from uplift_ros import paths
 from uplift_ros.estimators import blazepose_files
 
 DEFAULT_SEGMENT = 512 * 1024
-"""Bytes of Fast DDS's shared memory without a profile; an image that is larger goes in fragments over UDP."""
+"""Bytes of Fast DDS's shared memory without a profile; a larger image is sent in fragments over UDP."""
 
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 RECEIVE_BUFFER = Path("/proc/sys/net/core/rmem_max")
@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def packages() -> Iterator[str]:
-    """Every package, with its version, or what is not possible without it."""
+    """Report each package with its version, or what it is needed for if it is missing."""
     yield f"Python {sys.version.split()[0]}, ROS_DISTRO {os.environ.get('ROS_DISTRO') or 'not set'}"
     for module, distribution, purpose in PACKAGES:
         if not _is_installed(module):
@@ -76,13 +76,13 @@ def packages() -> Iterator[str]:
 
 
 def models() -> Iterator[str]:
-    """Which of BlazePose's models can run."""
+    """Report which of BlazePose's models can run."""
     for model in blazepose_files.MODELS:
         yield f"{model}: {_landmark_file(model)}"
 
 
 def providers() -> Iterator[str]:
-    """Weights that are here, and the devices that ONNX Runtime has."""
+    """Report the available weights, and the providers of ONNX Runtime."""
     folder = paths.share_folder() / "weights"
     names = sorted(
         {path.name.partition(".")[0] for path in folder.iterdir() if path.suffix in (".onnx", ".safetensors")}
@@ -95,7 +95,7 @@ def providers() -> Iterator[str]:
 
 
 def transport(image_bytes: int, environment: Mapping[str, str]) -> Iterator[str]:
-    """Which Fast DDS profile a node of this shell uses, and whether images of this size get lost with it."""
+    """Report the Fast DDS profile that a node of this shell uses, and whether it loses images of this size."""
     implementation = environment.get("RMW_IMPLEMENTATION") or "rmw_fastrtps_cpp (default)"
     yield f"RMW_IMPLEMENTATION: {implementation}"
     if "fastrtps" not in implementation:
@@ -120,7 +120,7 @@ def transport(image_bytes: int, environment: Mapping[str, str]) -> Iterator[str]
 
 
 def segment_size(profile: Path) -> int | None:
-    """Bytes of shared memory that a Fast DDS profile asks for; None if it cannot be read."""
+    """Bytes of shared memory that a Fast DDS profile sets; None if it cannot be read."""
     try:
         root = ElementTree.parse(profile).getroot()  # the user's own file  # noqa: S314
     except (OSError, ElementTree.ParseError):
@@ -130,7 +130,7 @@ def segment_size(profile: Path) -> int | None:
 
 
 def receive_buffer() -> str:
-    """What the kernel allows a UDP socket."""
+    """Report the kernel's limit of a UDP receive buffer."""
     size = RECEIVE_BUFFER.read_text().strip() if RECEIVE_BUFFER.exists() else "unknown"
     return f"net.core.rmem_max is {size} bytes"
 

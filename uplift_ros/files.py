@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: whoever is killed while writing leaves the older one as it was."""
+"""Atomic writing of files: an interrupted writer leaves the previous file unchanged."""
 
 import json
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from typing import Any
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Where to write a file: beside its path, which it takes in the end. After a failure there is nothing of it.
+    """Yield a temporary path to write to, which is renamed to `path` at the end; after a failure it is deleted.
 
-    Folders are made, symbolic links followed. The suffix is that of the path, which tells some writers the format.
+    Folders are created, symbolic links followed. The suffix is that of `path`, because some writers derive the format.
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,10 +24,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """A file that any reader of JSON takes.
+    """Write a value as standard JSON.
 
     Raises:
-        ValueError: a number is not finite; there is no such number in JSON.
+        ValueError: a number is not finite, which JSON cannot express.
     """
     text = json.dumps(value, indent=1, allow_nan=False) + "\n"
     with atomic_write(path) as beside:
@@ -37,11 +37,11 @@ def write_json(path: Path, value: Any) -> None:
 ZSTD = b"\x28\xb5\x2f\xfd"
 
 BAG_MAGIC = {b"\x89MCAP0\r\n": "mcap", b"SQLite format 3\0": "sqlite3", b"#ROSBAG V": "ros1", ZSTD: "zstd"}
-"""First bytes of the files that bags are made of."""
+"""Format of a bag file by its first bytes."""
 
 
 def bag_kind(path: Path) -> str | None:
-    """What file of a bag a file is by its first bytes: a value of BAG_MAGIC ('zstd' is a compressed one), or None."""
+    """Detect the format of a bag file by its first bytes: a value of BAG_MAGIC ('zstd' is compressed), or None."""
     with path.open("rb") as file:
         head = file.read(16)
     return next((kind for magic, kind in BAG_MAGIC.items() if head.startswith(magic)), None)

@@ -1,12 +1,12 @@
-"""The human body of REP-155 (ROS4HRI): a skeleton's joint angles, the frames of its links, and its URDF.
+"""Human body model of REP-155 (ROS4HRI): a skeleton's joint angles, the frames of its links, and its URDF.
 
 Names of links and joints and their tree are those of the REP's kinematic model; axes, and the pose in which every angle
-is zero, upright with hanging arms, are those of its reference model (package human_description). Lengths are the
-person's own. All vectors are in the frame `body_<id>` (frames.body_frame): x forward, y to the left, z to the head.
+is zero, upright with hanging arms, are those of its reference model (package human_description). Lengths are those
+of the person. All vectors are in the frame `body_<id>` (frames.body_frame): x forward, y to the left, z to the head.
 
-Seventeen points do not tell all of a body. The trunk is one straight piece here, so `waist` is always 0; the twist of a
-limb is seen only in the plane in which elbow or knee is bent. The shoulder's first and third axis coincide when an arm
-hangs: there only their sum has a meaning, as in the reference model.
+Seventeen points do not determine all angles. The trunk is one rigid part here, so `waist` is always 0; the twist of a
+limb follows from the plane in which elbow or knee is bent. The shoulder's first and third axis coincide if an arm hangs
+down: then only their sum is defined, as in the reference model.
 """
 
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ from uplift_ros.skeleton import H36M17
 from uplift_ros.transforms import RigidTransform, body_frame
 
 STRAIGHT = 0.1
-"""Radians of flexion below which elbow and knee do not tell how the limb is twisted."""
+"""Radians of flexion of elbow or knee below which the twist of the limb is undefined."""
 
 MIN_BONE = 1e-3
-"""Metres that bones must measure to have a direction."""
+"""Metres, the minimum length of a bone that has a direction."""
 
 MIN_FACE = 0.01
-"""Metres that the nose must stand out from the line thorax to head to tell where the face looks."""
+"""Metres, the minimum distance of the nose from the line thorax to head that defines the direction of the face."""
 
 SIDES = {"l": "left", "r": "right"}
 
 MIRROR = np.array([1.0, -1.0, 1.0])
-"""Right limbs are worked out as left ones in the mirror."""
+"""Right limbs are computed as mirrored left ones."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Joint:
     """A joint of the tree.
 
     Attributes:
-        axis: its axis in the frames of both links, which are parallel at zero; None where it is fixed.
+        axis: its axis in the frames of both links, which are parallel at angle zero; None if it is fixed.
     """
 
     name: str
@@ -79,8 +79,8 @@ class HumanPose:
     Attributes:
         body: the frame `body` in the frame of the skeleton.
         angles: radians, by the names of all joints that are not fixed.
-        links: the frames of the fourteen links that have a place of their own, in `body`.
-        offsets: metres from a joint's parent link to the joint, in the parent's frame, where it is not zero.
+        links: the frames of the fourteen links that are not at their parent's origin, in `body`.
+        offsets: metres from a joint's parent link to the joint, in the parent's frame, if not zero.
     """
 
     body: RigidTransform
@@ -90,9 +90,9 @@ class HumanPose:
 
     @classmethod
     def of(cls, joints: np.ndarray) -> "HumanPose | None":
-        """Of (17, 3) h36m17, metres, in any right-handed frame.
+        """Compute the pose of joints (17, 3) h36m17, metres, in any right-handed frame.
 
-        None where joints are not finite, or bones have no length.
+        None if joints are not finite, or bones have no length.
         """
         body = body_frame(joints)
         parents, children = np.transpose(H36M17.bones)
@@ -143,7 +143,7 @@ class HumanPose:
     def _add_limb(
         self, side: str, names: tuple[str, str, str], places: tuple[np.ndarray, ...], root: np.ndarray
     ) -> None:
-        """Frames and offsets of a limb of two bones, whose angles are known already."""
+        """Add frames and offsets of a limb of two bones, whose angles are known already."""
         upper, middle, end = (f"{side}_{name}" for name in names)
         first = _turn(*(f"{side}_{axis}_{names[0]}" for axis in "ypr"), angles=self.angles)
         second = first * _turn(middle, angles=self.angles)
@@ -154,7 +154,7 @@ class HumanPose:
         self.offsets[end] = np.array([0.0, 0.0, -np.linalg.norm(places[2] - places[1])])
 
     def urdf(self, body_id: str) -> str:
-        """The tree with this person's lengths, every name with the suffix `_<body_id>`."""
+        """URDF of the tree with this person's lengths, every name with the suffix `_<body_id>`."""
         robot = Xml.Element("robot", name=f"human_{body_id}")
         for link in ("body", *(joint.child for joint in JOINTS)):
             Xml.SubElement(robot, "link", name=f"{link}_{body_id}")
@@ -175,7 +175,7 @@ AXES = {joint.name: np.array(joint.axis, float) for joint in JOINTS if joint.axi
 
 
 def _turn(*joints: str, angles: dict[str, float]) -> Rotation:
-    """Of the last joint's child against the first joint's parent."""
+    """Rotation of the last joint's child relative to the first joint's parent."""
     turn = Rotation.identity()
     for joint in joints:
         turn = turn * Rotation.from_rotvec(angles[joint] * AXES[joint])
@@ -187,7 +187,7 @@ def _angle(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _head_rotation(up: np.ndarray, nose: np.ndarray) -> np.ndarray:
-    """(3, 3): z from the thorax to the top of the head, x to the nose, or straight on where that is not told."""
+    """(3, 3): z from the thorax to the top of the head, x to the nose, or straight ahead if undefined."""
     z = up / np.linalg.norm(up)
     forward = nose - (nose @ z) * z
     if np.linalg.norm(forward) < MIN_FACE:
@@ -197,13 +197,13 @@ def _head_rotation(up: np.ndarray, nose: np.ndarray) -> np.ndarray:
 
 
 def _head_angles(turn: np.ndarray) -> tuple[float, float, float]:
-    """r, y and p of the head: Rx(r) Rz(y) Ry(-p)."""
+    """Angles r, y and p of the head: Rx(r) Rz(y) Ry(-p)."""
     roll = float(np.arctan2(turn[2, 1], turn[1, 1]))
     return roll, float(np.arcsin(np.clip(-turn[0, 1], -1.0, 1.0))), float(np.arctan2(-turn[0, 2], turn[0, 0]))
 
 
 def _limb_rotation(upper: np.ndarray, bent_to: np.ndarray) -> np.ndarray:
-    """(3, 3): -z along the upper bone, x to where the limb is bent."""
+    """(3, 3): -z along the upper bone, x to the side to which the limb is bent."""
     z = -upper / np.linalg.norm(upper)
     x = bent_to - (bent_to @ z) * z
     x = x / np.linalg.norm(x)
@@ -211,7 +211,7 @@ def _limb_rotation(upper: np.ndarray, bent_to: np.ndarray) -> np.ndarray:
 
 
 def _arm_angles(upper: np.ndarray, fore: np.ndarray, flexion: float) -> tuple[float, float, float]:
-    """y, p and r of a left shoulder: Rz(-y) Rx(p) Rz(r) with p from 0 to pi."""
+    """Angles y, p and r of a left shoulder: Rz(-y) Rx(p) Rz(r) with p from 0 to pi."""
     yaw = float(np.arctan2(upper[0], upper[1])) if np.hypot(*upper[:2]) > 0 else 0.0
     lift = float(np.arctan2(np.hypot(*upper[:2]), -upper[2]))
     if flexion < STRAIGHT:
@@ -222,7 +222,7 @@ def _arm_angles(upper: np.ndarray, fore: np.ndarray, flexion: float) -> tuple[fl
 
 
 def _leg_angles(upper: np.ndarray, lower: np.ndarray, flexion: float) -> tuple[float, float, float]:
-    """y, p and r of a left hip: Rz(-y) Rx(p) Ry(-r); without a bent knee y is 0."""
+    """Angles y, p and r of a left hip: Rz(-y) Rx(p) Ry(-r); without a bent knee y is 0."""
     if flexion < STRAIGHT:
         x, y, z = upper / np.linalg.norm(upper)
         return 0.0, float(np.arctan2(y, -z)), float(np.arcsin(np.clip(x, -1.0, 1.0)))

@@ -1,4 +1,4 @@
-"""The camera of an image as it was received, from what sensor_msgs/CameraInfo or a calibration file says of the sensor.
+"""Camera of an image as received, from the sensor's calibration in sensor_msgs/CameraInfo or a calibration file.
 
 REP-104: the calibration is that of the whole sensor; an image may show a region of it, binned, or rectified.
 """
@@ -16,25 +16,25 @@ from uplift_ros.camera import Camera
 from uplift_ros.parameters import brief
 
 RECTIFIED = "image_rect"
-"""How names of topics with rectified images begin (image_proc): image_rect, image_rect_color, image_rect_raw."""
+"""Prefix of the topic names of rectified images (image_proc): image_rect, image_rect_color, image_rect_raw."""
 
 COMPRESSED = "compressed"
 
 
 class Intrinsics(Protocol):
-    """What is known of a camera, which becomes the camera of an image once its size is known."""
+    """Intrinsics that become the camera of an image once its size is known."""
 
     def for_image(self, width: int, height: int) -> Camera:
-        """The camera of an image of this size.
+        """Return the camera of an image of this size.
 
         Raises:
-            ValueError: it is of images of another size, or of none.
+            ValueError: the intrinsics are of another size, or unknown.
         """
 
 
 @dataclass(frozen=True)
 class FieldOfView:
-    """An ideal camera of any image size.
+    """Ideal camera of any image size.
 
     Args:
         horizontal: radians.
@@ -47,21 +47,21 @@ class FieldOfView:
 
 
 class CalibrationError(ValueError):
-    """Intrinsics that cannot be those of an image; the text names the field of camera_info."""
+    """Intrinsics that do not fit an image; the text names the field of camera_info."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a sensor_msgs/CameraInfo says, of which `for_image` makes the camera of an image.
+    """Content of a sensor_msgs/CameraInfo, from which `for_image` derives the camera of an image.
 
     Args:
-        width, height: pixels of the image that k and p are of.
+        width, height: pixels of the image that k and p refer to.
         k: (9,) row-major intrinsic matrix of the raw image.
         d: coefficients of the distortion `model`.
         p: (12,) row-major projection matrix of the rectified image.
         binning: pixels of the sensor in one of the image, (x, y); 0 counts as 1.
-        roi: region of interest in pixels of the sensor, (x, y, width, height); width and height 0 are all of it.
-        rectified: images show what p describes, without distortion.
+        roi: region of interest in pixels of the sensor, (x, y, width, height); width and height 0 are the whole sensor.
+        rectified: images are rectified: p describes them, without distortion.
     """
 
     width: int
@@ -76,7 +76,7 @@ class Calibration:
 
     @property
     def is_calibrated(self) -> bool:
-        """All zeros in k mean that nothing is known (sensor_msgs)."""
+        """Whether k is known: all zeros mean uncalibrated (sensor_msgs)."""
         return any(self.k)
 
     @property
@@ -91,17 +91,17 @@ class Calibration:
         return max(1, self.binning[0]), max(1, self.binning[1])
 
     def for_image(self, width: int, height: int) -> Camera:
-        """The camera of an image of this size.
+        """Return the camera of an image of this size.
 
-        Some drivers write the size of the image where REP-104 has that of the sensor. Their k may be the sensor's or
-        the image's: that one is taken whose principal point lies nearer to the middle.
+        Some drivers write the size of the image, although REP-104 requires that of the sensor. Their k may be of the
+        sensor or of the image: the one whose principal point is nearer to the centre is used.
 
-        An image whose width and height are exchanged was turned upright, by EXIF or the metadata of a video; clockwise,
-        as phones are held. The other way the principal point would lie on the other side of the middle.
+        An image with exchanged width and height was rotated by EXIF or the metadata of a video; clockwise, as phones
+        are held. For the other direction the principal point would be on the other side of the centre.
 
         Raises:
             CalibrationError: not calibrated, or of an image of another size.
-            ValueError: no camera has such values.
+            ValueError: the values are not those of a camera.
         """
         if not self.is_calibrated:
             raise CalibrationError("camera_info.k is all zeros: the camera is not calibrated")
@@ -126,7 +126,7 @@ class Calibration:
         """Possible offsets and bins of an image of a size (width, height); none if it is not of this calibration."""
         (x, y, *region), bins = self.roi, self._bins
         sensor = (self.width, self.height)
-        if x or y:  # a corner without a size: as much as the image shows
+        if x or y:  # an offset without a size: the size is that of the image
             region = [length or pixels * bin_ for length, pixels, bin_ in zip(region, image, bins, strict=True)]
         shown = [length or whole for length, whole in zip(region, sensor, strict=True)]
         inside = x + shown[0] <= self.width and y + shown[1] <= self.height
@@ -163,11 +163,11 @@ def is_rectified(image_topic: str) -> bool:
 
 
 def load_calibration(path: Path) -> Calibration:
-    """Read a calibration file as ROS's camera_calibration and camera_info_manager write it.
+    """Read a calibration file in the format of ROS's camera_calibration and camera_info_manager.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is none; names the file and the field.
+        ValueError: it is not a calibration; names the file and the field.
     """
     try:
         tree = yaml.safe_load(path.read_text())

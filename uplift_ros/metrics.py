@@ -1,4 +1,4 @@
-"""Errors of 3D poses, as in the literature.
+"""Error metrics of 3D poses, as in the literature.
 
 Poses are (T, J, 3) in metres with the root (pelvis) at joint 0; results are millimetres. Sources: Uplift and Upsample
 (WACV 2023), evaluation and supplement eq. (1); SynSP (CVPR 2024), evaluation code.
@@ -12,7 +12,7 @@ MILLIMETRES = 1000.0
 
 Joints = Sequence[int] | slice
 ALL: Joints = slice(None)
-"""Which joints a mean is over; errors are root-relative whether or not the root counts."""
+"""Joints that a mean includes; errors are root-relative whether or not the root is included."""
 
 
 def root_relative(poses: np.ndarray) -> np.ndarray:
@@ -26,13 +26,13 @@ def mpjpe(predicted: np.ndarray, truth: np.ndarray, joints: Joints = ALL) -> flo
 
 
 def clip_scale(predicted: np.ndarray, truth: np.ndarray, joints: Joints = ALL) -> float:
-    """The factor sum<p, g> / sum<p, p> by which all root-relative poses of a clip are nearest to the truth."""
+    """Least-squares scale sum<p, g> / sum<p, p> of all root-relative poses of a clip to the truth."""
     predicted, truth = _relative(predicted, truth, joints)
     return float((predicted * truth).sum() / ((predicted**2).sum() or 1.0))
 
 
 def mpjpe_scaled(predicted: np.ndarray, truth: np.ndarray, joints: Joints = ALL) -> float:
-    """MPJPE after one scale for the whole clip, which is all that a single camera cannot know of a body, mm."""
+    """MPJPE after one scale for the whole clip, which a single camera cannot determine, mm."""
     scale = clip_scale(predicted, truth, joints)
     predicted, truth = _relative(predicted, truth, joints)
     return _mean_distance(scale * predicted, truth)
@@ -53,9 +53,9 @@ def p_mpjpe(predicted: np.ndarray, truth: np.ndarray, joints: Joints = ALL) -> f
 
 
 def procrustes(poses: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Poses (..., J, 3) after the rotation, scale and translation that bring each closest to its target.
+    """Align poses (..., J, 3) to their targets by the best rotation, scale and translation of each.
 
-    Umeyama, PAMI 1991: the singular vectors of the covariance give the rotation; where they would mirror the pose, the
+    Umeyama, PAMI 1991: the singular vectors of the covariance give the rotation; if they would mirror the pose, the
     weakest axis is flipped.
     """
     pose_mean, target_mean = poses.mean(-2, keepdims=True), targets.mean(-2, keepdims=True)
@@ -73,7 +73,7 @@ def accel(predicted: np.ndarray, truth: np.ndarray, *, zero_padded: bool = False
 
     Args:
         predicted, truth: (T, J, 3) of consecutive frames, T >= 3.
-        zero_padded: count the first and the last frame as 0, as SynSP's code does; shrinks the figure by (T - 2) / T.
+        zero_padded: count the first and the last frame as 0, as SynSP's code does; scales the result by (T - 2) / T.
     """
     difference = accel_error(_checked(predicted, truth), truth)
     if zero_padded:
@@ -103,7 +103,7 @@ def velocity(poses: np.ndarray, rate: float) -> np.ndarray:
 
 
 def _relative(predicted: np.ndarray, truth: np.ndarray, joints: Joints) -> tuple[np.ndarray, np.ndarray]:
-    """Both root-relative, the joints that count."""
+    """Both root-relative, with the selected joints."""
     predicted = root_relative(_checked(predicted, truth))
     return predicted[..., joints, :], root_relative(truth)[..., joints, :]
 

@@ -1,4 +1,4 @@
-"""Where the parts lie that are no Python modules: in the checkout, or in the installation."""
+"""Paths of the files that are not Python modules: in the checkout, or in the installation."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).absolute().parent
 
 
 def share_folder() -> Path:
-    """The folder that holds config/, launch/, msg/ and weights/: the checkout, or share/uplift_ros.
+    """Folder that holds config/, launch/, msg/ and weights/: the checkout, or share/uplift_ros.
 
     Raises:
         FileNotFoundError: the package was installed without them.
@@ -28,10 +28,10 @@ def shipped_weights(suffix: str) -> list[str]:
 
 
 def find_weights(name: str, *suffixes: str) -> Path:
-    """Path of a shipped network's file by name, or of an own file, with one of the suffixes.
+    """Path of a shipped network's file by name, or of the user's own file, with one of the suffixes.
 
     Raises:
-        FileNotFoundError: neither; names what is there.
+        FileNotFoundError: neither; lists the shipped ones.
     """
     shipped = [share_folder() / "weights" / f"{name}{suffix}" for suffix in suffixes]
     for path in (*shipped, Path(name)):
@@ -42,7 +42,7 @@ def find_weights(name: str, *suffixes: str) -> Path:
 
 
 def node_script(node: str) -> Path:
-    """The script that starts a node.
+    """Path of the script that starts a node.
 
     Raises:
         FileNotFoundError: the package was not built.
@@ -51,7 +51,7 @@ def node_script(node: str) -> Path:
 
 
 def command_script() -> Path:
-    """The script of the command `uplift`, which is not that of the node of this name.
+    """Path of the script of the command `uplift`, not of the node of this name.
 
     Raises:
         FileNotFoundError: the package was not built.

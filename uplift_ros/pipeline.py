@@ -1,4 +1,4 @@
-"""The whole chain: images in, smooth 3D skeletons out.
+"""Complete pipeline: images in, smooth 3D skeletons out.
 
     image ──> detection ── Keyframe ──> uplifting ── SkeletonFrame (raw) ──> refinement ── SkeletonFrame
                   ^  2D, every s_in-th frame │         50 Hz, upsampled         SynSP, smooth
@@ -21,7 +21,7 @@ from uplift_ros.stages.uplifting import DepthLookup, Uplifting, UpliftingStage
 
 @dataclass(frozen=True)
 class Step:
-    """What one image brought, or the end of the stream; empty for an image that is no key-frame."""
+    """Result of one image, or of the end of the stream; empty for an image that is no key-frame."""
 
     keyframe: Keyframe | None = None
     uplifting: Uplifting = field(default_factory=Uplifting)
@@ -40,30 +40,30 @@ class Step:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One camera's images to skeletons, by three stages (stages/build.py makes them)."""
+    """Images of one camera to skeletons, in three stages (built by stages/build.py)."""
 
     detection: DetectionStage
     uplifting: UpliftingStage
     refinement: RefinementStage
 
     def push(self, stamp: int, frame_id: str, camera: Intrinsics | None, image: Callable[[], np.ndarray]) -> Step:
-        """Take the next image, which `image` decodes if it is a key-frame: (H, W, 3) uint8 RGB."""
+        """Process the next image, which `image` decodes if it is a key-frame: (H, W, 3) uint8 RGB."""
         keyframe = self.detection.push(stamp, frame_id, image)
         return Step() if keyframe is None else self.refine(self.uplift(keyframe, camera))
 
     def uplift(self, keyframe: Keyframe, camera: Intrinsics | None, depth: DepthLookup | None = None) -> Step:
-        """Raw skeletons; the stride decided with them holds for the next key-frame."""
+        """Uplift a key-frame to raw skeletons; the decided stride applies to the next key-frame."""
         uplifting = self.uplifting.push(keyframe, camera, depth)
         if uplifting.decision is not None:
             self.detection.stride = uplifting.decision.stride
         return Step(keyframe, uplifting)
 
     def refine(self, step: Step) -> Step:
-        """Smooth skeletons, as far as the raw ones of a step bring them."""
+        """Refine the raw skeletons of a step; the result has a delay."""
         return replace(step, refining=self.refinement.push(step.raw))
 
     def flush(self) -> Step:
-        """The frames that the stages still hold, at the end of a stream."""
+        """End the stream; return the frames that the stages still hold."""
         step = self.refine(Step(uplifting=Uplifting(self.uplifting.flush())))
         refining = step.refining
         return replace(step, refining=replace(refining, frames=refining.frames + self.refinement.flush()))

@@ -1,4 +1,4 @@
-"""People in 2D and 3D, as the ROS-free parts hand them on; the messages in msg/ have the same fields."""
+"""People in 2D and 3D, the data between the stages; the messages in msg/ have the same fields."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,11 +9,11 @@ import numpy as np
 from uplift_ros.skeleton import H36M17
 
 NANOSECONDS = 1_000_000_000
-"""In a second. All stamps are integers of nanoseconds."""
+"""Nanoseconds in a second. All stamps are integers of nanoseconds."""
 
 
 class Source(IntEnum):
-    """How a 3D frame came about."""
+    """How a 3D pose was obtained."""
 
     KEYFRAME = 0
     UPSAMPLED = 1
@@ -22,7 +22,7 @@ class Source(IntEnum):
 
 
 class ScaleSource(IntEnum):
-    """Where the metres of a 3D pose come from."""
+    """How the scale of a 3D pose was obtained."""
 
     NONE = 0
     PRIOR = 1
@@ -70,7 +70,7 @@ class Keyframe:
     skeleton: str = H36M17.name
 
     def validate(self) -> None:
-        """Refuse people whom the networks cannot take.
+        """Check that the networks can process the people.
 
         Raises:
             ValueError: another skeleton than h36m17, arrays of another shape, or two people of one id.
@@ -85,7 +85,7 @@ class Person3D:
     Attributes:
         joints: (17, 3) metres, camera optical frame.
         scores: (17,) [0, 1].
-        covariance: (17, 6) xx xy xz yy yz zz in square metres, or (0, 6) where not known.
+        covariance: (17, 6) xx xy xz yy yz zz in square metres, or (0, 6) if unknown.
         velocity: mean joint speed relative to the pelvis, m/s (Uplift and Upsample, supplement, eq. 1).
     """
 
@@ -110,7 +110,7 @@ class SkeletonFrame:
     skeleton: str = H36M17.name
 
     def validate(self) -> None:
-        """Refuse people whom the networks cannot take.
+        """Check that the networks can process the people.
 
         Raises:
             ValueError: another skeleton than h36m17, arrays of another shape, or two people of one id.
@@ -126,7 +126,7 @@ def is_valid(person: Person3D) -> bool:
 
 
 def _check_form(skeleton: str, persons: Sequence[Person2D] | Sequence[Person3D], points: str, dimensions: int) -> None:
-    """`points` is the field that holds the joints, each of so many dimensions."""
+    """Check the skeleton, array shapes and ids; `points` is the field of the joints."""
     if skeleton != H36M17.name:
         raise ValueError(f"skeleton must be {H36M17.name}, got {skeleton!r}")
     expected = (len(H36M17), dimensions), (len(H36M17),)

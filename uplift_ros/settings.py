@@ -11,15 +11,15 @@ import yaml
 from uplift_ros.parameters import TABLES, Value, brief
 
 Settings = dict[str, dict[str, Value]]
-"""Value by parameter by node."""
+"""Values by node and parameter."""
 
 
 class NodeSettings(Mapping[str, Any]):
-    """The values of one node's parameters, which notes those that are read.
+    """Parameters of one node, which records those that are read.
 
     Args:
         node: key of the node's table.
-        values: every parameter of it.
+        values: of all its parameters.
     """
 
     def __init__(self, node: str, values: Mapping[str, Value]) -> None:
@@ -38,28 +38,28 @@ class NodeSettings(Mapping[str, Any]):
 
     @property
     def without_effect(self) -> list[str]:
-        """Names of parameters that were set to another value than their default, and that nothing has read."""
+        """Names of parameters that differ from their default, and were never read."""
         defaults = defaults_of(self.node)
         return [name for name, value in self._values.items() if name not in self._read and value != defaults[name]]
 
 
 def defaults_of(node: str, **changed: Value) -> dict[str, Any]:
-    """Every parameter of a node at its default, save those that are changed."""
+    """Every parameter of a node at its default, except those in `changed`."""
     return {known.name: known.default for known in TABLES[node]} | changed
 
 
 ROS_BUILTIN_PARAMETERS = ("use_sim_time", "qos_overrides", "start_type_description_service")
-"""Parameters that every node has beside its table; they mean nothing without ROS."""
+"""Parameters that every ROS node has beside its table; they have no effect without ROS."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--params and --stride."""
+    """Add --params and --stride."""
     parser.add_argument("--params", type=_existing_file, metavar="FILE", help="YAML over config/uplift.yaml")
     parser.add_argument("--stride", metavar="N|adaptive", help="frames between key-frames")
 
 
 def stride_overrides(stride: str | None) -> Settings:
-    """What a stride in words, a number of frames or `adaptive`, sets; nothing where there is none.
+    """Settings for the option --stride, a number of frames or `adaptive`; empty if it is not given.
 
     Raises:
         ValueError: neither a positive whole number nor adaptive.
@@ -80,10 +80,10 @@ def _existing_file(text: str) -> Path:
 
 
 def positive(text: str) -> float:
-    """A finite number above 0, as argparse takes types.
+    """Parse a finite number above 0, as a type of argparse.
 
     Raises:
-        ArgumentTypeError: the text is none.
+        ArgumentTypeError: the text is not such a number.
     """
     try:
         number = float(text)
@@ -95,16 +95,16 @@ def positive(text: str) -> float:
 
 
 def names_in(text: str) -> list[str]:
-    """The items of a list like `front, rear`; none of an empty text."""
+    """Split a list like `front, rear`; an empty text has no items."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def load(path: Path | None, overrides: Mapping[str, Mapping[str, Value]]) -> Settings:
-    """Every parameter of every node: the overrides over the file over the defaults.
+    """Load every parameter of every node: overrides take precedence over the file, and the file over the defaults.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no parameter file of ROS, or a parameter is unknown or has a value that is not allowed.
+        ValueError: it is not a parameter file of ROS, or a parameter is unknown or has a value that is not allowed.
     """
     settings: Settings = {node: defaults_of(node) for node in TABLES}
     if path is not None:
@@ -118,7 +118,7 @@ def load(path: Path | None, overrides: Mapping[str, Mapping[str, Value]]) -> Set
 
 
 def _apply_file(settings: Settings, path: Path) -> None:
-    """Namespaces are left out of account: without ROS there is one node of each kind."""
+    """Apply a parameter file; namespaces are ignored, because without ROS there is one node of each kind."""
     for name, values in _sections(_Loader(path.read_text()).get_single_data()):
         node = name.rpartition("/")[2]
         if node in settings:
@@ -130,7 +130,7 @@ def _apply_file(settings: Settings, path: Path) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """As ROS does it, without aliases: a few of them stand for more than memory holds."""
+    """YAML loader without aliases, as in ROS: a few nested aliases can expand to more than the memory."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):

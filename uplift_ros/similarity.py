@@ -1,15 +1,15 @@
-"""How alike two 2D poses are: the object keypoint similarity of COCO, with one tolerance for all joints; boxes."""
+"""Similarity of 2D poses: COCO's object keypoint similarity, with one tolerance for all joints; overlap of boxes."""
 
 import numpy as np
 
 
 def keypoint_similarity(a: np.ndarray, b: np.ndarray, size: float, tolerance: float) -> float:
-    """Mean of exp(-d^2 / 2 t^2) over the joints present in both poses; 0 where there are none.
+    """Mean of exp(-d^2 / 2 t^2) over the joints present in both poses; 0 if there are none.
 
     Args:
         a, b: (K, 2) pixels, NaN where absent.
-        size: of the person in pixels; d is the distance of two joints in such units.
-        tolerance: t, the distance at which a joint counts exp(-1/2).
+        size: of the person in pixels; d is the distance of two joints as a fraction of it.
+        tolerance: t, the distance at which a joint contributes exp(-1/2).
     """
     squared = np.square((a - b) / size).sum(-1)
     present = np.isfinite(squared)
@@ -17,7 +17,7 @@ def keypoint_similarity(a: np.ndarray, b: np.ndarray, size: float, tolerance: fl
 
 
 def box_overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two boxes (4,) x, y, width, height; 0 where they are empty."""
+    """Intersection over union of two boxes (4,) x, y, width, height; 0 if they are empty."""
     sides = np.maximum(np.minimum(a[:2] + a[2:], b[:2] + b[2:]) - np.maximum(a[:2], b[:2]), 0.0)
     shared = float(sides.prod())
     return shared / max(float(a[2] * a[3] + b[2] * b[3]) - shared, 1e-9)

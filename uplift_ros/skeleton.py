@@ -1,7 +1,7 @@
 """Joint sets and the mappings between them: data, not code.
 
-Joint names follow Human3.6M and COCO; left and right are the person's own. By a joint of h36m17 the whole package means
-the point that `to_h36m17` derives from what 2D detectors mark, in 2D and in 3D. Motion capture, whose joints are
+Joint names follow Human3.6M and COCO; left and right are the person's own. A joint of h36m17 is, in 2D and in
+3D, the point that `to_h36m17` derives from the points that 2D detectors mark. Motion capture, whose joints are
 centres of rotation of a fitted skeleton, is moved to these points when it is loaded (lab/data/convention.py).
 """
 
@@ -17,7 +17,7 @@ class Skeleton:
     Args:
         name: identifier used in messages.
         joints: joint names, in array order.
-        parents: index of each joint's parent, -1 for the root; empty where the set is no tree.
+        parents: index of each joint's parent, -1 for the root; empty if the set is no tree.
     """
 
     name: str
@@ -137,7 +137,7 @@ BLAZEPOSE33 = Skeleton(
     ),
 )
 
-# Detectors mark hips a little low and give no neck. With up = mid-shoulders - mid-hips, these corrections bring the
+# Detectors mark hips a little low and no neck. With up = mid-shoulders - mid-hips, these corrections bring the
 # mean distance to the true joints of the synthetic person, who has the proportions of the networks' training data, from
 # 6 to 3.6 % of the torso length. Human3.6M itself places hips 1.4 times wider and 0.16 higher than detectors do.
 HIP_RAISE = 0.06
@@ -187,7 +187,7 @@ def to_h36m17(keypoints: np.ndarray, scores: np.ndarray, source: Skeleton) -> tu
         source: COCO17, BLAZEPOSE33, or H36M17 (returned as it is).
 
     Returns:
-        keypoints (..., 17, 2 or 3) and scores (..., 17). A joint is NaN where one of its sources is; its score is the
+        keypoints (..., 17, 2 or 3) and scores (..., 17). A joint is NaN if one of its sources is; its score is the
         lowest of its sources.
     """
     if source.name == H36M17.name:

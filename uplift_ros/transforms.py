@@ -8,10 +8,10 @@ from uplift_ros.poses import Person3D, SkeletonFrame
 from uplift_ros.skeleton import H36M17
 
 ROWS, COLUMNS = np.triu_indices(3)
-"""Places of xx xy xz yy yz zz in a covariance matrix."""
+"""Indices of xx xy xz yy yz zz in a covariance matrix."""
 
 MIN_AXIS = 1e-3
-"""Metres that hips and trunk must measure to give directions."""
+"""Metres, the minimum length of hips and trunk that define directions."""
 
 
 def symmetric(covariances: np.ndarray) -> np.ndarray:
@@ -29,11 +29,11 @@ def about_line(direction: np.ndarray, across: float, along: float) -> np.ndarray
 
 @dataclass(frozen=True)
 class RigidTransform:
-    """Takes points of one frame to another: `rotation @ point + translation`.
+    """Rigid transform of points from one frame to another: `rotation @ point + translation`.
 
     Attributes:
-        rotation: (3, 3), its columns are the axes of the frame that points come from.
-        translation: (3,) metres, that frame's origin.
+        rotation: (3, 3), its columns are the axes of the source frame.
+        translation: (3,) metres, the origin of the source frame.
     """
 
     rotation: np.ndarray
@@ -41,14 +41,14 @@ class RigidTransform:
 
     @classmethod
     def from_quaternion(cls, quaternion: np.ndarray, translation: np.ndarray) -> "RigidTransform":
-        """Of x, y, z, w, of any length but 0.
+        """Create a transform from a quaternion x, y, z, w of any length but 0.
 
         Raises:
             ValueError: the quaternion is 0 or not finite.
         """
         if not np.isfinite(quaternion).all() or not np.any(quaternion):
             raise ValueError(f"rotation must be a quaternion x, y, z, w other than 0, got {np.asarray(quaternion)}")
-        from scipy.spatial.transform import Rotation  # takes as long to load as all else in a node
+        from scipy.spatial.transform import Rotation  # slow to import
 
         return cls(Rotation.from_quat(quaternion).as_matrix(), np.asarray(translation, float))
 
@@ -60,17 +60,17 @@ class RigidTransform:
         return Rotation.from_matrix(self.rotation).as_quat()
 
     def points(self, points: np.ndarray) -> np.ndarray:
-        """(..., 3) metres."""
+        """Transform points (..., 3), metres."""
         return points @ self.rotation.T + self.translation
 
     def covariances(self, covariances: np.ndarray) -> np.ndarray:
-        """(N, 6), xx xy xz yy yz zz: R C R^T."""
+        """Rotate covariances (N, 6), xx xy xz yy yz zz: R C R^T."""
         turned: np.ndarray = self.rotation @ symmetric(covariances) @ self.rotation.T
         return turned[:, ROWS, COLUMNS]
 
 
 def moved(frame: SkeletonFrame, transform: RigidTransform, frame_id: str) -> SkeletonFrame:
-    """The same people, in the frame `frame_id`. Velocities are of joints against the pelvis and stay as they are."""
+    """Transform people into the frame `frame_id`. Velocities are relative to the pelvis and do not change."""
     return replace(frame, frame_id=frame_id, persons=tuple(_moved(person, transform) for person in frame.persons))
 
 
@@ -79,16 +79,16 @@ def _moved(person: Person3D, transform: RigidTransform) -> Person3D:
 
 
 def body_frame(joints: np.ndarray) -> RigidTransform | None:
-    """The frame `body_<id>` of REP-155 in the frame of the joints: from mid-hip, x out of the chest, z to the head.
+    """Frame `body_<id>` of REP-155 in the frame of the joints: origin mid-hip, x out of the chest, z to the head.
 
-    z follows the trunk, pelvis to thorax, so that nodding leaves it alone; x is at right angles to it and to the line
+    z follows the trunk, pelvis to thorax, so that nodding has no effect; x is perpendicular to it and to the line
     through hips and shoulders.
 
     Args:
         joints: (17, 3) h36m17, metres, in any right-handed frame.
 
     Returns:
-        None where the joints do not tell it.
+        None if the joints do not define it.
     """
 
     def joint(name: str) -> np.ndarray:

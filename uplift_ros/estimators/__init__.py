@@ -1,4 +1,4 @@
-"""2D pose estimators behind one small protocol. Each backend is a module, imported only when it is asked for."""
+"""2D pose estimators with one protocol. Each backend is a module, imported only when it is selected."""
 
 from importlib import import_module
 from typing import Protocol
@@ -11,24 +11,24 @@ BACKENDS = {
     "blazepose": ("uplift_ros.estimators.blazepose", "ai-edge-litert"),
     "onnx": ("uplift_ros.estimators.onnx", "onnxruntime"),
 }
-"""Name of each backend: its module, which has a function `create`, and the requirement that brings what it imports."""
+"""Name of each backend: its module, which has a function `create`, and the package that it requires."""
 
 
 class PoseEstimator(Protocol):
-    """Finds people in the images of one camera."""
+    """Estimator that finds people in the images of one camera."""
 
     def estimate(self, image: np.ndarray) -> list[Person2D]:
-        """The people in an image, the most certain first, without ids.
+        """Find the people in an image, the most confident first, without ids.
 
         Args:
             image: (H, W, 3) uint8, RGB.
         """
 
     def reset(self) -> None:
-        """Forget earlier images: the next one belongs to another recording, or to a stream that starts again."""
+        """Forget earlier images: the next one is of another recording or of a restarted stream."""
 
     def close(self) -> None:
-        """Free the model; the estimator is of no use afterwards."""
+        """Free the model; the estimator cannot be used afterwards."""
 
 
 def create(

@@ -1,7 +1,7 @@
 """BlazePose (Bazarevsky et al. 2020, arXiv:2006.10204) on LiteRT, with the networks of MediaPipe 0.10.14.
 
-A detector finds people in the whole image; a landmark network then sees each of them in a square region, turned so that
-the person stands upright. Both steps follow MediaPipe's graph `pose_landmark_cpu`, whose numbers are named below.
+A detector finds people in the whole image; a landmark network then reads a square region of each, rotated so
+that the person is upright. Both steps follow MediaPipe's graph `pose_landmark_cpu`, whose numbers are named below.
 
 From one image to the next a person is followed: the landmarks say where the next region is, which saves the detector.
 Key-frames may be 0.4 s apart, though, and of a person who has moved far the network imagines what it does not see. So
@@ -29,7 +29,7 @@ DETECTOR_SIDE, LANDMARK_SIDE = 224, 256
 """Pixels of the networks' inputs."""
 
 ANCHOR_GRIDS = ((28, 2), (14, 2), (7, 6))
-"""Cells a side, and anchors in each, of the detector's outputs: strides 8, 16 and three times 32, two anchors each."""
+"""Cells per side, and anchors per cell, of the detector: strides 8, 16 and three times 32, two anchors each."""
 
 MERGE_OVERLAP = 0.3
 """Intersection over union above which the detector's boxes are averaged, weighted by their scores."""
@@ -41,29 +41,29 @@ CENTRE, RIM = 33, 34
 """Landmarks beyond the 33 joints: the middle of the hips, and a point above it on the circle around the person."""
 
 REFINEMENT_KERNEL, REFINEMENT_CONFIDENCE = 9, 0.5
-"""Cells a side of the heat map around a landmark that refine it, if one of them is as certain as this."""
+"""Cells per side of the heat map around a landmark that refine it, and the minimum confidence of one of them."""
 
 MIN_PRESENCE = 0.5
-"""The landmark network's certainty that its region shows a person, below which it does not count."""
+"""Minimum confidence of the landmark network that its region shows a person."""
 
 FOLLOW_PRESENCE, FOLLOW_CONTRAST, FOLLOW_OVERLAP = 0.995, 0.5, 0.75
 """A person is followed if presence, the mean peak of the body's heat maps, and the overlap (intersection over union) of
-the region that was shown and the one that its landmarks call for are at least these. People 0.4 s apart gave 0.998,
-0.56 and 0.78 at least. Of 49 jumps by 0.4 to 0.6 of a person's height, presence above 0.5 alone let 27 pass, with
+the region and the next region, from its landmarks, are at least these. People 0.4 s apart gave 0.998, 0.56
+and 0.78 at least. Of 49 jumps by 0.4 to 0.6 of a person's height, presence above 0.5 alone let 27 pass, with
 joints off by up to 58 % of the height, these three none (measured)."""
 
 DOUBTFUL_PRESENCE = 0.9
-"""Least presence of a person who is no longer certain to be where they were, and whom the detector does not find."""
+"""Minimum presence of a person who fails these limits and whom the detector does not find."""
 
 MAX_FOLLOWED = 5
-"""Images in a row in which people are followed before the detector looks again."""
+"""Consecutive images in which people are followed before the detector runs again."""
 
 VIEW_SIDE, VIEW_SPACING = 0.8, 0.33
-"""Side of the squares that the detector sees for several people, in heights of the image, and most of their distance,
-in sides. On a clip of two people exactly two were found in 94 % of the images."""
+"""Side of the squares that the detector reads for several people, in image heights, and their maximum distance, in
+sides. On a clip of two people exactly two were found in 94 % of the images."""
 
 MIN_EXTENT = 0.15
-"""Smallest extent of a person as a part of the image's height: smaller ones are furniture (measured)."""
+"""Minimum extent of a person as a fraction of the image height: smaller ones are furniture (measured)."""
 
 BODY = [BLAZEPOSE33.index(f"{side}_{joint}") for side in ("left", "right") for joint in
         ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")]  # fmt: skip
@@ -72,7 +72,7 @@ DUPLICATE_SIMILARITY, DUPLICATE_TOLERANCE = 0.5, 0.1
 """Two poses are one person above this similarity."""
 
 DUPLICATE_OVERLAP = 0.75
-"""They are too if their boxes overlap so much: one of them may have left and right swapped."""
+"""They are also one person above this overlap of boxes: one of them may have left and right swapped."""
 
 
 def create(model: str, model_path: str, device: str, max_persons: int, score_threshold: float) -> PoseEstimator:
@@ -80,10 +80,10 @@ def create(model: str, model_path: str, device: str, max_persons: int, score_thr
 
     Args:
         model: landmark network, 'lite', 'full' or 'heavy'.
-        model_path: folder with the network files; empty is where `uplift models` puts them.
+        model_path: folder with the network files; empty is the folder of `uplift models`.
         device: 'cpu'.
-        max_persons: most people to find.
-        score_threshold: the detector's confidence from which on something is a person.
+        max_persons: maximum number of people to find.
+        score_threshold: minimum confidence of the detector; raising it trades false positives for misses.
 
     Raises:
         ValueError: a file is missing, or a value is not supported; names the parameter.
@@ -99,12 +99,12 @@ def create(model: str, model_path: str, device: str, max_persons: int, score_thr
 
 @dataclass(frozen=True)
 class Region:
-    """A turned square of an image.
+    """Rotated square region of an image.
 
     Attributes:
         centre: (2,) pixels.
         side: pixels.
-        angle: radians, clockwise as seen, by which a person in it leans.
+        angle: radians, clockwise, inclination of the person in it.
     """
 
     centre: np.ndarray
@@ -113,7 +113,7 @@ class Region:
 
     @classmethod
     def around(cls, centre: np.ndarray, rim: np.ndarray) -> "Region":
-        """The region of a person, from the middle of the hips and the point above it on the person's circle."""
+        """Region of a person, from the middle of the hips and the point above it on the person's circle."""
         across, down = rim - centre
         return cls(centre, 2 * REGION_SCALE * float(np.hypot(across, down)), float(np.arctan2(across, -down)))
 
@@ -125,15 +125,15 @@ class Region:
 
     @property
     def box(self) -> np.ndarray:
-        """(4,) x, y, width, height, not turned."""
+        """(4,) x, y, width, height, not rotated."""
         return np.array([*(self.centre - self.side / 2), self.side, self.side])
 
     def to_image(self, points: np.ndarray) -> np.ndarray:
-        """(..., 2) parts of the region, 0 to 1, in image pixels."""
+        """Convert points (..., 2) from fractions of the region, 0 to 1, to image pixels."""
         return (points - 0.5) @ self.axes.T + self.centre
 
     def cut(self, image: np.ndarray, side: int, border: int) -> np.ndarray:
-        """The region as (side, side, 3); `border` is OpenCV's mode beyond the image.
+        """Crop the region as (side, side, 3); `border` is OpenCV's mode outside the image.
 
         Positions are rounded to 1/32 pixel, as OpenCV 4 does. OpenCV 5 does not, which moves joints by up to 20 pixels:
         the detector is that sensitive.
@@ -149,14 +149,14 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class Pose:
-    """A person in a region.
+    """Person in a region.
 
     Attributes:
-        region: what the landmark network was shown.
+        region: the input of the landmark network.
         landmarks: (35, 2) pixels.
         visibility: (33,) [0, 1].
         world: (33, 3) metres from between the hips, x right, y down, z forward.
-        presence: certainty that there is a person.
+        presence: confidence that there is a person.
         contrast: mean peak of the body's heat maps, [0, 1].
     """
 
@@ -173,7 +173,7 @@ class Pose:
 
 
 class BlazePose:
-    """Detector, landmark network, and the regions of the people in the last image."""
+    """Estimator with a detector, a landmark network, and the regions of the people in the last image."""
 
     def __init__(self, detector: Path, landmarks: Path, max_persons: int, score_threshold: float) -> None:
         self._max_persons, self._score_threshold = max_persons, score_threshold
@@ -186,19 +186,19 @@ class BlazePose:
         return [person for person, _ in self.estimate_with_world(image)]
 
     def estimate_with_world(self, image: np.ndarray) -> list[tuple[Person2D, np.ndarray]]:
-        """`estimate`, each person with BlazePose's own 3D: (17, 3) metres from between the hips, x right, y down."""
+        """Estimate people, with BlazePose's own 3D joints: (17, 3) metres from between the hips, x right, y down."""
         # 1. Follow the people of the last image.
         seen = [pose for region in self._regions if (pose := self._see(image, region))]
         poses = [pose for pose in seen if _is_followed(pose)]
-        # 2. Detect people if one was lost, and every few images. The detector misses some whom the landmarks show:
-        #    such a doubtful pose counts if fewer people were found than before.
+        # 2. Detect people if one was lost, and every few images. The detector misses some whom the landmark network
+        #    finds: such a doubtful pose counts if fewer people were found than before.
         self._followed += 1
         if not poses or len(poses) < len(self._regions) or self._followed > MAX_FOLLOWED:
             self._followed = 0
             doubtful = [pose for pose in seen if pose not in poses and pose.presence >= DOUBTFUL_PRESENCE]
             poses += self._find_others(image, poses)
             poses += sorted(doubtful, key=lambda pose: -pose.presence)[: max(0, len(self._regions) - len(poses))]
-        # 3. Every person once, the most visible first.
+        # 3. Remove duplicates, the most visible person first.
         found = [(pose, person) for pose in poses if (person := _person(pose, image.shape[0]))]
         found.sort(key=lambda pair: -pair[1].score)
         distinct: list[tuple[Pose, Person2D]] = []
@@ -217,7 +217,7 @@ class BlazePose:
         del self._detector, self._landmarks
 
     def _detect(self, image: np.ndarray) -> list[Region]:
-        """Regions of people in any view, the most certain first."""
+        """Regions of people in any view, the most confident first."""
         found, scores = [], []
         for view in _views(image, self._max_persons):
             boxes, certainty = self._detector.run(
@@ -229,7 +229,7 @@ class BlazePose:
         return [found[index] for index in np.argsort(-np.array(scores), kind="stable")]
 
     def _find_others(self, image: np.ndarray, known: list[Pose]) -> list[Pose]:
-        """Poses of people whom the detector finds beside the known ones, the most certain first."""
+        """Poses of people whom the detector finds beside the known ones, the most confident first."""
         others: list[Pose] = []
         for region in self._detect(image):
             if len(known) + len(others) == self._max_persons:
@@ -255,7 +255,7 @@ class BlazePose:
 
 
 class Network:
-    """One .tflite file, on one thread: the cores are needed by other nodes."""
+    """Network in one .tflite file, on one thread: other nodes need the cores."""
 
     def __init__(self, path: Path) -> None:
         self._interpreter = Interpreter(model_path=str(path), num_threads=1)
@@ -264,14 +264,14 @@ class Network:
         self._outputs = [output["index"] for output in self._interpreter.get_output_details()]
 
     def run(self, picture: np.ndarray) -> list[np.ndarray]:
-        """Outputs, without the batch dimension, of a picture (side, side, 3) float32."""
+        """Run the network on an image (side, side, 3) float32; outputs have no batch dimension."""
         self._interpreter.set_tensor(self._input, picture[None])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(output)[0] for output in self._outputs]
 
 
 def anchors() -> np.ndarray:
-    """(2254, 2): where in its input, 0 to 1, each of the detector's answers is centred."""
+    """(2254, 2): centres of the detector's anchors, in its input, 0 to 1."""
     centres = []
     for cells, repeats in ANCHOR_GRIDS:
         row, column = np.indices((cells, cells)).reshape(2, -1)
@@ -280,7 +280,7 @@ def anchors() -> np.ndarray:
 
 
 def decode_detections(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """The people among the detector's outputs.
+    """Decode the people in the detector's outputs.
 
     Args:
         boxes: (2254, 12) centre, size and four points, in input pixels from the anchor; scores: (2254, 1) logits.
@@ -299,7 +299,7 @@ def decode_detections(boxes: np.ndarray, scores: np.ndarray, threshold: float) -
 
 
 def merge_detections(found: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted non-maximum suppression: each group of overlapping detections (N, 12), averaged by score."""
+    """Weighted non-maximum suppression: each group of overlapping detections (N, 12) is averaged, weighted by score."""
     merged, best = [], []
     while len(found):
         boxes = np.concatenate([found[:, :2] - found[:, 2:4] / 2, found[:, 2:4]], -1)
@@ -312,10 +312,10 @@ def merge_detections(found: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray,
 
 
 def refine(points: np.ndarray, heat_map: np.ndarray) -> np.ndarray:
-    """Move landmarks to the centre of their heat map's mass near them.
+    """Move landmarks to the local centre of mass of their heat maps.
 
     Args:
-        points: (K, 2) parts of the region; heat_map: (h, w, >= K) logits.
+        points: (K, 2) fractions of the region; heat_map: (h, w, >= K) logits.
     """
     height, width, _ = heat_map.shape
     margin = REFINEMENT_KERNEL // 2
@@ -340,7 +340,7 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
 
 
 def _views(image: np.ndarray, max_persons: int) -> list[Region]:
-    """What the detector sees, each by itself: the whole image, and for several people squares that show them larger."""
+    """Inputs of the detector: the whole image, and for several people squares that show them larger."""
     height, width = image.shape[:2]
     views = [Region(np.array([width / 2, height / 2]), max(width, height))]
     side = VIEW_SIDE * height
@@ -355,13 +355,13 @@ def _floats(picture: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _is_followed(pose: Pose) -> bool:
-    """Whether the region still fitted the person."""
+    """Whether the region still fits the person."""
     overlap = box_overlap(pose.region.box, pose.next_region.box)
     return pose.presence >= FOLLOW_PRESENCE and pose.contrast >= FOLLOW_CONTRAST and overlap >= FOLLOW_OVERLAP
 
 
 def _person(pose: Pose, height: int) -> Person2D | None:
-    """In h36m17; None if it is too small to be one in an image of this height."""
+    """Person in h36m17; None if too small for an image of this height."""
     landmarks = pose.landmarks[: len(BLAZEPOSE33)]
     keypoints, scores = to_h36m17(landmarks, pose.visibility, BLAZEPOSE33)
     corner, extent = keypoints.min(0), np.ptp(keypoints, axis=0)
@@ -379,7 +379,7 @@ def _is_same(a: Person2D, b: Person2D) -> bool:
 
 @contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    """Hold back LiteRT's notes that it loads; anything else appears afterwards."""
+    """Suppress LiteRT's messages at loading; any other output appears afterwards."""
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held_back:

@@ -1,4 +1,4 @@
-"""The network files of BlazePose: where they are looked for, and how `uplift models` downloads them, hashes checked.
+"""Network files of BlazePose: search paths, and the download of `uplift models`, with verified hashes.
 
 The package does not contain them. They are part of two released packages (both Apache-2.0), which are downloaded once,
 unpacked and not installed: MediaPipe's wheel 0.10.14, the last one with networks inside, and npm's @mediapipe/pose.
@@ -25,7 +25,7 @@ MODELS = ("lite", "full", "heavy")
 
 
 class NetworkFile(NamedTuple):
-    """Attributes: sha256; member, its path in the package that it comes from; from_wheel, from WHEEL or NPM_PACKAGE."""
+    """Attributes: sha256; member, its path in the package; from_wheel, in WHEEL instead of NPM_PACKAGE."""
 
     sha256: str
     member: str
@@ -57,17 +57,17 @@ FILES = {
 
 
 def names_of(model: str) -> tuple[str, str]:
-    """Names of the detector's and the landmark network's file."""
+    """File names of the detector and the landmark network."""
     return "pose_detection.tflite", f"pose_landmark_{model}.tflite"
 
 
 def user_folder() -> Path:
-    """Where `uplift models` puts the files (XDG base directory specification)."""
+    """Folder of the files of `uplift models` (XDG base directory specification)."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "uplift_ros" / "blazepose"
 
 
 def locate(model: str, model_path: str = "") -> tuple[Path, Path]:
-    """The detector's and the landmark network's file.
+    """Find the files of the detector and the landmark network.
 
     Args:
         model: one of MODELS.
@@ -96,7 +96,7 @@ def _find(name: str, model: str, model_path: str) -> Path:
 
 
 def fetch(model: str, folder: Path) -> list[Path]:
-    """Download the files of a model that are not in the folder yet; returns those that were written.
+    """Download the missing files of a model; returns those that were written.
 
     Raises:
         OSError: pip or npm is missing or fails, or a file has another hash than the released one.
@@ -119,7 +119,7 @@ def fetch(model: str, folder: Path) -> list[Path]:
 
 
 def _download(folder: Path, from_wheel: bool) -> Path:
-    """One package file, whatever Python and machine this is: the networks in it are the same for all."""
+    """Download the package file of one platform: the networks in it are the same for all."""
     package = WHEEL if from_wheel else NPM_PACKAGE
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     pip += ["--only-binary=:all:", "--python-version", "3.11", "--platform", "manylinux2014_x86_64"]
@@ -152,8 +152,8 @@ def _sha256(content: bytes) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", nargs="*", metavar="{lite,full,heavy}", default=["full"], help="which (default: full)")
-    parser.add_argument("--folder", type=Path, default=user_folder(), help="where to put them (default: %(default)s)")
+    parser.add_argument("model", nargs="*", metavar="{lite,full,heavy}", default=["full"], help="model (default: full)")
+    parser.add_argument("--folder", type=Path, default=user_folder(), help="where to write them (default: %(default)s)")
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""What the outputs of 2D pose networks mean: joints as parts of the input picture, and which boxes are people."""
+"""Decoding of the outputs of 2D pose networks: joints as fractions of the input image, and boxes of people."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ MAX_OVERLAP = 0.45
 
 @dataclass(frozen=True)
 class Detections:
-    """People in one input picture.
+    """People in one input image.
 
     Attributes:
         boxes: (N, 4) x, y, width, height in input pixels.
@@ -27,26 +27,26 @@ class Detections:
 
 
 def simcc(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """One classification per axis (RTMPose, Jiang et al. 2023).
+    """Decode one classification per axis (RTMPose, Jiang et al. 2023).
 
     Args:
         x: (N, K, bins across), y: (N, K, bins down).
 
     Returns:
-        (N, K, 3) x and y as parts of the input, and score.
+        (N, K, 3) x and y as fractions of the input, and score.
     """
     score = np.minimum(x.max(-1), y.max(-1))
     return np.stack([x.argmax(-1) / x.shape[-1], y.argmax(-1) / y.shape[-1], score], -1)
 
 
 def heat_maps(maps: np.ndarray) -> np.ndarray:
-    """One map per joint; the highest cell, moved a quarter towards its higher neighbour.
+    """Decode one map per joint: the highest cell, moved by a quarter towards its higher neighbour.
 
     Args:
         maps: (N, K, h, w).
 
     Returns:
-        (N, K, 3) x and y as parts of the input, and score.
+        (N, K, 3) x and y as fractions of the input, and score.
     """
     count, joints, height, width = maps.shape
     flat = maps.reshape(count, joints, -1)
@@ -62,21 +62,21 @@ def heat_maps(maps: np.ndarray) -> np.ndarray:
 
 
 def corner_boxes(detections: np.ndarray, joints: np.ndarray | None = None) -> Detections:
-    """Boxes (1, N, 5) of two corners and a score, as RTMDet gives them, with joints (1, N, K, 3) as RTMO does."""
+    """Decode boxes (1, N, 5) of two corners and a score (RTMDet), optionally with joints (1, N, K, 3) (RTMO)."""
     first, second = detections[0, :, :2], detections[0, :, 2:4]
     boxes = np.concatenate([first, second - first], -1)
     return Detections(boxes, detections[0, :, 4], None if joints is None else joints[0, :, : len(COCO17)])
 
 
 def rows(output: np.ndarray) -> Detections:
-    """Rows (1, 56, A): centre, size, score and 17 joints for each of A anchors, as YOLO pose networks give them."""
+    """Decode rows (1, 56, A) of YOLO pose networks: centre, size, score and 17 joints for each of A anchors."""
     columns = output[0].T
     centre, size = columns[:, :2], columns[:, 2:4]
     return Detections(np.concatenate([centre - size / 2, size], -1), columns[:, 4], columns[:, 5:].reshape(-1, 17, 3))
 
 
 def distinct(found: Detections, score_threshold: float, max_detections: int) -> Detections:
-    """The best `most` people above the threshold, each once, the most certain first."""
+    """Non-maximum suppression: the best `max_detections` people above the threshold, the most confident first."""
     kept = np.array(cv2.dnn.NMSBoxes(found.boxes.tolist(), found.scores.tolist(), score_threshold, MAX_OVERLAP), int)
     kept = kept.ravel()[:max_detections]
     return Detections(found.boxes[kept], found.scores[kept], None if found.joints is None else found.joints[kept])

@@ -1,16 +1,16 @@
-"""2D pose networks of your own as ONNX files, through ONNX Runtime.
+"""2D pose networks of the user as ONNX files, with ONNX Runtime.
 
-Which network it is shows in its outputs; joints are COCO's 17, or a set that begins with them (Halpe, whole body):
+The outputs identify the network; joints are COCO's 17, or a set that begins with them (Halpe, whole body):
 
 | outputs | network |
 |---|---|
-| simcc_x and simcc_y (N, K, bins) | top-down: RTMPose and its kin |
+| simcc_x and simcc_y (N, K, bins) | top-down: RTMPose and similar |
 | one of (N, K, h, w) | top-down with heat maps: HRNet, ViTPose |
 | dets (1, N, 5) and keypoints (1, N, K, 3) | single stage: RTMO |
 | one of (1, 56, A) | single stage: YOLO pose |
-| dets (1, N, 5) and labels (1, N) | detector for a top-down network, also of other things than people: RTMDet |
+| dets (1, N, 5) and labels (1, N) | detector for a top-down network, also of other classes than people: RTMDet |
 
-Without a detector a top-down network takes the whole image for one person's box.
+Without a detector, a top-down network takes the whole image as the box of one person.
 """
 
 from collections.abc import Sequence
@@ -27,15 +27,15 @@ from uplift_ros.poses import Person2D
 from uplift_ros.skeleton import COCO17, to_h36m17
 
 BOX_MARGIN = 1.25
-"""What a top-down network sees around a person's box, as in its training."""
+"""Size of a top-down network's crop relative to the person's box, as in its training."""
 
 PADDING_GREY = 114
-"""Around an image that does not have the network's aspect ratio."""
+"""Grey value around an image that does not have the network's aspect ratio."""
 
 
 @dataclass(frozen=True)
 class Colours:
-    """How a network wants its pixels: (value - mean) / deviation, channels in RGB order or reversed."""
+    """Normalisation of a network's input pixels: (value - mean) / deviation, channels in RGB order or reversed."""
 
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -56,7 +56,7 @@ TYPES = {
     "tensor(double)": np.float64,
     "tensor(uint8)": np.uint8,
 }
-"""Of inputs; networks that take uint8 take pixels as they are."""
+"""Types of inputs; networks with uint8 take unnormalised pixels."""
 
 TOP_DOWN = ("simcc", "heat maps")
 
@@ -69,14 +69,14 @@ def create(
     """Load one network, or a person detector and a top-down network after it.
 
     Args:
-        model: of the backend blazepose alone.
-        model_path: an .onnx file, or two with a comma between.
+        model: unused, for the backend blazepose only.
+        model_path: an .onnx file, or two separated by a comma.
         device: 'cpu', 'cuda' or 'cuda:N'.
-        max_persons: most people to find.
-        score_threshold: confidence from which on something is a person.
+        max_persons: maximum number of people to find.
+        score_threshold: minimum confidence of a person; raising it trades false positives for misses.
 
     Raises:
-        ValueError: no such file, no ONNX model, or outputs that are not understood; names the parameter.
+        ValueError: no such file, not an ONNX model, or unknown outputs; names the parameter.
     """
     networks = [Network(Path(path.strip()), device, person_class) for path in model_path.split(",")]
     kinds = [network.kind for network in networks]
@@ -94,17 +94,17 @@ def create(
 
 
 class Network:
-    """One ONNX file.
+    """Network in one ONNX file.
 
     Args:
-        person_class: label of people, of a detector that finds other things too.
+        person_class: class index of people, for a detector of several classes.
 
     Attributes:
         kind: a key of COLOURS.
         size: (2,) width and height of its input.
 
     Raises:
-        ValueError: no ONNX model, or its input or outputs are not understood; names file, input, type and shape.
+        ValueError: not an ONNX model, or unknown inputs or outputs; names file, input, type and shape.
     """
 
     def __init__(self, path: Path, device: str, person_class: int = 0) -> None:
@@ -116,7 +116,7 @@ class Network:
         options.log_severity_level = 4
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-        except Exception as error:  # ONNX Runtime's own have no common base
+        except Exception as error:  # ONNX Runtime's errors have no common base
             raise ValueError(f"model_path: {path} is no ONNX model ({str(error).splitlines()[0]})") from error
         given, *others = self._session.get_inputs()
         self._input, shape, self._person_class = given.name, given.shape, person_class
@@ -144,11 +144,11 @@ class Network:
         self.kind = _kind(path, {name: list(output.shape) for name, output in outputs.items()})
 
     def run(self, pictures: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Outputs by name, float32, in the network's order, of pictures (height, width, 3) uint8 RGB."""
+        """Run the network on images (height, width, 3) uint8 RGB; returns outputs by name, float32, in its order."""
         colours = COLOURS[self.kind]
         stack: np.ndarray = np.stack(pictures).astype(np.float32)
         stack = stack[..., ::-1] if colours.reverse else stack
-        if self._type is not np.uint8:  # such networks normalise by themselves
+        if self._type is not np.uint8:  # such networks normalise internally
             stack = (stack - np.array(colours.mean, np.float32)) / np.array(colours.deviation, np.float32)
         inputs = stack.transpose(0, 3, 1, 2)
         size = self._batch or len(inputs)
@@ -160,13 +160,13 @@ class Network:
         return {name: np.concatenate([part[name] for part in parts]) for name in self._names}
 
     def _run(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs by name of (N, 3, height, width), N as the network has it."""
+        """Outputs by name for (N, 3, height, width), N the batch size of the network."""
         inputs = inputs.transpose(0, 2, 3, 1) if self._channels_last else inputs
         outputs = self._session.run(None, {self._input: np.ascontiguousarray(inputs.astype(self._type))})
         return {name: np.asarray(output, np.float32) for name, output in zip(self._names, outputs, strict=True)}
 
     def simcc(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
-        """Joints of a network with one output per axis, whose names or lengths tell which is which."""
+        """Joints of a network with one output per axis, which are identified by name or length."""
         (first_name, first), (second_name, second) = outputs.items()
         names = [name.lower() for name in (first_name, second_name)]
         bins = self.size[0] / self.size[1], first.shape[-1] / second.shape[-1]
@@ -176,7 +176,7 @@ class Network:
         return heads.simcc(second, first) if (by_name if is_named else by_length) else heads.simcc(first, second)
 
     def find(self, picture: np.ndarray) -> heads.Detections:
-        """People in one picture, by a detector or a single-stage network."""
+        """Find people in one image, with a detector or a single-stage network."""
         outputs = self.run([picture])
         if self.kind == "rows":
             return heads.rows(*outputs.values())
@@ -190,28 +190,28 @@ class Network:
 
 
 class SingleStage:
-    """A network that finds people and their joints at once."""
+    """Estimator with a single-stage network, which finds people and their joints at once."""
 
     def __init__(self, network: Network, max_persons: int, score_threshold: float) -> None:
         self._network, self._max_persons, self._score_threshold = network, max_persons, score_threshold
 
     def estimate(self, image: np.ndarray) -> list[Person2D]:
         found = _find(self._network, image, self._score_threshold, self._max_persons)
-        all_joints = cast(np.ndarray, found.joints)  # a network without any is no single stage
+        all_joints = cast(np.ndarray, found.joints)  # a single-stage network has joints
         return [
             _person(joints[:, :2], joints[:, 2], float(score))
             for joints, score in zip(all_joints, found.scores, strict=True)
         ]
 
     def reset(self) -> None:
-        """Nothing is kept from image to image."""
+        """Do nothing: there is no state between images."""
 
     def close(self) -> None:
         self._network.close()
 
 
 class TopDown:
-    """A network for one person's box, after a detector of people; without one the whole image is the box."""
+    """Estimator with a top-down network on the boxes of a detector; without one, the whole image is the box."""
 
     def __init__(self, network: Network, detector: Network | None, max_persons: int, score_threshold: float) -> None:
         self._network, self._detector = network, detector
@@ -233,7 +233,7 @@ class TopDown:
         )
 
     def reset(self) -> None:
-        """Nothing is kept from image to image."""
+        """Do nothing: there is no state between images."""
 
     def close(self) -> None:
         self._network.close()
@@ -241,7 +241,7 @@ class TopDown:
             self._detector.close()
 
     def _views(self, image: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Corner and size of what the network is to see of each person, in image pixels."""
+        """Corner and size of the network's crop for each person, in image pixels."""
         if self._detector is None:
             return [(ORIGIN, _around(image, self._network.size))]
         views = []
@@ -252,7 +252,7 @@ class TopDown:
 
 
 def _find(network: Network, image: np.ndarray, score_threshold: float, max_detections: int) -> heads.Detections:
-    """The people in an image, in its own pixels."""
+    """Find the people in an image, in its pixels."""
     extent = _around(image, network.size)
     picture = _cut(image, ORIGIN, extent, network.size)
     found = heads.distinct(network.find(picture), score_threshold, max_detections)
@@ -267,7 +267,7 @@ def _around(image: np.ndarray, size: np.ndarray) -> np.ndarray:
 
 
 def _cut(image: np.ndarray, corner: np.ndarray, extent: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """A rectangle of the image at the network's size; grey where it reaches beyond the image."""
+    """Crop a rectangle of the image at the network's size; grey outside the image."""
     factor = size / extent
     matrix = np.array([[factor[0], 0, -corner[0] * factor[0]], [0, factor[1], -corner[1] * factor[1]]])
     width, height = (int(length) for length in size)
@@ -275,7 +275,7 @@ def _cut(image: np.ndarray, corner: np.ndarray, extent: np.ndarray, size: np.nda
 
 
 def _person(pixels: np.ndarray, scores: np.ndarray, score: float | None = None) -> Person2D:
-    """From COCO joints (17, 2) and scores (17,); the mean of these where the person has no score of its own."""
+    """Person of COCO joints (17, 2) and scores (17,), whose mean is the person's score if there is no other."""
     scores = scores.clip(0, 1).astype(float)
     keypoints, joint_scores = to_h36m17(pixels.astype(float), scores, COCO17)
     corner, extent = keypoints.min(0), np.ptp(keypoints, axis=0)
@@ -294,7 +294,7 @@ def _providers(device: str) -> list[str | tuple[str, dict[str, int]]]:
 
 
 def _kind(path: Path, outputs: dict[str, list]) -> str:
-    """Which network it is, from names and shapes of its outputs."""
+    """Identify the network by names and shapes of its outputs."""
     ranks = [len(shape) for shape in outputs.values()]
     if {"dets", "keypoints"} <= set(outputs):
         return "boxes and joints"

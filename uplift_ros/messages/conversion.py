@@ -1,7 +1,7 @@
-"""Between messages and the plain data of `poses` and `camera`, for the message classes of rclpy and of bags alike.
+"""Conversion between messages and the data classes of `poses` and `camera`, for the messages of rclpy and of bags.
 
-Reading a message takes its fields only, so functions serve both families. Making one takes its class: a MessageFactory
-takes where classes come from. Nothing is rounded but to the messages' float32.
+Reading a message needs only its fields, so functions serve both families. Creating one needs its class, which a
+MessageFactory looks up. Values are only rounded to the messages' float32.
 """
 
 import importlib
@@ -20,10 +20,10 @@ from uplift_ros.streaming.rates import Rates
 
 
 class MessageFactory:
-    """Makes messages.
+    """Factory of messages.
 
     Args:
-        message_class: gives the class of "package/msg/Type": `import_message` for rclpy's classes,
+        message_class: returns the class of "package/msg/Type": `import_message` for rclpy's classes,
             `typestore.message_class` for those of bags.
     """
 
@@ -42,7 +42,7 @@ class MessageFactory:
         self._rate_state = message_class("uplift_ros/msg/RateState")
 
     def time(self, stamp: int) -> Any:
-        """builtin_interfaces/Time from nanoseconds."""
+        """Create a builtin_interfaces/Time from nanoseconds."""
         seconds, nanoseconds = divmod(stamp, NANOSECONDS)
         return self._time(sec=seconds, nanosec=nanoseconds)
 
@@ -50,7 +50,7 @@ class MessageFactory:
         return self._header(stamp=self.time(stamp), frame_id=frame_id)
 
     def keyframe(self, keyframe: Keyframe) -> Any:
-        """uplift_ros/Keyframe2D."""
+        """Create a uplift_ros/Keyframe2D."""
         return self._keyframe2d(
             header=self.header(keyframe.stamp, keyframe.frame_id),
             skeleton=keyframe.skeleton,
@@ -73,7 +73,7 @@ class MessageFactory:
         )
 
     def skeletons(self, frame: SkeletonFrame) -> Any:
-        """uplift_ros/Skeletons."""
+        """Create a uplift_ros/Skeletons."""
         return self._skeletons(
             header=self.header(frame.stamp, frame.frame_id),
             skeleton=frame.skeleton,
@@ -94,7 +94,7 @@ class MessageFactory:
         )
 
     def rate_state(self, rates: Rates) -> Any:
-        """uplift_ros/RateState."""
+        """Create a uplift_ros/RateState."""
         return self._rate_state(
             header=self.header(rates.stamp, rates.frame_id),
             stride=rates.stride,
@@ -111,13 +111,13 @@ class MessageFactory:
         )
 
     def skeleton_info(self, skeleton: Skeleton) -> Any:
-        """uplift_ros/SkeletonInfo."""
+        """Create a uplift_ros/SkeletonInfo."""
         return self._skeleton_info(
             name=skeleton.name, joints=list(skeleton.joints), parents=np.asarray(skeleton.parents, np.int32)
         )
 
     def camera_info(self, camera: Camera, stamp: int, frame_id: str) -> Any:
-        """sensor_msgs/CameraInfo of a camera that stands alone."""
+        """Create the sensor_msgs/CameraInfo of a monocular camera."""
         matrix = camera.matrix
         return self._camera_info(
             header=self.header(stamp, frame_id),
@@ -135,10 +135,10 @@ class MessageFactory:
 
 
 def import_message(msgtype: str) -> type:
-    """The rclpy class of "package/msg/Type".
+    """Import the rclpy class of "package/msg/Type".
 
     Raises:
-        ImportError, AttributeError: it is not installed here.
+        ImportError, AttributeError: it is not installed.
     """
     package, kind, name = msgtype.split("/")
     message_class: type = getattr(importlib.import_module(f"{package}.{kind}"), name)
@@ -147,7 +147,7 @@ def import_message(msgtype: str) -> type:
 
 @cache
 def ros_messages() -> MessageFactory:
-    """The factory of rclpy's messages, made when a node first asks for it: bags need no ROS.
+    """Return the factory of rclpy's messages, created at first use: bags need no ROS.
 
     Raises:
         ImportError, AttributeError: ROS, or this package's messages, are not installed.
@@ -156,10 +156,10 @@ def ros_messages() -> MessageFactory:
 
 
 def serialized_header(data: bytes) -> tuple[int, str]:
-    """Stamp (nanoseconds) and frame_id of the header that a serialised message begins with.
+    """Read stamp (nanoseconds) and frame_id of the header at the beginning of a serialised message.
 
-    In CDR four bytes tell the encoding, the second of them the byte order. Seconds, nanoseconds and the length of the
-    text follow, four bytes each; the text ends in a zero.
+    In CDR four bytes are the encoding, the second of them the byte order. Seconds, nanoseconds and the length of the
+    text follow, four bytes each; the text ends with a zero.
 
     Raises:
         ValueError: too short for a header, a frame_id that is no text, or no time (see `stamp_from_msg`).
@@ -178,7 +178,7 @@ def stamp_from_msg(time: Any) -> int:
     """Nanoseconds of a builtin_interfaces/Time.
 
     Raises:
-        ValueError: a second or more in `nanosec`: taken for a time, it might be one that no message can carry.
+        ValueError: a second or more in `nanosec`, which is not a valid time.
     """
     return _stamp(time.sec, time.nanosec)
 
@@ -190,7 +190,7 @@ def _stamp(seconds: int, nanoseconds: int) -> int:
 
 
 def keyframe_from_msg(message: Any) -> Keyframe:
-    """Of a uplift_ros/Keyframe2D."""
+    """Convert a uplift_ros/Keyframe2D."""
     return Keyframe(
         stamp=stamp_from_msg(message.header.stamp),
         frame_id=message.header.frame_id,
@@ -214,10 +214,10 @@ def _person_in_image(person: Any) -> Person2D:
 
 
 def skeletons_from_msg(message: Any) -> SkeletonFrame:
-    """Of a uplift_ros/Skeletons.
+    """Convert a uplift_ros/Skeletons.
 
     Raises:
-        ValueError: a person's source or scale_source is none of the message's constants.
+        ValueError: a person's source or scale_source is not one of the message's constants.
     """
     return SkeletonFrame(
         stamp=stamp_from_msg(message.header.stamp),
@@ -242,7 +242,7 @@ def _person_in_space(person: Any) -> Person3D:
 
 
 def calibration_from_msg(message: Any, rectified: bool = False) -> Calibration:
-    """Of a sensor_msgs/CameraInfo, for raw or rectified images."""
+    """Convert a sensor_msgs/CameraInfo, for raw or rectified images."""
     roi = message.roi
     return Calibration(
         width=message.width,
@@ -258,10 +258,10 @@ def calibration_from_msg(message: Any, rectified: bool = False) -> Calibration:
 
 
 def camera_from_msg(message: Any) -> Camera:
-    """The camera of the raw image that a sensor_msgs/CameraInfo describes, of the size that REP-104 expects.
+    """Camera of the raw image that a sensor_msgs/CameraInfo describes, of the size that REP-104 expects.
 
     Raises:
-        ValueError: `k` is all zeros (the camera is not calibrated), or no camera has such values.
+        ValueError: `k` is all zeros (the camera is not calibrated), or the values are not those of a camera.
     """
     calibration = calibration_from_msg(message)
     return calibration.for_image(*calibration.size)

@@ -1,4 +1,4 @@
-"""What REP-155 (ROS4HRI) makes of a person in an image: the points of hri_msgs/Skeleton2D, the region of interest."""
+"""Person in an image in the form of REP-155 (ROS4HRI): the points of hri_msgs/Skeleton2D, the region of interest."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from uplift_ros.skeleton import H36M17
 
 SKELETON2D = (
     "nose",
-    "thorax",  # its neck
+    "thorax",  # neck in Skeleton2D
     "right_shoulder",
     "right_elbow",
     "right_wrist",
@@ -28,7 +28,7 @@ ABSENT_POINTS = 4
 
 
 def skeleton2d(person: Person2D, width: int, height: int) -> np.ndarray:
-    """(18, 3) x and y in parts of the image, confidence; all three in [0, 1], and 0 where a point is absent."""
+    """(18, 3) x and y as fractions of the image, confidence; all three in [0, 1], and 0 for absent points."""
     joints = [H36M17.index(joint) for joint in SKELETON2D]
     points = np.concatenate([person.keypoints[joints] / (width, height), person.scores[joints, None]], -1)
     points = np.where(np.isfinite(points).all(-1, keepdims=True), points.clip(0, 1), 0.0)
@@ -36,6 +36,6 @@ def skeleton2d(person: Person2D, width: int, height: int) -> np.ndarray:
 
 
 def region_of_interest(person: Person2D, width: int, height: int) -> np.ndarray:
-    """(4,) xmin, ymin, xmax, ymax of the bounding box in parts of the image, in [0, 1]."""
+    """(4,) xmin, ymin, xmax, ymax of the bounding box as fractions of the image, in [0, 1]."""
     x, y, box_width, box_height = person.bbox
     return (np.array([x, y, x + box_width, y + box_height]) / (width, height, width, height)).clip(0.0, 1.0)

@@ -1,6 +1,6 @@
-"""Image messages as RGB arrays. Works on the messages of rclpy and of a bag reader alike, and needs neither.
+"""Image messages to RGB arrays, for the messages of rclpy and of bag readers; needs neither.
 
-One decoder for both, of OpenCV and NumPy: cv_bridge fails with NumPy 2 (vision_opencv#535), and rosbags-image ignores
+The decoder uses OpenCV and NumPy, because cv_bridge fails with NumPy 2 (vision_opencv#535), and rosbags-image ignores
 `step`, which shears images whose rows are padded.
 """
 
@@ -30,10 +30,10 @@ TO_RGB: dict[str, tuple[int, int | None]] = {
     "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
     "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB),
 }
-"""Channels of an encoding of sensor_msgs/Image that has a byte for each, and how OpenCV turns it to RGB."""
+"""Number of channels of the 8-bit encodings of sensor_msgs/Image, and OpenCV's conversion to RGB."""
 
 DEEP = {f"{encoding[:-1]}16": encoding for encoding in TO_RGB if encoding.endswith("8")}
-"""Encodings with two bytes for each channel, of which the upper bits are kept."""
+"""16-bit encodings, of which the upper bits are kept."""
 
 SIGNIFICANT_BITS = (10, 12, 14, 16)
 
@@ -45,7 +45,7 @@ DEPTH_ENCODINGS: dict[str, tuple[np.dtype, float]] = {
 
 
 def to_rgb(message: Any) -> np.ndarray:
-    """A sensor_msgs Image or CompressedImage as (height, width, 3) uint8, RGB.
+    """Convert a sensor_msgs Image or CompressedImage to (height, width, 3) uint8, RGB.
 
     Raises:
         ValueError: an unknown encoding, a size that does not fit the data, or data that cannot be decoded.
@@ -58,7 +58,7 @@ def _converted(message: Any) -> np.ndarray:
     if encoding not in TO_RGB and encoding not in DEEP:
         raise ValueError(f"image encoding must be one of {', '.join([*TO_RGB, *DEEP])}, got {brief(encoding)}")
     channels, conversion = TO_RGB[DEEP.get(encoding, encoding)]
-    if channels == 2 and width % 2:  # some versions of OpenCV decode such an image to nonsense
+    if channels == 2 and width % 2:  # some versions of OpenCV decode such an image wrongly
         raise ValueError(f"image of {width}x{height} cannot be {encoding}: two pixels share their colour")
     row_bytes = width * channels * (2 if encoding in DEEP else 1)
     if not height or not width:
@@ -80,7 +80,7 @@ def _converted(message: Any) -> np.ndarray:
 
 
 def _upper_bits(values: np.ndarray) -> np.ndarray:
-    """The upper 8 of the bits that a camera uses: 10, 12 and 14 of 16 are common, and the encoding names them not."""
+    """Keep the upper 8 of the bits that a camera uses: 10, 12, 14 or 16, which the encoding does not specify."""
     used = int(values.max(initial=0)).bit_length()
     bits = next(bits for bits in SIGNIFICANT_BITS if used <= bits)
     return (values >> (bits - 8)).astype(np.uint8)
@@ -89,7 +89,7 @@ def _upper_bits(values: np.ndarray) -> np.ndarray:
 def _decompressed(message: Any) -> np.ndarray:
     try:
         image = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR) if len(message.data) else None
-    except cv2.error:  # of more pixels than OpenCV takes, 2^26 (see __init__.py)
+    except cv2.error:  # more pixels than the limit, 2^26 (see __init__.py)
         image = None
     if image is None:
         what = f"compressed image of format {brief(message.format)} ({len(message.data)} bytes)"
@@ -98,7 +98,7 @@ def _decompressed(message: Any) -> np.ndarray:
 
 
 def to_metres(message: Any) -> np.ndarray:
-    """A depth image, sensor_msgs/Image, as (height, width) in metres; 0 and NaN are unknown (REP-118).
+    """Convert a depth image, sensor_msgs/Image, to (height, width) in metres; 0 and NaN are unknown (REP-118).
 
     Raises:
         ValueError: an encoding other than 16UC1 (millimetres) and 32FC1 (metres), or a size that does not fit the data.

@@ -10,7 +10,7 @@ from uplift_ros.paths import share_folder
 
 @cache
 def typestore() -> Typestore:
-    """Types by name ("uplift_ros/msg/Skeletons"), and how to serialise and deserialise them.
+    """Return the store of types by name ("uplift_ros/msg/Skeletons"), which serialises and deserialises.
 
     Raises:
         FileNotFoundError: the package was installed without its message definitions.
@@ -27,7 +27,7 @@ def typestore() -> Typestore:
 
 
 def message_class(msgtype: str) -> type:
-    """The class of a message type, for making messages without ROS.
+    """Return the class of a message type, for messages without ROS.
 
     Raises:
         KeyError: neither ROS 2 Kilted nor this package has this type.

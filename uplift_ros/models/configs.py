@@ -1,4 +1,4 @@
-"""What streams know of the networks: their shapes, and how they are called.
+"""Configs of the networks, and the protocols by which streams call them.
 
 Letters as in `uplift.py` and `synsp.py`.
 """
@@ -12,7 +12,7 @@ from uplift_ros.camera import NORMALISATIONS
 from uplift_ros.parameters import brief
 
 LARGEST, LONGEST = 2048, 16
-"""Number in a config, and length of a list in one: a small file must not ask for a network that fills the memory."""
+"""Upper bounds of a number and of a list's length in a config: a small file must not define a network of any size."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class UpliftConfig:
     """Shape of the network; the defaults are the paper's N = 81 configuration.
 
     Args:
-        frames: N, frames that a window spans.
-        token_stride: s_out, frames between tokens; every input stride is a multiple of it.
+        frames: N, frames that a window spans; raising it adds context and cost.
+        token_stride: s_out, frames between tokens; every input stride is a multiple of it. Raising it costs less.
         input_strides: s_in values that the network was trained with.
         normalisation: of the 2D poses, see `camera.normalise`.
         model_rate: frames per second at which N, s_out and s_in are counted.
-        strides, paddings: of the three strided blocks; the last one must leave a single token.
+        strides, paddings: of the three strided blocks; the last one must output a single token.
         stochastic_depth: drop rate of the last block in a stack, rising linearly from 0; training only.
         deferred: defer attention to upsampling tokens to the second temporal block (DUTA).
         spatial, strided: switch a stage off, for ablation (Table 3).
@@ -114,17 +114,17 @@ class SynSPConfig:
 
     Args:
         joints, coordinates: of one frame; 17 and 3 for h36m17, 24 and 6 for SMPL rotations.
-        window: T, frames that are refined together.
+        window: T, frames that are refined together; raising it adds context and cost.
         width, ffn: D and the inner width of the feed-forward blocks.
         layers: of each of the four stacks.
         heads, head_width: of the attention, whose inner width is their product.
         dropout, attention_dropout: of the residual branches and of the attention probabilities.
         similarity_temperature: square metres at which the similarity cue falls to 1/e.
-        untied_branches: the branches get a last layer each instead of repeating the fourth one.
-        query_positions: decoder queries are told their position too, not the encoders' input alone.
-        inverse_dct: heads predict frequencies, as their tokens are, each output with a learned gain per frequency
-            that follows the window's spectrum, and an inverse transform makes frames of them. The network then starts
-            as a low-pass filter.
+        untied_branches: each branch has a last layer of its own instead of repeating the fourth one.
+        query_positions: positions are added to the decoder queries too, not only to the encoders' input.
+        inverse_dct: heads predict frequencies, like their tokens, each output with a learned gain per frequency that
+            depends on the window's spectrum; an inverse DCT converts them to frames. The network then starts as a
+            low-pass filter.
     """
 
     joints: int = 17
@@ -158,9 +158,9 @@ class SynSPConfig:
 
 
 def estimate_flops(config: UpliftConfig, poses: int) -> int:
-    """Floating-point operations of one window with `poses` real poses and the central head only (Table 4).
+    """Floating-point operations of one window with `poses` observed poses and the central head only (Table 4).
 
-    The convention is that of the TensorFlow 2.4 graph profiler, with which all six figures of Table 4 come out: 2 per
+    The convention is that of the TensorFlow 2.4 graph profiler, which reproduces all six figures of Table 4: 2 per
     multiply-add, 1 per biased output, 5 per softmax and 1 per scaling of a score, 8 per element and 2 per row of a
     layer norm, 3 per GELU, 2 per element of the token substitution, 1 per pooled output; other additions are free.
     """
@@ -195,12 +195,12 @@ def estimate_flops(config: UpliftConfig, poses: int) -> int:
 
 
 class Lifted(NamedTuple):
-    """What a forward of the uplifting network gives.
+    """Result of a forward pass of the uplifting network.
 
     Attributes:
         tokens: (K, D) of the new poses.
         sequence: (B, T, J, 3) root-relative poses in metres, of every token.
-        hidden: (B, T, D), what `central` reads.
+        hidden: (B, T, D), the input of `central`.
     """
 
     tokens: np.ndarray
@@ -223,7 +223,7 @@ class Uplifting(Protocol):
         """
 
     def central(self, hidden: np.ndarray) -> np.ndarray:
-        """The strided stage and the central head: (B, T, D) of a call to poses (B, J, 3) of the windows' centres."""
+        """Run the strided stage and the central head: `hidden` of a call to poses (B, J, 3) of the windows' centres."""
 
 
 class Refining(Protocol):
@@ -243,10 +243,10 @@ class Refining(Protocol):
 
 
 def checked(config_class: type, values: Any) -> Any:
-    """Build a config from the values of a file, each of the kind and in the range of networks that can run.
+    """Build a config from the values of a file, after a check of types and ranges.
 
     Raises:
-        ValueError: no such value, or one of another kind or out of range; names it.
+        ValueError: an unknown name, or a value of a wrong type or out of range; names it.
     """
     if not isinstance(values, dict):
         raise ValueError(f"config must be names with values, got {brief(values)}")
@@ -268,5 +268,5 @@ def _is_like(default: Any, value: Any) -> bool:
 
 
 def _tuples(value: Any) -> Any:
-    """JSON gives lists where config dataclasses have tuples."""
+    """Convert lists of JSON to the tuples of config dataclasses."""
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""The networks as the robot runs them: ONNX Runtime, NumPy in and out. `uplift export` writes their files.
+"""Networks at run time: ONNX Runtime, NumPy in and out. `uplift export` writes their files.
 
 The uplifting network is two files. NAME.onnx has everything up to the sequence head; NAME.central.onnx has the strided
 stage with the central head, 40 % of the time and half of the weights, which only a latency of half the window needs.
@@ -22,13 +22,13 @@ PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",
     "openvino": "OpenVINOExecutionProvider",
 }
-"""By parameter `device`. A number may follow for cuda and tensorrt, one of OpenVINO's own devices for openvino."""
+"""Provider by parameter `device`. An index may follow cuda and tensorrt, and one of OpenVINO's devices openvino."""
 
 HALF = {"tensorrt": {"trt_fp16_enable": "1"}, "openvino": {"precision": "FP16"}}
-"""Options of the providers that have float16 for a network in float32."""
+"""Options of the providers that run a network in float32 with float16."""
 
 FATAL = 4
-"""ONNX Runtime's log level of messages that no exception repeats."""
+"""Log level of ONNX Runtime: exceptions already carry the other messages."""
 
 CENTRAL_SUFFIX = ".central.onnx"
 
@@ -40,11 +40,11 @@ class OnnxUplift:
         file: NAME.onnx, as bytes or its path.
         central: NAME.central.onnx likewise; loaded when `central` is first called.
         device: see PROVIDERS.
-        precision: float32, or float16 where the provider has it.
-        threads: of one forward.
+        precision: float32, or float16 if the provider supports it.
+        threads: of one forward pass; raising it takes cores from other nodes.
 
     Raises:
-        ValueError: no network of this kind, or no such device here.
+        ValueError: not a network of this kind, or the device is not available.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class OnnxUplift:
         Raises:
             RuntimeError: the device failed.
         """
-        if not len(known):  # not every provider can take an empty array
+        if not len(known):  # not every provider accepts an empty array
             known = np.zeros((1, self.config.temporal_width))
         inputs: dict[str, np.ndarray] = {
             "poses": poses.astype(np.float32),
@@ -75,7 +75,7 @@ class OnnxUplift:
         return Lifted(*_run(self._session, inputs))
 
     def central(self, hidden: np.ndarray) -> np.ndarray:
-        """Give the poses of the windows' centres; see `Uplifting`."""
+        """Return the poses of the windows' centres; see `Uplifting`."""
         if self._central is None:
             self._central = self._open(self._central_file)
         return _run(self._central, {"hidden": hidden})[0]
@@ -98,11 +98,11 @@ class OnnxRefine:
 
 
 def load_uplift(name: str, device: str = "cpu", precision: str = "float32", threads: int = 1) -> OnnxUplift:
-    """The uplifting network `name`, of shipped weights or the path of an .onnx file, warm.
+    """Load and warm up the uplifting network `name`, of shipped weights or the path of an .onnx file.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: it holds another network, or the device or the precision is not here.
+        ValueError: it holds another network, or the device or the precision is not available.
     """
     path = find(name)
     network = OnnxUplift(path, path.with_suffix(CENTRAL_SUFFIX), device, precision, threads)
@@ -114,7 +114,7 @@ def load_uplift(name: str, device: str = "cpu", precision: str = "float32", thre
 
 
 def load_refine(name: str, device: str = "cpu", threads: int = 1) -> OnnxRefine:
-    """SynSP `name`, as `load_uplift`."""
+    """Load and warm up SynSP `name`, as `load_uplift` does."""
     network = OnnxRefine(find(name), device, threads)
     config = network.config
     network(np.zeros((1, config.window, config.joints, config.coordinates)))
@@ -122,7 +122,7 @@ def load_refine(name: str, device: str = "cpu", threads: int = 1) -> OnnxRefine:
 
 
 def find(name: str) -> Path:
-    """Path of a network by name, or of an own .onnx file.
+    """Path of a network by name, or of the user's own .onnx file.
 
     Raises:
         FileNotFoundError: neither.
@@ -155,13 +155,13 @@ def _session(source: bytes | Path, device: str, precision: str, threads: int) ->
 
 
 def installed() -> list[str]:
-    """The devices whose provider is installed."""
+    """Devices whose provider is installed."""
     available = onnxruntime.get_available_providers()
     return [name for name, provider in PROVIDERS.items() if provider in available]
 
 
 def provider_options(device: str, precision: str) -> list[tuple[str, dict[str, str]]]:
-    """Providers for a session, the device's own first.
+    """Providers for a session, that of the device first.
 
     Raises:
         ValueError: no such device, its provider is not installed, or it has no such precision.
@@ -181,7 +181,7 @@ def provider_options(device: str, precision: str) -> list[tuple[str, dict[str, s
 
 
 def _config(session: onnxruntime.InferenceSession, source: bytes | Path, architecture: str, kind: type) -> Any:
-    """The config in a file's metadata."""
+    """Read the config in a file's metadata."""
     what = source if isinstance(source, Path) else "the network"
     found = session.get_modelmeta().custom_metadata_map
     if found.get("architecture") != architecture:

@@ -1,11 +1,11 @@
-"""SynSP: refines windows of noisy poses through the tension between smoothness and precision.
+"""SynSP: refinement of windows of noisy poses through the tension between smoothness and precision.
 
 One base stage feeds two heads, one trained to be precise (position branch), the other to be smooth (acceleration
-branch). Where they disagree the pose is bad; that tension is shown to a second stage, which gives the final poses.
+branch). If they disagree, the pose is bad; that tension is an input of the refinement stage, which predicts the result.
 
 Source: SynSP, CVPR 2024, and its supplement. Poses should be root-relative and in metres: the heads predict absolute
-values, so the caller takes the root off and puts it back. Parameters that the authors' release instantiates but never
-trains are left out.
+values, so the caller subtracts the root and adds it again. Parameters that the authors' release instantiates but never
+trains are omitted.
 
 Shapes: B windows, P views of one moment, T frames, J joints, C = J * coordinates, D width, h heads.
 """
@@ -22,20 +22,20 @@ from uplift_ros.models.configs import SynSPConfig
 LAYER_NORM_EPS = 1e-6
 POSITION_PERIOD = 10000.0
 QUALITY_OFFSET, QUALITY_FLOOR = 1e-6, 1e-5
-"""Keep the quality cue defined where the branches agree exactly (metres)."""
+"""Metres; they keep the quality cue defined if the branches agree exactly."""
 
 START_GAIN = 0.02
-"""Of the decoders' last layer norms where training starts from a filter: about a centimetre in the poses."""
+"""Gain of the decoders' last layer norms if training starts from a filter: about a centimetre in the poses."""
 
 CUTOFF = 1.5
 """DCT coefficient at which the gain of the smooth outputs starts at 1/2, in windows of 8 frames; with the averaging of
 windows this is as smooth as a quadratic fit over 15 frames."""
 
 SPECTRUM_EPS = 1e-4
-"""Metres; the least that a frequency counts as, since nothing has no logarithm."""
+"""Metres, added to each frequency before the logarithm."""
 
 ACCELERATION_ROLES = {"position": 0.0, "acceleration": 1.0, "final": 0.5}
-"""How much of the acceleration loss each output bears (SynSP, CVPR 2024, loss of the two branches and the result)."""
+"""Weight of the acceleration loss of each output (SynSP, CVPR 2024, loss of the two branches and the result)."""
 
 
 class SynSPOutput(NamedTuple):
@@ -45,7 +45,7 @@ class SynSPOutput(NamedTuple):
         position: the precise branch, O_p.
         acceleration: the smooth branch, O_a.
         final: the refinement stage, O.
-        tension: (..., T, J), length of half the difference of the two branches at each joint: metres, small is good.
+        tension: (..., T, J), length of half the difference of the two branches at each joint, metres; small is good.
     """
 
     position: Tensor
@@ -104,7 +104,7 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """Encoder layer where a sequence attends to itself, decoder layer where it attends to a memory."""
+    """Encoder layer if a sequence attends to itself, decoder layer if it attends to a memory."""
 
     def __init__(self, config: SynSPConfig) -> None:
         super().__init__()
@@ -154,8 +154,8 @@ class SynSP(nn.Module):
     def _start_as_filter(self) -> None:
         """Make the position branch nearly the input, the other outputs nearly its low-pass filtered form.
 
-        The heads undo the embedding, the decoders add little to their query. Only possible where heads predict
-        frequencies and the width is not below C. From random weights the absolute poses alone take many epochs.
+        The heads invert the embedding, the decoders add little to their query. This is only possible if heads predict
+        frequencies and the width is at least C. From random weights, the absolute poses alone take many epochs.
         """
         cutoff = CUTOFF * self.config.window / 8
         for name, role in ACCELERATION_ROLES.items():
@@ -180,7 +180,7 @@ class SynSP(nn.Module):
             poses: (B, T, C), or (B, P, T, C) with P views of the same moments, each in its own camera frame.
 
         Raises:
-            ValueError: another number of dimensions, frames or channels.
+            ValueError: wrong number of dimensions, frames or channels.
         """
         c = self.config
         if poses.ndim not in (3, 4) or poses.shape[-2:] != (c.window, c.channels):
@@ -191,19 +191,19 @@ class SynSP(nn.Module):
         views = poses if poses.ndim == 4 else poses.unsqueeze(1)  # (B, P, T, C)
         batch, count = views.shape[:2]
 
-        # Embedding of frequencies: every token is one DCT coefficient of the whole window.
+        # 1. Embedding of frequencies: every token is one DCT coefficient of the whole window.
         frequencies = self.dct @ views
         tokens = self.embed(frequencies)  # (B, P, T, D)
         spectrum = (frequencies.abs().mean(-1) + SPECTRUM_EPS).log().flatten(0, 1)  # (BP, T)
         located = tokens + self.positions
         query = (located if c.query_positions else tokens).flatten(0, 1)  # (BP, T, D)
 
-        # Each view for itself, and all views together; every view reads its own copy of the latter.
+        # 2. Encoders: local, each view separately; global, all views together, with a copy for every view.
         local = self.encode(self.local_encoder, located.flatten(0, 1))  # (BP, T, D)
         shared = self.encode(self.global_encoder, located.flatten(1, 2))  # (B, PT, D)
         shared = shared.unsqueeze(1).expand(-1, count, -1, -1).unflatten(2, (count, -1))  # (B, P, P, T, D)
 
-        # Base stage: the fourth layer is applied once more for each branch, which differ in training by dropout.
+        # 3. Base stage: the fourth layer is applied once more for each branch, which differ in training by dropout.
         memory = torch.cat([local, attach(shared, self.similarity(views))], 1)  # (BP, T + PT, D)
         base = decode(self.base_decoder, query, memory)
         last = self.base_decoder[-1]
@@ -214,13 +214,13 @@ class SynSP(nn.Module):
         acceleration = self.to_frames(self.acceleration_head(z_acceleration), "acceleration", spectrum)
         position, acceleration = (x.unflatten(0, (batch, count)) for x in (position, acceleration))  # (B, P, T, C)
 
-        # Pose quality encoding: where the branches agree, as a cue on the view's own tokens. No gradient passes.
+        # 4. Pose quality encoding: the agreement of the branches is a cue on the view's own tokens. No gradient.
         agreed = ((position + acceleration) / 2).detach()
         tension = ((position - acceleration) / 2).detach()
         own = torch.eye(count, device=views.device).unsqueeze(-1)  # (P, P, 1)
         quality = own * pose_quality(tension).unsqueeze(2)  # (B, P, P, T)
 
-        # Refinement stage.
+        # 5. Refinement stage.
         memory = torch.cat([z_acceleration, attach(shared, self.similarity(agreed) + quality)], 1)
         refined = query + decode(self.refine_decoder, query, memory)
         final = self.to_frames(self.final_head(refined), "final", spectrum).unflatten(0, (batch, count))
@@ -236,10 +236,10 @@ class SynSP(nn.Module):
         return x
 
     def to_frames(self, values: Tensor, output: str, spectrum: Tensor) -> Tensor:
-        """(BP, T, C) of a head; the published network reads its per-frequency tokens as frames.
+        """Convert values (BP, T, C) of a head to frames; the published network takes per-frequency tokens as frames.
 
-        Gains follow the logarithms `spectrum` (BP, T) of the window's own frequencies: white noise needs much
-        smoothing, and what is smooth already keeps its motion.
+        Gains depend on the logarithms `spectrum` (BP, T) of the window's frequencies: white noise needs much smoothing,
+        and smooth motion is preserved.
         """
         if not self.config.inverse_dct:
             return values
@@ -247,7 +247,7 @@ class SynSP(nn.Module):
         return self.idct @ (gains[..., None] * values)
 
     def similarity(self, poses: Tensor) -> Tensor:
-        """Cue of how alike the views are at each frame: (B, P, T, C) to (B, target view, other view, T), own view 1."""
+        """Similarity cue of the views at each frame: (B, P, T, C) to (B, target view, other view, T), own view 1."""
         gap = (poses.unsqueeze(1) - poses.unsqueeze(2)).square().mean(-1)
         return torch.exp(-gap / self.config.similarity_temperature)
 

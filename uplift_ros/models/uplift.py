@@ -4,7 +4,7 @@ Einfalt, Ludwig, Lienhart: "Uplift and Upsample: Efficient 3D Human Pose Estimat
 WACV 2023, arXiv 2210.06110.
 
 Notation: B windows in a batch, N frames spanned by a window, T tokens at a spacing of s_out frames
-(T = (N - 1) / s_out + 1), J joints, M poses that were really seen, d and D widths of spatial and temporal tokens.
+(T = (N - 1) / s_out + 1), J joints, M observed poses, d and D widths of spatial and temporal tokens.
 """
 
 from typing import cast
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from uplift_ros.models.configs import UpliftConfig
 
 MASKED_SCORE = -1e9
-"""Added to attention scores of upsampling tokens. Finite, so that a window without any real pose is no NaN."""
+"""Added to attention scores of upsampling tokens. Finite, so that a window without any observed pose is not NaN."""
 
 
 class DropPath(nn.Module):
@@ -66,7 +66,7 @@ class Block(nn.Module):
 
 
 class StridedBlock(nn.Module):
-    """Transformer block whose MLP ends in a strided convolution, so that it shortens the sequence."""
+    """Transformer block whose MLP ends in a strided convolution, which shortens the sequence."""
 
     def __init__(
         self, width: int, heads: int, mlp_ratio: int, length: int, stride: int, padding: tuple[int, int]
@@ -91,10 +91,10 @@ class StridedBlock(nn.Module):
 
 
 class UpliftUpsample(nn.Module):
-    """The network.
+    """Network of Uplift and Upsample.
 
-    `forward` takes whole windows. A stream calls the stages itself: `pose_tokens` once for each new key-frame (they do
-    not depend on the window), `place` and `temporal` once per window.
+    `forward` takes whole windows. A stream calls the stages separately: `pose_tokens` once for each new key-frame (they
+    do not depend on the window), `place` and `temporal` once per window.
     """
 
     def __init__(self, config: UpliftConfig) -> None:
@@ -129,9 +129,8 @@ class UpliftUpsample(nn.Module):
         """Uplift whole windows.
 
         Args:
-            poses: (B, T, J, 2) normalised 2D poses, (B, T, J, 3) with scores; what stands where the mask is false does
-                not matter.
-            mask: (B, T) bool, true where a pose was really seen.
+            poses: (B, T, J, 2) normalised 2D poses, (B, T, J, 3) with scores; ignored where the mask is false.
+            mask: (B, T) bool, true where a pose was observed.
 
         Returns:
             Root-relative 3D poses in metres: of the central token (B, J, 3), and of every token (B, T, J, 3).

@@ -22,7 +22,7 @@ ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
     "uplift": (UpliftConfig, UpliftUpsample),
     "synsp": (SynSPConfig, SynSP),
 }
-"""Config and network of each name in a header; a network for research adds its own when it is imported."""
+"""Config and network of each name in a header; a research network adds itself when it is imported."""
 
 
 SUFFIX = ".safetensors"
@@ -37,13 +37,13 @@ def find(name: str) -> Path:
     """Path of shipped weights by name, or of a user's own .safetensors file.
 
     Raises:
-        FileNotFoundError: neither; names what is there.
+        FileNotFoundError: neither; lists the shipped ones.
     """
     return find_weights(name, SUFFIX)
 
 
 def save(model: Any, path: Path, provenance: dict[str, Any]) -> None:
-    """Write the weights of a network of ARCHITECTURES, its config and where they come from (data, seed, command)."""
+    """Write the weights of a network of ARCHITECTURES, its config and their provenance (data, seed, command)."""
     architecture = next(name for name, (_, cls) in ARCHITECTURES.items() if isinstance(model, cls))
     header = {
         "architecture": architecture,
@@ -56,7 +56,7 @@ def save(model: Any, path: Path, provenance: dict[str, Any]) -> None:
 
 
 def read_header(name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Architecture, config and provenance of the weights `name`.
+    """Read architecture, config and provenance of the weights `name`.
 
     Raises:
         FileNotFoundError: no such weights.
@@ -72,16 +72,15 @@ def read_header(name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
 
 
 def load(name: str, expect: type[nn.Module]) -> Any:
-    """The network `name` in inference mode.
+    """Load the network `name` in inference mode.
 
     Args:
         name: of shipped weights, or path of a .safetensors file.
-        expect: class of network that the caller can use.
+        expect: class of network that the caller requires.
 
     Raises:
         FileNotFoundError: no such weights.
         ValueError: not a weights file, another network than expected, or tensors that do not fit its config.
-            device here.
     """
 
     architecture, config, _ = read_header(name)
@@ -103,7 +102,7 @@ def load(name: str, expect: type[nn.Module]) -> Any:
 
 
 class _Budget(TorchFunctionMode):
-    """A network that is made in this context asks for no more memory than weights of so many numbers need."""
+    """Context in which a network may allocate no more weights than `numbers`, those in its file."""
 
     def __init__(self, numbers: int) -> None:
         super().__init__()
@@ -119,5 +118,5 @@ class _Budget(TorchFunctionMode):
 
 
 def _reason(error: Exception) -> str:
-    """Its last line: PyTorch lists every tensor that is missing."""
+    """Last line of an error: PyTorch lists every missing tensor before it."""
     return (str(error).splitlines() or [type(error).__name__])[-1].strip()[:500]
