@@ -1,4 +1,4 @@
-"""The ONNX backend with small networks made here, whose answers are known."""
+"""The ONNX backend with small networks of constant output."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ OPTIONS = {"model": "full", "device": "cpu", "max_persons": 1, "score_threshold"
 
 
 def network(path: Path, outputs: dict[str, np.ndarray], height: int = HEIGHT, width: int = WIDTH, batch="N") -> str:
-    """A network that gives `outputs` whatever it sees; with a symbolic batch they are repeated for every picture."""
+    """A network with constant `outputs`; with a symbolic batch they are repeated for every image."""
     helper, number = onnx.helper, onnx.TensorProto.FLOAT
     nodes, infos, constants = [], [], []
     constants.append(onnx.numpy_helper.from_array(np.array(0, np.int64), "first"))
@@ -47,7 +47,7 @@ def joints_at(x: float, y: float) -> np.ndarray:
 
 
 def simcc_outputs(joints: np.ndarray) -> dict[str, np.ndarray]:
-    """What RTMPose would give for joints in input pixels: bins of half a pixel."""
+    """Outputs of RTMPose for joints in input pixels: bins of half a pixel."""
     x, y = np.zeros((1, 17, 2 * WIDTH)), np.zeros((1, 17, 2 * HEIGHT))
     bins = (2 * joints).astype(int)
     x[0, np.arange(17), bins[:, 0]] = 0.9
@@ -187,7 +187,7 @@ def test_the_pose_network_does_not_run_if_the_detector_finds_no_person(tmp_path,
     detector = network(tmp_path / "det.onnx", {"dets": boxes, "labels": np.zeros((1, 1))})
     pose = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
     estimator = estimators.create("onnx", model_path=f"{detector},{pose}", **OPTIONS)
-    monkeypatch.setattr(estimator._network, "run", lambda _: pytest.fail("nobody is there"))
+    monkeypatch.setattr(estimator._network, "run", lambda _: pytest.fail("the pose network ran"))
     assert estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8)) == []
 
 
@@ -211,11 +211,11 @@ def test_an_index_of_a_gpu_goes_to_onnx_runtime(monkeypatch):
     assert backend._providers("cuda") == [("CUDAExecutionProvider", {"device_id": 0})]
 
 
-# ---------------------------------------------------------------- files as people have them
+# ---------------------------------------------------------------- files of other exporters
 
 
 def retyped(path: str, kind: str, batch=None) -> str:
-    """The network with another type of input, which its nodes read the shape of only."""
+    """Change the network's input type, of which its nodes read only the shape."""
     model = onnx.load(path)
     given = model.graph.input[0].type.tensor_type
     given.elem_type = getattr(onnx.TensorProto, kind)

@@ -1,7 +1,7 @@
 """One target with inputs that coverage guides: `pip install atheris`, then `python -m fuzz.guided TARGET` in test/.
 
-What atheris mutates are the dice of `Target.case`, so that every target can be guided as it is. Options of libFuzzer
-follow the name: `-atheris_runs=100000 -max_total_time=60`. It ends with the first finding.
+Atheris mutates the random numbers of `Target.case`, so that it can guide every target unchanged. Options of libFuzzer
+follow the name: `-atheris_runs=100000 -max_total_time=60`. The run ends with the first finding.
 """
 
 import sys
@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["uplift_ros", "rosbags", "yaml"]):
 
 
 class Dice(Random):
-    """Random numbers that are told beforehand; zeros follow."""
+    """Random numbers from given bytes; zeros follow."""
 
     def __init__(self, told: bytes) -> None:
         super().__init__(0)

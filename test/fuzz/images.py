@@ -28,7 +28,7 @@ def targets(_: Path) -> list[Target]:
 
 
 def image(random: Random) -> SimpleNamespace:
-    """A sensor_msgs/Image whose size fits its data more or less, so that most get beyond the first look."""
+    """A sensor_msgs/Image whose size nearly fits its data, so that most pass the first check."""
     encoding = random.choice(ENCODINGS)
     height, width = random.randint(0, 9), random.randint(0, 9)
     pixel = random.choice((1, 2, 3, 4, 6, 8))
@@ -48,7 +48,7 @@ def image(random: Random) -> SimpleNamespace:
 def compressed(random: Random) -> SimpleNamespace:
     picture = random.choice(PICTURES)
     fate = random.random()
-    if fate < 0.2:  # sizes that the data does not bear out
+    if fate < 0.2:  # sizes that do not fit the data
         big = struct.pack(">H", random.choice((0, 1, 5000, 65535)))
         at = picture.find(b"\xff\xc0")
         picture = picture[: at + 5] + big + big + picture[at + 9 :] if at >= 0 else damaged(random, picture)

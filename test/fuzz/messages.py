@@ -1,4 +1,4 @@
-"""Messages that ROS can carry but no node of ours sends, into plain data and back."""
+"""Conversion to plain data and back of messages that ROS can carry but no node of ours sends."""
 
 import struct
 from collections.abc import Callable
@@ -104,7 +104,7 @@ def header_bytes(random: Random) -> bytes:
 
 
 def returned(to_data: Callable[[Any], Any], to_message: Callable[[Any], Any]) -> Callable[[Any], None]:
-    """Plain data must make a message again that can be sent."""
+    """Check that plain data can be converted back to a message that can be sent."""
 
     def take(message: Any) -> None:
         again = to_message(to_data(message))

@@ -1,4 +1,4 @@
-"""Bytes and values at random: whole ones that were damaged, and the ones that parsers stumble over."""
+"""Random bytes and values: damaged valid ones, and those at which parsers fail."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -31,12 +31,12 @@ WORDS = (
 
 
 def number(random: Random) -> int:
-    """A whole number, often a remarkable one."""
+    """An integer, often an extreme one."""
     return random.choice(INTEGERS) if random.random() < 0.7 else random.getrandbits(32)
 
 
 def real(random: Random) -> float:
-    """A number, often a remarkable one."""
+    """A number, often an extreme one."""
     return random.choice(FLOATS) if random.random() < 0.5 else random.gauss(0, 10 ** random.randint(-3, 6))
 
 
@@ -45,7 +45,7 @@ def blob(random: Random, longest: int) -> bytes:
 
 
 def value(random: Random, depth: int = 2) -> Any:
-    """Anything that JSON and YAML can say."""
+    """A value of any type of JSON and YAML."""
     kinds: list[Callable[[], Any]] = [
         lambda: None,
         lambda: random.random() < 0.5,
@@ -83,10 +83,10 @@ def changed(random: Random, tree: Any) -> Any:
 
 
 def damaged(random: Random, whole: bytes, words: Sequence[bytes] = ()) -> bytes:
-    """A whole file with one to eight wounds.
+    """Damage a valid file in one to eight places.
 
     Args:
-        words: of the format, inserted and put over others.
+        words: keywords of the format, inserted or written over other bytes.
     """
     data = bytearray(whole)
     for _ in range(random.choice((1, 1, 1, 2, 3, 8))):

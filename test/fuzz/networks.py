@@ -1,4 +1,4 @@
-"""Weights files and the error models beside them: damaged, and whole ones that tell hostile things."""
+"""Weights files and the error models beside them: damaged files, and valid ones with hostile content."""
 
 import json
 import struct
@@ -95,7 +95,7 @@ def network(random: Random, wholes: list[tuple[str, type, Any, dict]]) -> tuple[
 
 
 def serialised(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
-    """As safetensors does it, but always in the same order."""
+    """Serialise as safetensors does, but always in the same order."""
     header: dict[str, Any] = {"__metadata__": metadata}
     data = b""
     for name, tensor in tensors.items():

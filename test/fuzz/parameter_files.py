@@ -39,7 +39,7 @@ def make(random: Random) -> bytes:
 
 
 def laughs(levels: int) -> bytes:
-    """Aliases of aliases: few bytes that stand for 10 to the power of `levels` words."""
+    """Aliases of aliases: few bytes that expand to 10 to the power of `levels` words."""
     of = (lambda i: "[" + ", ".join([f"*a{i - 1}"] * 10) + "]") if levels % 2 else nested
     lines = ["a0: &a0 {x: {}}"] + [f"a{i}: &a{i} {of(i)}" for i in range(1, levels)]
     return "\n".join([*lines, f"uplift: {{ros__parameters: {{latency: *a{levels - 1}}}}}"]).encode()

@@ -1,4 +1,4 @@
-"""Bags of both storages and videos: damaged, and bags whose messages are not what their topics say."""
+"""Bags of both storages and videos: damaged files, and bags whose messages do not match their topics' types."""
 
 import struct
 from collections.abc import Callable
@@ -72,7 +72,7 @@ def film(folder: Path) -> bytes:
 
 
 def everything(path: Path) -> None:
-    """All that the package does with a bag: list, decode, score a run, look at the images."""
+    """Run all functions on a bag: list, decode, score a run, read the images."""
     with BagReader(path) as reader:
         promise(all(topic.name and topic.msgtype for topic in reader.topics.values()), "a topic without name or type")
         for _ in reader.messages():
@@ -82,7 +82,7 @@ def everything(path: Path) -> None:
     footage = BagSequence(path)
     try:
         for shot in footage.images():
-            with suppress(ValueError):  # one image more or less: whoever asks for it decides
+            with suppress(ValueError):  # the caller handles an image that cannot be decoded
                 shot.image()
     finally:
         footage.close()

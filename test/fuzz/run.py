@@ -1,7 +1,7 @@
-"""Fuzzes every door that data comes through: `make fuzz`, or `python -m fuzz.run` in the folder test/.
+"""Fuzz every interface that reads external data: `make fuzz`, or `python -m fuzz.run` in the folder test/.
 
-Every case follows from the seed, the target's name and the case's number, so that a finding can be seen again with
-`--only TARGET --case NUMBER`. Targets run in processes of their own, with little memory to ask for and little time.
+Every case follows from the seed, the target's name and the case's number, so that `--only TARGET --case NUMBER`
+reproduces a finding. Targets run in processes of their own, with limited memory and time.
 """
 
 import argparse
@@ -31,27 +31,27 @@ from fuzz.target import PromiseError, Target, chosen
 from uplift_ros.files import write_json
 
 MEMORY = 1 << 30
-"""Bytes beyond what the process begins with."""
+"""Limit of memory in bytes beyond that of the process at its start."""
 
 SECONDS = 10
-"""Of processor time for one case."""
+"""Limit of processor time for one case."""
 
 PATIENCE = 60
-"""Seconds without a sign of life, after which a process hangs where no signal reaches Python."""
+"""Seconds without a heartbeat after which a process counts as hanging where no signal reaches Python."""
 
 BATCH = 100
-"""Cases between two signs of life."""
+"""Cases between two heartbeats."""
 
 KEPT = 20
-"""Findings of a target that are told."""
+"""Maximum number of findings of a target that are reported."""
 
 
 @dataclass
 class Result:
-    """Of one target.
+    """Result of one target.
 
     Attributes:
-        findings: first case, how often, and what, by kind.
+        findings: first case, count and description, by kind.
     """
 
     target: str
@@ -77,7 +77,7 @@ def case_of(target: Target, seed: int, number: int) -> object:
 
 
 def fuzz(target: Target, seed: int, cases: int) -> Result:
-    """All cases of one target, in processes that may die."""
+    """Run all cases of one target, in processes that may crash."""
     result, begin = Result(target.name), time.monotonic()
     context = multiprocessing.get_context("fork")
     while result.cases < cases:
@@ -108,7 +108,7 @@ def _told(connection: Connection) -> Iterator[tuple[int, int, list[tuple[str, in
 
 
 def _alone(context: multiprocessing.context.ForkContext, target: Target, seed: int, number: int) -> str:
-    """What is found with one case, a crash or a hanging process included; nothing where all is well."""
+    """Finding of one case, a crash or a hanging process included; empty if there is none."""
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(target, seed, range(number, number + 1), theirs))
     process.start()
@@ -143,7 +143,7 @@ def _work(target: Target, seed: int, numbers: range, connection: Connection) -> 
 
 
 def _confine() -> None:
-    """Little memory, little time, one thread, and nothing of what libraries write to the terminal."""
+    """Limit memory, time and threads, and silence the output of libraries."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY,) * 2)
     signal.signal(signal.SIGPROF, _too_long)
@@ -157,7 +157,7 @@ def _too_long(*_: object) -> None:
 
 
 def _place(finding: PromiseError) -> str:
-    """Where the error came up."""
+    """Place at which the error was raised."""
     frames = traceback.extract_tb((finding.__cause__ or finding).__traceback__)
     return f"({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
 
@@ -185,7 +185,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", default=[], metavar="TARGET")
     parser.add_argument("--case", type=int, help="only this one of the one target, with its traceback")
-    parser.add_argument("--json", type=Path, help="where the report goes")
+    parser.add_argument("--json", type=Path, help="file for the report")
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:  # noqa: S108

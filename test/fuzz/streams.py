@@ -1,6 +1,6 @@
-"""Streams of people as no detector and no network gives them, through everything between the messages.
+"""Streams of people that no detector and no network produces, through all stages between the messages.
 
-Whatever comes in, what goes out is finite: no NaN leaves a node.
+Output is finite for any input: no NaN leaves a node.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ def targets(_: Path) -> list[Target]:
 
 
 def wounded(random: Random, values: np.ndarray) -> np.ndarray:
-    """An array, mostly with a hostile number or two."""
+    """An array, mostly with one or two hostile numbers."""
     values = np.array(values, float)
     for _ in range(random.choice((0, 0, 1, 1, 2, 10))):
         values.flat[random.randrange(values.size)] = np.float32(np.clip(real(random), -3e38, 3e38))
@@ -69,7 +69,7 @@ def stamps(random: Random) -> list[int]:
 
 
 def people(random: Random) -> list[str]:
-    """Ids, seldom one twice."""
+    """Ids, rarely with a duplicate."""
     names = random.sample(IDS, random.choice((0, 1, 1, 2, 4)))
     return names * 2 if random.random() < 0.02 else names
 

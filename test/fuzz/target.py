@@ -1,4 +1,4 @@
-"""What is fuzzed, and what everything that is fuzzed promises."""
+"""Targets of fuzzing, and the contract of all of them."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 
 LONGEST_MESSAGE = 4000
-"""Characters of an error: one line that somebody reads."""
+"""Maximum length of an error in characters: one readable line."""
 
 
 class PromiseError(AssertionError):
-    """A promise that was broken."""
+    """Violation of a target's contract."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """One door that hostile input comes through.
+    """Interface that may receive hostile input.
 
     Args:
         name: on the command line and in the report.
-        case: makes an input, at random.
-        take: lets it in. Returns what it is worth where it is valid, and raises a ValueError of one line otherwise.
-        weight: cases of this target in a thousand: quick doors are knocked at more often.
+        case: makes a random input.
+        take: processes it. Returns a result if the input is valid, raises a ValueError of one line otherwise.
+        weight: cases of this target in a thousand: fast targets have more.
     """
 
     name: str
@@ -80,7 +80,7 @@ def file_target(
 
 @contextmanager
 def naming(name: str) -> Iterator[None]:
-    """Errors in it must name the file."""
+    """Context in which errors must name the file."""
     try:
         yield
     except ValueError as error:
@@ -90,13 +90,13 @@ def naming(name: str) -> Iterator[None]:
 
 
 def promise(kept: object, what: str) -> None:
-    """Raises PromiseError where a promise about a valid result is not kept."""
+    """Raise PromiseError if a promise about a valid result is not kept."""
     if not kept:
         raise PromiseError(what)
 
 
 def chosen(targets: Collection[Target], names: Collection[str]) -> list[Target]:
-    """Those of the names, or all."""
+    """The targets of the names, or all."""
     unknown = set(names) - {target.name for target in targets}
     if unknown:
         raise ValueError(f"no target {', '.join(sorted(unknown))}; there are {', '.join(t.name for t in targets)}")

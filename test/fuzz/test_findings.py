@@ -1,4 +1,4 @@
-"""What fuzzing found, in its smallest form: each of these was once another exception, a hanging process or a NaN."""
+"""Minimal forms of fuzzing's findings: each of these was once another exception, a hanging process or a NaN."""
 
 import json
 import struct
@@ -99,7 +99,7 @@ def test_a_compressed_image_cannot_claim_more_than_67_million_pixels(tmp_path):
     (tmp_path / "image.jpg").write_bytes(jpeg)
     program = """
 import sys; from types import SimpleNamespace
-from uplift_ros.messages.images import to_rgb  # before cv2, which is told only once
+from uplift_ros.messages.images import to_rgb  # before cv2, which reads its limits only once
 to_rgb(SimpleNamespace(format="jpeg", data=open(sys.argv[1], "rb").read()))
 """
     command = [sys.executable, "-c", program, str(tmp_path / "image.jpg")]

@@ -67,7 +67,7 @@ def write_keras(path, layers):
         file.attrs["layer_names"] = [name.encode() for name in layers]
         for name, arrays in layers.items():
             group = file.create_group(name)
-            names = [f"{name}/part_{10 - index}/kernel:0" for index in range(len(arrays))]  # Keras' numbers go anyhow
+            names = [f"{name}/part_{10 - index}/kernel:0" for index in range(len(arrays))]  # Keras' numbers vary
             group.attrs["weight_names"] = [text.encode() for text in names]
             for text, array in zip(names, arrays, strict=True):
                 group[text] = array

@@ -1,4 +1,4 @@
-"""`uplift bench`: what its rows say."""
+"""`uplift bench`: its rows."""
 
 import importlib.util
 

@@ -16,7 +16,7 @@ IMAGE = Row("image", "cpu", 1, "float32", 0.5, 0.6, 2000.0)
 
 @pytest.fixture
 def measured(monkeypatch):
-    """Rows at once, without measuring; gives (seconds, device, threads) of each part."""
+    """Rows at once, without measuring; returns (seconds, device, threads) of each part."""
     asked = []
 
     def rows(*arguments):

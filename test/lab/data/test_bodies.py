@@ -39,7 +39,7 @@ def many():
 
 
 def distances(joints: np.ndarray) -> np.ndarray:
-    """Of all pairs of joints: what a motion of the whole body does not change."""
+    """Distances of all pairs of joints, which rigid motion does not change."""
     return np.linalg.norm(joints[..., :, None, :] - joints[..., None, :, :], axis=-1)
 
 
@@ -49,7 +49,7 @@ def turned(joints: np.ndarray, axis: str, degrees: float) -> np.ndarray:
 
 
 def test_some_people_lie_or_stand_on_their_hands(rng, many):
-    """On the ground, and as a body they are what they were."""
+    """Bodies are on the ground, and their shape is unchanged."""
     turned = turned_over(rng, many)
     upright = turned[..., 8, 2] - turned[..., 0, 2]
     assert (upright < 0).mean() > 0.3

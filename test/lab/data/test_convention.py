@@ -51,7 +51,7 @@ def test_the_move_turns_with_the_person_grows_with_the_size_and_keeps_sides(capt
 
 
 def test_axes_are_unit_vectors_of_the_persons_own_directions(captured):
-    """The synthetic person walks along x, y is left, z up."""
+    """Joint axes of the synthetic person, who walks along x: y is left, z up."""
     axes = joint_axes(captured)
     np.testing.assert_allclose(np.linalg.norm(axes, axis=-1), 1, atol=1e-9)
     assert (axes[:, NAMES["left_hip"], 0, 1] * axes[:, NAMES["right_hip"], 0, 1] < 0).all()

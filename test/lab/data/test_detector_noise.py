@@ -1,4 +1,4 @@
-"""Detector noise has the sizes, the correlation and the rates that its parameters say."""
+"""Detector noise has the sizes, the correlation and the rates of its parameters."""
 
 from dataclasses import replace
 
@@ -36,12 +36,12 @@ def seen(people: int, seconds: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def people():
-    """(200, 50, 17, 3): nobody moves."""
+    """(200, 50, 17, 3) joints of people who do not move."""
     return seen(200, np.zeros(50))
 
 
 def torso(people):
-    """On the plane z = 1."""
+    """Projection to the plane z = 1."""
     return np.linalg.norm(true(people)[0, 0, 8] - true(people)[0, 0, 0])
 
 
@@ -50,7 +50,7 @@ def true(people):
 
 
 def errors(noise, rng, people, level=1.0):
-    """In torso lengths."""
+    """Errors in torso lengths."""
     plane, _ = noise.apply(rng, people, 0.02, np.full(len(people), level))
     return (plane - true(people)) / torso(people)
 
@@ -86,7 +86,7 @@ def test_offset_is_constant_drift_slow_and_jitter_white(rng, people, part, joint
 
 
 def test_drift_follows_the_pose(rng):
-    """A person who does the same twice has the same part of the error twice."""
+    """The pose-dependent part of the error repeats if a person repeats a motion."""
     seconds = np.arange(50) * 0.04
     people = seen(200, np.concatenate([seconds, seconds]))
     first, second = np.split(errors(replace(NONE, drift=1.0), rng, people)[:, :, HEAD], 2, axis=1)

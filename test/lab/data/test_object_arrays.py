@@ -1,4 +1,4 @@
-"""Object arrays of npz files: what research code saves is read, what would run code is refused."""
+"""Object arrays of npz files: arrays of research code are read, content that would run code is refused."""
 
 import io
 import os
@@ -38,7 +38,7 @@ def test_sequences_are_read_whether_or_not_they_have_one_length(tmp_path):
 
 
 class Malicious:
-    """Unpickled by `pickle`, it would create a file."""
+    """Object that creates a file if `pickle` loads it."""
 
     def __init__(self, call):
         self.call = call

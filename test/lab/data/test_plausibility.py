@@ -1,4 +1,4 @@
-"""Motion capture in another unit, order of joints, with other axes or gaps: mended if that is certain, else refused."""
+"""Motion capture in another unit, order of joints, with other axes or gaps: corrected if certain, else refused."""
 
 import numpy as np
 import pytest

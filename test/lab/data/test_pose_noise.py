@@ -1,4 +1,4 @@
-"""Errors put on true 3D motion."""
+"""Synthetic noise on true 3D motion."""
 
 import numpy as np
 import pytest

@@ -100,7 +100,7 @@ def test_flipping_averages_out_what_the_network_says_of_one_side_alone(clip):
 
 
 class Mirrored:
-    """Stands for a network: the central head gives `lift` of the 2D pose at the centre."""
+    """Replacement of a network: its central head returns `lift` of the 2D pose at the centre."""
 
     config = replace(compact(), scores=False)
 

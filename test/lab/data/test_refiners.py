@@ -1,4 +1,4 @@
-"""Refinement of whole sequences: what streams give, and the methods to compare with."""
+"""Refinement of whole sequences: the streaming methods and the baselines."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ RELATIVE = POSES - POSES[:, :1]
 
 
 def streamed(refiner: StreamingRefiner, poses: np.ndarray) -> np.ndarray:
-    """Root-relative poses that the node's refiner gives for these."""
+    """Root-relative poses of the node's refiner for these."""
     frames = [
         SkeletonFrame(
             index * 20_000_000,

@@ -1,4 +1,4 @@
-"""Training windows: bodies, cameras, noise and key-frame masks are what they claim to be."""
+"""Training windows: bodies, cameras, noise and key-frame masks."""
 
 from dataclasses import replace
 
@@ -107,7 +107,7 @@ def test_inputs_of_the_papers_normalisation_are_targets_in_the_cameras_own_frame
     sampler.noise = NO_NOISE
     batch = sampler.draw()
     rays, targets = batch.inputs[..., :2].numpy() / SCREEN_FOCAL, batch.targets.numpy()
-    # (X + t) = u (Z + t_z) for both axes of all joints: solve for the pelvis's place t, what is left must be nothing.
+    # (X + t) = u (Z + t_z) for both axes of all joints: solve for the pelvis's place t, the residual must be 0.
     u, pelvis = rays[0, 0], rays[0, 0, 0]
     across = u - pelvis
     depth = ((targets[0, 0, 1:, :2] - u[1:] * targets[0, 0, 1:, 2:]) * across[1:]).sum() / (across[1:] ** 2).sum()
@@ -142,7 +142,7 @@ def test_twins_in_an_odd_batch_are_refused(sequences, rng):
 
 
 def test_people_are_no_key_frame_where_no_camera_sees_them(sequences, rng):
-    """Of 7 s of a fast walk past cameras a part is outside of the image; somebody who stays is always inside."""
+    """Part of 7 s of a fast walk past cameras is outside the image; a person who stays is always inside."""
     frames = np.arange(700)
     stays = np.repeat(sequences[0].joints[:1], 700, axis=0)
     walks = stays + np.stack([frames * 0.04 - 14, 0 * frames, 0 * frames], -1)[:, None]
@@ -195,7 +195,7 @@ def test_the_person_is_in_the_image_at_the_middle_of_the_window_and_never_at_the
 
 
 def test_no_person_walks_through_the_camera(many, rng):
-    """5 m/s to and fro: the camera is drawn anew until it keeps its distance."""
+    """5 m/s to and fro: cameras are drawn until one keeps its distance."""
     running = many + np.stack([np.linspace(-4, 4, 41), np.zeros(41), np.zeros(41)], -1)[:, None]
     views, _ = random_views(rng, running, np.arange(41) / 25)
     assert views.apply(running)[..., 2].min() >= 0.5
@@ -232,7 +232,7 @@ def test_rotations_are_rotations(rng):
 
 
 def test_canonical_inputs_do_not_depend_on_where_the_camera_points(sequences, rng):
-    """Turning a camera about its own centre changes nothing but the pelvis angle that is told apart."""
+    """Turning a camera about its own centre changes only the separate pelvis angle."""
     joints = sequences[0].joints[:1] - sequences[0].joints[:1, :1] + (0.4, -0.3, 4.0)
     turned = joints @ rotation_xyz(np.zeros(1), np.array([0.3]), np.zeros(1))[0].T
     straight, aside = (canonicalise(points[..., :2] / points[..., 2:]).inputs for points in (joints, turned))

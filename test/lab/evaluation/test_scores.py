@@ -1,4 +1,4 @@
-"""Figures of many clips."""
+"""Metrics of many clips."""
 
 from dataclasses import replace
 

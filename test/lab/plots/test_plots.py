@@ -1,4 +1,4 @@
-"""The pictures of `uplift plot`: the numbers behind them, what is drawn of these, and the command."""
+"""The figures of `uplift plot`: their data, their drawing, and the command."""
 
 import argparse
 from dataclasses import replace
@@ -309,7 +309,7 @@ def test_a_picture_is_written_and_its_path_printed_and_the_next_is_the_same(file
         ("velocity", ["--stride", "5"], "stride must be a multiple of 2"),
         ("velocity", ["--cameras", "0"], "cameras must be at least 1, got 0"),
         ("adaptive", ["--sequence", "a/walk/2", "--threshold", "0"], "velocity_threshold must be positive"),
-        ("sheet", ["--sequence", "nobody"], "no 'nobody'"),
+        ("sheet", ["--sequence", "none"], "no 'none'"),
         ("latency", ["--latency", "41"], "latency must be 0 to 40 frames"),
         ("latency", ["--model", "nothing"], "model: no weights 'nothing'"),
     ],

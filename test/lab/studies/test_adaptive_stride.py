@@ -1,4 +1,4 @@
-"""What an adaptive stride is worth: onsets, switching, the curve."""
+"""Gain of an adaptive stride: onsets, switching, the curve."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""`uplift study quality`: whether scores and covariance are as the errors that they stand for."""
+"""`uplift study quality`: whether scores and covariance match the errors."""
 
 import json
 from dataclasses import replace
@@ -22,11 +22,11 @@ DEVIATION = 0.04
 
 @pytest.fixture
 def judged() -> Judged:
-    """A person at 4 m whose joints are wrong by DEVIATION, the pelvis too, with a covariance that says so."""
+    """A person at 4 m whose joints, the pelvis too, have errors of DEVIATION, with the matching covariance."""
     rng = np.random.default_rng(0)
     truth = np.repeat((pose(0.0) - pose(0.0)[0] + (0.0, 0.0, 4.0))[None], FRAMES, axis=0)
     poses = truth + rng.normal(0, DEVIATION, truth.shape)
-    poses[:, 1:] += (poses - truth)[:, :1]  # what the pelvis is wrong by moves all
+    poses[:, 1:] += (poses - truth)[:, :1]  # the pelvis's error moves all
     covariance = np.zeros((FRAMES, 17, 6))
     covariance[..., [0, 3, 5]] = 2 * DEVIATION**2
     covariance[:, 0, [0, 3, 5]] = DEVIATION**2
@@ -88,7 +88,7 @@ def test_balls_hold_nine_of_ten_errors_of_every_joint_the_worse_joints_in_larger
 
 @pytest.fixture
 def command(tmp_path):
-    """The command with networks whose errors nobody measured; motion capture is in data.npz. Gives the exit code."""
+    """The command with networks without an error model; motion capture is in data.npz. Returns the exit code."""
     weights.save(weights.load("compact", UpliftUpsample), tmp_path / "uplift.safetensors", {})
     takes = {f"x/box/{start}": np.stack([pose((start + frame) / RATE) for frame in range(61)]) for start in (0, 300)}
     np.savez(tmp_path / "data.npz", fps=RATE, **takes)

@@ -1,4 +1,4 @@
-"""What is measured of a detector is what was put in."""
+"""The measured errors of a detector are those that were simulated."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Several cameras on motion capture: what `uplift study views` measures."""
+"""`uplift study views`: several cameras on motion capture."""
 
 import json
 from dataclasses import replace
@@ -68,7 +68,7 @@ def test_there_is_a_row_for_every_number_of_cameras_and_way():
 
 @pytest.fixture
 def command(tmp_path):
-    """`uplift study views` with tiny networks on two short motions; gives the exit code."""
+    """`uplift study views` with tiny networks on two short motions; returns the exit code."""
     weights.save(tiny.uplift(), tmp_path / "uplift.safetensors", {})
     weights.save(tiny.synsp(), tmp_path / "synsp.safetensors", {})
     np.savez(tmp_path / "data.npz", fps=50.0, **{"a/b/c": JOINTS, "a/b/d": JOINTS[::-1]})

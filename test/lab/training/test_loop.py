@@ -1,4 +1,4 @@
-"""A training stops at what is not finite, and keeps what it saved before."""
+"""A training stops at values that are not finite, and keeps its previous checkpoint."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Windows of the paper's recipe: which frames they have, how often strides and phases are drawn, what cameras see."""
+"""Windows of the paper's recipe: their frames, the distribution of strides and phases, and camera views."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def recorded(cameras, frames=(30, 21)) -> Videos:
 def test_strides_and_phases_are_drawn_alike_so_that_few_centres_are_real(config):
     masks = paper_masks(np.random.default_rng(0), config, 60_000)
     periods = [stride // config.token_stride for stride in config.input_strides]
-    # Each window's stride is told by the distance of its first two real poses.
+    # Each window's stride is the distance of its first two real poses.
     first = masks.argmax(1)
     again = masks.copy()
     again[np.arange(len(masks)), first] = False

@@ -1,4 +1,4 @@
-"""Products in bfloat16 for training: which are, and that nothing else changes."""
+"""Products in bfloat16 for training: which layers use them, and that nothing else changes."""
 
 import torch
 import torch.nn.functional as F

@@ -39,7 +39,7 @@ def small() -> SynSP:
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A second passes at every look at the clock, two or three times a step."""
+    """The clock advances by a second at every read, two or three times a step."""
     seconds = count()
     monkeypatch.setattr("uplift_ros.lab.training.refinement_training.monotonic", lambda: float(next(seconds)))
 
@@ -98,7 +98,7 @@ def test_training_reduces_the_loss(small, tmp_path):
 
 @pytest.mark.usefixtures("clock")
 def test_an_uplifter_s_output_is_learned_with_a_weight_of_its_own_and_for_every_delay(small, tmp_path):
-    """What is put on is averaged over all 8 windows of a frame, an uplifter's output over the 1 to 8 of a stream."""
+    """Synthetic noise is averaged over all 8 windows of a frame, an uplifter's output over the 1 to 8 of a stream."""
     weighed: set[tuple[float, int]] = set()
 
     def loss_of(output, true, weight):
@@ -112,7 +112,7 @@ def test_an_uplifter_s_output_is_learned_with_a_weight_of_its_own_and_for_every_
 
 
 def test_an_objective_weighs_clips_of_both_kinds_and_windows_against_their_averages():
-    """Two clips with errors of 1 put on, one of an uplifter with an error of 3."""
+    """Two clips with synthetic errors of 1, one of an uplifter with an error of 3."""
 
     def loss_of(output, true, weight):
         return weight * (output - true).abs().mean() + (10 if true.shape[0] % 15 else 0)  # averages cost 10 more

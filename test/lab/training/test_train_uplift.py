@@ -1,4 +1,4 @@
-"""Training of the uplifter: goes on where it stopped, and leaves weights that say where they come from."""
+"""Training of the uplifter: it resumes where it stopped, and its weights record their provenance."""
 
 import csv
 import json

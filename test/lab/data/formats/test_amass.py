@@ -1,4 +1,4 @@
-"""AMASS comes in through a body model; broken files and models that do not fit are refused."""
+"""AMASS is loaded with a body model; broken files and models that do not fit are refused."""
 
 import numpy as np
 import pytest

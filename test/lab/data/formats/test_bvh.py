@@ -1,4 +1,4 @@
-"""BVH comes in as h36m17, metres, z up, at the networks' rate; broken files are refused."""
+"""BVH is loaded as h36m17, metres, z up, at the networks' rate; broken files are refused."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Arrays of motion capture come in as h36m17, metres, z up, at the networks' rate; what is none is refused."""
+"""Arrays of motion capture are loaded as h36m17, metres, z up, at the networks' rate; other files are refused."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Human3.6M in VideoPose3D's files: joints, cameras, 2D poses, and what is said of files that do not fit."""
+"""Human3.6M in VideoPose3D's files: joints, cameras, 2D poses, and errors of files that do not fit."""
 
 import json
 
