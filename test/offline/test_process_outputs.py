@@ -1,4 +1,4 @@
-"""Where the skeletons of `uplift process` go, and what is there after failures."""
+"""Output files of `uplift process`, also after failures."""
 
 import shutil
 import signal
@@ -96,7 +96,7 @@ def test_a_recording_without_an_image_is_refused_and_leaves_nothing(parameters, 
 
 @pytest.fixture
 def interruptible():
-    """Ctrl-C does what it does in a process of one's own, whoever else has taken the signal in this one."""
+    """Ctrl-C works as in a process of its own, whatever handler this process has installed."""
     taken = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, taken)

@@ -33,7 +33,7 @@ from uplift_ros.parameters import yaml_value
 from uplift_ros.paths import node_script
 
 TIMEOUT = 120.0
-"""Seconds until a condition that is awaited must hold, on a machine however busy."""
+"""Timeout in seconds of an awaited condition, also on a busy machine."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -71,7 +71,7 @@ class Observer:
     def wait_for(self, condition: Callable[[], object], timeout: float = TIMEOUT) -> None:
         deadline = time.monotonic() + timeout
         while not condition():
-            assert time.monotonic() < deadline, f"waited {timeout} s in vain"
+            assert time.monotonic() < deadline, f"timed out after {timeout} s"
             self.executor.spin_once(timeout_sec=0.05)
 
     def collect(self, message_type: type, topic: str, profile=None) -> list:
@@ -141,13 +141,13 @@ def shared_observer():
 
 
 class Nodes:
-    """Node processes, stopped at the end, cleanly; none may have let an exception out of a callback.
+    """Node processes, stopped cleanly at the end; no callback may have raised an exception.
 
     Attributes:
-        log: what they wrote, line by line; of scripts.
+        log: their output, line by line; only of scripts.
 
     Args:
-        outputs: folder for what they write; without it the nodes' scripts are run, which takes longer.
+        outputs: folder for their output; without it the nodes' scripts are run, which takes longer.
     """
 
     def __init__(self, outputs: Path | None = None) -> None:

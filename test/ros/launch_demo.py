@@ -37,7 +37,7 @@ def generate_test_description() -> LaunchDescription:
 
 
 class TestGraph(unittest.TestCase):
-    """While the nodes run."""
+    """Checks while the nodes run."""
 
     def setUp(self) -> None:
         rclpy.init()
@@ -63,7 +63,7 @@ class TestGraph(unittest.TestCase):
 
 @launch_testing.post_shutdown_test()
 class TestEnd(unittest.TestCase):
-    """After the nodes were told to end."""
+    """Checks after the nodes' shutdown."""
 
     def test_every_node_ends_cleanly(self, proc_info) -> None:
         assertExitCodes(proc_info)

@@ -1,4 +1,4 @@
-"""What images cost, measured as `uplift bench` does; how much, its figures tell."""
+"""Cost of images, measured as `uplift bench` does; the test does not check its size."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Levels on /diagnostics that fire, say why, and go back to OK."""
+"""Levels on /diagnostics rise, have a reason, and return to OK."""
 
 import itertools
 import re
@@ -19,7 +19,7 @@ APART = 250_000_000
 
 @pytest.fixture
 def status(observer):
-    """status(node) is what the node said last, None before."""
+    """status(node) is the node's latest status, None before the first."""
     statuses: dict[str, DiagnosticStatus] = {}
 
     def take(array: DiagnosticArray) -> None:
@@ -31,7 +31,7 @@ def status(observer):
 
 @pytest.fixture
 def wait_for_level(observer, status):
-    """Wait until a node is at a level with a message like this one; returns its figures."""
+    """Wait until a node is at a level with a message like this one; return its values."""
 
     def wait(node: str, level: bytes, message: str) -> dict[str, str]:
         def reached() -> bool:

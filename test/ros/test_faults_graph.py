@@ -1,5 +1,5 @@
-"""Processes of a running graph that die, freeze or starve: `uplift run` starts again what died, and markers for RViz,
-to which every node contributes, come again within the promised time."""
+"""Processes of a running graph that die, freeze or starve: `uplift run` restarts dead processes, and markers for RViz,
+to which every node contributes, are published again within the promised time."""
 
 import json
 import os
@@ -30,21 +30,21 @@ RESPAWN = 30.0
 """Seconds for a process to start, load its network and be found; the imports take most of it."""
 
 AT_ONCE = 10.0
-"""Seconds for what needs no new process."""
+"""Seconds for a recovery without a new process."""
 
 FREEZE = STARVATION = 4.0
 BUSY_LOOPS, NICENESS = 8, 5
-"""Processes that take all they get; nodes have three times the claim of one, but there are many on few cores."""
+"""Processes that use all CPU time; a node has three times the share of one, but there are many on few cores."""
 
 MAX_GROWTH = 64.0
 """Mebibytes between a process at the start and the one in its place at the end."""
 
 
 class Graph:
-    """`uplift run` and the markers that come out of it.
+    """`uplift run` and the markers that it publishes.
 
     Attributes:
-        output: file with what the command wrote.
+        output: file with the command's output.
     """
 
     def __init__(self, observer, params: Path, output: Path) -> None:
@@ -63,7 +63,7 @@ class Graph:
             self._newest = stamp_from_msg(refined[0].header.stamp)
 
     def recover(self) -> float:
-        """Seconds until somebody is shown whom the camera sees from now on."""
+        """Seconds until a person whom the camera sees from now on is shown."""
         now, begin = time.time_ns(), time.monotonic()
         self.observer.wait_for(lambda: self._newest > now)
         return time.monotonic() - begin

@@ -1,7 +1,7 @@
 """Hostile images and cameras before the real pose_estimator node.
 
-The test plays a camera of 50 Hz in real time. After each fault good images come again: the person in them is found
-again within the promised time, in key-frames with the images' own stamps, and nobody stays who is not there.
+The test acts as a camera of 50 Hz in real time. After each fault good images follow: the person in them is found
+again within the promised time, in key-frames with the images' own stamps, and no absent person remains.
 """
 
 import itertools
@@ -32,11 +32,11 @@ MAX_GROWTH = 64.0
 """Mebibytes that the node may have grown by, over all faults so far; images of full HD pass through it."""
 
 PERSON = SyntheticSource(320, 240, moving=False).frame(100).image
-NOBODY = np.zeros_like(PERSON)
+EMPTY_ROOM = np.zeros_like(PERSON)
 
 
 class Camera:
-    """Publishes images in real time and notes the key-frames that come of them.
+    """Publishes images in real time and records the resulting key-frames.
 
     Attributes:
         stamp: of the next image, nanoseconds.
@@ -57,7 +57,7 @@ class Camera:
         self.observer.node.destroy_publisher(self._images)
 
     def send(self, image: np.ndarray, late: float = 0.0, stamp: int | None = None, **changed) -> None:
-        """The next image in its time, `late` seconds after it, with fields of the message changed."""
+        """Send the next image on time, `late` seconds after its stamp, with fields of the message changed."""
         self.wait(late)
         height, width = image.shape[:2]
         fields = {"height": height, "width": width, "encoding": "rgb8", "step": 3 * width, "data": image.tobytes()}
@@ -66,13 +66,13 @@ class Camera:
         self.stamp += FRAME
 
     def wait(self, late: float = 0.0) -> None:
-        """For the time of the next image."""
+        """Wait until the time of the next image."""
         while (left := self._due + late - time.monotonic()) > 0:
             self.observer.executor.spin_once(timeout_sec=left)
         self._due = max(self._due, time.monotonic() - 0.1) + FRAME / SECOND
 
     def show(self, image: np.ndarray, people: int, limit: float = 120.0) -> float:
-        """The same image until a key-frame of it comes, with that many people in it; the seconds that it took."""
+        """Send the same image until a key-frame of it has that many people; return the seconds that it took."""
         self._due = begin = time.monotonic()
         first, known = self.stamp, len(self.keyframes)
 
@@ -86,7 +86,7 @@ class Camera:
         return time.monotonic() - begin
 
 
-# What goes wrong, each for a moment
+# Faults, each for a moment
 
 
 def stamps(*seconds: float) -> Callable[[Camera], None]:
@@ -108,7 +108,7 @@ def absolute_stamps(*stamps: int) -> Callable[[Camera], None]:
 
 
 def jump(seconds: float) -> Callable[[Camera], None]:
-    """Time goes on from somewhere else."""
+    """Time jumps and continues from there."""
 
     def fault(camera: Camera) -> None:
         camera.stamp += round(seconds * SECOND)
@@ -127,7 +127,7 @@ def sizes(*sizes: tuple[int, int]) -> Callable[[Camera], None]:
 
 
 def fields(**changed) -> Callable[[Camera], None]:
-    """Images whose fields do not tell what is in them."""
+    """Images whose fields do not match their data."""
 
     def fault(camera: Camera) -> None:
         for _ in range(15):
@@ -137,7 +137,7 @@ def fields(**changed) -> Callable[[Camera], None]:
 
 
 def another_camera(camera: Camera) -> None:
-    """It dies and comes back."""
+    """The camera dies and comes back."""
     camera.pull_out()
     camera.stamp += SECOND
     begin = time.monotonic()
@@ -149,7 +149,7 @@ def strangers(camera: Camera) -> None:
     """Two cameras on one topic, an hour apart."""
     for _ in range(15):
         camera.send(PERSON)
-        camera.send(NOBODY, stamp=camera.stamp - 3600 * SECOND)
+        camera.send(EMPTY_ROOM, stamp=camera.stamp - 3600 * SECOND)
 
 
 FAULTS: dict[str, Callable[[Camera], None]] = {
@@ -186,13 +186,13 @@ def camera(nodes, shared_observer):
     shared_observer.wait_for_connection("pose_estimator")
     camera.show(PERSON, 1)
     sizes((1080, 1920))(camera)
-    camera.show(NOBODY, 0)
+    camera.show(EMPTY_ROOM, 0)
     return camera
 
 
 @pytest.fixture(scope="module")
 def settled(camera, nodes) -> Footprint:
-    """What the node holds before the first fault."""
+    """Footprint of the node before the first fault."""
     return Footprint.of(nodes.processes[0].pid)
 
 
@@ -201,7 +201,7 @@ def test_people_are_found_after(camera, settled, nodes, recovered, fault):
     camera.show(PERSON, 1)
     FAULTS[fault](camera)
     recovered(fault, camera.show(PERSON, 1), PROMISE)
-    camera.show(NOBODY, 0)
+    camera.show(EMPTY_ROOM, 0)
     now = Footprint.of(nodes.processes[0].pid)
     assert now.mebibytes - settled.mebibytes < MAX_GROWTH
     assert (now.threads, now.files) == (settled.threads, settled.files)
@@ -224,4 +224,4 @@ def test_lost_and_late_images_leave_the_rate_of_key_frames(camera, recovered, lo
     seconds = camera.show(PERSON, 1)
     recovered("images that come up to 20 ms late" + (", 30 % lost" if lost else ""), seconds, PROMISE)
     assert 1 <= seen <= strides + 1
-    camera.show(NOBODY, 0)
+    camera.show(EMPTY_ROOM, 0)

@@ -1,7 +1,7 @@
 """Hostile key-frames, calibration and skeletons through the real uplift and refiner nodes.
 
-The test plays detector and camera in real time. After each fault good key-frames come again: people come out again
-within the promised time, everything that comes out is finite, and nobody stays who is not there.
+The test acts as detector and camera in real time. After each fault good key-frames follow: people are published again
+within the promised time, all output is finite, and no absent person remains.
 """
 
 import math
@@ -46,18 +46,18 @@ MAX_GROWTH = 24.0
 """Mebibytes that a node may have grown by afterwards, over all faults so far, crowds among them. Measured: 11."""
 
 
-def somebody(name: str = "p1", **changed) -> Person2D:
+def make_person(name: str = "p1", **changed) -> Person2D:
     keypoints = CAMERA.project(STANDING)
     person = Person2D(name, 0.9, np.array([200.0, 50.0, 200.0, 400.0]), keypoints, np.ones(17))
     return replace(person, **changed)
 
 
 class Detector:
-    """Publishes key-frames in real time and notes what comes of them.
+    """Publishes key-frames in real time and records the resulting skeletons.
 
     Attributes:
         stamp: of the next key-frame, nanoseconds.
-        skeletons: refined ones, as they came.
+        skeletons: refined ones, in order of arrival.
     """
 
     def __init__(self, observer) -> None:
@@ -79,7 +79,7 @@ class Detector:
         self.skeletons.append(skeletons_from_msg(message))
 
     def send(self, *persons: Person2D, info: CameraInfo | None = None, calibrated=True, late=0.0, **changed) -> None:
-        """The next key-frame in its time, `late` seconds after it, with fields changed."""
+        """Send the next key-frame on time, `late` seconds after its stamp, with fields changed."""
         while (left := self._due + late - time.monotonic()) > 0:
             self.observer.executor.spin_once(timeout_sec=left)
         self._due = max(self._due, time.monotonic() - 1.0) + STRIDE * FRAME / SECOND
@@ -96,7 +96,7 @@ class Detector:
         return ros_messages().camera_info(CAMERA, self.stamp, "camera")
 
     def recover(self, limit: float = 120.0) -> float:
-        """Good key-frames until somebody comes out of one, placed; the seconds that it took."""
+        """Send good key-frames until a placed person is published; return the seconds that it took."""
         self._due = begin = time.monotonic()
         known, first = len(self.skeletons), self.stamp
         while not any(
@@ -105,22 +105,22 @@ class Detector:
             for person in frame.persons
         ):
             assert time.monotonic() - begin < limit, "no skeletons any more"
-            self.send(somebody())
+            self.send(make_person())
         return time.monotonic() - begin
 
     def leave(self, limit: float = 120.0) -> None:
-        """Key-frames without anybody, until that shows: nobody is in any frame after the last good key-frame."""
+        """Send key-frames without people until no frame after the last good key-frame has a person."""
         gone, known, begin = self.stamp, len(self.skeletons), time.monotonic()
         while time.monotonic() - begin < limit:
             self.send()
             after = [frame for frame in self.skeletons[known:] if gone <= frame.stamp < self.stamp]
-            assert not any(frame.persons for frame in after), "somebody stayed"
+            assert not any(frame.persons for frame in after), "a person stayed"
             if after:
                 return
         pytest.fail("no skeletons without people")
 
 
-# What goes wrong, each for a moment
+# Faults, each for a moment
 
 
 def stamps(*seconds: float) -> Callable[[Detector], None]:
@@ -128,7 +128,7 @@ def stamps(*seconds: float) -> Callable[[Detector], None]:
 
     def fault(detector: Detector) -> None:
         for second in seconds:
-            detector.send(somebody(), stamp=detector.stamp + round(second * SECOND))
+            detector.send(make_person(), stamp=detector.stamp + round(second * SECOND))
 
     return fault
 
@@ -136,13 +136,13 @@ def stamps(*seconds: float) -> Callable[[Detector], None]:
 def absolute_stamps(*stamps: int) -> Callable[[Detector], None]:
     def fault(detector: Detector) -> None:
         for stamp in stamps:
-            detector.send(somebody(), stamp=stamp)
+            detector.send(make_person(), stamp=stamp)
 
     return fault
 
 
 def jump(seconds: float) -> Callable[[Detector], None]:
-    """Time goes on from somewhere else."""
+    """Time jumps and continues from there."""
 
     def fault(detector: Detector) -> None:
         detector.stamp += round(seconds * SECOND)
@@ -159,22 +159,22 @@ def persons(*people: Person2D) -> Callable[[Detector], None]:
 
 
 def keypoints(value: float, joints: slice = slice(None)) -> Callable[[Detector], None]:
-    """Joints at a place where nothing can be."""
-    changed = somebody().keypoints.copy()
+    """Joints at an impossible place."""
+    changed = make_person().keypoints.copy()
     changed[joints] = value
-    return persons(somebody(keypoints=changed))
+    return persons(make_person(keypoints=changed))
 
 
 def joint_count(count: int) -> Callable[[Detector], None]:
-    return persons(somebody(keypoints=np.full((count, 2), 100.0), scores=np.ones(count)))
+    return persons(make_person(keypoints=np.full((count, 2), 100.0), scores=np.ones(count)))
 
 
 def fields(**changed) -> Callable[[Detector], None]:
-    """Key-frames with other fields than they should have."""
+    """Key-frames with invalid fields."""
 
     def fault(detector: Detector) -> None:
         for _ in range(6):
-            detector.send(somebody(), **changed)
+            detector.send(make_person(), **changed)
 
     return fault
 
@@ -185,18 +185,18 @@ def calibration(**changed) -> Callable[[Detector], None]:
             info = detector.calibration()
             for name, value in changed.items():
                 setattr(info, name, value)
-            detector.send(somebody(), info=info)
+            detector.send(make_person(), info=info)
 
     return fault
 
 
 def skeletons(**changed) -> Callable[[Detector], None]:
-    """Another publisher of raw skeletons, which no camera made."""
+    """Another publisher of raw skeletons, which belong to no camera."""
     ghost = PlainPerson3D("p1", 0.9, Source.KEYFRAME, ScaleSource.PRIOR, STANDING, np.ones(17), 0.0)
 
     def fault(detector: Detector) -> None:
         for _ in range(6):
-            detector.send(somebody())
+            detector.send(make_person())
             frame = SkeletonFrame(detector.stamp, "camera", (replace(ghost, **changed),))
             detector.raw.publish(ros_messages().skeletons(frame))
 
@@ -206,7 +206,7 @@ def skeletons(**changed) -> Callable[[Detector], None]:
 def unknown_source(detector: Detector) -> None:
     message = Skeletons(skeleton="h36m17", persons=[Person3D(id="p1", source=200)])
     for _ in range(6):
-        detector.send(somebody())
+        detector.send(make_person())
         detector.raw.publish(message)
 
 
@@ -224,12 +224,12 @@ def parameter_storm(detector: Detector) -> None:
     nonsense = (math.nan, -1, 10**9, "fast", True, [1, 2])
     for _ in range(12):
         answers = []
-        for _ in range(8):  # a service keeps ten questions
+        for _ in range(8):  # a service queues ten requests
             parameter = dynamic[rng.integers(len(dynamic))]
             value = parameter.default if rng.random() < 0.5 else nonsense[rng.integers(len(nonsense))]
             change = rclpy.Parameter(parameter.name, value=value).to_parameter_msg()
             answers.append(detector.parameters.call_async(SetParameters.Request(parameters=[change])))
-        detector.send(somebody())
+        detector.send(make_person())
         detector.observer.wait_for(lambda answers=answers: all(answer.done() for answer in answers))
     changes = [
         rclpy.Parameter(parameter.name, value=STRIDE if parameter.name == "stride" else parameter.default)
@@ -241,7 +241,7 @@ def parameter_storm(detector: Detector) -> None:
 
 
 def crowd(first: int) -> list[Person2D]:
-    return [somebody(f"p{number}") for number in range(first, first + 50)]
+    return [make_person(f"p{number}") for number in range(first, first + 50)]
 
 
 def same_crowd(detector: Detector) -> None:
@@ -277,13 +277,13 @@ FAULTS: dict[str, Callable[[Detector], None]] = {
     "5 joints": joint_count(5),
     "33 joints": joint_count(33),
     "no joints": joint_count(0),
-    "scores NaN": persons(somebody(score=math.nan, scores=np.full(17, math.nan))),
-    "scores out of range": persons(somebody(score=-5.0, scores=np.linspace(-1e30, 1e30, 17))),
-    "scores zero": persons(somebody(score=0.0, scores=np.zeros(17))),
-    "box NaN": persons(somebody(bbox=np.full(4, math.nan))),
-    "two people of one id": persons(somebody(), somebody()),
-    "people without id": persons(somebody("")),
-    "an id of 10,000 letters": persons(somebody("p" * 10_000)),
+    "scores NaN": persons(make_person(score=math.nan, scores=np.full(17, math.nan))),
+    "scores out of range": persons(make_person(score=-5.0, scores=np.linspace(-1e30, 1e30, 17))),
+    "scores zero": persons(make_person(score=0.0, scores=np.zeros(17))),
+    "box NaN": persons(make_person(bbox=np.full(4, math.nan))),
+    "two people of one id": persons(make_person(), make_person()),
+    "people without id": persons(make_person("")),
+    "an id of 10,000 letters": persons(make_person("p" * 10_000)),
     "50 people": same_crowd,
     "50 other people at the next key-frame": other_crowds,
     "another skeleton": fields(skeleton="coco17"),
@@ -328,7 +328,7 @@ def detector(nodes, shared_observer, random_weights):
 
 @pytest.fixture(scope="module")
 def settled(detector, nodes) -> list[Footprint]:
-    """What the nodes hold before the first fault, once they have seen as many people as ever come."""
+    """Footprint of the nodes before the first fault, after the largest number of people."""
     alone = [Footprint.of(process.pid) for process in nodes.processes]
     other_crowds(detector)
     detector.recover()
@@ -343,7 +343,7 @@ def settled(detector, nodes) -> list[Footprint]:
 def test_skeletons_go_on_after(detector, settled, nodes, recovered, fault):
     detector.skeletons.clear()
     for _ in range(3):
-        detector.send(somebody())
+        detector.send(make_person())
     FAULTS[fault](detector)
     recovered(fault, detector.recover(), CROWD_PROMISE if "50" in fault else PROMISE)
     detector.leave()
@@ -365,7 +365,7 @@ def test_lost_and_late_key_frames_leave_no_gap(detector, recovered, lost):
         if rng.random() < lost:
             detector.stamp += STRIDE * FRAME
         else:
-            detector.send(somebody(), late=rng.uniform(0.0, 0.02))
+            detector.send(make_person(), late=rng.uniform(0.0, 0.02))
     seconds = detector.recover()
     recovered("key-frames that come up to 20 ms late" + (", 30 % lost" if lost else ""), seconds, PROMISE)
     stamps = [frame.stamp for frame in detector.skeletons if frame.stamp >= first]
@@ -379,7 +379,7 @@ def test_people_have_no_scale_until_camera_info_comes(detector, recovered):
     detector.observer.wait_for(lambda: detector.keyframes.get_subscription_count())
     detector.skeletons.clear()
     while not any(frame.persons for frame in detector.skeletons):
-        detector.send(somebody(), calibrated=False)
+        detector.send(make_person(), calibrated=False)
     scales = {person.scale_source for frame in detector.skeletons for person in frame.persons}
     assert scales == {ScaleSource.NONE}
     recovered("camera_info absent, then late", detector.recover(), PROMISE)

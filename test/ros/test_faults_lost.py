@@ -1,4 +1,4 @@
-"""Nothing is lost in silence: what a node could not take in time is counted in its diagnostics, to the last message."""
+"""No message is lost silently: messages that a node could not take in time are all counted in its diagnostics."""
 
 import itertools
 import signal
@@ -13,7 +13,7 @@ from uplift_ros.nodes import qos
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 
 QUEUE = 20
-"""Messages that the publisher keeps for who is slow; a short one."""
+"""Queue size of the publisher for slow subscribers, a short one."""
 
 FROZEN = 600
 """Messages meanwhile: more than the transport holds by itself."""

@@ -1,4 +1,4 @@
-"""The uplift node's questions to an estimator that does not answer."""
+"""The uplift node's requests to an estimator that does not answer."""
 
 import pytest
 from rclpy.task import Future
@@ -7,7 +7,7 @@ from uplift_ros.nodes.links import estimator
 
 
 class Silence:
-    """A node, and its client of a service that takes questions and never answers."""
+    """A node, and its client of a service that takes requests and never answers."""
 
     def __init__(self) -> None:
         self.srv_name = "pose_estimator/set_parameters"

@@ -1,4 +1,4 @@
-"""Key-frames through the real uplift and refiner nodes; the test plays the pose estimator."""
+"""Key-frames through the real uplift and refiner nodes; the test acts as the pose estimator."""
 
 import time
 
@@ -43,7 +43,7 @@ class FakeEstimator:
         self.node.set_parameters([rclpy.Parameter("stride", value=stride)])
 
     def send(self, people: int = 1) -> RateState:
-        """One key-frame, and what the uplift node says about it."""
+        """One key-frame, and the state that the uplift node publishes for it."""
         if self.sequence == 0:
             self.observer.wait_for_connection("uplift", ("uplift", "keyframes"))
         person = Person2D(
@@ -111,7 +111,7 @@ def test_frames_that_wait_come_out_when_no_key_frame_follows(uplift, estimator, 
     newest = START + (estimator.frame - estimator.stride) * FRAME
     observer.wait_for(lambda: stamp_from_msg(raw[-1].header.stamp) == newest)
     before = len(raw)
-    estimator.send_until(lambda state: len(raw) >= before + 10, people=1)  # and the stream goes on after them
+    estimator.send_until(lambda state: len(raw) >= before + 10, people=1)  # and the stream continues after them
     stamps = [stamp_from_msg(message.header.stamp) for message in raw]
     assert stamps == list(range(START, stamps[-1] + 1, FRAME))
 
@@ -159,7 +159,7 @@ def test_skeletons_are_published_when_no_person_is_in_view(uplift, estimator, ob
 
 
 def test_the_stride_shrinks_when_a_person_moves_and_grows_after_the_hold(uplift, estimator):
-    # An untrained network sees motion in everything, and none where nobody is.
+    # An untrained network sees motion in every person, and none if no person is in view.
     uplift(stride_mode="adaptive", velocity_threshold=0.01, hold_frames=40)
     estimator.send_until(lambda state: estimator.stride == 20 and state.reason == RateState.SLOW, people=0)
     estimator.send_until(lambda state: estimator.stride == 4 and state.reason == RateState.FAST, people=1)

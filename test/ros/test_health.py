@@ -1,4 +1,4 @@
-"""What diagnostics are made of."""
+"""Contents of diagnostics."""
 
 import sys
 import threading

@@ -38,7 +38,7 @@ def skeletons(stamp: int, *names: str) -> Skeletons:
 
 @pytest.fixture
 def humans(start, observer):
-    """The node, and publishers of what it takes."""
+    """The node, and publishers of its inputs."""
 
     class Humans:
         process = start("humans", publish_tf=HAS_TF)

@@ -34,7 +34,7 @@ service.run()
 
 
 def interrupt(process: subprocess.Popen) -> None:
-    """What Ctrl-C does: the launch process and all its nodes get SIGINT."""
+    """Do what Ctrl-C does: send SIGINT to the launch process and all its nodes."""
     os.killpg(process.pid, signal.SIGINT)
     process.wait(timeout=30)
 
@@ -52,7 +52,7 @@ def params_file(tmp_path, random_weights) -> Path:
 
 @pytest.fixture
 def launch(tmp_path, params_file):
-    """Launch a file with arguments; gives the launch process and its log."""
+    """Launch a file with arguments; return the launch process and its log."""
     launched = []
 
     def run(file: str, *arguments: str) -> tuple[subprocess.Popen, Path]:

@@ -1,4 +1,4 @@
-"""What the monitor of a run waits for."""
+"""Conditions that the monitor of a run waits for."""
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -14,7 +14,7 @@ from uplift_ros.nodes.lifecycle.health import SUBSCRIBERS
 
 @pytest.fixture
 def is_connected(observer):
-    """Whether the monitor takes a node for connected that has found nobody and offers images with best effort."""
+    """Whether the monitor counts a node without peers that offers images with best effort as connected."""
     talker = observer.add_node("talker")
     images = talker.create_publisher(Image, "images", qos.images())
     diagnostics = talker.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -31,7 +31,7 @@ def is_connected(observer):
 
 
 def test_a_subscription_that_asks_for_more_than_is_offered_is_not_waited_for(observer, is_connected):
-    """They never meet, as with displays that ask for reliable images: a run must start nevertheless."""
+    """A run must start even if endpoints never match, as with displays that request reliable images."""
     observer.node.create_subscription(Image, "images", lambda _: None, QoSProfile(depth=1))
     observer.wait_for(is_connected)
 
@@ -52,7 +52,7 @@ def monitor(observer):
 def test_a_node_is_asked_for_a_change_of_state_as_soon_as_it_is_there(observer, monitor):
     with monitor.change_state("late", Transition.TRANSITION_CONFIGURE) as change:
         monitor.spin(0.1)
-        assert change.succeeded is None  # whoever waits can do something else
+        assert change.succeeded is None  # the call does not block
         late = LifecycleNode("late")
         observer.executor.add_node(late)
 

@@ -1,4 +1,4 @@
-"""The real uplift node; the test plays a pose estimator that takes as long for a key-frame as it is told."""
+"""The real uplift node; the test acts as a pose estimator whose time for a key-frame can be set."""
 
 import numpy as np
 import pytest
@@ -12,10 +12,10 @@ from uplift_ros.poses import Keyframe, Person2D
 
 
 class SlowEstimator:
-    """Sends key-frames of somebody in motion, and what they cost it.
+    """Sends key-frames of a person in motion, and their cost.
 
     Attributes:
-        milliseconds: what a key-frame takes, as its diagnostics say.
+        milliseconds: time for a key-frame, as in its diagnostics.
     """
 
     def __init__(self, observer) -> None:

@@ -263,7 +263,7 @@ def test_only_the_topics_asked_for_are_played(observer, tmp_path):
 
 @pytest.fixture
 def on_terminal():
-    """Run a module of bags/ on a terminal of its own; gives what it shows there as progress."""
+    """Run a module of bags/ on a terminal of its own; return the progress that it shows."""
 
     def run(module: str, *arguments: object) -> str:
         terminal, end = pty.openpty()

@@ -31,7 +31,7 @@ def record(observer, publisher):
     started: list[subprocess.Popen] = []
 
     def listening() -> set[bytes]:
-        """Who listens, once the publisher has found them all."""
+        """Subscribers, once the publisher has matched all of them."""
         infos = observer.node.get_subscriptions_info_by_topic("/text")
         found_all = publisher.get_subscription_count() >= len(infos)
         return {bytes(info.endpoint_gid) for info in infos} if found_all else set()
@@ -51,7 +51,7 @@ def record(observer, publisher):
 
 
 def publish_for(publisher, seconds: float) -> list[float]:
-    """Numbered messages at 50 Hz; gives when each was sent."""
+    """Publish numbered messages at 50 Hz; return when each was sent."""
     sent: list[float] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -104,7 +104,7 @@ def test_the_next_recording_of_the_name_keeps_what_was_cut_off(record, publisher
 def test_a_full_disk_ends_the_recording_with_a_way_out(record, publisher, observer, tmp_path, bag, options):
     recorder = record(tmp_path / bag, *options)
     limit = 4 * 2**20
-    resource.prlimit(recorder.pid, resource.RLIMIT_FSIZE, (limit, limit))  # no file may grow beyond: as if it were full
+    resource.prlimit(recorder.pid, resource.RLIMIT_FSIZE, (limit, limit))  # no file may grow beyond this, as on a full disk
     text = 2**16 * "x"
 
     def ended() -> bool:

@@ -1,4 +1,4 @@
-"""A recorded bag through the real nodes on its own time gives what `uplift process` makes of it."""
+"""A recorded bag through the real nodes on simulated time has the same result as `uplift process`."""
 
 import json
 import subprocess
@@ -55,7 +55,7 @@ def filmed(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def processed(filmed, random_weights, tmp_path) -> tuple[list[int], list[SkeletonFrame]]:
-    """What `uplift process` makes of it: stamps of the key-frames, and skeletons."""
+    """Result of `uplift process`: stamps of the key-frames, and skeletons."""
     uplift = {"model": random_weights["uplift"], "latency": LATENCY}
     refiner = {"model": random_weights["refiner"], "delay": DELAY}
     params = tmp_path / "params.json"  # JSON is YAML
@@ -89,7 +89,7 @@ def test_a_replay_on_sim_time_gives_the_skeletons_that_process_gives(graph, obse
     observer.wait_for(lambda: player.poll() is not None, timeout=120)
     assert player.returncode == 0
     observer.wait_for(lambda: len(raw) >= len(skeletons) - LATENCY)
-    observer.change_state("uplift", "deactivate")  # gives out the last frames, as the end of a file does
+    observer.change_state("uplift", "deactivate")  # publishes the last frames, as the end of a file does
     observer.wait_for(lambda: len(received) >= len(skeletons) - DELAY)
     observer.change_state("refiner", "deactivate")
     observer.wait_for(lambda: len(received) >= len(skeletons))

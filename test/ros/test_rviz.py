@@ -1,4 +1,4 @@
-"""config/uplift.rviz against the nodes: RViz itself does not run here, but what it subscribes to does."""
+"""config/uplift.rviz against the nodes: RViz itself does not run here, only the nodes it subscribes to."""
 
 import pytest
 import yaml
@@ -61,6 +61,6 @@ STRONGER = {
 
 
 def asked_and_offered(policy: type, asked: str, offered) -> bool:
-    """Whether a subscription with a policy as RViz spells it gets what is offered."""
+    """Whether a subscription with a policy in RViz's spelling is compatible with the offered one."""
     order = STRONGER[policy]
     return order.index(policy[asked.upper().replace(" ", "_")]) <= order.index(offered)

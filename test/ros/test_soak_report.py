@@ -1,4 +1,4 @@
-"""What `make soak` writes down."""
+"""Report of `make soak`."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""A refiner that makes one skeleton of what two cameras see, over real topics and transforms."""
+"""A refiner that fuses the skeletons of two cameras, over real topics and transforms."""
 
 import importlib.util
 
@@ -54,7 +54,7 @@ def test_views_without_message_filters_are_refused_with_the_reason(start, observ
 
 @pytest.fixture
 def graph(start, observer):
-    """A refiner with two cameras around a person, a function that publishes what they see, and what comes out."""
+    """A refiner with two cameras around a person, a function that publishes their skeletons, and its output."""
     from tf2_msgs.msg import TFMessage
 
     start("refiner", method="none", delay=0, target_frame="map", views="/right/skeletons/raw")

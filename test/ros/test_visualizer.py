@@ -30,7 +30,7 @@ def frame(stamp: int, *names: str) -> Skeletons:
 
 @pytest.fixture
 def show(start, observer):
-    """Start the visualizer; returns a function that sends it a frame and waits for the markers."""
+    """Start the visualizer; return a function that sends it a frame and waits for the markers."""
     start("visualizer", publish_tf=False, marker_lifetime=1.5)
     publisher = observer.node.create_publisher(Skeletons, "skeletons", qos.poses())
     arrays = observer.collect(MarkerArray, "markers")

@@ -1,4 +1,4 @@
-"""The whole graph for minutes or hours with random people, and a fault every minute; then the books must balance.
+"""Run the whole graph for minutes or hours with random people and a fault every minute; all counts must add up.
 
 python -m soak --minutes 60 --json out/soak.json
 """

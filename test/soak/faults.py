@@ -1,4 +1,4 @@
-"""What goes wrong while the graph runs: each fault begins, lasts, and ends; the camera and the processes obey it."""
+"""Faults of a running graph: each begins, lasts and ends; the camera and the processes obey it."""
 
 import contextlib
 import signal
@@ -21,12 +21,12 @@ BUSY_LOOPS, NICENESS = 8, 5
 
 @dataclass
 class Spoiling:
-    """How images differ from what they should be.
+    """Errors of images.
 
     Attributes:
         silent: none is sent.
         offset: nanoseconds added to stamps.
-        standing: stamps do not go on.
+        standing: stamps do not advance.
         lost: share of images that are not sent.
         jitter: seconds by which images come late, at most.
         scale: of the image's size.
@@ -62,7 +62,7 @@ def spoil(soak: "Soak", **changed) -> Iterator[None]:
 def kill(soak: "Soak", node: str) -> Iterator[None]:
     with soak.death(node):
         soak.graph.kill(node)
-        soak.spin(0.2)  # what it said last is not said by the new one
+        soak.spin(0.2)  # the new process does not repeat the last message
         soak.graph.start(node)
         yield
         soak.wait_until_connected(meanwhile=soak.film)
@@ -81,7 +81,7 @@ def starve(_soak: "Soak") -> Iterator[None]:
     loops = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(BUSY_LOOPS)]
     try:
         yield
-    finally:  # also after Ctrl-C: nobody else would end them
+    finally:  # also after Ctrl-C, since no other code ends them
         for loop in loops:
             loop.kill()
             loop.wait()
@@ -89,7 +89,7 @@ def starve(_soak: "Soak") -> Iterator[None]:
 
 @contextlib.contextmanager
 def meddle(soak: "Soak") -> Iterator[None]:
-    """Malformed key-frames and skeletons of somebody else, and a storm of strides."""
+    """Malformed key-frames and skeletons of another publisher, and a storm of strides."""
     soak.meddling = True
     yield
     soak.meddling = False

@@ -1,4 +1,4 @@
-"""The node processes of the graph: what they hold, what they count, and that they are started again."""
+"""The node processes of the graph: their footprint, counters and restarts."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ class Life:
 
 
 class Graph:
-    """All nodes, each its own process, with the parameters that they have by themselves."""
+    """All nodes, each its own process, with default parameters."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -48,7 +48,7 @@ class Graph:
         self.lives.append(Life(node, process))
 
     def life(self, node: str) -> Life:
-        """The present one."""
+        """The current process."""
         return next(life for life in reversed(self.lives) if life.node == node)
 
     def send(self, node: str, interruption: signal.Signals) -> None:
@@ -60,14 +60,14 @@ class Graph:
             time.sleep(0.01)
 
     def measure(self) -> None:
-        """Note what every process holds."""
+        """Record the footprint of every process."""
         for node in NODES:
             life = self.life(node)
             if life.process.exit_code is None:
                 life.footprints.append((time.monotonic(), Footprint.of(life.process.pid)))
 
     def note(self, statuses: Iterable[DiagnosticStatus]) -> None:
-        """Take over the counters that nodes tell; they begin anew with every process."""
+        """Read the counters that nodes report; they restart at 0 with every process."""
         for status in statuses:
             if (node := status.name.removeprefix("/")) in NODES:
                 life = self.life(node)
@@ -81,7 +81,7 @@ class Graph:
         }
 
     def stop(self, spin: Callable[[float], None]) -> None:
-        """End the nodes in the order of the data, taking what they still give out."""
+        """End the nodes in the order of the data, and receive their last messages."""
         for node in NODES:
             self.send(node, signal.SIGINT)
             deadline = time.monotonic() + 20.0

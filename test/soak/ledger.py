@@ -1,6 +1,6 @@
-"""Do the counts add up? What went into every stage, what came out, and what is known to be lost; by stamps alone.
+"""Check of the counts of every stage: its input, its output and its known losses, by stamps alone.
 
-Everything is in the order in which it came. Nothing here needs ROS.
+Everything is in order of arrival. Nothing here needs ROS.
 """
 
 from bisect import bisect_left
@@ -17,16 +17,16 @@ CONFIG = compact()
 TOKEN = FRAME * CONFIG.token_stride
 WINDOW = FRAME * CONFIG.frames
 IN_HAND = 1.0
-"""Seconds that a node may have what it has taken, before it gives it out."""
+"""Maximum seconds between a node's input and its output."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Something that came by.
+    """Message that was received.
 
     Attributes:
         stamp: nanoseconds, its own.
-        at: seconds, when it was seen.
+        at: seconds, time of arrival.
         stride: of a key-frame, frames to the next one.
     """
 
@@ -43,7 +43,7 @@ class Death:
     end: float
 
     def covers(self, at: float) -> bool:
-        """Whether what came then may be lost with it: what the node had taken, and what nobody took."""
+        """Whether a message of that time may be lost with it: the node had taken it, or no process took it."""
         return self.begin - IN_HAND <= at <= self.end
 
 
@@ -52,13 +52,13 @@ class Balance:
     """One line of the ledger.
 
     Attributes:
-        what: in words.
-        expected: how many should have come.
-        came: how many of them did.
-        counted: how many a node says it lost or refused.
+        what: description.
+        expected: number of expected messages.
+        came: how many of them arrived.
+        counted: how many a node reports as lost or refused.
         died: how many were lost with a process that was killed.
-        strange: how many came of nothing. What a process said before it was killed is none of them: it may have
-            reached the next node, and not the ledger.
+        strange: how many have no input. Messages that a process sent before it was killed do not count: they may have
+            reached the next node, but not the ledger.
     """
 
     what: str
@@ -83,9 +83,9 @@ class Ledger:
 
     Attributes:
         images: published by the camera.
-        keyframes, states, raw, refined: what came of them; a state is the uplifter's answer to a key-frame.
+        keyframes, states, raw, refined: results; a state is the uplifter's answer to a key-frame.
         deaths: of nodes, by name.
-        counted: by node and counter, what diagnostics say.
+        counted: counts in diagnostics, by node and counter.
     """
 
     images: list[Entry] = field(default_factory=list)
@@ -135,21 +135,21 @@ class Ledger:
         return Balance("strides with a key-frame", due + len(missed), due, counted, died)
 
     def _answers(self) -> Balance:
-        """Every key-frame is answered, or refused in so many words."""
+        """Every key-frame is answered or explicitly refused."""
         counted = self._lost("uplift", "repeated", "lost key-frames")
         return self._each(
             "key-frames that were uplifted", self.keyframes, self.states, "pose_estimator", "uplift", counted
         )
 
     def _refined_frames(self) -> Balance:
-        """Every raw frame comes out refined."""
+        """Every raw frame is published refined."""
         counted = self._lost("refiner", "lost skeletons")
         return self._each("frames with refined skeletons", self.raw, self.refined, "uplift", "refiner", counted)
 
     def _each(
         self, what: str, given: Sequence[Entry], came: Sequence[Entry], giver: str, taker: str, counted: int
     ) -> Balance:
-        """Of each that `giver` gives, `taker` makes one."""
+        """For each message of `giver`, `taker` publishes one."""
         missing, strange = _without(given, came), _without(came, given)
         died = self._died(missing, giver, taker)
         return Balance(
@@ -193,7 +193,7 @@ def _any_between(stamps: Sequence[int], begin: int, end: int) -> bool:
 
 
 def _without(entries: Sequence[Entry], others: Sequence[Entry]) -> list[Entry]:
-    """Those entries whose stamp none of the others has; each of these stands for one."""
+    """Entries whose stamp none of the others has; each of the others matches one entry."""
     left = Counter(other.stamp for other in others)
     without = []
     for entry in entries:

@@ -1,4 +1,4 @@
-"""Random people before a camera that stands still: who is in view, what they do, when they come and go."""
+"""Random people before a static camera: presence, motion, and times of arrival and departure."""
 
 import numpy as np
 
@@ -8,18 +8,18 @@ CLIPS, CLIP_FRAMES = 6, 40
 SCHEDULE = 60.0
 """Seconds of the synthetic person's motions to cut clips from."""
 
-NOBODY = 0.25
-"""Probability that the room is dark and nobody is seen."""
+NO_PERSON = 0.25
+"""Probability that the room is dark and no person is seen."""
 
 STAY = (1.0, 8.0)
-"""Seconds for which somebody stays."""
+"""Seconds for which a person stays."""
 
 
 class People:
     """Images at 50 Hz, of clips that are rendered once and shown forth and back, as they are or mirrored.
 
     Args:
-        rng: decides everything.
+        rng: source of all randomness.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -36,7 +36,7 @@ class People:
         """(480, 640, 3) uint8, RGB."""
         if self._left == 0:
             self._left = int(self._rng.uniform(*STAY) * self._fps)
-            present = self._rng.random() >= NOBODY
+            present = self._rng.random() >= NO_PERSON
             self._clip = self._clips[self._rng.integers(CLIPS)] if present else [self._dark]
             self._mirrored = self._rng.random() < 0.5
         self._left -= 1

@@ -1,4 +1,4 @@
-"""What a soak showed: a table to read, JSON to keep, and whether it is as it should be."""
+"""Report of a soak test: a table, JSON, and whether all promises were kept."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ WARM = 40.0
 """Seconds of a process's life in which it loads and fills caches."""
 
 LONG_ENOUGH = 40.0
-"""Seconds after that from which on growth can be told."""
+"""Minimum seconds after that to detect growth."""
 
 MAX_GROWTH = 24.0
-"""Mebibytes between the first and the last third of what came after; a larger burst than any before takes some."""
+"""Mebibytes between the first and the last third of the time after; a burst larger than any before takes some."""
 
 MAX_NEW_FILES = 4
 MAX_AGEING, AGE_SLACK = 1.5, 50.0
@@ -35,7 +35,7 @@ class Finding:
 
 
 def findings(soak: Soak) -> list[Finding]:
-    """All that was promised."""
+    """Check all promises."""
     found = [
         Finding(
             balance.what,

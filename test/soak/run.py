@@ -28,7 +28,7 @@ PERIOD = FRAME / SECOND
 CHAIN = ("pose_estimator", "uplift", "refiner")
 START_TIMEOUT = 90.0
 SETTLE = 3.0
-"""Seconds without images, longer than a pause, after which everything has come out."""
+"""Seconds without images, longer than a pause, after which all output is published."""
 
 MEASURE_EVERY = 5.0
 FAULT_EVERY = 60.0
@@ -40,14 +40,14 @@ RECOVERED_AFTER = 6.0
 
 
 class Soak:
-    """Runs the graph for some seconds and collects what a report needs.
+    """Runs the graph for some seconds and collects the data of a report.
 
     Attributes:
-        ledger: everything that came by.
+        ledger: all received messages.
         ages: (seconds, milliseconds) of final skeletons in calm times.
         recoveries: seconds from the end of each fault to the first refined skeleton of a later image; infinite where
             none came before the next fault.
-        spoiling, meddling: what faults ask for.
+        spoiling, meddling: requests of faults.
         bad: skeletons with numbers that are not finite.
     """
 
@@ -71,7 +71,7 @@ class Soak:
         self._raw = publish(Skeletons, "skeletons/raw", qos.poses())
         self._parameters = self._node.create_client(SetParameters, "pose_estimator/set_parameters")
         patient = qos.poses()
-        patient.depth = 5000  # what is missed here would be missed in the ledger
+        patient.depth = 5000  # a message missed here would be missing in the ledger
         self._subscriptions = [
             self._node.create_subscription(message_type, topic, take, patient)
             for message_type, topic, take in (
@@ -85,7 +85,7 @@ class Soak:
         self.graph = Graph()
 
     def run(self, progress: Callable[[str], None]) -> None:
-        """Everything, to the end of the processes."""
+        """Run everything until the processes have ended."""
         self.wait_until_connected(meanwhile=self.spin)
         self._begin = self._due = time.monotonic()
         self._stamp = self._shown = time.time_ns()
@@ -153,7 +153,7 @@ class Soak:
         self._restless_until = time.monotonic() + RECOVERED_AFTER
 
     def _end_recovery(self) -> None:
-        """What has not recovered by now never did."""
+        """Faults without recovery until now count as never recovered."""
         if self._recovering:
             self.recoveries.append((self._recovering[0], math.inf))
             self._recovering = None
@@ -180,7 +180,7 @@ class Soak:
         if time.monotonic() > self._next_measurement:
             self._next_measurement += MEASURE_EVERY
             self.graph.measure()
-            self._executor.spin_once(timeout_sec=0.0)  # answers of services, which nobody waits for
+            self._executor.spin_once(timeout_sec=0.0)  # answers of services, for which no caller waits
 
     def _publish(self, image: np.ndarray, stamp: int, encoding: str) -> None:
         header = ros_messages().header(stamp, "camera")

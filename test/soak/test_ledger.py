@@ -1,4 +1,4 @@
-"""The books of a soak tell what is missing, and where it went."""
+"""The ledger of a soak test reports missing messages and where they were lost."""
 
 import pytest
 from soak.ledger import FRAME, Death, Entry, Ledger
@@ -12,7 +12,7 @@ def entries(stamps, delay: float = 0.0, stride: int = 0) -> list[Entry]:
 
 @pytest.fixture
 def ledger() -> Ledger:
-    """Ten seconds in which all goes well."""
+    """Ten seconds without faults."""
     frames = range(0, 501 * FRAME, FRAME)
     keyframes = range(0, 501 * FRAME, STRIDE * FRAME)
     return Ledger(
@@ -87,7 +87,7 @@ def test_what_a_killed_uplifter_had_in_hand_is_explained(ledger):
     ledger.deaths = {"uplift": [Death(4.0, 6.7)]}
     for kept in (ledger.states, ledger.raw, ledger.refined):
         kept[:] = [entry for entry in kept if entry.stamp <= 190 * FRAME or entry.stamp >= 340 * FRAME]
-    del ledger.raw[181:191], ledger.refined[185:191]  # of the last ones before, some told to the refiner alone
+    del ledger.raw[181:191], ledger.refined[185:191]  # of the last ones before, some sent to the refiner alone
     assert all(balance.is_kept for balance in ledger.balances())
 
 
