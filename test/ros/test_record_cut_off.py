@@ -104,7 +104,7 @@ def test_the_next_recording_of_the_name_keeps_what_was_cut_off(record, publisher
 def test_a_full_disk_ends_the_recording_with_a_way_out(record, publisher, observer, tmp_path, bag, options):
     recorder = record(tmp_path / bag, *options)
     limit = 4 * 2**20
-    resource.prlimit(recorder.pid, resource.RLIMIT_FSIZE, (limit, limit))  # no file may grow beyond this, as on a full disk
+    resource.prlimit(recorder.pid, resource.RLIMIT_FSIZE, (limit, limit))  # as on a full disk
     text = 2**16 * "x"
 
     def ended() -> bool:
