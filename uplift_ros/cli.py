@@ -8,21 +8,21 @@ from collections.abc import Sequence
 COMMANDS = {
     "run": ("uplift_ros.nodes.graph.run", "camera to skeletons, each node its own process, without launch_ros"),
     "process": ("uplift_ros.offline.process", "videos and bags to skeletons, without ROS, as fast as possible"),
-    "models": ("uplift_ros.estimators.blazepose_files", "the 2D estimator's network files, downloaded once"),
-    "doctor": ("uplift_ros.doctor", "what is installed, what is missing, and whether images get lost"),
+    "models": ("uplift_ros.estimators.blazepose_files", "download the 2D estimator's network files"),
+    "doctor": ("uplift_ros.doctor", "report installed and missing packages, and whether images are lost"),
     "record": ("uplift_ros.bags.record", "record topics into a bag, without rosbag2"),
     "recover": ("uplift_ros.bags.recover", "repair the bag of a recording that was interrupted"),
     "play": ("uplift_ros.bags.play", "publish a bag on topics, without rosbag2"),
     "export": ("uplift_ros.lab.export", "export a trained network to ONNX for the robot"),
     "train": ("uplift_ros.lab.training.train_command", "train the networks on motion capture"),
-    "evaluate": ("uplift_ros.lab.evaluation.evaluate", "accuracy on motion capture"),
+    "evaluate": ("uplift_ros.lab.evaluation.evaluate", "measure accuracy on motion capture"),
     "study": (
         "uplift_ros.lab.studies.study",
         "measurements of adaptive stride, quality cues, several views, detectors",
     ),
     "import": ("uplift_ros.lab.import_weights", "convert the weights that the papers published"),
     "bench": ("uplift_ros.lab.bench.bench", "measure the speed of each part"),
-    "plot": ("uplift_ros.lab.plots.plot", "pictures of attention, accuracy and training"),
+    "plot": ("uplift_ros.lab.plots.plot", "plot attention, accuracy and training"),
 }
 
 

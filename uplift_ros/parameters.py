@@ -82,7 +82,7 @@ class Parameter:
 
 AUTOSTART = Parameter("autostart", True, "Configure and activate at start; false waits for lifecycle commands.")
 DEVICE = Parameter(
-    "device", "cpu", "Where the network runs: cpu, cuda, tensorrt or openvino; a number may follow, as in cuda:1."
+    "device", "cpu", "Device of the network: cpu, cuda, tensorrt or openvino; an index may follow, as in cuda:1."
 )
 
 CAMERA = (
@@ -130,7 +130,7 @@ POSE_ESTIMATOR = (
         1.0,
     ),
     Parameter("person_class", 0, "Class index of people, for an onnx detector of several classes.", 0, 10000),
-    Parameter("image_transport", "raw", "Which image topic to subscribe to.", choices=("raw", "compressed")),
+    Parameter("image_transport", "raw", "Transport of the image topic.", choices=("raw", "compressed")),
     Parameter("image_depth", 1, "Queue size of images; raising it only adds delay.", 1, 100),
     AUTOSTART,
 )
@@ -152,7 +152,7 @@ UPLIFT = (
         0,
         200,
     ),
-    Parameter("output_rate", 50.0, "Skeletons per second.", 1.0, 240.0),
+    Parameter("output_rate", 50.0, "Skeletons per second of stream time.", 1.0, 240.0),
     Parameter(
         "playout",
         False,
@@ -185,7 +185,14 @@ UPLIFT = (
     Parameter("stride_fast", 4, "Frames between key-frames while a person is fast.", 1, 100, dynamic=True),
     Parameter("velocity_threshold", 0.5, "Metres per second above which a person is fast.", 0.0, 20.0, dynamic=True),
     Parameter("velocity_medium", 0.2, "Metres per second above which a person moves.", 0.0, 20.0, dynamic=True),
-    Parameter("hold_frames", 10, "Frames of slower motion before the stride grows again.", 0, 1000, dynamic=True),
+    Parameter(
+        "hold_frames",
+        10,
+        "Frames of slower motion before the stride grows again; raising it keeps short strides longer.",
+        0,
+        1000,
+        dynamic=True,
+    ),
     Parameter(
         "person_height",
         1.72,

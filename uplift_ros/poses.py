@@ -50,7 +50,7 @@ class Person2D:
 
 @dataclass(frozen=True)
 class Keyframe:
-    """The people found in one image.
+    """People found in one image.
 
     Attributes:
         stamp: nanoseconds, the image's own.

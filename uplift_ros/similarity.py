@@ -24,5 +24,5 @@ def box_overlap(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def person_size(bbox: np.ndarray) -> float:
-    """The longer side of a box (4,) x, y, width, height, which changes less with the pose than its area; 1 or more."""
+    """Longer side of a box (4,) x, y, width, height, which varies less with the pose than its area; at least 1."""
     return max(float(bbox[2]), float(bbox[3]), 1.0)

@@ -3,9 +3,9 @@
 A detector finds people in the whole image; a landmark network then reads a square region of each, rotated so
 that the person is upright. Both steps follow MediaPipe's graph `pose_landmark_cpu`, whose numbers are named below.
 
-From one image to the next a person is followed: the landmarks say where the next region is, which saves the detector.
-Key-frames may be 0.4 s apart, though, and of a person who has moved far the network imagines what it does not see. So
-a followed pose counts only if it is certain and the region nearly the one that it calls for; else the detector looks.
+People are followed from image to image: the landmarks give the next region, which saves a run of the detector.
+Key-frames may be 0.4 s apart, though, and for a person who has moved far the network hallucinates joints. So a followed
+pose counts only if its confidence is high and its next region is close to its region; otherwise the detector runs.
 """
 
 import os
@@ -240,7 +240,7 @@ class BlazePose:
         return others
 
     def _see(self, image: np.ndarray, region: Region) -> Pose | None:
-        """The person in a region, if there is one."""
+        """Estimate the person in a region, if there is one."""
         picture = _floats(region.cut(image, LANDMARK_SIDE, cv2.BORDER_REPLICATE), 0.0, 1.0)
         landmarks, presence, _, heat_map, world = self._landmarks.run(picture)
         if presence[0] < MIN_PRESENCE:

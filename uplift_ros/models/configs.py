@@ -88,12 +88,12 @@ class UpliftConfig:
 
 
 def n81() -> UpliftConfig:
-    """The paper's small configuration: 10.4 M parameters, a window of 1.6 s."""
+    """Small configuration of the paper: 10.4 M parameters, a window of 1.6 s."""
     return UpliftConfig()
 
 
 def n351() -> UpliftConfig:
-    """The paper's large configuration: a window of 7 s. Its strided path ends on token 34, one before the centre."""
+    """Large configuration of the paper: a window of 7 s. Its strided path ends on token 34, one before the centre."""
     return UpliftConfig(
         frames=351,
         token_stride=5,

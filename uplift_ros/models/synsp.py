@@ -116,7 +116,7 @@ class Layer(nn.Module):
 
 
 class SynSP(nn.Module):
-    """The network: two encoders, base stage with two branches, pose quality encoding, refinement stage."""
+    """Network of SynSP: two encoders, base stage with two branches, pose quality encoding, refinement stage."""
 
     def __init__(self, config: SynSPConfig | None = None) -> None:
         super().__init__()

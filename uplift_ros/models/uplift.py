@@ -129,7 +129,7 @@ class UpliftUpsample(nn.Module):
         """Uplift whole windows.
 
         Args:
-            poses: (B, T, J, 2) normalised 2D poses, (B, T, J, 3) with scores; ignored where the mask is false.
+            poses: (B, T, J, 2) normalised 2D poses, (B, T, J, 3) with scores; ignored if the mask is false.
             mask: (B, T) bool, true where a pose was observed.
 
         Returns:

@@ -19,7 +19,7 @@ from uplift_ros.streaming.stride import Decision, FixedStride, Reason, StrideCon
 from uplift_ros.streaming.uplifter import StreamingUplifter
 
 DepthLookup = Callable[[], np.ndarray | None]
-"""The depth image of a key-frame's time, (H, W) metres, aligned with its image; None if there is none. Raises
+"""Returns the depth image of a key-frame's time, (H, W) metres, aligned with its image; None if there is none. Raises
 ValueError if it cannot be read."""
 
 
@@ -85,7 +85,7 @@ class UpliftingStage:
 
     @property
     def fixed_stride(self) -> int | None:
-        """The stride that never changes; None if it may."""
+        """Stride, if it is fixed; None if it may change."""
         return self._controller.decision.stride if isinstance(self._controller, FixedStride) else None
 
     def control(self, controller: StrideController) -> None:
@@ -204,7 +204,7 @@ class UpliftingStage:
 
 
 def _fitting(intrinsics: Intrinsics | None, keyframe: Keyframe, problems: list[Problem]) -> Camera | None:
-    """The camera of the key-frame's images; None if that is not known, and the problem is added."""
+    """Camera of the key-frame's images; None if unknown, and the problem is added."""
     without = "skeletons stay around the origin, without scale"
     if intrinsics is None:
         problems.append(Problem("no_camera_info", f"no intrinsics in camera_info: {without}"))

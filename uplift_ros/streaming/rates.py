@@ -15,7 +15,7 @@ ENOUGH = 0.8
 
 @dataclass(frozen=True)
 class Rates:
-    """The state of a chain at a key-frame; the message RateState has the same fields.
+    """State of the pipeline at a key-frame; the message RateState has the same fields.
 
     Attributes:
         stamp, frame_id: of the key-frame.

@@ -1,7 +1,7 @@
 """Correction of swapped sides: detectors that see no face may swap left and right of a whole person for a while.
 
 The evidence is the vector from each right joint to its left one (their separation). A swap reverses the separations at
-once; a body has to turn for that, which takes time, and turning about the vertical leaves the heights as they are. A
+once; a body has to turn for that, which takes time, and turning about the vertical does not change heights. A
 two-state hidden Markov model accumulates this evidence from key-frame to key-frame, causally: the likeliest sequence of
 "as detected" and "swapped" so far decides about the newest key-frame (Viterbi's forward pass).
 """

@@ -32,7 +32,7 @@ class Timeline:
         return bool(self._stamps) and is_break(stamp, self._stamps[-1], self._window_ns - 1)
 
     def token(self, stamp: int) -> int:
-        """The nearest token; the first key-frame is at 0."""
+        """Nearest token to a stamp; the first key-frame is at 0."""
         return round((stamp - self._origin) * self._tokens_per_nanosecond) if self._stamps else 0
 
     def add(self, stamp: int) -> None:

@@ -97,7 +97,7 @@ class Track:
 
     @property
     def previous(self) -> int | None:
-        """The observation before the newest."""
+        """Token of the observation before the newest."""
         return sorted(self.observations)[-2] if len(self.observations) > 1 else None
 
     def forget(self, oldest: int) -> None:

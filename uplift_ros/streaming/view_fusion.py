@@ -203,7 +203,7 @@ class ViewFusion:
         return known[0] if known else None
 
     def _names(self, bodies: Sequence[_Body], stamp: int) -> list[str]:
-        """The id of each body: that of its first member who had one, or a new one."""
+        """Assign an id to each body: that of its first member who had one, or a new one."""
         names: list[str] = []
         # 1. Each body keeps the id of a member, or gets a new one.
         for body in bodies:
