@@ -1,4 +1,4 @@
-"""Tests share a small machine: one thread per process is faster than two that wait for each other, and none is late."""
+"""Tests share a small machine: one thread per process is faster than two that wait for each other."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def blazepose_files() -> None:
 
 @pytest.fixture
 def estimator(monkeypatch: pytest.MonkeyPatch) -> tiny.BrightPerson:
-    """Takes the 2D estimator's place."""
+    """Replacement of the 2D estimator."""
     estimator = tiny.BrightPerson()
     monkeypatch.setattr(estimators, "create", lambda *_, **__: estimator)
     return estimator
@@ -36,7 +36,7 @@ def parameters(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def uplift_process(parameters: Path, estimator: tiny.BrightPerson) -> Callable[..., int]:
-    """The command with tiny networks; gives the exit code."""
+    """The command with tiny networks; returns the exit code."""
     return lambda *arguments: cli.main(["process", *map(str, arguments), "--params", str(parameters)])
 
 

@@ -1,4 +1,4 @@
-"""Imports point one way (docs/ARCHITECTURE.md); read from the source, so that nothing need be installed."""
+"""Imports have one direction (docs/ARCHITECTURE.md); read from the source, so that no installation is needed."""
 
 import ast
 import re
@@ -51,7 +51,7 @@ WITH_ROS = ("uplift_ros.nodes.", "uplift_ros.bags.record", "uplift_ros.bags.play
 
 
 def imported(module: str, everywhere: bool) -> Iterator[str]:
-    """What a module imports, `from a import b` as "a.b"; with `everywhere` inside functions too."""
+    """Imports of a module, `from a import b` as "a.b"; with `everywhere` inside functions too."""
     tree = ast.parse(MODULES[module].read_text())
     for node in ast.walk(tree) if everywhere else tree.body:
         if isinstance(node, ast.Import):
@@ -94,7 +94,7 @@ def test_a_module_of_lab_imports_only_from_its_own_layer_of_lab_and_below(module
 
 WITH_TORCH = ("uplift_ros.models.uplift", "uplift_ros.models.synsp", "uplift_ros.models.weights", "uplift_ros.lab.")
 FOR_RESEARCH = {"torch", "safetensors", "matplotlib", "onnx"}
-"""What a robot does without."""
+"""Packages that a robot does not need."""
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if not f"{module}.".startswith(WITH_TORCH)])

@@ -1,4 +1,4 @@
-"""The command `uplift` itself: what it does about packages that are missing, and about failures."""
+"""The command `uplift` itself: missing packages and failures."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What the documents tell to type, to click and to expect: commands parse, links lead somewhere, defaults are true."""
+"""Commands in documents can be parsed, links have a target, and defaults are correct."""
 
 import argparse
 import importlib
@@ -31,7 +31,7 @@ def commands(program: str, lines: list[str]) -> list[str]:
 
 
 def parser_of(command: str) -> argparse.ArgumentParser:
-    """Of the subcommand."""
+    """Parser of the subcommand."""
     name = command.split()[1]
     if name in WITH_ROS:
         pytest.importorskip("rclpy", reason="needs ROS 2")
@@ -55,7 +55,7 @@ def test_an_uplift_command_to_type_parses(command, tmp_path, monkeypatch):
 def test_an_uplift_command_that_is_mentioned_has_these_options(command, capsys):
     options = {word for word in command.split() if word.startswith("--")}
     words = itertools.takewhile(lambda word: not word.startswith("--"), command.split()[2:])
-    subcommands = [word for word in words if not word.isupper()]  # others stand for something
+    subcommands = [word for word in words if not word.isupper()]  # others are placeholders
     with pytest.raises(SystemExit):
         parser_of(command).parse_args([*subcommands, "--help"])
     assert options <= set(re.findall(r"--[\w-]+", capsys.readouterr().out))
@@ -94,7 +94,7 @@ def test_the_commands_looked_for_are_found():
 
 
 def readme_parameters() -> list[tuple[str, str, str]]:
-    """(node, parameter, default) of the README's table; a row without a node goes on with the one above."""
+    """(node, parameter, default) of the README's table; a row without a node belongs to the one above."""
     text = (ROOT / "README.md").read_text()
     table = text[text.index("| node | parameter | default |") :].split("\n\n")[0]
     node, found = "", []

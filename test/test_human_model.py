@@ -1,4 +1,4 @@
-"""Joint angles are checked against the URDF: put into it, they must give the skeleton back."""
+"""Joint angles are checked against the URDF: its forward kinematics must reproduce the skeleton."""
 
 from xml.etree import ElementTree as Xml
 

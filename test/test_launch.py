@@ -1,4 +1,4 @@
-"""Launch files: what they start, with which parameters, topics and environment. Needs launch_ros.
+"""Launch files: their processes, parameters, topics and environment. Needs launch_ros.
 
 Processes are really launched, but with a prefix that prints the command instead of running it.
 """
@@ -48,7 +48,7 @@ print("REPORT", json.dumps({{
 
 @dataclass(frozen=True)
 class Process:
-    """What the launched process would have been."""
+    """Description of the process that would have been launched."""
 
     command: list[str]
     files: dict[str, str]
@@ -65,7 +65,7 @@ class Process:
 
     @property
     def parameters(self) -> dict:
-        """Those that go over the parameter file."""
+        """Parameters that override the parameter file."""
         merged: dict = {}
         for content in self.files.values():
             for node in yaml.safe_load(content).values():
@@ -75,7 +75,7 @@ class Process:
 
 @pytest.fixture
 def launched(tmp_path):
-    """Launch a file with arguments like `stride:=10`, and give its processes."""
+    """Launch a file with arguments like `stride:=10`; return its processes."""
     report = tmp_path / "report.py"
     report.write_text(REPORT)
 

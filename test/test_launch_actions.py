@@ -1,6 +1,6 @@
-"""What the launch files would start, in which order, where launch is not installed: stand-ins record their actions.
+"""Actions of the launch files and their order without an installed launch: stand-ins record them.
 
-test_launch.py launches them really.
+test_launch.py launches real processes.
 """
 
 import importlib.util
@@ -20,7 +20,7 @@ MODULES = (
 
 
 class Action:
-    """Any class of launch: keeps what it was made of."""
+    """Stand-in for any class of launch: keeps its arguments."""
 
     def __init__(self, *arguments, **options) -> None:
         self.arguments, self.options = arguments, options

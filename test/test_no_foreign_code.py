@@ -1,4 +1,4 @@
-"""Nothing that is read is run: no pickle, no eval, no shell; read from the source of everything that is installed."""
+"""Data is never run as code: no pickle, no eval, no shell; checked in the source of all installed modules."""
 
 import ast
 import re
@@ -23,11 +23,11 @@ WANTED = {"torch.load": {"weights_only": True}}
 """Keywords that a call must have."""
 
 FORBIDDEN = {"shell": True, "allow_pickle": True, "weights_only": False}
-"""Keywords that no call may have: whatever is not plainly the contrary counts."""
+"""Keywords that no call may have; any value but the literal opposite counts."""
 
 
 def unsafe(source: str) -> Iterator[str]:
-    """What could run foreign code, with its line."""
+    """Calls that could run foreign code, with their line."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]

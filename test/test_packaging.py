@@ -1,4 +1,4 @@
-"""What is installed and declared: versions said once, dependencies pinned and explained, the wheel, the Makefile."""
+"""Installation and metadata: one version, dependencies pinned and explained, the wheel, the Makefile."""
 
 import importlib.metadata
 import os

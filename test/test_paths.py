@@ -1,4 +1,4 @@
-"""Files that are no modules are found in the checkout and in the installation."""
+"""Data files are found in the checkout and in the installation."""
 
 import pytest
 

@@ -5,7 +5,7 @@ import pytest
 
 from uplift_ros.skeleton import BLAZEPOSE33, COCO17, DETECTOR_TO_H36M17, H36M17, to_h36m17
 
-# A person upright and facing the camera, as a detector marks it: pixels, y down, own left at the right.
+# An upright person facing the camera, as a detector marks it: pixels, y down, own left at the right.
 FACING = {
     "nose": (0, -60), "left_eye": (5, -65), "right_eye": (-5, -65), "left_ear": (10, -60), "right_ear": (-10, -60),
     "left_shoulder": (20, -40), "right_shoulder": (-20, -40), "left_elbow": (30, -20), "right_elbow": (-30, -20),

@@ -1,4 +1,4 @@
-"""Nodes load what they need and no more: a robot starts them all at once."""
+"""Nodes load only the modules that they need, since a robot starts all of them at once."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ HEAVY = ("torch", "scipy", "matplotlib", "ai_edge_litert", "onnxruntime", "rosba
 
 NEEDED = {
     "camera": set(),
-    "pose_estimator": set(),  # its backend is imported when it is known which
+    "pose_estimator": set(),  # its backend is imported when its name is known
     "visualizer": set(),
     "humans": {"scipy"},
     "uplift": {"onnxruntime"},

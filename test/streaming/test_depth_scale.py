@@ -19,7 +19,7 @@ START, STEP = 1_700_000_000_000_000_000, 200_000_000
 
 
 def scene(t: float = 0.0, stature: float = CANONICAL_STATURE, wall: float = WALL) -> tuple[np.ndarray, np.ndarray]:
-    """True joints (17, 3) in the optical frame, and a depth image (H, W) in metres, of somebody before a wall."""
+    """True joints (17, 3) in the optical frame, and a depth image (H, W) in metres, of a person before a wall."""
     world, viewpoint = pose(t, stature), viewpoint_at(CAMERA, 0.0)
     parts = figure(world)
     directions = np.random.default_rng(0).normal(size=(400, 3))
@@ -43,7 +43,7 @@ def seen(joints: np.ndarray, number: int = 0, name: str = "p1") -> Keyframe:
 
 
 def placed(joints: np.ndarray, number: int = 0, factor: float = 1.0, name: str = "p1", **fields) -> SkeletonFrame:
-    """What an uplifter makes of somebody `factor` times as tall as it was told."""
+    """Output of an uplifter for a person `factor` times as tall as the given stature."""
     person = Person3D(
         name, 1.0, Source.KEYFRAME, ScaleSource.PRIOR, joints / factor, np.ones(17), 1.0, np.full((17, 6), 0.01)
     )
@@ -248,7 +248,7 @@ def factor_of(
     unknown=np.nan,
     distance: float = DISTANCE,
 ) -> float | None:
-    """Of somebody whose skin is everywhere `distance` away, beside whose joints depth is so many times as large.
+    """Depth of a person whose skin is `distance` away everywhere; beside the joints it is so many times as large.
 
     The first `hole` pixels of every 21 x 21 around a joint are unknown.
     """
@@ -261,7 +261,7 @@ def factor_of(
 
 
 def measured_on(depth, at, scores=1.0, height: float = CANONICAL_STATURE, distance: float = DISTANCE) -> float | None:
-    """Of somebody whose skin would everywhere be `distance` away."""
+    """Joints of a person whose skin would be `distance` away everywhere."""
     joints = np.full((17, 3), distance)
     joints[:, 2] += np.nan_to_num(SURFACE) * height / CANONICAL_STATURE
     person = Person2D("p1", 1.0, np.zeros(4), at, np.broadcast_to(scores, 17))

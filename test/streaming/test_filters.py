@@ -1,4 +1,4 @@
-"""Classical filters: what they do to signals, and that they live by the stamps."""
+"""Classical filters: their effect on signals, and their use of stamps."""
 
 import numpy as np
 import pytest

@@ -74,17 +74,17 @@ def test_an_image_overtaken_by_a_later_one_is_no_key_frame():
 
 
 def restarts(milliseconds: int) -> bool:
-    """Whether frames are counted anew at an image so long after another."""
+    """Whether frame numbers restart at an image so long after another."""
     schedule = KeyframeSchedule(1000, 50.0)
     keyframes(schedule, [START])
     return schedule.is_due(START + milliseconds * 1_000_000)
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "anew"), [(-101, True), (-100, False), (-99, False), (1999, False), (2000, False), (2001, True)]
+    ("milliseconds", "restart"), [(-101, True), (-100, False), (-99, False), (1999, False), (2000, False), (2001, True)]
 )
-def test_frames_restart_beyond_a_tenth_of_a_second_back_or_two_seconds_ahead(milliseconds, anew):
-    assert restarts(milliseconds) is anew
+def test_frames_restart_beyond_a_tenth_of_a_second_back_or_two_seconds_ahead(milliseconds, restart):
+    assert restarts(milliseconds) is restart
 
 
 def test_the_newest_image_is_what_others_are_late_against():

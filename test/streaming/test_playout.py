@@ -1,4 +1,4 @@
-"""Bursts in, an even pace out."""
+"""Playout of bursts at an even pace."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from uplift_ros.streaming.playout import MEMORY_PERIODS, SPARE_FRAMES, Playout
 
 
 def played(bursts: dict[int, int], periods: int) -> tuple[list[int], list[int]]:
-    """(period, number) of every frame given out, where so many frames come in such periods."""
+    """(period, number) of every frame played out if so many frames arrive in such periods."""
     playout, given, number = Playout(), [], 0
     for period in range(periods):
         burst = bursts.get(period, 0)
@@ -74,6 +74,6 @@ def test_what_waits_can_be_had_at_once():
 
 
 def test_what_was_made_up_for_counts_as_no_longer_waiting():
-    """Of four in every period one is made up for after five seconds, and one right after it."""
+    """With four in every period, one is caught up after five seconds, and one right after it."""
     at, _ = played({0: 4} | dict.fromkeys(range(1, 600), 1), 600)
     assert np.flatnonzero(np.bincount(at) == 2).tolist() == [MEMORY_PERIODS - 1, MEMORY_PERIODS]

@@ -1,4 +1,4 @@
-"""The streaming refiner: frames in, the same frames refined out, whatever happens to people, stamps and calls."""
+"""The streaming refiner: every frame is refined, whatever happens to people, stamps and calls."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""SideGuard: swapped sides are exchanged back, people who turn, walk or cross their arms are left alone."""
+"""SideGuard: swapped sides are exchanged back, people who turn, walk or cross their arms are not changed."""
 
 from dataclasses import replace
 

@@ -87,7 +87,7 @@ def test_reset_forgets_what_waits():
 
 
 def camera_in_odom(stamp: int) -> RigidTransform:
-    """Of a robot that turns to and fro."""
+    """Transforms of a robot that turns to and fro."""
     angle = 6.0 * np.sin(stamp / 1e9 * 4)
     cosine, sine = np.cos(angle), np.sin(angle)
     return RigidTransform(np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1.0]]), np.zeros(3))

@@ -1,4 +1,4 @@
-"""One person in a stream: observations, and the motion that a forward and they make together."""
+"""One person in a stream: observations, and the motion from them and a forward pass."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ DIRECTION = np.array([0.3, 0.0, 0.4])
 
 
 def observation(root=(0.5, 0.1, 4.0), score: float = 1.0, calibrated: bool = True) -> Observation:
-    """Of BODY at a place."""
+    """Observation of BODY at a place."""
     points = BODY + root
     rays = points[:, :2] / points[:, 2:]
     return Observation(Person2D("p1", 1.0, np.zeros(4), rays, np.full(17, score)), rays, calibrated)

@@ -79,7 +79,7 @@ def test_a_person_unseen_is_remembered_for_1_7_seconds(seconds, name):
 
 
 def follows(observations: dict[float, float], seconds: float, x: float) -> bool:
-    """Whether somebody seen at such seconds and places is the one then seen at x."""
+    """Whether a person seen at such seconds and places has the id of the one then seen at x."""
     tracker = PersonTracker()
     for at, place in observations.items():
         assert ids(tracker, at, person(place)) == ["p1"]

@@ -1,4 +1,4 @@
-"""Expected errors: what they depend on, and the scores and covariances made of them."""
+"""Expected errors: their inputs, and the scores and covariances computed from them."""
 
 import json
 

@@ -70,7 +70,7 @@ def test_output_rate_thins_out_frames_evenly(model):
 
 
 def test_final_poses_are_those_of_the_window_that_ends_at_the_keyframe(model):
-    """Cached tokens and stored masks give what one dense forward of the whole window gives."""
+    """Cached tokens and stored masks have the same result as one dense forward pass of the whole window."""
     frames = [0, 10, 20, 24, 28, 32]
     final = run(model, frames, latency=0)
     people = [person(frame) for frame in frames]
@@ -323,7 +323,7 @@ def test_scores_are_the_detectors_and_a_tenth_less_between_key_frames(model):
 
 
 class Judge:
-    """Stands in for an error model and keeps what it is asked."""
+    """Replacement of an error model that records its inputs."""
 
     def __init__(self) -> None:
         self.asked = []
@@ -415,7 +415,7 @@ def test_a_joint_too_far_away_is_absent(model, camera, farthest):
 
 @pytest.mark.parametrize(("gap", "goes_on"), [(80, True), (82, False)])
 def test_who_was_unseen_for_a_window_is_seen_for_the_first_time(model, gap, goes_on):
-    """Somebody else is in view meanwhile, so the stream goes on."""
+    """Another person is in view meanwhile, so the stream continues."""
     uplifter = StreamingUplifter(PlainUplift(model), latency=0)
     uplifter.push(keyframe(0, person(0), person(0, "p2", 150)), CAMERA)
     for frame in range(10, 61, 10):

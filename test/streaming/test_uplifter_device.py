@@ -1,4 +1,4 @@
-"""A stream whose device fails goes on with the spare network."""
+"""A stream whose device fails continues with the spare network."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def poses(uplifter: StreamingUplifter, numbers: range) -> np.ndarray:
 
 
 class Failing(PlainUplift):
-    """Whose device fails at a stage from a call on."""
+    """Network whose device fails at a stage from a given call on."""
 
     def __init__(self, call: int, stage: str = "forward") -> None:
         super().__init__(tiny.uplift())

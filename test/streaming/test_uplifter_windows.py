@@ -1,4 +1,4 @@
-"""Invariants of the streaming uplifter: what its windows hold, and that nothing else decides the result."""
+"""Invariants of the streaming uplifter: the contents of its windows, and that they alone decide the result."""
 
 from dataclasses import replace
 
@@ -90,7 +90,7 @@ def test_final_poses_at_key_frames_are_those_of_one_dense_window(model, clip, ke
 @pytest.mark.parametrize("variant", [compact, n351])
 @pytest.mark.parametrize("stride", [10, 20])
 def test_with_half_the_window_as_latency_a_stream_is_the_papers_offline_evaluation(clip, variant, stride):
-    """Inside the clip; at its ends, the paper repeats the outermost frames, which a stream does not have."""
+    """Frames inside the clip; at its ends the paper repeats the outermost frames, which a stream does not have."""
     model = network(variant())
     half = model.config.frames // 2
     long = replace(clip, truth=np.tile(clip.truth, (3, 1, 1)), plane=np.tile(clip.plane, (3, 1, 1)))

@@ -1,4 +1,4 @@
-"""People seen by several cameras at once: who is who, and where."""
+"""People seen by several cameras at once: identity and place."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -164,7 +164,7 @@ def test_a_single_camera_knows_depth_worst_and_the_place_by_parts_of_the_distanc
 
 
 def about(x: float, name: str = "p1", camera: int = 0, bend: float = 0.0, **fields) -> Person3D:
-    """Somebody whose place is known to 0.1 m by each camera, with all joints but the pelvis `bend` metres higher."""
+    """Person whose place is known to 0.1 m by each camera, with all joints but the pelvis `bend` metres higher."""
     joints = standing(x, 0.0)
     joints[1:, 2] += bend
     covariance = np.tile([0.02, 0, 0, 0.02, 0, 0.02], (17, 1))
@@ -184,7 +184,7 @@ def test_beyond_four_standard_deviations_two_cameras_see_two_people(apart, peopl
 
 @pytest.mark.parametrize(("bend", "place"), [(0.14, 0.0), (0.143, 0.1)])
 def test_a_pose_a_tenth_of_a_metre_off_counts_as_a_place_one_standard_deviation_off(bend, place):
-    """The one 0.2 m, 1.4 deviations, away is taken where the one in the very place has too different a pose."""
+    """The person 0.2 m, 1.4 deviations, away is chosen if the one at the same place has too different a pose."""
     other = view(about(0.2, "x"), about(0.0, "y", bend=bend * 17 / 16))
     assert places(ViewFusion().fuse([view(about(0.0)), other]))[0, 0] == pytest.approx(place, abs=1e-6)
 

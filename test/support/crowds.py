@@ -14,13 +14,13 @@ RATE = 50.0
 FOCAL, WIDTH, HEIGHT = 700.0, 960, 540
 CAMERA = np.array([0.0, -7.0, 1.3])
 PILLAR = np.array([[-0.45, -1.2, 0.0], [0.45, -1.2, 0.0]])
-"""Left and right edge, metres: who walks behind it is hidden for about a second."""
+"""Left and right edge, metres: a person who walks behind it is hidden for about a second."""
 
 HIDDEN_SHARE = 0.6
-"""Of the joints: detectors do not find a person of whom so much is hidden."""
+"""Share of the joints: detectors do not find a person of whom as much is hidden."""
 
 MISSED = 0.03
-"""Share of the people in view whom the detector misses for no reason."""
+"""Share of the people in view whom the detector misses at random."""
 
 MAX_LINK = 1.6
 """Seconds between two observations of one person that should have one id: a second's occlusion between key-frames."""
@@ -28,7 +28,7 @@ MAX_LINK = 1.6
 
 @dataclass(frozen=True)
 class Crowd:
-    """Everybody on the street, frame by frame.
+    """All people on the street, frame by frame.
 
     Attributes:
         keypoints: (N, T, 17, 2) pixels, with a detector's errors.
@@ -39,7 +39,7 @@ class Crowd:
     seen: np.ndarray
 
     def people(self, frame: int, rng: np.random.Generator) -> tuple[list[int], list[Person2D]]:
-        """Who is found, in any order."""
+        """People who are found, in any order."""
         names = [name for name in rng.permutation(len(self.seen)) if self.seen[name, frame]]
         return names, [detected(self.keypoints[name, frame]) for name in names]
 
@@ -79,14 +79,14 @@ def film_crowd(rng: np.random.Generator, motions: Sequence[np.ndarray], people: 
 
 
 def _placed(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
-    """Turned by any angle and moved by up to two metres."""
+    """Turn a motion by any angle and move it by up to two metres."""
     angle = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
     return joints @ turn.T + (*rng.uniform((-2.0, -1.0), (2.0, 2.0)), 0.0)
 
 
 def _hidden(keypoints: np.ndarray, depth: np.ndarray, name: int, edges: np.ndarray, pillar: float) -> np.ndarray:
-    """(17,) which joints of a person are out of the image, behind the pillar or behind somebody nearer."""
+    """(17,) which joints of a person are out of the image, behind the pillar or behind a nearer person."""
     x, y = keypoints[name].T
     hidden = (x < 0) | (x > WIDTH) | (y < 0) | (y > HEIGHT)
     if depth[name] > pillar:
@@ -100,7 +100,7 @@ def _hidden(keypoints: np.ndarray, depth: np.ndarray, name: int, edges: np.ndarr
 
 @dataclass
 class Links:
-    """What a tracker made of crowds.
+    """Result of a tracker on crowds.
 
     Attributes:
         true: successive observations of one person not farther apart than MAX_LINK.

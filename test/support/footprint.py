@@ -1,10 +1,10 @@
-"""What a process holds, to see that it does not grow."""
+"""Footprint of a process, to check that it does not grow."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 GIVE_BACK = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "100000", "MALLOC_MMAP_THRESHOLD_": "65536"}
-"""glibc keeps freed memory for later, a random 80 MiB with BlazePose; so set, resident memory is what is in use."""
+"""glibc keeps freed memory, a random 80 MiB with BlazePose; with this setting resident memory is the memory in use."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Node processes that fork from one that has imported everything: they start in a tenth of the time of a script."""
+"""Node processes forked from one that has imported all modules: they start in a tenth of the time of a script."""
 
 import multiprocessing
 import os
@@ -24,7 +24,7 @@ class ForkedNode:
         name: of the node.
         arguments: of the command line, without the script.
         environment: of the process.
-        output: file for what it writes.
+        output: file for its output.
     """
 
     def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], output: Path) -> None:
@@ -46,7 +46,7 @@ class ForkedNode:
 
     @property
     def lines(self) -> list[str]:
-        """Everything that it has written."""
+        """All output so far."""
         return self._output.read_text(errors="replace").splitlines()
 
     @property

@@ -1,4 +1,4 @@
-"""Which networks of others are here; tests that need them skip otherwise."""
+"""Third-party networks; tests that need missing ones are skipped."""
 
 import pytest
 

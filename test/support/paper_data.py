@@ -1,4 +1,4 @@
-"""Small files in the forms of the papers' data: a person who moves, seen by four cameras."""
+"""Small files in the formats of the papers' data: a moving person, seen by four cameras."""
 
 import json
 from pathlib import Path

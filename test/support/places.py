@@ -6,4 +6,4 @@ ROOT = Path(__file__).parents[2]
 """The checkout."""
 
 SHARED = ROOT.parent / "shared"
-"""Motion capture and videos beside the checkout; whoever lacks them skips the tests that need them."""
+"""Motion capture and videos beside the checkout; tests that need them are skipped if they are missing."""

@@ -1,4 +1,4 @@
-"""Small recordings of a run that never happened, for tests: real files, made of the typestore's messages."""
+"""Small recordings of an artificial run, for tests: real files with messages of the typestore."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -101,7 +101,7 @@ def write_run(
     Args:
         predict, truth: pose at a time in seconds; raw and refined skeletons are both `predict`.
         strides: (frame from which on it holds, stride).
-        absent: frames in which nobody is detected.
+        absent: frames in which no person is detected.
         age: log time - stamp, nanoseconds, of everything.
     """
     with BagWriter(path) as writer:

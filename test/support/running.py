@@ -1,4 +1,4 @@
-"""Who runs: node processes of this installation and of this test's own ROS domain."""
+"""Running node processes of this installation and of this test's own ROS domain."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Untrained networks of a few thousand parameters, and an estimator that sees what it is told to."""
+"""Untrained networks of a few thousand parameters, and an estimator with predefined output."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def uplift(normalisation: str = "canonical") -> UpliftUpsample:
     size = {"spatial_width": 8, "spatial_blocks": 1, "temporal_width": 16, "temporal_blocks": 2, "heads": 2}
     config = UpliftConfig(normalisation=normalisation, **size)
     network = UpliftUpsample(config).eval().requires_grad_(False)
-    # Everybody stands, more or less, so that people have a size and a place.
+    # All people stand, more or less, so that they have a size and a place.
     network.sequence_head.weight *= 0.05
     network.sequence_head.bias.copy_(torch.from_numpy(STANDING.ravel()))
     return network
@@ -73,10 +73,10 @@ def write_parameters(folder: Path, **uplift_parameters: object) -> Path:
 
 
 class BrightPerson:
-    """Somebody who stands further right the brighter the image is; nobody in a black one.
+    """A person who stands further right the brighter the image is; no person in a black one.
 
     Attributes:
-        images: how many it was shown.
+        images: number of processed images.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Motion without meaning: joints that wander."""
+"""Random motion: joints that wander."""
 
 import numpy as np
 

@@ -55,4 +55,4 @@ def test_it_samples_no_more_than_once_a_period(busy):
     watched = Usage()
     for _ in range(10):
         watched.sample({"busy": busy.pid})
-    assert watched.figures() == {}, "one sample tells no share"
+    assert watched.figures() == {}, "one sample has no share"
