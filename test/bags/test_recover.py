@@ -1,4 +1,4 @@
-"""`uplift recover`: recordings that were cut off, at every place where that can be."""
+"""`uplift recover`: recordings that were cut off, at every possible place."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -147,7 +147,7 @@ def test_another_recording_in_the_place_of_the_new_bag_is_not_lost(tmp_path):
 
 
 def test_a_topic_of_several_channels_becomes_one(tmp_path):
-    """As other recorders write it, with a channel for every publisher."""
+    """A recording as other recorders write it, with a channel for every publisher."""
     with (tmp_path / "run.mcap").open("wb") as file:
         writer = McapWriter(file, compression=CompressionType.NONE)
         writer.start()

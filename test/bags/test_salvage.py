@@ -1,4 +1,4 @@
-"""What of a damaged or foreign recording is salvaged, and the error where nothing can be."""
+"""Salvage of damaged or foreign recordings, and the error if nothing can be read."""
 
 from collections.abc import Callable
 from pathlib import Path

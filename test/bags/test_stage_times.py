@@ -10,7 +10,7 @@ STRIDE = 200 * MILLISECOND
 def write_way(path, keyframes=5, topics=("/keyframes", "/skeletons/raw", "/skeletons", "/rate_state")):
     """Key-frames 30 ms after their image, two raw skeletons 12 and 13 ms later, refined ones 10 and 11 ms after these.
 
-    Of that the nodes worked 18 + 9 + 2 * 4 ms.
+    The nodes' own part of that is 18 + 9 + 2 * 4 ms.
     """
     with BagWriter(path) as bag:
         for number in range(keyframes):

@@ -1,4 +1,4 @@
-"""Bags as the field has them: of any name, of ROS 1, compressed, with channels of others, split, edited, unindexed."""
+"""Bags from the field: any name, ROS 1, compressed, with foreign channels, split, edited, unindexed."""
 
 import shutil
 from pathlib import Path
@@ -126,11 +126,11 @@ def test_the_metadata_file_stands_for_its_folder(tmp_path):
     assert texts(tmp_path / "run" / "metadata.yaml") == [(time, str(time)) for time in range(5)]
 
 
-# ---------------------------------------------------------------- only what was asked for is interpreted
+# ---------------------------------------------------------------- only requested channels are interpreted
 
 
 def write_foreign(path: Path) -> Path:
-    """Texts beside channels of every other kind that tools write into MCAP files."""
+    """Write texts beside channels of every other kind that tools write into MCAP files."""
     with path.open("wb") as stream:
         writer = McapWriter(stream, compression=CompressionType.LZ4)
         writer.start("ros2")

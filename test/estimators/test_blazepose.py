@@ -20,7 +20,7 @@ REFERENCE = {
     int(frame): np.array(joints)
     for frame, joints in json.loads(Path(__file__).with_name("mediapipe_synthetic.json").read_text()).items()
 }
-"""What MediaPipe 0.10.14 finds, each image by itself, in frames of the synthetic camera: x, y, score of h36m17."""
+"""MediaPipe 0.10.14's result, each image by itself, in frames of the synthetic camera: x, y, score of h36m17."""
 
 
 def clip(name: str, frames: range) -> list[np.ndarray]:
@@ -52,7 +52,7 @@ def one_person(loaded):
 
 @pytest.fixture
 def detections(one_person, monkeypatch):
-    """Grows by one whenever the detector runs."""
+    """List that grows by one whenever the detector runs."""
     runs: list[int] = []
     run = one_person._detector.run
     monkeypatch.setattr(one_person._detector, "run", lambda picture: runs.append(0) or run(picture))

@@ -13,7 +13,7 @@ CONTENTS = {"pose_detection.tflite": b"a detector", "pose_landmark_full.tflite":
 
 @pytest.fixture
 def released(monkeypatch, tmp_path):
-    """Tiny files are the released ones; their wheel lies beside; no MediaPipe is installed."""
+    """Replace the released files by tiny ones, with their wheel beside them and no MediaPipe installed."""
     files = {
         name: NetworkFile(hashlib.sha256(content).hexdigest(), f"in/{name}", True) for name, content in CONTENTS.items()
     }

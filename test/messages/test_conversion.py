@@ -1,4 +1,4 @@
-"""Messages of both families: rclpy's classes and those that bags are read and written with."""
+"""Messages of both families: rclpy's classes and those of bags."""
 
 import sys
 from collections.abc import Callable

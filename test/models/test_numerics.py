@@ -1,4 +1,4 @@
-"""Geometry that must undo itself, numbers that must stay numbers, and equal input that must give equal bytes.
+"""Geometry that must be invertible, values that must stay finite, and equal input that must produce equal bytes.
 
 The invariances of the metrics are in test_metrics.py, equal bags in test_process.py; streams of hostile people are
 among the targets of test_fuzz.py.
@@ -104,7 +104,7 @@ def test_mirroring_both_poses_changes_no_error(seed):
         assert metric(*mirrored) == pytest.approx(metric(predicted, truth))
 
 
-# ---------------------------------------------------------------- numbers that stay numbers
+# ---------------------------------------------------------------- values stay finite
 
 NOT_A_SCORE = [np.nan, np.inf, -np.inf, -1.0, 1e30]
 

@@ -37,7 +37,7 @@ REFINERS = {
 
 
 def stirred(model: torch.nn.Module) -> torch.nn.Module:
-    """Biases, norms and positions too must matter."""
+    """Randomise biases, norms and positions too, so that they matter."""
     torch.manual_seed(0)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
@@ -140,7 +140,7 @@ def test_export_refuses_what_no_robot_runs(trained, tmp_path, name, out, capsys)
     assert not (tmp_path / out).exists()
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- refused input
 
 
 def test_weights_that_were_not_exported_are_refused_with_the_command(trained):

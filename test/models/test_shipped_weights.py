@@ -1,4 +1,4 @@
-"""The weights in weights/ do what they are shipped for."""
+"""The weights in weights/ reach their accuracy."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def uplifter(request) -> UpliftUpsample:
 
 @pytest.fixture(scope="module")
 def person() -> np.ndarray:
-    """Half a round of the synthetic person, whom no network was trained on: (T, 17, 3)."""
+    """Half a round of the synthetic person, on whom no network was trained: (T, 17, 3)."""
     return np.stack([pose(frame / RATE) for frame in range(round(PERIOD * RATE / 2))]).astype(np.float32)
 
 
@@ -69,7 +69,7 @@ def test_a_person_who_lies_is_lifted(uplifter, person, axis):
 
 
 def test_upsampling_beats_linear_interpolation_of_key_frame_poses(uplifter, person):
-    """From four sides and with true 2D poses, so that it is not the detector's errors that decide."""
+    """From four sides and with true 2D poses, to exclude the detector's errors."""
     errors = []
     for clip in protocols.project_sequences([Sequence("synthetic", person)], RATE, cameras=4, noise="none", seed=0):
         estimate = protocols.offline(uplifter, clip, 20)

@@ -183,7 +183,7 @@ def test_inverse_dct_turns_the_heads_frequencies_into_frames():
 
 
 def test_with_inverse_dct_training_starts_as_a_filter():
-    """The precise branch gives the input back, the smooth one and the result what a low-pass filter makes of it."""
+    """The precise branch returns the input; the smooth one and the result are its low-pass filtered version."""
     torch.manual_seed(7)
     poses = windows(16, 8, 51)
     output = SynSP(SynSPConfig(inverse_dct=True)).eval()(poses)
@@ -207,7 +207,7 @@ def test_config_out_of_range_names_the_field(wrong):
 
 @torch.no_grad()
 def test_with_inverse_dct_gains_follow_the_spectrum_of_the_window():
-    """A gain that grows with the root of the least frequency's loudness."""
+    """Gain that grows with the root of the lowest frequency's power."""
     network = SynSP(SynSPConfig(inverse_dct=True)).eval()
     values, spectrum = torch.randn(2, 8, 51), torch.zeros(2, 8)
     before = network.to_frames(values, "final", spectrum)

@@ -1,4 +1,4 @@
-"""Weights on disk: what is saved comes back, and anything else is refused in one line."""
+"""Weights on disk: saved weights can be loaded, and any other file is refused in one line."""
 
 import json
 

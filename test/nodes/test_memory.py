@@ -14,7 +14,7 @@ for _ in range(100):
     del copies
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-"""Takes the memory of three copies of an image and frees it, a hundred times."""
+"""Script that allocates and frees the memory of three copies of an image, a hundred times."""
 
 
 def page_faults(keep: str) -> int:

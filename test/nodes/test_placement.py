@@ -1,4 +1,4 @@
-"""Where the person before the synthetic camera is placed when the true stature is given."""
+"""Placement of the person before the synthetic camera if the true stature is given."""
 
 import numpy as np
 from support.networks import require_blazepose
@@ -14,7 +14,7 @@ from uplift_ros.streaming.uplifter import StreamingUplifter
 
 STRIDE = 10
 WITHIN = 0.05
-"""Part of the distance."""
+"""Maximum error as part of the distance."""
 
 
 def seen_truly(source: SyntheticSource, frame: SourceFrame) -> Person2D:

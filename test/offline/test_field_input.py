@@ -1,4 +1,4 @@
-"""What cameras, bags and videos of the field bring: intrinsics in metres, and what is missing is counted."""
+"""Input of cameras, bags and videos from the field: intrinsics in metres, and missing data is counted."""
 
 import cv2
 import numpy as np
@@ -150,7 +150,7 @@ def test_a_field_of_view_of_no_camera_is_refused(uplift_process, clip, tmp_path,
         uplift_process(clip, "-o", tmp_path / "out.mcap", "--fov", fov)
 
 
-# ---------------------------------------------------------------- what is missing
+# ---------------------------------------------------------------- missing data
 
 
 def test_one_image_that_cannot_be_decoded_costs_itself_and_is_named(uplift_process, tmp_path, monkeypatch, capsys):

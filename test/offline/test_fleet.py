@@ -11,7 +11,7 @@ SCRIPT = ROOT / "docs" / "fleet.sbatch"
 
 @pytest.fixture
 def task(tmp_path):
-    """Run a task of an array over two bags of one name; gives what it did. `uplift` only says what it was asked."""
+    """Run a task of an array over two bags of one name; return its output. `uplift` only prints its arguments."""
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin" / "uplift"
     command.write_text('#!/bin/sh\nprintf "%s|" "$@"\n')

@@ -9,7 +9,7 @@ from uplift_ros.offline.prefetch import prefetch
 
 
 class Source:
-    """Counts up to `end`, and remembers what was asked of it."""
+    """Counts up to `end`, and records the requests."""
 
     def __init__(self, end: int = 1000, error: Exception | None = None) -> None:
         self.end, self.error = end, error

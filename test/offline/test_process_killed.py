@@ -24,7 +24,7 @@ class Hanging(tiny.BrightPerson):
 estimators.create = lambda *_, **__: Hanging()
 cli.main(sys.argv[1:])
 """
-"""The command, with an estimator that comes to a stop."""
+"""The command, with an estimator that hangs."""
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ def test_a_static_parameter_is_not_changed_while_running(refiner, observer):
 
 
 def test_parameters_that_are_set_together_are_judged_together(monkeypatch):
-    """Alone, each of them might be refused, or be undone by what the other one was before.
+    """Alone, each of them might be refused, or be reverted by the other one's previous value.
 
     The node has a name of its own: services of a lifecycle node outlive it, and would answer for other tests' nodes.
     """

@@ -1,4 +1,4 @@
-"""Ten rounds through the lifecycle of every node leave the process as large as three did."""
+"""Ten rounds through the lifecycle of every node need no more memory than three."""
 
 import pytest
 from support.footprint import GIVE_BACK, Footprint

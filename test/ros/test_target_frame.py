@@ -1,4 +1,4 @@
-"""The refiner in a frame that stands still, with transforms over /tf."""
+"""The refiner in a static frame, with transforms over /tf."""
 
 import importlib.util
 import sys
@@ -85,7 +85,7 @@ def test_skeletons_come_in_the_target_frame_each_moved_at_its_own_stamp(graph, o
 
 @pytest.mark.parametrize("stamp", [0, -1])
 def test_a_stamp_that_tf2_does_not_look_up_is_a_transform_that_is_not_known(monkeypatch, stamp):
-    """Another error would leave the skeletons of this stamp before all others for ever."""
+    """Any other error would block all skeletons behind those of this stamp for ever."""
     monkeypatch.setitem(sys.modules, "tf2_ros", SimpleNamespace(BufferCore=SimpleNamespace))
     monkeypatch.setitem(sys.modules, "tf2_msgs.msg", SimpleNamespace(TFMessage=None))
     with pytest.raises(LookupError, match=f"stamp must be above 0 .*, got {stamp}"):

@@ -1,4 +1,4 @@
-"""What containers say of their pictures: turned and mirrored, wide pixels, several tracks, cut off, or of no video."""
+"""Metadata of video containers: turned and mirrored, wide pixels, several tracks, cut off, or no video."""
 
 import struct
 from pathlib import Path
@@ -36,7 +36,7 @@ def set_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
 
 
 def with_index_first(path: Path) -> Path:
-    """As for the web: moov before mdat, with the places of the samples moved by its length."""
+    """File for the web: moov before mdat, with the offsets of the samples moved by its length."""
     data = path.read_bytes()
     begin = data.index(b"moov") - 4
     moov = bytearray(data[begin:])
@@ -71,7 +71,7 @@ def test_images_of_all_eight_orientations_are_upright(clip, matrix):
 
 
 class WidePixels:
-    """Stands in for cv2.VideoCapture: pixels 4:3."""
+    """Replacement of cv2.VideoCapture: pixels 4:3."""
 
     def __init__(self, path: str) -> None:
         self._capture = self.real(path)

@@ -1,4 +1,4 @@
-"""Video files and webcams: times, colours, looping, and what is refused."""
+"""Video files and webcams: times, colours, looping, and refused files."""
 
 import itertools
 from pathlib import Path
@@ -25,7 +25,7 @@ def clip(tmp_path: Path) -> Path:
 
 
 class FakeCapture:
-    """Stands in for cv2.VideoCapture: one grey frame for every time in `milliseconds`."""
+    """Replacement of cv2.VideoCapture: one grey frame for every time in `milliseconds`."""
 
     milliseconds: tuple[float, ...] = ()
     fps = 10.0
@@ -141,7 +141,7 @@ def test_a_webcam_is_read_until_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(FakeCapture, "milliseconds", (0, 0, 0))
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
     times = times_in_ms(open_source("0", **OPTIONS))
-    assert len(times) == 2  # the first frame told the size
+    assert len(times) == 2  # the first frame set the size
     assert times[0] == 0
     assert times[1] > 0
 

@@ -1,4 +1,4 @@
-"""What the nodes' parameters make of the stages."""
+"""Stages built from the nodes' parameters."""
 
 import pytest
 

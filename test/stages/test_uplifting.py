@@ -101,7 +101,7 @@ def test_an_adaptive_stride_sheds_load_only_live():
 
 
 def test_frames_that_wait_at_a_pause_are_final_before_the_stream_continues():
-    """As on a robot, where they leave after the pause; the window reaches farther back than that."""
+    """People leave after the pause, as on a robot; the window reaches farther back than that."""
     network = UpliftUpsample(replace(tiny.uplift().config, frames=251, strided=False)).eval().requires_grad_(False)
     chain, twin = stage(network), stage(network)
     for each in (chain, twin):

@@ -33,7 +33,7 @@ def busy():
 def test_a_busy_process_takes_more_of_a_core_than_a_sleeping_one(busy, monkeypatch):
     asleep = "print(flush=True); __import__('time').sleep(60)"
     with subprocess.Popen([sys.executable, "-c", asleep], stdout=subprocess.PIPE) as sleeping:
-        sleeping.stdout.readline()  # what an interpreter takes to start is not what it takes to sleep
+        sleeping.stdout.readline()  # an interpreter uses CPU time to start
         figures = sample_for(1.0, {"busy": busy.pid, "sleeping": sleeping.pid}, monkeypatch)
         sleeping.kill()
     assert 0.0 <= figures["sleeping"]["cpu"] < figures["busy"]["cpu"] <= 1.1

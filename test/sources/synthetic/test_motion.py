@@ -1,4 +1,4 @@
-"""The animated person: smooth, rigid, of human proportions, slow and fast by turns."""
+"""The animated person: smooth, rigid, of human proportions, alternately slow and fast."""
 
 import itertools
 
