@@ -65,7 +65,7 @@ def test_an_uplift_command_that_is_mentioned_has_these_options(command, capsys):
 def test_a_make_target_exists(command):
     targets = re.search(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert targets is not None
-    assert {word for word in command.split()[1:] if "=" not in word} <= set(targets[1].split())
+    assert {word for word in shlex.split(command)[1:] if "=" not in word} <= set(targets[1].split())
 
 
 @pytest.mark.parametrize("launched", sorted({*re.findall(LAUNCH, "\n".join(TEXTS))}))

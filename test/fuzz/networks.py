@@ -54,7 +54,7 @@ def targets(folder: Path) -> list[Target]:
         promise(model is not None, f"no error model in {path}")
         assert model is not None
         joints = np.random.default_rng(0).normal(0, 0.3, (17, 3))
-        scores, covariance = model.judge(joints, np.array([0, 0, 3.0]), np.ones(17), 0.1, np.ones(17))
+        scores, covariance = model.predict(joints, np.array([0, 0, 3.0]), np.ones(17), 0.1, np.ones(17))
         promise(((scores >= 0) & (scores <= 1)).all() and np.isfinite(covariance).all(), "no scores and covariance")
 
     return [

@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.clocks import FRAME
 
-from uplift_ros.camera import Camera, canonicalise
+from uplift_ros.camera import Camera, normalise
 from uplift_ros.lab.plain import PlainUplift
 from uplift_ros.models import runtime
 from uplift_ros.models.configs import compact
@@ -74,10 +74,11 @@ def test_final_poses_are_those_of_the_window_that_ends_at_the_keyframe(model):
     frames = [0, 10, 20, 24, 28, 32]
     final = run(model, frames, latency=0)
     people = [person(frame) for frame in frames]
-    canonical = canonicalise(CAMERA.rays(np.stack([p.keypoints for p in people])))
+    rays = CAMERA.rays(np.stack([p.keypoints for p in people]))
+    canonical = normalise(rays, model.config.normalisation, np.stack([p.scores for p in people]))
     config = model.config
     mask = torch.zeros(1, config.tokens, dtype=torch.bool)
-    poses = torch.zeros(1, config.tokens, 17, 2)
+    poses = torch.zeros(1, config.tokens, 17, 3)
     for frame, inputs in zip(frames, canonical.inputs, strict=True):
         token = config.tokens - 1 - (frames[-1] - frame) // config.token_stride
         mask[0, token] = True

@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.clocks import FRAME
 
-from uplift_ros.camera import Camera, canonicalise
+from uplift_ros.camera import Camera, normalise
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.plain import PlainUplift
@@ -65,7 +65,7 @@ def dense(model, clip: protocols.Clip, keyframes, end: int) -> np.ndarray:
     """(T, 17, 3) by the sequence head, of the window that ends at a frame: one forward, nothing kept from before."""
     config = model.config
     frames = end + (np.arange(config.tokens) - config.tokens + 1) * config.token_stride
-    canonical = canonicalise(clip.plane[frames.clip(0)])
+    canonical = normalise(clip.plane[frames.clip(0)], config.normalisation, clip.scores[frames.clip(0)])
     mask = torch.from_numpy(np.isin(frames, keyframes))[None]
     poses = model(torch.from_numpy(canonical.inputs).float()[None], mask)[1][0].numpy().astype(float)
     return poses - poses[:, :1], frames, canonical.rotation
@@ -93,7 +93,12 @@ def test_with_half_the_window_as_latency_a_stream_is_the_papers_offline_evaluati
     """Frames inside the clip; at its ends the paper repeats the outermost frames, which a stream does not have."""
     model = network(variant())
     half = model.config.frames // 2
-    long = replace(clip, truth=np.tile(clip.truth, (3, 1, 1)), plane=np.tile(clip.plane, (3, 1, 1)))
+    long = replace(
+        clip,
+        truth=np.tile(clip.truth, (3, 1, 1)),
+        plane=np.tile(clip.plane, (3, 1, 1)),
+        scores=np.tile(clip.scores, (3, 1)),
+    )
     online = protocols.online(model, long, FixedStride(stride, model.config.token_stride), stride, half)
     offline = protocols.offline(model, long, stride)
     inside = slice(half, len(long.plane) - half - stride)

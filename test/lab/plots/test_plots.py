@@ -10,7 +10,7 @@ from support import tiny
 
 from uplift_ros import cli, metrics
 from uplift_ros.lab.data import protocols
-from uplift_ros.lab.data.mocap import Sequence
+from uplift_ros.lab.data.formats import load_motion
 from uplift_ros.lab.evaluation.scores import frame_errors
 from uplift_ros.lab.plots import adaptive_run, attention, latency, plot_data, sheet, training_curve, velocity
 from uplift_ros.lab.training.loop import TrainingLog
@@ -60,7 +60,7 @@ def shown(files) -> plot_data.Study:
 
 
 def test_cameras_and_noise_of_a_picture_are_those_of_an_evaluation_of_all_sequences(files):
-    everything = [Sequence(name, joints) for name, joints in SEQUENCES.items()]
+    everything = load_motion(files / "data.npz", RATE)
     evaluated = list(protocols.project_sequences(everything, RATE, cameras=2, noise="detector", seed=3))
     alone = load(files, sequence=["b/box/1"], cameras=2, noise="detector", seed=3).clips
     assert [clip.name for clip in alone] == ["b/box/1"] * 2

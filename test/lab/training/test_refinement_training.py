@@ -182,7 +182,8 @@ def test_the_command_trains_the_network_that_it_names(name, kind, tmp_path, monk
     monkeypatch.setattr(
         "uplift_ros.lab.training.train_smoothnet.SmoothNetConfig", lambda window: SmoothNetConfig(window, 8, 4)
     )
-    np.savez(tmp_path / "mocap.npz", fps=50.0, **{sequence.name: sequence.joints for sequence in SEQUENCES})
+    walk = np.stack([pose(frame / 50) for frame in range(120)]).astype(np.float32)
+    np.savez(tmp_path / "mocap.npz", fps=50.0, **{"cmu/walk/1": walk})
     parser = ArgumentParser()
     command.add_arguments(parser)
     options = ["--minutes", "0.1", "--threads", "1", "--batch", "4", "--dropout", "0.1", "--acceleration-weight", "2"]
