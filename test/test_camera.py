@@ -226,7 +226,7 @@ def test_placement_gives_little_for_missed_and_swapped_joints(person):
 
 @pytest.mark.parametrize(("off", "share"), [(0.008, 0.9), (0.08, 0.08)])
 def test_a_joint_that_is_off_by_millimetres_counts_and_one_off_by_more_hardly(person, off, share):
-    """Of what it would move the person by if it counted like the 16 others, which fit."""
+    """Part of the displacement that it would cause with the same weight as the 16 others, which fit."""
     joints = person - person[0]
     points = joints + np.array([0.0, 0.0, 4.0])
     points[0, 0] += off

@@ -18,7 +18,7 @@ LAUNCH = r"(\w+\.launch\.py(?: \w+:=[^\s`']+)*)"
 
 
 TEXTS = [re.sub(r" *\\\n\s*", " ", path.read_text()) for path in DOCUMENTS]
-"""Lines of a text, with continued lines joined."""
+"""The documents, with continued lines joined."""
 
 BLOCKS = [line.split("    #")[0] for text in TEXTS for line in text.splitlines() if line.startswith("    ")]
 MENTIONS = [mention for text in TEXTS for mention in re.findall(r"`([^`]+)`", re.sub(r"\s+", " ", text))]

@@ -81,7 +81,7 @@ class Observer:
         return messages
 
     def wait_for_connection(self, publisher: str, *subscribers: tuple[str, str]) -> None:
-        """Until a node's publishers have found the given (node, topic) and all other subscriptions."""
+        """Wait until a node's publishers have found the given (node, topic) and all other subscriptions."""
         monitor = Monitor()
 
         def connected() -> bool:

@@ -73,7 +73,7 @@ class Graph:
         self.observer.wait_for(lambda: time.monotonic() - begin > seconds)
 
     def wait_for_age(self, seconds: float) -> None:
-        """Until every process is so old that it may die."""
+        """Wait until every process is old enough to be killed."""
         for pid in running_nodes().values():
             born = Path(f"/proc/{pid}").stat().st_mtime
             self.wait(max(0.0, born + seconds - time.time()))

@@ -129,13 +129,13 @@ class Soak:
 
     @contextlib.contextmanager
     def death(self, node: str) -> Iterator[None]:
-        """Around the time in which a node is not there; what is on its way to it is lost too."""
+        """Context of a node's absence; messages on their way to it are lost too."""
         begin = time.monotonic()
         yield
         self.ledger.deaths.setdefault(node, []).append(Death(begin, time.monotonic()))
 
     def wait_until_connected(self, meanwhile: Callable[[float], None]) -> None:
-        """Until all nodes are active and have found each other, by what they say from now on."""
+        """Wait until all nodes report that they are active and connected."""
         monitor, deadline = Monitor(), time.monotonic() + START_TIMEOUT
         while not all(monitor.state(node) == "active" and monitor.connected(node) for node in CHAIN):
             if time.monotonic() > deadline:

@@ -90,7 +90,7 @@ def test_who_stands_on_the_hands_is_not_combined(many):
 
 
 def test_one_in_five_has_the_upper_body_of_another(many, rng, monkeypatch):
-    """Without the other changes, whose legs stay and whose arms do not shows who."""
+    """Other changes are off, so that unchanged legs and changed arms identify combined people."""
     for change in ("random_body", "bent", "swung"):
         monkeypatch.setattr(f"uplift_ros.lab.data.bodies.{change}", lambda rng, joints: joints)
     monkeypatch.setattr("uplift_ros.lab.data.bodies.FALLEN", 0.0)
