@@ -18,7 +18,7 @@ DATA ?=
 TEST ?= $(firstword $(DATA))
 DEVICE ?= cuda
 BATCH ?= 1024
-WORKERS ?= 5
+SAMPLERS ?= 5
 LENGTH ?= --minutes 8
 # For `make bench-gpu`, which needs onnxruntime-gpu in place of onnxruntime: seconds per measurement.
 SECONDS ?= 1
@@ -69,6 +69,13 @@ soak: $(BUILT) $(MODELS) $(TESTABLE) ## Run the graph for MINUTES with random pe
 	OMP_NUM_THREADS=1 PYTHONPATH=test $(BIN)/python -m soak --minutes $(MINUTES) --json out/soak.json
 
 build: $(BUILT) $(MODELS) ## Create .venv with all requirements, and build messages and nodes
+
+train-gpu: $(BUILT) ## Train compact, n81 and n351 at once on a GPU; needs DATA and TEST; leaves weights and tables in out/gpu
+	for variant in compact n81 n351; do OMP_NUM_THREADS=1 $(BIN)/uplift train uplift --data $(DATA) --variant $$variant \
+		--scores --device $(DEVICE) --batch $(BATCH) --workers $(SAMPLERS) --bfloat16 --learning-rate 1e-3 \
+		$(LENGTH) --out out/gpu & done; wait
+	for variant in compact n81 n351; do $(BIN)/uplift evaluate --data $(TEST) --model out/gpu/$$variant.safetensors \
+		--stride 10 20 --noise detector --cameras 1 --json out/gpu/$$variant.json; done
 
 bench: $(BUILT) $(MODELS) $(TESTABLE) ## Measure the speed of every part; writes out/bench.json
 	$(BIN)/uplift bench --json out/bench.json
