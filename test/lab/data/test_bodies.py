@@ -169,6 +169,7 @@ def test_swung_limbs_keep_their_lengths_and_the_others_their_place(many, rng, mo
 
 
 def test_people_have_the_proportions_of_norms_and_children_larger_heads(rng, monkeypatch):
+    monkeypatch.setattr(bodies, "CHILDREN", 0.0)
     adults = segment_lengths(rng, 20000)
     for index, (mean, deviation) in enumerate(SEGMENTS.values()):
         assert np.median(adults[:, index]) == pytest.approx(mean, rel=0.02)
