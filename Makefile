@@ -49,7 +49,7 @@ export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo '  SOURCE=synthetic | a video file | a webcam index     PYTHON=python3.12     PYTEST_ARGS="-k camera"'
 
 demo: $(BUILT) $(MODELS) ## Run the graph on SOURCE; writes out/demo.mcap, out/demo.mp4, out/summary.json
