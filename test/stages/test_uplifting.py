@@ -7,6 +7,7 @@ from support.clocks import FRAME
 from support.people import STANDING
 
 from uplift_ros.camera import Camera
+from uplift_ros.lab.plain import PlainUplift
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Keyframe, Person2D, ScaleSource
 from uplift_ros.settings import defaults_of
@@ -22,7 +23,7 @@ LATENCY = 4
 
 def stage(network: UpliftUpsample | None = None, *, is_live: bool = False, **parameters) -> UpliftingStage:
     values = defaults_of("uplift", **({"stride_mode": "fixed", "stride": 10, "latency": LATENCY} | parameters))
-    return build.uplifting(values, build.UpliftNetwork(network or tiny.uplift()), is_live=is_live)
+    return build.uplifting(values, build.UpliftNetwork(PlainUplift(network or tiny.uplift())), is_live=is_live)
 
 
 def keyframe(frame: int, sequence: int = 0, stride: int = 10) -> Keyframe:

@@ -103,7 +103,8 @@ def test_errors_are_measured_and_written_beside_the_weights_and_then_checked(com
     assert told == {"data": "data.npz", "seed": 0, "latency": 4}
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures == json.loads(capsys.readouterr().out)
-    assert figures["raw"]["mahalanobis"]["root_relative"] == pytest.approx(1.0, abs=0.2)  # measured on the same clips
+    # Fitted on the same clips; the spread of statures that the fit adds makes the covariances wider than the errors.
+    assert 0.6 < figures["raw"]["mahalanobis"]["root_relative"] < 1.1
     assert figures["raw"]["joints"] == figures["refined"]["joints"] > 0
 
 
