@@ -21,6 +21,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from support import tiny
 from support.forked import ForkedNode
+from support.people import STANDING
 
 from uplift_ros.models.configs import SynSPConfig, compact
 from uplift_ros.models.synsp import SynSP
@@ -222,9 +223,10 @@ def random_weights(tmp_path_factory) -> dict[str, str]:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("weights")
     uplift = UpliftUpsample(compact())
-    with torch.no_grad():  # else its people are a hundred metres tall
-        uplift.sequence_head.weight *= 0.005
-        uplift.central_head.weight *= 0.005
+    with torch.no_grad():  # all people stand, more or less, so that they have a size and a place
+        for head in (uplift.sequence_head, uplift.central_head):
+            head.weight *= 0.005
+            head.bias.copy_(torch.from_numpy(STANDING.ravel()))
     tiny.write_networks(folder, uplift, SynSP(SynSPConfig()))
     return {"uplift": str(folder / "uplift.onnx"), "refiner": str(folder / "synsp.onnx")}
 
