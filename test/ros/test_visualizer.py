@@ -13,7 +13,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
 from uplift_ros.nodes import qos
-from uplift_ros.nodes.visualizer_node import transforms
+from uplift_ros.nodes.links.marker_messages import body_transforms
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.skeleton import H36M17
 
@@ -188,7 +188,7 @@ def test_transforms_name_joint_and_person_and_leave_out_what_is_not_finite():
     joints = STANDING.copy()
     joints[5] = np.nan
     person = Person3D("p1", 1.0, Source.KEYFRAME, ScaleSource.PRIOR, joints, np.ones(17), 0.0)
-    body, *made = transforms(SkeletonFrame(NANOSECONDS, "camera_optical_frame", (person,)))
+    body, *made = body_transforms(SkeletonFrame(NANOSECONDS, "camera_optical_frame", (person,)))
     assert body.child_frame_id == "body_p1"
     assert body.transform.translation.x == STANDING[0, 0]
     assert len(made) == 16

@@ -32,6 +32,7 @@ class MessageFactory:
         self._header = message_class("std_msgs/msg/Header")
         self._point = message_class("geometry_msgs/msg/Point")
         self._camera_info = message_class("sensor_msgs/msg/CameraInfo")
+        self._image = message_class("sensor_msgs/msg/Image")
         self._region = message_class("sensor_msgs/msg/RegionOfInterest")
         self._keypoint2d = message_class("uplift_ros/msg/Keypoint2D")
         self._person2d = message_class("uplift_ros/msg/Person2D")
@@ -131,6 +132,19 @@ class MessageFactory:
             binning_x=0,
             binning_y=0,
             roi=self._region(x_offset=0, y_offset=0, height=0, width=0, do_rectify=False),
+        )
+
+    def image(self, rgb: np.ndarray, header: Any) -> Any:
+        """Create a sensor_msgs/Image of (height, width, 3) uint8, RGB."""
+        height, width = rgb.shape[:2]
+        return self._image(
+            header=header,
+            height=height,
+            width=width,
+            encoding="rgb8",
+            is_bigendian=0,
+            step=3 * width,
+            data=rgb.tobytes(),
         )
 
 

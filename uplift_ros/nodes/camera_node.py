@@ -14,8 +14,9 @@ from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.lifecycle.spin import spin
-from uplift_ros.poses import NANOSECONDS, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import NANOSECONDS
 from uplift_ros.sources import open_source
+from uplift_ros.sources.synthetic.synthetic_source import true_skeleton
 
 MAX_LAG = NANOSECONDS // 2
 """Nanoseconds behind schedule beyond which the schedule is shifted instead of catching up with a burst of images."""
@@ -82,18 +83,8 @@ class CameraNode(base.ManagedNode):
 
     def _publish(self, image: np.ndarray, truth: np.ndarray | None, stamp: int) -> None:
         header = ros_messages().header(stamp, self.parameter("frame_id"))
-        height, width = image.shape[:2]
         self._infos.publish(ros_messages().camera_info(self._source.camera, stamp, header.frame_id))
-        self._images.publish(
-            Image(
-                header=header,
-                height=height,
-                width=width,
-                encoding="rgb8",
-                step=3 * width,
-                data=image.tobytes(),
-            )
-        )
+        self._images.publish(ros_messages().image(image, header))
         if truth is not None:
             self._truth.publish(ros_messages().skeletons(true_skeleton(truth, stamp, header.frame_id)))
         if self._compressed.get_subscription_count():
@@ -103,20 +94,6 @@ class CameraNode(base.ManagedNode):
                 CompressedImage(header=header, format="rgb8; jpeg compressed bgr8", data=jpeg.tobytes())
             )
         self.tick("camera_hz")
-
-
-def true_skeleton(joints: np.ndarray, stamp: int, frame_id: str) -> SkeletonFrame:
-    """Convert ground-truth joints, (17, 3) metres in the optical frame, to a frame; the velocity is unknown (NaN)."""
-    person = Person3D(
-        id="truth",
-        score=1.0,
-        source=Source.KEYFRAME,
-        scale_source=ScaleSource.DEPTH,
-        joints=joints,
-        scores=np.ones(len(joints)),
-        velocity=math.nan,
-    )
-    return SkeletonFrame(stamp, frame_id, (person,))
 
 
 def main() -> int:

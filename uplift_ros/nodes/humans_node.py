@@ -1,10 +1,7 @@
 """People as in REP-155 (ROS4HRI): ids of tracked bodies, topics for each body, its URDF, and transforms."""
 
 import importlib
-from dataclasses import dataclass
 
-from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.publisher import Publisher
 from sensor_msgs.msg import JointState
 
 from uplift_ros.human_model import HumanPose
@@ -14,23 +11,9 @@ from uplift_ros.msg import Keyframe2D, Skeletons
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.spin import spin
+from uplift_ros.nodes.links.bodies import BodyTopics
 from uplift_ros.nodes.links.broadcast import tf_message, transform
 from uplift_ros.poses import Keyframe
-
-DESCRIPTION = "human_description_"
-"""Prefix of the parameters that hold a body's URDF; the body's id follows (REP-155, global parameters)."""
-
-
-@dataclass(frozen=True)
-class Body:
-    """Publishers of a body."""
-
-    skeleton2d: Publisher
-    roi: Publisher
-    joint_states: Publisher
-
-    def publishers(self) -> tuple[Publisher, ...]:
-        return self.skeleton2d, self.roi, self.joint_states
 
 
 class HumansNode(base.ManagedNode):
@@ -54,7 +37,7 @@ class HumansNode(base.ManagedNode):
             self._transforms = self.advertise(self._tf_message, "/tf", qos.poses())
 
     def activate(self) -> None:
-        self._bodies: dict[str, Body] = {}
+        self._bodies = BodyTopics(self, self._hri)
         self._in_image: set[str] = set()
         self._in_space: set[str] = set()
         self.subscribe(Keyframe2D, "keyframes", self._take_keyframe, qos.poses(), expected="key-frames")
@@ -74,21 +57,8 @@ class HumansNode(base.ManagedNode):
             self._publish_2d(keyframe)
 
     def _follow(self, in_image: set[str], in_space: set[str]) -> None:
-        """Create the publishers of new bodies, destroy those of bodies that have left."""
         self._in_image, self._in_space = in_image, in_space
-        ids = in_image | in_space
-        for gone in self._bodies.keys() - ids:
-            for publisher in self._bodies.pop(gone).publishers():
-                self.destroy_publisher(publisher)
-            if self.has_parameter(DESCRIPTION + gone):
-                self.undeclare_parameter(DESCRIPTION + gone)
-        for new in ids - self._bodies.keys():
-            topics = f"/humans/bodies/{new}"
-            self._bodies[new] = Body(
-                skeleton2d=self.create_publisher(self._hri.Skeleton2D, f"{topics}/skeleton2d", qos.poses()),
-                roi=self.create_publisher(self._hri.NormalizedRegionOfInterest2D, f"{topics}/roi", qos.poses()),
-                joint_states=self.create_publisher(JointState, f"{topics}/joint_states", qos.poses()),
-            )
+        self._bodies.follow(in_image | in_space)
 
     def _publish_2d(self, keyframe: Keyframe) -> None:
         header = ros_messages().header(keyframe.stamp, keyframe.frame_id)
@@ -113,7 +83,7 @@ class HumansNode(base.ManagedNode):
             pose = HumanPose.of(person.joints)
             if pose is None:
                 continue
-            self._describe(person.id, pose)
+            self._bodies.describe(person.id, pose)
             names = [f"{joint}_{person.id}" for joint in pose.angles]
             state = JointState(header=header, name=names, position=list(pose.angles.values()))
             self._bodies[person.id].joint_states.publish(state)
@@ -122,11 +92,6 @@ class HumansNode(base.ManagedNode):
             transforms += [transform(within, f"{link}_{person.id}", place) for link, place in pose.links.items()]
         if self._tf_message and transforms:
             self._transforms.publish(self._tf_message(transforms=transforms))
-
-    def _describe(self, body_id: str, pose: HumanPose) -> None:
-        if not self.has_parameter(DESCRIPTION + body_id):
-            descriptor = ParameterDescriptor(description=f"URDF of the body {body_id}; to be read, not to be set.")
-            self.declare_parameter(DESCRIPTION + body_id, pose.urdf(body_id), descriptor)
 
 
 def main() -> int:

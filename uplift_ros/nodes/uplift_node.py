@@ -3,17 +3,15 @@
 from dataclasses import replace
 from functools import partial
 
-from diagnostic_msgs.msg import DiagnosticArray
-from sensor_msgs.msg import CameraInfo
-
-from uplift_ros.intrinsics import Calibration, is_rectified
-from uplift_ros.messages.conversion import calibration_from_msg, keyframe_from_msg, ros_messages
+from uplift_ros.intrinsics import is_rectified
+from uplift_ros.messages.conversion import keyframe_from_msg, ros_messages
 from uplift_ros.msg import Keyframe2D, RateState, SkeletonInfo, Skeletons
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.spin import spin
+from uplift_ros.nodes.links.camera_info import CameraInfoInput
 from uplift_ros.nodes.links.depth import DepthImages
-from uplift_ros.nodes.links.estimator import EstimatorStride, diagnosed
+from uplift_ros.nodes.links.estimator import EstimatorStride, ReportedValues
 from uplift_ros.nodes.links.optional import needed
 from uplift_ros.parameters import Value
 from uplift_ros.poses import NANOSECONDS, SkeletonFrame
@@ -43,9 +41,6 @@ class UpliftNode(base.ManagedNode):
 
     def activate(self) -> None:
         self._stage.reset()
-        self._camera: Calibration | None = None
-        self._rectified = self.parameter("rectified") or is_rectified(self.resolve_topic_name("image_raw"))
-        self._camera_info: CameraInfo | None = None
         self._rates: Rates | None = None
         self._age_ms = 0.0
         # In ROS time: a bag that is paused must not count as a pause of the camera.
@@ -54,15 +49,13 @@ class UpliftNode(base.ManagedNode):
             period = 1 / self.parameter("output_rate")
             self.every(period, lambda: self._publish(self._stage.play()), self.get_clock())
         self._estimator = EstimatorStride(self, self.parameter("estimator_node"))
-        self._estimator_figures: dict[str, float] = {}
-        self._refiner_figures: dict[str, float] = {}
+        self._reported = ReportedValues(self, self.parameter("estimator_node"), "refiner")
         self._info.publish(ros_messages().skeleton_info(H36M17))
-        for profile in qos.camera_info():
-            self.subscribe(CameraInfo, "camera_info", self._take_camera_info, profile)
+        rectified = self.parameter("rectified") or is_rectified(self.resolve_topic_name("image_raw"))
+        self._camera = CameraInfoInput(self, rectified)
         self.subscribe(Keyframe2D, "keyframes", self._take_keyframe, qos.poses(), expected="key-frames")
         if self._depth:
             self._depth.subscribe(self)
-        self.subscribe(DiagnosticArray, "/diagnostics", self._take_diagnostics, qos.poses())
 
     def deactivate(self) -> None:
         self._publish(self._stage.flush())
@@ -89,27 +82,16 @@ class UpliftNode(base.ManagedNode):
             "dropped": self._rates.dropped,
         }
 
-    def _take_camera_info(self, message: CameraInfo) -> None:
-        message.header = type(message.header)()  # compared without its stamp: converted only on change
-        if message != self._camera_info:
-            self._camera_info, self._camera = message, None
-            calibration = calibration_from_msg(message, self._rectified)
-            calibration.for_image(*calibration.size)  # raises ValueError if it is unusable
-            self._camera = calibration
-
-    def _take_diagnostics(self, message: DiagnosticArray) -> None:
-        self._estimator_figures |= diagnosed(message.status, self.full_name(self.parameter("estimator_node")))
-        self._refiner_figures |= diagnosed(message.status, self.full_name("refiner"))
-
     def _take_keyframe(self, message: Keyframe2D) -> None:
         keyframe = keyframe_from_msg(message)
         self.tick("keyframe_hz")
-        estimate_ms = self._estimator_figures.get("processing_ms", 0.0)
+        estimator = self.parameter("estimator_node")
+        estimate_ms = self._reported.get(estimator, "processing_ms")
         self._stage.load.note(estimate_ms, self.processing_ms)
         depth = partial(self._depth.at, keyframe.stamp) if self._depth else None
         # Uplift the key-frame; the stage also decides the next stride
         with self.timed():
-            uplifting = self._stage.push(keyframe, self._camera, depth)
+            uplifting = self._stage.push(keyframe, self._camera.calibration, depth)
         self.report_each(uplifting.problems)
         self._publish(uplifting.raw)
         if uplifting.live is None or uplifting.rates is None:
@@ -121,12 +103,12 @@ class UpliftNode(base.ManagedNode):
         # Complete the rates with those of the other nodes
         self._rates = replace(
             uplifting.rates,
-            camera_hz=self._estimator_figures.get("camera_hz", 0.0),
+            camera_hz=self._reported.get(estimator, "camera_hz"),
             estimate_ms=estimate_ms,
             uplift_ms=self.processing_ms,
-            refine_ms=self._refiner_figures.get("processing_ms", 0.0),
+            refine_ms=self._reported.get("refiner", "processing_ms"),
             age_ms=self._age_ms,
-            dropped=uplifting.rates.dropped + int(self._estimator_figures.get("dropped", 0)),
+            dropped=uplifting.rates.dropped + int(self._reported.get(estimator, "dropped")),
         )
         self._rate_states.publish(ros_messages().rate_state(self._rates))
 

@@ -1,14 +1,14 @@
 """The pose estimator as the uplift node sees it: its stride, set by parameter service, and its diagnostics."""
 
 import time
-from collections.abc import Iterable
 
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import SetParameters
 from rclpy.client import Client
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 
+from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.base import ManagedNode
 
 PATIENCE = 1.0
@@ -53,12 +53,25 @@ class EstimatorStride:
                 self._node.report("stride_refused", f"the estimator refuses the stride: {result.reason}")
 
 
-def diagnosed(statuses: Iterable[DiagnosticStatus], name: str) -> dict[str, float]:
-    """Numeric diagnostics of the node `name`; empty if the node is not among the statuses."""
-    return {
-        pair.key: float(pair.value)
-        for status in statuses
-        if status.name == name
-        for pair in status.values
-        if pair.value.replace(".", "", 1).isdigit()
-    }
+class ReportedValues:
+    """Subscribes to the numeric diagnostics of other nodes until this node is deactivated.
+
+    Args:
+        node: node that subscribes.
+        others: names of the other nodes, relative to the namespace of `node`.
+    """
+
+    def __init__(self, node: ManagedNode, *others: str) -> None:
+        self._names = {node.full_name(name): name for name in others}
+        self._values: dict[str, dict[str, float]] = {name: {} for name in others}
+        node.subscribe(DiagnosticArray, "/diagnostics", self._take, qos.poses())
+
+    def get(self, node: str, key: str) -> float:
+        """Newest value of a key, 0 before the first."""
+        return self._values[node].get(key, 0.0)
+
+    def _take(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if name := self._names.get(status.name):
+                numbers = {pair.key: pair.value for pair in status.values if pair.value.replace(".", "", 1).isdigit()}
+                self._values[name] |= {key: float(value) for key, value in numbers.items()}

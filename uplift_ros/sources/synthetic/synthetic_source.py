@@ -1,13 +1,14 @@
 """Synthetic camera: an animated person, seen by a robot-like camera, with ground truth."""
 
 import itertools
+import math
 from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 
 from uplift_ros.camera import Camera
-from uplift_ros.poses import NANOSECONDS
+from uplift_ros.poses import NANOSECONDS, Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.sources import SourceFrame
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.sources.synthetic.render import Renderer
@@ -73,3 +74,17 @@ def viewpoint_at(camera: Camera, t: float) -> Viewpoint:
     sway = np.array([0.03 * np.sin(0.5 * t), 0.10 * np.sin(0.31 * t), 0.012 * np.sin(0.83 * t)])
     yaw, pitch = np.pi + 0.045 * np.sin(0.37 * t), PITCH + 0.010 * np.sin(0.61 * t)
     return Viewpoint.looking(camera, POSITION + sway, yaw, pitch)
+
+
+def true_skeleton(joints: np.ndarray, stamp: int, frame_id: str) -> SkeletonFrame:
+    """Convert ground-truth joints, (17, 3) metres in the optical frame, to a frame; the velocity is unknown (NaN)."""
+    person = Person3D(
+        id="truth",
+        score=1.0,
+        source=Source.KEYFRAME,
+        scale_source=ScaleSource.DEPTH,
+        joints=joints,
+        scores=np.ones(len(joints)),
+        velocity=math.nan,
+    )
+    return SkeletonFrame(stamp, frame_id, (person,))
