@@ -20,6 +20,9 @@ RECTIFIED = "image_rect"
 
 COMPRESSED = "compressed"
 
+MAX_PIXELS = 2**32 - 1
+"""Maximum width and height that sensor_msgs/CameraInfo can hold."""
+
 
 class Intrinsics(Protocol):
     """Intrinsics that become the camera of an image once its size is known."""
@@ -188,8 +191,8 @@ def load_calibration(path: Path) -> Calibration:
 
 
 def _number(tree: dict[str, Any], name: str) -> int:
-    if not isinstance(value := tree.get(name), int):
-        raise ValueError(f"{name} must be a whole number, got {brief(value)}")
+    if not isinstance(value := tree.get(name), int) or not 0 < value <= MAX_PIXELS:
+        raise ValueError(f"{name} must be a whole number from 1 to {MAX_PIXELS}, got {brief(value)}")
     return value
 
 
@@ -200,4 +203,7 @@ def _matrix(tree: dict[str, Any], name: str, length: int | None = None) -> tuple
         raise ValueError(f"{name} must have data, a list of numbers, got {brief(matrix)}")
     if length is not None and len(data) != length:
         raise ValueError(f"{name} must have {length} numbers, got {len(data)}")
-    return tuple(float(value) for value in data)
+    try:
+        return tuple(float(value) for value in data)
+    except OverflowError as error:
+        raise ValueError(f"{name} must have numbers of double precision: {error}") from error

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.networks import HEIGHT, WIDTH, network
 
 from uplift_ros import estimators
 from uplift_ros.estimators import heads
@@ -12,33 +13,7 @@ onnx = pytest.importorskip("onnx", reason="onnx, which makes the test networks, 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 from uplift_ros.estimators import onnx as backend  # noqa: E402
 
-WIDTH, HEIGHT = 48, 64
 OPTIONS = {"model": "full", "device": "cpu", "max_persons": 1, "score_threshold": 0.5}
-
-
-def network(path: Path, outputs: dict[str, np.ndarray], height: int = HEIGHT, width: int = WIDTH, batch="N") -> str:
-    """A network with constant `outputs`; with a symbolic batch they are repeated for every image."""
-    helper, number = onnx.helper, onnx.TensorProto.FLOAT
-    nodes, infos, constants = [], [], []
-    constants.append(onnx.numpy_helper.from_array(np.array(0, np.int64), "first"))
-    nodes += [
-        helper.make_node("Shape", ["image"], ["shape"]),
-        helper.make_node("Gather", ["shape", "first"], ["count"]),
-        helper.make_node("Unsqueeze", ["count", "axis"], ["counts"]),
-    ]
-    constants.append(onnx.numpy_helper.from_array(np.array([0], np.int64), "axis"))
-    for name, value in outputs.items():
-        constants.append(onnx.numpy_helper.from_array(value.astype(np.float32), f"{name}_value"))
-        ones = onnx.numpy_helper.from_array(np.ones(value.ndim - 1, np.int64), f"{name}_ones")
-        constants.append(ones)
-        nodes.append(helper.make_node("Concat", ["counts", f"{name}_ones"], [f"{name}_times"], axis=0))
-        nodes.append(helper.make_node("Tile", [f"{name}_value", f"{name}_times"], [name]))
-        infos.append(helper.make_tensor_value_info(name, number, ["N", *value.shape[1:]]))
-    image = helper.make_tensor_value_info("image", number, [batch, 3, height, width])
-    graph = helper.make_graph(nodes, "test", [image], infos, constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.save(model, str(path))
-    return str(path)
 
 
 def joints_at(x: float, y: float) -> np.ndarray:

@@ -48,6 +48,8 @@ def image(random: Random) -> SimpleNamespace:
 def compressed(random: Random) -> SimpleNamespace:
     picture = random.choice(PICTURES)
     fate = random.random()
+    if picture.startswith(b"\xff\xd8") and random.random() < 0.3:  # turned or mirrored by EXIF
+        picture = picture[:2] + exif(random.choice((*range(1, 9), number(random) % 65536))) + picture[2:]
     if fate < 0.2:  # sizes that do not fit the data
         big = struct.pack(">H", random.choice((0, 1, 5000, 65535)))
         at = picture.find(b"\xff\xc0")
@@ -55,6 +57,12 @@ def compressed(random: Random) -> SimpleNamespace:
     elif fate < 0.9:
         picture = damaged(random, picture, (b"\xff\xd8", b"\xff\xda", b"IHDR", b"IDAT", b"RIFF", b"\0\0"))
     return SimpleNamespace(format=random.choice(("jpeg", "rgb8; jpeg compressed bgr8", *WORDS)), data=picture)
+
+
+def exif(orientation: int) -> bytes:
+    """A JPEG segment with an orientation."""
+    tiff = b"II*\0" + struct.pack("<IHHHIII", 8, 1, 0x0112, 3, 1, orientation, 0)
+    return b"\xff\xe1" + struct.pack(">H", len(tiff) + 8) + b"Exif\0\0" + tiff
 
 
 def colours(message: SimpleNamespace) -> None:

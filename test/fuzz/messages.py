@@ -78,18 +78,28 @@ def skeletons(random: Random) -> Any:
     )
 
 
-def camera_info(random: Random) -> Any:
+def camera_info(random: Random) -> tuple[Any, bool, tuple[int, int]]:
+    """A sensor_msgs/CameraInfo, whether the images are rectified, and their size."""
     k = np.array([500.0, 0, 320, 0, 500, 240, 0, 0, 1])
-    for _ in range(random.choice((0, 1, 2, 9))):
-        k[random.randrange(9)] = real(random)
+    p = np.array([480.0, 0, 315, 0, 0, 480, 235, 0, 0, 0, 1, 0])
+    for matrix in (k, p):
+        for _ in range(random.choice((0, 0, 1, 2, 9))):
+            matrix[random.randrange(9)] = real(random)
     d = np.array([real(random) if random.random() < 0.5 else 0.1 for _ in few(random, random.choice((0, 4, 5, 8)))])
     models = ("", "plumb_bob", "rational_polynomial", "equidistant", "fisheye", *WORDS[:8])
-    size = [random.choice((480, number(random))) for _ in range(2)]
-    roi = make("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
-    return make(
-        "sensor_msgs/msg/CameraInfo", header(random), *size, random.choice(models), d, k, np.zeros(9), np.zeros(12), 0,
-        0, roi,
+    size = [length if random.random() < 0.8 else number(random) for length in (480, 640)]
+    offset, region = random.choice((((0, 0), (0, 0)), ((100, 50), (400, 300)), ((100, 50), (0, 0))))
+    bins = random.choice((0, 0, 1, 2, number(random)))
+    window = [value if random.random() < 0.9 else number(random) for value in (*offset, *region)]
+    x, y, width, height = window
+    roi = make("sensor_msgs/msg/RegionOfInterest", x, y, height, width, random.random() < 0.1)
+    message = make(
+        "sensor_msgs/msg/CameraInfo", header(random), *size, random.choice(models), d, k, np.zeros(9), p, bins, bins,
+        roi,
     )  # fmt: skip
+    shown = [(length or whole) // max(bins, 1) for length, whole in zip((width, height), size[::-1], strict=True)]
+    image = random.choice((shown, shown[::-1], size[::-1], [number(random), number(random)]))
+    return message, random.random() < 0.3, (image[0], image[1])
 
 
 def header_bytes(random: Random) -> bytes:
@@ -115,8 +125,10 @@ def returned(to_data: Callable[[Any], Any], to_message: Callable[[Any], Any]) ->
     return take
 
 
-def calibrated(message: Any) -> None:
-    camera = conversion.camera_from_msg(message)
+def calibrated(case: tuple[Any, bool, tuple[int, int]]) -> None:
+    message, rectified, size = case
+    camera = conversion.calibration_from_msg(message, rectified).for_image(*size)
+    promise((camera.width, camera.height) == size, f"a camera of {camera.width}x{camera.height} for images of {size}")
     points = np.random.default_rng(0).normal((0, 0, 3), 0.5, (17, 3))
     pixels = camera.project(points)
     promise(pixels.shape == (17, 2), f"pixels {pixels.shape}")

@@ -1,14 +1,16 @@
-"""YAML parameter files."""
+"""YAML files of parameters and calibrations."""
 
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import yaml
 from fuzz.mutation import WORDS as HOSTILE
 from fuzz.mutation import changed, damaged, retold
 from fuzz.target import Target, file_target, promise
 
 from uplift_ros import settings
+from uplift_ros.intrinsics import load_calibration
 from uplift_ros.parameters import TABLES
 
 TREE = {
@@ -16,7 +18,15 @@ TREE = {
     "/robot/refiner": {"ros__parameters": {"delay": 3, "method": "none"}},
     "/**": {"ros__parameters": {"device": "cpu"}},
 }
-WHOLE = yaml.safe_dump(TREE).encode()
+CALIBRATION = {
+    "image_width": 640,
+    "image_height": 480,
+    "camera_name": "front",
+    "camera_matrix": {"rows": 3, "cols": 3, "data": [500.0, 0.0, 320.0, 0.0, 500.0, 240.0, 0.0, 0.0, 1.0]},
+    "distortion_model": "plumb_bob",
+    "distortion_coefficients": {"rows": 1, "cols": 5, "data": [-0.3, 0.1, 0.0, 0.0, 0.0]},
+    "projection_matrix": {"rows": 3, "cols": 4, "data": [480.0, 0.0, 320.0, 0.0, 0.0, 480.0, 240.0, 0.0, 0, 0, 1, 0]},
+}
 WORDS = (
     "&a", "*a", "!!python/name:os.system", "!!binary", "<<:", "? ", "- ", "|", ">", "%YAML 9.9", "---", "...",
     "2001-99-99", "0x", "1:2:3",
@@ -24,18 +34,22 @@ WORDS = (
 
 
 def targets(folder: Path) -> list[Target]:
-    return [file_target("parameters", make, checked, "parameters.yaml", folder, 15)]
+    return [
+        file_target("parameters", lambda random: make(random, TREE), checked, "parameters.yaml", folder, 15),
+        file_target("calibration", lambda random: make(random, CALIBRATION), projects, "calibration.yaml", folder, 15),
+    ]
 
 
-def make(random: Random) -> bytes:
+def make(random: Random, tree: dict[str, object]) -> bytes:
     fate = random.random()
     if fate < 0.02:
         return laughs(random.choice((3, 9, 30)))
     if fate < 0.4:
-        return yaml.safe_dump(changed(random, TREE), allow_unicode=True).encode("utf-8", "surrogatepass")
+        return yaml.safe_dump(changed(random, tree), allow_unicode=True).encode("utf-8", "surrogatepass")
+    whole = yaml.safe_dump(tree).encode()
     if fate < 0.7:
-        return damaged(random, WHOLE, [word.encode() for word in (*WORDS, *HOSTILE[:10])])
-    return retold(random, WHOLE, WORDS)
+        return damaged(random, whole, [word.encode() for word in (*WORDS, *HOSTILE[:10])])
+    return retold(random, whole, WORDS)
 
 
 def laughs(levels: int) -> bytes:
@@ -54,3 +68,9 @@ def checked(path: Path) -> None:
     for node, table in TABLES.items():
         for known in table:
             promise(known.check(found[node][known.name]) == found[node][known.name], f"{node}.{known.name}")
+
+
+def projects(path: Path) -> None:
+    calibration = load_calibration(path)
+    camera = calibration.for_image(calibration.width, calibration.height)
+    promise(camera.project(np.array([0.1, 0.2, 3.0])).shape == (2,), "no pixel")

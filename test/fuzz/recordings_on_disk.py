@@ -1,4 +1,4 @@
-"""Bags of both storages and videos: damaged files, and bags whose messages do not match their topics' types."""
+"""Bags of all formats and videos: damaged files, and bags whose messages do not match their topics' types."""
 
 import struct
 from collections.abc import Callable
@@ -8,13 +8,17 @@ from random import Random
 
 import cv2
 import numpy as np
-from fuzz.mutation import blob, damaged
+import zstandard
+from fuzz.mutation import blob, damaged, number
 from fuzz.target import Target, file_target, naming, promise
+from rosbags.rosbag1 import Writer as Ros1Writer
+from rosbags.typesys import Stores, get_typestore
 from support import recordings
 
 from uplift_ros.bags import recording
 from uplift_ros.bags.reader import BagReader
 from uplift_ros.bags.writer import BagWriter
+from uplift_ros.files import ZSTD
 from uplift_ros.messages.typestore import message_class, typestore
 from uplift_ros.offline.image_sequence import BagSequence
 from uplift_ros.sources.video import VideoFile
@@ -30,13 +34,24 @@ WORDS = (
     b"cdr",
     b"SQLite format 3\0",
 )
+ROS1_WORDS = (
+    b"#ROSBAG V2.0\n",
+    b"op=\x02",
+    b"chunk_count=",
+    b"conn_count=",
+    b"index_pos=",
+    b"compression=bz2",
+    b"size=",
+)
+BOXES = (b"ftyp", b"moov", b"mvhd", b"trak", b"tkhd", b"mdia", b"hdlr", b"vide", b"stsd", b"stts", b"stco", b"mdat")
 METADATA_WORDS = (b"mcap", b"sqlite3", b"message_count: ", b"- ", b"cdr", b"relative_file_paths", b"9" * 30)
 
 
 def targets(folder: Path) -> list[Target]:
     mcap, place = recordings.write_run(folder / "whole.mcap", FRAMES), sqlite_bag(folder)
     mcap_bytes, db3_bytes = mcap.read_bytes(), (place / "bag.db3").read_bytes()
-    metadata_bytes, film_bytes = (place / "metadata.yaml").read_bytes(), film(folder)
+    metadata_bytes, ros1_bytes = (place / "metadata.yaml").read_bytes(), ros1_bag(folder)
+    films = {suffix: film(folder / f"whole{suffix}", code) for suffix, code in ((".avi", "MJPG"), (".mp4", "mp4v"))}
 
     def described(data: bytes) -> None:
         (place / "metadata.yaml").write_bytes(data)
@@ -48,7 +63,10 @@ def targets(folder: Path) -> list[Target]:
         file_target("db3", lambda random: damaged(random, db3_bytes, WORDS), everything, "run.db3", folder, 1),
         Target("metadata", lambda random: damaged(random, metadata_bytes, METADATA_WORDS), described, 0.7),
         Target("recorded", contents, recorded(folder / "recorded.mcap"), 0.6),
-        file_target("video", lambda random: damaged(random, film_bytes), watched, "film.avi", folder, 3),
+        file_target("ros1", lambda random: damaged(random, ros1_bytes, ROS1_WORDS), everything, "run.bag", folder, 1),
+        file_target("zstd", lambda random: packed(random, mcap_bytes), everything, "run.mcap.zstd", folder, 0.5),
+        file_target("video", lambda random: damaged(random, films[".avi"]), watched, "film.avi", folder, 3),
+        file_target("mp4", lambda random: boxed(random, films[".mp4"]), watched, "film.mp4", folder, 3),
     ]
 
 
@@ -62,9 +80,39 @@ def sqlite_bag(folder: Path) -> Path:
     return place
 
 
-def film(folder: Path) -> bytes:
-    path = folder / "whole.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (32, 24))
+def ros1_bag(folder: Path) -> bytes:
+    """Images, calibration, and a type that only ROS 1 has."""
+    path, types = folder / "whole.bag", get_typestore(Stores.ROS1_NOETIC)
+    with BagReader(folder / "whole.mcap") as reader, Ros1Writer(path) as writer:
+        for topic in ("/image_raw/compressed", "/camera_info"):
+            connection = writer.add_connection(topic, reader.topics[topic].msgtype, typestore=types)
+            for _, time, data in reader.raw([topic]):
+                writer.write(connection, time, typestore().cdr_to_ros1(data, connection.msgtype))
+        log = writer.add_connection("/log", "rosgraph_msgs/msg/TopicStatistics", typestore=types)
+        writer.write(log, recordings.START, b"\0" * 80)
+    return path.read_bytes()
+
+
+def packed(random: Random, whole: bytes) -> bytes:
+    """A compressed file; either it or what is in it is damaged."""
+    if random.random() < 0.5:
+        return zstandard.compress(damaged(random, whole, WORDS))
+    return damaged(random, zstandard.compress(whole), (ZSTD,))
+
+
+def boxed(random: Random, whole: bytes) -> bytes:
+    """An MP4 file, mostly damaged in a box that says where, when and how upright the images are."""
+    if random.random() < 0.4:
+        return damaged(random, whole, BOXES)
+    data = bytearray(whole)
+    at = whole.index(random.choice([box for box in BOXES if box in whole])) + random.randrange(-4, 90)
+    size = random.choice((1, 2, 4, 8))
+    data[at : at + size] = (number(random) % 256**size).to_bytes(size, "big")
+    return bytes(data)
+
+
+def film(path: Path, code: str) -> bytes:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), 25, (32, 24))
     for shade in (0, 90, 180):
         writer.write(np.full((24, 32, 3), shade, np.uint8))
     writer.release()

@@ -4,12 +4,17 @@ import json
 import struct
 import subprocess
 import sys
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import onnx
 import pytest
+import yaml
+from fuzz import parameter_files
 from support import recordings, tiny
+from support.networks import network
 from support.people import STANDING
 
 from uplift_ros import settings
@@ -17,10 +22,13 @@ from uplift_ros.bags import recording
 from uplift_ros.bags.reader import BagError
 from uplift_ros.bags.writer import BagWriter
 from uplift_ros.camera import Camera
+from uplift_ros.estimators import onnx as estimator
+from uplift_ros.intrinsics import load_calibration
+from uplift_ros.lab import export
 from uplift_ros.messages import conversion
 from uplift_ros.messages.images import to_rgb
 from uplift_ros.messages.typestore import message_class
-from uplift_ros.models import weights
+from uplift_ros.models import runtime, weights
 from uplift_ros.streaming import uncertainty
 
 
@@ -70,6 +78,64 @@ def test_an_error_model_of_impossible_numbers_is_refused(tmp_path, change):
     parts = {"across": 0.5, "along": 1.0, "place_across": 0.01, "place_along": 0.02, "coefficients": [[0.1] * 4] * 17}
     (tmp_path / "own.quality.json").write_text(json.dumps(parts | change))
     refused(r"own\.quality\.json is not an error model", uncertainty.load, str(tmp_path / "own.safetensors"))
+
+
+# ---------------------------------------------------------------- calibrations and ONNX files
+
+
+@pytest.mark.parametrize("field", ["image_width", "camera_matrix"])
+def test_a_calibration_beyond_double_precision_is_refused(tmp_path, field):
+    tree = parameter_files.CALIBRATION
+    huge = 10**400 if field == "image_width" else {"data": [10**400] * 9}
+    (tmp_path / "front.yaml").write_text(yaml.safe_dump(tree | {field: huge}))
+    refused(rf"front\.yaml: {field} must", load_calibration, tmp_path / "front.yaml")
+
+
+def altered(path, content: bytes, change) -> str:
+    """Write an ONNX file after a change of its graph; returns the path."""
+    model = onnx.load_from_string(content)
+    change(model)
+    path.write_bytes(model.SerializeToString())
+    return str(path)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    def spoil(model) -> None:
+        (bias,) = (item for item in model.graph.initializer if item.name.endswith("sequence_head.bias"))
+        bias.CopyFrom(onnx.numpy_helper.from_array(np.full(51, np.nan, np.float32), bias.name))
+
+    content, _ = export.uplift_files(tiny.uplift())
+    path = altered(tmp_path / "own.onnx", content, spoil)
+    refused(r"own\.onnx gives numbers that are not finite", runtime.load_uplift, path)
+
+
+def test_a_network_that_its_config_does_not_describe_is_refused(tmp_path):
+    def lie(model) -> None:
+        config = json.dumps(asdict(tiny.synsp().config) | {"window": 16})
+        onnx.helper.set_model_props(model, {"architecture": "synsp", "config": config})
+
+    path = altered(tmp_path / "own.onnx", export.refine_file(tiny.synsp()), lie)
+    refused(r"own\.onnx does not run on inputs of its config", runtime.load_refine, path)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {"dets": (1, 2, 4), "keypoints": (1, 2, 17, 3)}, {"dets": (1, 2, 5), "keypoints": (1, 2, 17, 2)},
+        {"dets": (1, 2, 5), "keypoints": (1, 3, 17, 3)}, {"dets": (1, 2, 5), "labels": (1, 3)},
+        {"simcc_x": (1, 17, 0), "simcc_y": (1, 17, 128)}, {"maps": (1, 17, 0, 12)}, {"rows": (1, 56, 0)},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_outputs_of_another_shape_are_refused_when_the_network_is_loaded(tmp_path, outputs):
+    path = network(tmp_path / "pose.onnx", {name: np.zeros(shape) for name, shape in outputs.items()})
+    refused(r"model_path: .*pose\.onnx must give simcc_x", estimator.create, "full", path, "cpu", 1, 0.5)
+
+
+@pytest.mark.parametrize("side", [0, 2**31])
+def test_a_network_for_impossible_pictures_is_refused(tmp_path, side):
+    path = network(tmp_path / "pose.onnx", {"maps": np.zeros((1, 17, 16, 12))}, width=side)
+    refused(r"model_path: .*pose\.onnx", estimator.create, "full", path, "cpu", 1, 0.5)
 
 
 # ---------------------------------------------------------------- messages

@@ -9,11 +9,15 @@ from fuzz.target import Target
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-SLOW = ("mcap", "db3", "metadata", "recorded", "video", "weights", "uplifter", "depth-scale")
+SLOW = (
+    *("mcap", "db3", "metadata", "recorded", "ros1", "zstd", "video", "mp4"),
+    *("weights", "onnx", "detector", "uplifter", "depth-scale"),
+)
 NAMES = (
     *("keyframe", "skeletons", "camera_info", "header", "image", "depth", "compressed"),
     *("tracker", "uplifter", "depth-scale", "refiner", "views"),
-    *("parameters", "weights", "quality", "mcap", "db3", "metadata", "recorded", "video"),
+    *("parameters", "calibration", "weights", "quality", "onnx", "detector", "npz", "bvh", "objects"),
+    *("mcap", "db3", "metadata", "recorded", "ros1", "zstd", "video", "mp4"),
 )
 
 

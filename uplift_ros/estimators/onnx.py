@@ -23,6 +23,7 @@ import numpy as np
 import onnxruntime
 
 from uplift_ros.estimators import PoseEstimator, heads
+from uplift_ros.parameters import brief
 from uplift_ros.poses import Person2D
 from uplift_ros.skeleton import COCO17, to_h36m17
 
@@ -117,14 +118,14 @@ class Network:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:  # ONNX Runtime's errors have no common base
-            raise ValueError(f"model_path: {path} is no ONNX model ({str(error).splitlines()[0]})") from error
+            raise ValueError(f"model_path: {path} is no ONNX model ({_reason(error)})") from error
         given, *others = self._session.get_inputs()
         self._input, shape, self._person_class = given.name, given.shape, person_class
         what = f"input {given.name!r} {given.type} {shape}"
         self._channels_last = len(shape) == 4 and shape[3] == 3 and shape[1] != 3
         if self._channels_last:
             shape = [shape[0], shape[3], shape[1], shape[2]]
-        if others or len(shape) != 4 or shape[1] != 3 or not all(isinstance(length, int) for length in shape[2:]):
+        if others or len(shape) != 4 or shape[1] != 3 or not all(isinstance(n, int) and n > 0 for n in shape[2:]):
             also = "".join(f", {other.name!r} {other.type} {other.shape}" for other in others)
             raise ValueError(
                 f"model_path: {path} must take pictures (N, 3, height, width) of fixed size and nothing else, "
@@ -136,12 +137,11 @@ class Network:
         self._batch = shape[0] if isinstance(shape[0], int) else None
         self.size = np.array([shape[3], shape[2]])
         self._names = [output.name for output in self._session.get_outputs()]
-        inputs = np.zeros((self._batch or 1, 3, shape[2], shape[3]), np.float32)
         try:
-            outputs = self._run(inputs)
+            outputs = self._run(np.zeros((self._batch or 1, 3, shape[2], shape[3]), np.float32))
         except Exception as error:  # as above
-            raise ValueError(f"model_path: {path} does not run on {what} ({str(error).splitlines()[0]})") from error
-        self.kind = _kind(path, {name: list(output.shape) for name, output in outputs.items()})
+            raise ValueError(f"model_path: {path} does not run on {what} ({_reason(error)})") from error
+        self.kind = _kind(path, {name: output.shape for name, output in outputs.items()})
 
     def run(self, pictures: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Run the network on images (height, width, 3) uint8 RGB; returns outputs by name, float32, in its order."""
@@ -293,24 +293,28 @@ def _providers(device: str) -> list[str | tuple[str, dict[str, int]]]:
     return [("CUDAExecutionProvider", {"device_id": int(index or 0)})]
 
 
-def _kind(path: Path, outputs: dict[str, list]) -> str:
+def _reason(error: Exception) -> str:
+    """First line of an error of ONNX Runtime, whose errors have no common base."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:500]
+
+
+def _kind(path: Path, outputs: dict[str, tuple[int, ...]]) -> str:
     """Identify the network by names and shapes of its outputs."""
-    ranks = [len(shape) for shape in outputs.values()]
-    if {"dets", "keypoints"} <= set(outputs):
-        return "boxes and joints"
-    if {"dets", "labels"} <= set(outputs):
-        return "boxes"
-    if ranks == [3, 3] and _has_joints(next(iter(outputs.values()))[1]):
-        return "simcc"
-    if ranks == [4] and _has_joints(next(iter(outputs.values()))[1]):
-        return "heat maps"
-    if ranks == [3] and next(iter(outputs.values()))[1] == 5 + 3 * len(COCO17):
-        return "rows"
+    joints = len(COCO17)
+    dets, labels, keypoints = (outputs.get(name, ()) for name in ("dets", "labels", "keypoints"))
+    if dets[2:] == (5,):
+        if len(keypoints) == 4 and keypoints[:2] == dets[:2] and keypoints[2] >= joints and keypoints[3] == 3:
+            return "boxes and joints"
+        if labels == dets[:2]:
+            return "boxes"
+    match list(outputs.values()):
+        case [(n, k, across), (m, j, down)] if (n, k) == (m, j) and k >= joints and across and down:
+            return "simcc"
+        case [(_, k, height, width)] if k >= joints and height and width:
+            return "heat maps"
+        case [(_, rows, anchors)] if rows == 5 + 3 * joints and anchors:
+            return "rows"
     raise ValueError(
         f"model_path: {path} must give simcc_x and simcc_y, heat maps (N, 17, h, w), dets and keypoints, "
-        f"rows (1, 56, A), or dets and labels; got {outputs}"
+        f"rows (1, 56, A), or dets and labels; got {brief(outputs)}"
     )
-
-
-def _has_joints(count: object) -> bool:
-    return isinstance(count, int) and count >= len(COCO17)

@@ -6,6 +6,7 @@ Letters as in `uplift.py` and `synsp.py`.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,18 +108,32 @@ def load_uplift(name: str, device: str = "cpu", precision: str = "float32", thre
     path = find(name)
     network = OnnxUplift(path, path.with_suffix(CENTRAL_SUFFIX), device, precision, threads)
     config = network.config
-    network(
-        np.zeros((1, config.joints, config.channels)), np.empty((0, config.temporal_width)), np.ones((1, config.tokens))
-    )
+    blank = (np.zeros((1, config.joints, config.channels)), np.empty((0, config.temporal_width)))
+    _warm_up(path, lambda: network(*blank, np.ones((1, config.tokens))).sequence)
     return network
 
 
 def load_refine(name: str, device: str = "cpu", threads: int = 1) -> OnnxRefine:
     """Load and warm up SynSP `name`, as `load_uplift` does."""
-    network = OnnxRefine(find(name), device, threads)
+    path = find(name)
+    network = OnnxRefine(path, device, threads)
     config = network.config
-    network(np.zeros((1, config.window, config.joints, config.coordinates)))
+    _warm_up(path, lambda: network(np.zeros((1, config.window, config.joints, config.coordinates))))
     return network
+
+
+def _warm_up(path: Path, run: Callable[[], np.ndarray]) -> None:
+    """Run a network once, so that a file which cannot run is refused at the start.
+
+    Raises:
+        ValueError: it does not run on inputs of its config, or its output is not finite.
+    """
+    try:
+        output = run()
+    except (RuntimeError, TypeError) as error:  # TypeError: another number of outputs
+        raise ValueError(f"model: {path} does not run on inputs of its config ({error})") from error
+    if not np.isfinite(output).all():
+        raise ValueError(f"model: {path} gives numbers that are not finite: its weights are damaged")
 
 
 def find(name: str) -> Path:
