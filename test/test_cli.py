@@ -23,3 +23,12 @@ def test_an_unknown_subcommand_is_answered_with_those_there_are(capsys):
         cli.main(["proces"])
     assert "invalid choice: 'proces'" in (said := capsys.readouterr().err)
     assert all(repr(name) in said for name in cli.COMMANDS)
+
+
+def test_ctrl_c_during_the_imports_of_a_subcommand_ends_it_in_one_line(monkeypatch, capsys):
+    def interrupted(_name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.importlib, "import_module", interrupted)
+    assert cli.main(["process", "clip.mp4", "-o", "clip.mcap"]) == 130
+    assert capsys.readouterr().err == "uplift process: interrupted\n"

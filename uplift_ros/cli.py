@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -26,8 +27,20 @@ COMMANDS = {
 }
 
 
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit code after Ctrl-C, as shells report it."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:  # also during the imports, which take seconds
+        print(f"{' '.join(['uplift', *arguments[:1]])}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="uplift", description="Smooth 3D human skeletons from few 2D detections.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     modules = {}
@@ -42,8 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return modules[args.command].main(args)
     except (ValueError, OSError, ImportError) as error:
         print(f"uplift {args.command}: {error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print(f"uplift {args.command}: interrupted", file=sys.stderr)
     return 1
 
 

@@ -1,5 +1,6 @@
 import signal
 from io import StringIO
+from pathlib import Path
 
 import pytest
 import rclpy
@@ -76,6 +77,16 @@ def test_a_node_subscribes_only_while_active(refiner, observer):
 def test_a_signal_ends_a_node_with_exit_code_0(refiner, observer, interruption):
     process = refiner()
     observer.wait_for(lambda: observer.state("refiner") == "active")
+    process.send(interruption)
+    wait_for_end(observer, process)
+    assert (process.exit_code, process.last_lines) == (0, "")
+
+
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_imports_ends_a_node_quietly(start_script, observer, interruption):
+    process = start_script("uplift")
+    maps = Path(f"/proc/{process.pid}/maps")
+    observer.wait_for(lambda: process.exit_code is not None or "_multiarray_umath" in maps.read_text())
     process.send(interruption)
     wait_for_end(observer, process)
     assert (process.exit_code, process.last_lines) == (0, "")

@@ -3,10 +3,12 @@
 Bounds are far outside the values of the 281 training sequences of CMU, LAFAN1 and others.
 """
 
+import sys
+
 import numpy as np
 
 from uplift_ros.camera import CANONICAL_STATURE
-from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, chain_length
+from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, Sequence, chain_length
 from uplift_ros.skeleton import H36M17
 
 STATURES = (0.5, 2.5)
@@ -54,10 +56,23 @@ def present(joints: np.ndarray) -> np.ndarray:
     return found
 
 
-def runs(kept: np.ndarray) -> list[slice]:
-    """Where a mask (T,) is true without interruption for at least two frames."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], kept, [False]]).astype(int)))
-    return [slice(begin, end) for begin, end in edges.reshape(-1, 2).tolist() if end - begin > 1]
+def without_gaps(name: str, joints: np.ndarray, found: np.ndarray, where: str) -> list[Sequence]:
+    """Cut frames without a person out of joints (T, 17, 3), which is reported on standard error.
+
+    Args:
+        name: of the first part; the others are name#2 and so on.
+        found: (T,) whether a frame has a person.
+        where: file and array, for the report.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], found, [False]]).astype(int)))
+    shortest = min(2, len(joints))  # a single frame between gaps is no motion
+    parts = [joints[begin:end] for begin, end in edges.reshape(-1, 2).tolist() if end - begin >= shortest]
+    if lost := len(joints) - sum(map(len, parts)):
+        print(f"{where}: {lost} of {len(joints)} frames without a person cut out", file=sys.stderr)
+    return [
+        Sequence(name if number == 1 else f"{name}#{number}", part.astype(np.float32))
+        for number, part in enumerate(parts, start=1)
+    ]
 
 
 def up_axis(joints: np.ndarray) -> str:

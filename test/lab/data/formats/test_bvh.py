@@ -68,6 +68,29 @@ def test_a_bvh_nose_follows_the_head(bvh_file, tmp_path):
     assert np.degrees(np.arccos(cosine)) == pytest.approx(60, abs=0.1)
 
 
+@pytest.mark.parametrize("lost", ["0", "nan", "-inf"])
+def test_frames_in_which_the_person_was_lost_are_cut_out(bvh_file, capsys, lost):
+    path = bvh_file(frames=9)
+    (whole,) = load(path, 50.0)
+    lines = path.read_text().rstrip().splitlines()
+    for row in (4, 6):  # the frame between them is no motion
+        lines[-9 + row] = " ".join([lost] * len(lines[-1].split()))
+    path.write_text("\n".join(lines))
+    sequences = load(path, 50.0)
+    assert [(sequence.name, len(sequence.joints)) for sequence in sequences] == [("take", 4), ("take#2", 2)]
+    for sequence in sequences:
+        np.testing.assert_allclose(sequence.joints, whole.joints[: len(sequence.joints)], atol=1e-6)
+    assert "take.bvh: 3 of 9 frames without a person cut out" in capsys.readouterr().err
+
+
+def test_one_lost_number_loses_its_frame_only(bvh_file):
+    path = bvh_file(frames=4)
+    head, _, last = path.read_text().rstrip().rpartition("\n")
+    path.write_text(f"{head}\n{last.replace(' ', ' nan ', 1).rsplit(' ', 1)[0]}\n")
+    (sequence,) = load(path, 50.0)
+    assert len(sequence.joints) == 3
+
+
 def test_bvh_takes_are_resampled(bvh_file):
     (sequence,) = load(bvh_file(frames=121, frame_time=1 / 120), 50.0)
     assert len(sequence.joints) == 51
@@ -91,7 +114,7 @@ def test_a_folder_of_bvh_files_is_named_after_its_folders(tmp_path):
         ("Frames: 2", "Frames: -2", "'Frames:' must be a positive number, got '-2'"),
         ("Frame Time: 0.02", "Frame Time: 0", "'Frame Time:' must be 0.0001 to 1 s, got 0"),
         ("Frame Time: 0.02", "Frame Time: nan", "'Frame Time:' must be finite"),
-        ("90.0", "inf", "MOTION must be finite"),
+        ("90.0", "inf", "MOTION: no frame has a body"),
         ("90.0", "x", "MOTION must be numbers"),
         ("CHANNELS 6", "CHANNELS 99", "CHANNELS must be 0 to 6, got '99'"),
         ("Zrotation", "Wrotation", "Xposition or Zrotation, got 'Wrotation'"),

@@ -65,7 +65,8 @@ def _takes(file: Path, name: Path, body_model: Path | None) -> list[tuple[Sequen
     """Sequences in a file, with frames per second."""
     suffix = file.suffix.lower()
     if suffix == ".bvh":
-        return [load_bvh(file, name.as_posix())]
+        sequences, fps = load_bvh(file, name.as_posix())
+        return [(sequence, fps) for sequence in sequences]
     if suffix != ".npz":
         raise ValueError(f"data: {file} must be .npz or .bvh, got {file.suffix!r}")
     if "positions_3d" in array_names(file):

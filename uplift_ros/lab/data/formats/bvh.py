@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from uplift_ros.lab.data.mocap import MOCAP_CHAIN, Sequence, chain_length, grounded
-from uplift_ros.lab.data.plausibility import UP, up_axis
+from uplift_ros.lab.data.plausibility import UP, up_axis, without_gaps
 from uplift_ros.parameters import brief
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.posture import HEAD, NOSE, SPINE_FRACTION, TRUNK
@@ -52,8 +52,10 @@ class Joint:
     channels: tuple[str, ...] = ()
 
 
-def load_bvh(path: Path, name: str) -> tuple[Sequence, float]:
-    """One take, at canonical stature on the ground, and its frames per second.
+def load_bvh(path: Path, name: str) -> tuple[list[Sequence], float]:
+    """Read one take, at canonical stature on the ground, and its frames per second.
+
+    Frames in which the person was lost (numbers that are not finite, or all zero) are cut out, see `without_gaps`.
 
     Raises:
         FileNotFoundError: no such file.
@@ -65,13 +67,18 @@ def load_bvh(path: Path, name: str) -> tuple[Sequence, float]:
         raise ValueError(f"data: {path} has {path.stat().st_size} bytes, allowed are {MAX_FILE_BYTES}")
     try:
         skeleton, motion, fps = parse(path.read_text(encoding="latin-1"))
-        rotations, positions = forward_kinematics(skeleton, motion)
+        found = np.isfinite(motion).all(1) & motion.any(1)
+        if not found.any():
+            raise ValueError("MOTION: no frame has a body: its numbers must be finite, and not all zero")
+        rotations, positions = forward_kinematics(skeleton, motion[found])
         joints = to_h36m17(skeleton, rotations, positions)
         joints = joints @ np.array(UP[_up_axis(skeleton, joints)]).T
         size = chain_length(joints).mean()
         if not 0 < size < np.inf:
             raise ValueError("the body has no size")
-        return Sequence(name, grounded(joints * (MOCAP_CHAIN / size))), fps
+        take = np.full((len(motion), *joints.shape[1:]), np.nan, np.float32)
+        take[found] = grounded(joints * (MOCAP_CHAIN / size))
+        return without_gaps(name, take, found, f"data: {path}"), fps
     except (ValueError, IndexError) as error:
         raise ValueError(f"data: {path}: {error}") from error
 
@@ -80,7 +87,7 @@ def load_bvh(path: Path, name: str) -> tuple[Sequence, float]:
 
 
 def parse(text: str) -> tuple[list[Joint], np.ndarray, float]:
-    """Joints, parents before children; channels (T, C) of all of them; frames per second."""
+    """Joints, parents before children; channels (T, C) of all of them, also not finite; frames per second."""
     hierarchy, *motion = re.split(r"^\s*MOTION\b", text, maxsplit=1, flags=re.IGNORECASE | re.MULTILINE)
     if not motion:
         raise ValueError("no MOTION: not a BVH file, or cut off")
@@ -93,7 +100,7 @@ def parse(text: str) -> tuple[list[Joint], np.ndarray, float]:
     if not 1e-4 <= seconds <= 1:
         raise ValueError(f"'Frame Time:' must be 0.0001 to 1 s, got {seconds}")
     channels = sum(len(joint.channels) for joint in skeleton)
-    motion_values = _numbers(motion[0][header.end() :].split() if header else [], "MOTION")
+    motion_values = _numbers(motion[0][header.end() :].split() if header else [], "MOTION", finite=False)
     if len(motion_values) != int(count) * channels:
         raise ValueError(f"MOTION must have {count} frames of {channels} numbers, got {len(motion_values)} numbers")
     return skeleton, motion_values.reshape(-1, channels), 1 / float(seconds)
@@ -146,12 +153,12 @@ def _channel(word: str) -> str:
     return channel
 
 
-def _numbers(words: list[str], what: str) -> np.ndarray:
+def _numbers(words: list[str], what: str, finite: bool = True) -> np.ndarray:
     try:
         numbers = np.array(words, float)
     except ValueError as error:
         raise ValueError(f"{what} must be numbers ({str(error)[:200]})") from error
-    if not np.isfinite(numbers).all():
+    if finite and not np.isfinite(numbers).all():
         raise ValueError(f"{what} must be finite")
     return numbers
 

@@ -50,10 +50,4 @@ def _sequences(archive: Archive, name: str) -> list[Sequence]:
         plausibility.check_stature(joints[found])
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-    parts = plausibility.runs(found) if len(joints) > 1 else [slice(None)]
-    if lost := len(joints) - sum(len(joints[part]) for part in parts):
-        print(f"{where}: {lost} of {len(joints)} frames without a person cut out", file=sys.stderr)
-    return [
-        Sequence(name if number == 1 else f"{name}#{number}", joints[part].astype(np.float32))
-        for number, part in enumerate(parts, start=1)
-    ]
+    return plausibility.without_gaps(name, joints, found, where)
