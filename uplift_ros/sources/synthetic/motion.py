@@ -11,6 +11,7 @@ import numpy as np
 
 from uplift_ros.camera import CANONICAL_STATURE
 from uplift_ros.sources.synthetic.posture import (
+    ANKLE_BEHIND,
     ANKLE_HEIGHT,
     SIDES,
     Posture,
@@ -251,6 +252,6 @@ def _ankles(posture: Posture, place: np.ndarray, strides: float) -> np.ndarray:
 
 
 def _footprint(strides: float, side: float) -> np.ndarray:
-    """(3,) ankle of a foot that touched down after a number of strides."""
+    """(3,) ankle of a foot that touched down after a number of strides; the weight rests on the middle of the foot."""
     x, y, heading = route(strides)
-    return rotation_z(heading) @ [0, side * FOOT_HALF_WIDTH, 0] + [x, y, ANKLE_HEIGHT]
+    return rotation_z(heading) @ [-ANKLE_BEHIND, side * FOOT_HALF_WIDTH, 0] + [x, y, ANKLE_HEIGHT]

@@ -12,16 +12,16 @@ import numpy as np
 from uplift_ros.camera import CANONICAL_STATURE
 from uplift_ros.skeleton import H36M17
 
-# Lengths in metres of a body of CANONICAL_STATURE.
-HIP_HALF_WIDTH = 0.088
-THIGH, SHANK = 0.425, 0.405
-TRUNK = 0.482
+# Lengths in metres of a body of CANONICAL_STATURE, between the points that detectors mark (docs/TRAINING.md).
+HIP_HALF_WIDTH = 0.099
+THIGH, SHANK = 0.418, 0.398
+TRUNK = 0.505
 SPINE_FRACTION = 0.48
-SHOULDER = np.array([-0.030, 0.146, -0.024])  # from thorax, left side
-UPPER_ARM, FOREARM = 0.282, 0.240
+SHOULDER = np.array([-0.020, 0.170, -0.024])  # from thorax, left side
+UPPER_ARM, FOREARM = 0.284, 0.268
 NOSE = np.array([0.085, 0.0, 0.126])  # from thorax
-HEAD = np.array([0.005, 0.0, 0.225])
-ANKLE_HEIGHT = 0.08
+HEAD = np.array([0.005, 0.0, 0.250])
+ANKLE_HEIGHT, ANKLE_BEHIND = 0.08, 0.05
 
 # A leg is never fully straight: near full reach the knee would snap.
 LEG_SOFT, LEG_MAX = 0.955, 0.995
