@@ -27,7 +27,7 @@ CONFIGS: tuple[tuple[str, type, Any], ...] = (
 )
 DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.int8: "I8"}
 ERRORS = {
-    "coefficients": np.full((17, 4), 0.02).tolist(),
+    "coefficients": np.full((17, 5), 0.02).tolist(),
     "across": 0.6,
     "along": 0.9,
     "place_across": 0.01,

@@ -27,7 +27,7 @@ from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance
 from uplift_ros.transforms import RigidTransform, moved
 
 UPLIFT, SYNSP = tiny.uplifting(), tiny.refining()
-ERRORS = ErrorModel(np.full((17, 4), 0.02), 0.5, 1.0, 0.005, 0.03)
+ERRORS = ErrorModel(np.full((17, 5), 0.02), 0.5, 1.0, 0.005, 0.03)
 STEPS = (FRAME, FRAME, 10 * FRAME, 10 * FRAME, 0, 1, -FRAME, -(10**9), 2 * 10**9, 3600 * 10**9, 2**62)
 IDS = ("p1", "p2", "p3", "")
 CAMERAS = (

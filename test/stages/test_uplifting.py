@@ -150,6 +150,17 @@ def test_people_have_the_size_that_depth_measures_in_raw_and_live():
         assert person.joints[0, 2] > 1.1 * assumed
 
 
+@pytest.mark.parametrize("jump", [-100, 3100])
+def test_at_a_jump_in_time_the_last_frames_of_the_old_stream_keep_their_measured_size(jump):
+    chain = stage(use_depth=True)
+    depth = np.full((120, 160), 1.1 * stage().push(keyframe(100), CAMERA).live.persons[0].joints[0, 2])
+    before = [chain.push(keyframe(100 + 10 * at, at), CAMERA, lambda: depth).raw for at in range(2)]
+    after = chain.push(keyframe(100 + jump, 2), CAMERA, lambda: np.zeros_like(depth)).raw
+    old = [frame for frame in after if frame.stamp <= START + 110 * FRAME]
+    assert frames(before[0] + before[1] + old) == list(range(100, 111))
+    assert {person.scale_source for frame in old for person in frame.persons} == {ScaleSource.DEPTH}
+
+
 def test_after_a_reset_the_stream_is_new():
     chain = stage()
     chain.push(keyframe(0, 5), CAMERA)

@@ -17,7 +17,7 @@ ONES = np.ones(17)
 
 @pytest.fixture
 def errors():
-    return ErrorModel(np.tile([0.03, 0.02, 0.01, 0.2], (17, 1)), 0.5, 1.0, 0.005, 0.03)
+    return ErrorModel(np.tile([0.03, 0.02, 0.01, 0.2, 1.0], (17, 1)), 0.5, 1.0, 0.005, 0.03)
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def test_speeds_are_those_of_even_motion():
     np.testing.assert_array_equal(joint_speeds(joints[:1], 25.0), np.zeros((1, 17)))
 
 
-def test_features_are_reach_speed_and_the_way_since_the_keyframe(joints):
-    found = features(joints, 2 * ONES, 0.1)
-    assert found.shape == (17, 4)
-    np.testing.assert_allclose(found[3], [1.0, np.linalg.norm(joints[3]), 2.0, 0.2])
+def test_features_are_the_distance_to_the_root_speed_displacement_and_the_detectors_error(joints):
+    found = features(joints, 2 * ONES, 0.1, np.exp(-1) * ONES)
+    assert found.shape == (17, 5)
+    np.testing.assert_allclose(found[3], [1.0, np.linalg.norm(joints[3]), 2.0, 0.2, 0.1])
 
 
 def test_frames_far_from_keyframes_are_worth_less_the_faster_a_joint_is(errors, joints):
@@ -114,20 +114,21 @@ def test_agreement_takes_four_percent_off_and_tension_adds_almost_twice_itself()
 
 def test_no_joint_is_expected_to_be_better_than_five_millimetres(errors, joints):
     np.testing.assert_allclose(error_of(refined(ONES, np.empty((0, 6)), 0 * ONES)[0]), 0.96 * 0.005)
-    perfect = ErrorModel(np.zeros((17, 4)), 0.5, 1.0, 0.005, 0.03)
-    np.testing.assert_allclose(perfect.expected(joints, 0 * ONES, 0.0), 0.005)
+    perfect = ErrorModel(np.zeros((17, 5)), 0.5, 1.0, 0.005, 0.03)
+    np.testing.assert_allclose(perfect.expected(joints, 0 * ONES, 0.0, ONES), 0.005)
 
 
 def test_poses_of_many_frames_have_seconds_of_their_own(joints):
-    many = features(np.stack([joints, joints]), np.ones((2, 17)), np.array([0.1, 0.2]))
-    assert many.shape == (2, 17, 4)
+    many = features(np.stack([joints, joints]), np.ones((2, 17)), np.array([0.1, 0.2]), np.ones((2, 17)))
+    assert many.shape == (2, 17, 5)
     np.testing.assert_allclose(many[:, 3, 3], [0.1, 0.2])
 
 
 def test_the_expected_errors_of_many_frames_are_those_of_each(errors, joints):
     poses, speeds, seconds = np.stack([joints, 2 * joints]), np.stack([ONES, 3 * ONES]), (0.1, 0.2)
-    each = [errors.expected(*frame) for frame in zip(poses, speeds, seconds, strict=True)]
-    np.testing.assert_allclose(errors.expected(poses, speeds, np.array(seconds)), each)
+    detected = np.stack([ONES, 0.5 * ONES])
+    each = [errors.expected(*frame) for frame in zip(poses, speeds, seconds, detected, strict=True)]
+    np.testing.assert_allclose(errors.expected(poses, speeds, np.array(seconds), detected), each)
 
 
 def test_without_a_covariance_there_is_none_after_refinement():
@@ -151,10 +152,11 @@ def test_an_error_model_is_read_as_it_was_written(errors, tmp_path):
         ({"across": -0.1}, False),
         ({"place_along": 1000.1}, False),
         ({"along": float("nan")}, False),
-        ({"coefficients": [[-1000.0] * 4] * 17}, True),
-        ({"coefficients": [[1000.1] * 4] * 17}, False),
-        ({"coefficients": [[0.1] * 4] * 16}, False),
-        ({"coefficients": [*[[0.1] * 4] * 16, [0.1, 0.1, 0.1, 1000.1]]}, False),
+        ({"coefficients": [[-1000.0] * 5] * 17}, True),
+        ({"coefficients": [[1000.1] * 5] * 17}, False),
+        ({"coefficients": [[0.1] * 5] * 16}, False),
+        ({"coefficients": [[0.1] * 3] * 17}, False),
+        ({"coefficients": [*[[0.1] * 5] * 16, [0.1, 0.1, 0.1, 0.1, 1000.1]]}, False),
     ],
 )
 def test_numbers_that_no_measurement_gives_are_refused(errors, tmp_path, changed, fits):
@@ -171,6 +173,17 @@ def test_numbers_that_no_measurement_gives_are_refused(errors, tmp_path, changed
             uncertainty.load(str(tmp_path / "own.safetensors"))
 
 
+def test_an_error_model_fitted_to_detections_without_scores_counts_their_errors_in_full(errors, tmp_path):
+    weights.save(tiny.uplift(), tmp_path / "own.safetensors", {})
+    path = tmp_path / "own.quality.json"
+    errors.save(path, {})
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"coefficients": [row[:4] for row in values["coefficients"]]}))
+    found = uncertainty.load(str(tmp_path / "own.safetensors"))
+    np.testing.assert_array_equal(found.coefficients[:, 4], 1.0)
+    np.testing.assert_allclose(found.coefficients[:, :4], errors.coefficients[:, :4])
+
+
 @pytest.mark.parametrize("content", ["nothing", "{}", json.dumps({"across": 1, "along": 1})])
 def test_another_file_is_refused_by_name(content, tmp_path):
     weights.save(tiny.uplift(), tmp_path / "own.safetensors", {})
@@ -182,7 +195,7 @@ def test_another_file_is_refused_by_name(content, tmp_path):
 def test_the_errors_of_the_shipped_network_were_measured():
     errors = uncertainty.load("compact")
     joints = pose(0.0) - pose(0.0)[0]
-    expected = errors.expected(joints, 0.1 * ONES, 0.1)
+    expected = errors.expected(joints, 0.1 * ONES, 0.1, ONES)
     assert 0.02 < expected[1:].mean() < 0.12
     assert expected[13] > expected[11]  # the wrist against the shoulder
     assert errors.along > errors.across

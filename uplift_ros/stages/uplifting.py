@@ -104,9 +104,10 @@ class UpliftingStage:
         """
         keyframe.validate()
         problems = self._stride_problems(keyframe)
-        # 1. After a pause, the frames that still wait are final.
+        # 1. After a pause and at the end of a stream, the frames that still wait are final, in the size known so far.
         final: list[SkeletonFrame] = []
-        if self._newest is not None and is_pause(keyframe.stamp, self._newest):
+        paused = self._newest is not None and is_pause(keyframe.stamp, self._newest)
+        if paused or self._uplifter.breaks_at(keyframe):
             final = self._sized(self._uplifter.flush())
         # 2. The camera of these images.
         camera = _fitting(intrinsics, keyframe, problems)

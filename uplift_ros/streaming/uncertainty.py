@@ -1,8 +1,8 @@
 """Uncertainty of each joint, as a score and as a covariance, from the expected error of a network.
 
 The dependence of the error was measured on motion capture with a noisy detector (lab/studies/calibration.py): on the
-joint above all, and for each joint on its distance to the pelvis, its speed, and its displacement since the nearest
-key-frame.
+joint above all, and for each joint on its distance to the pelvis, its speed, its displacement since the nearest
+key-frame, and the detector's score.
 """
 
 import json
@@ -75,20 +75,23 @@ def refined(scores: np.ndarray, covariance: np.ndarray, tension: np.ndarray) -> 
     return score_of(after), place + (covariance - place) * grown**2
 
 
-def features(joints: np.ndarray, speeds: np.ndarray, seconds: np.ndarray | float) -> np.ndarray:
+def features(joints: np.ndarray, speeds: np.ndarray, seconds: np.ndarray | float, detected: np.ndarray) -> np.ndarray:
     """Features in which the expected error is linear.
 
     Args:
         joints: (..., 17, 3) root-relative, metres.
         speeds: (..., 17) relative to the root, m/s.
         seconds: (...) to the nearest key-frame.
+        detected: (..., 17) the detector's scores.
 
     Returns:
-        (..., 17, 4): one, the distance to the root, the speed, and the displacement since the nearest key-frame.
+        (..., 17, 5): one, the distance to the root, the speed, the displacement since the nearest key-frame, and the
+        error of the detector's score.
     """
     distance_to_root = np.linalg.norm(joints, axis=-1)
     displacement = speeds * np.asarray(seconds)[..., None]
-    return np.stack([np.ones_like(distance_to_root), distance_to_root, speeds, displacement], -1)
+    columns = np.ones_like(distance_to_root), distance_to_root, speeds, displacement, error_of(detected)
+    return np.stack(columns, -1)
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class ErrorModel:
     """Error model of one uplifting network.
 
     Attributes:
-        coefficients: (17, 4) of `features`, for the expected root-relative distance between estimate and truth, metres.
+        coefficients: (17, 5) of `features`, for the expected root-relative distance between estimate and truth, metres.
         across, along: standard deviation of the error on each axis across the line of sight and on the one along it, as
             fractions of the expected error. For one camera depth is the least certain.
         place_across, place_along: standard deviations of the pelvis's position as fractions of its distance, if the
@@ -115,15 +118,16 @@ class ErrorModel:
         """Predict scores (17,) and covariance (17, 6) of one pose.
 
         Args:
-            detected: (17,) the detector's scores, which lower the pose's.
-            joints, root, speeds, seconds: as in `expected` and `covariance`.
+            joints, root, speeds, seconds, detected: as in `expected` and `covariance`.
         """
-        expected = self.expected(joints, speeds, seconds) + error_of(detected)
+        expected = self.expected(joints, speeds, seconds, detected)
         return score_of(expected), self.covariance(expected, root)
 
-    def expected(self, joints: np.ndarray, speeds: np.ndarray, seconds: np.ndarray | float) -> np.ndarray:
+    def expected(
+        self, joints: np.ndarray, speeds: np.ndarray, seconds: np.ndarray | float, detected: np.ndarray
+    ) -> np.ndarray:
         """Expected errors (..., 17) in metres, of the arguments of `features`."""
-        linear = (features(joints, speeds, seconds) * self.coefficients).sum(-1)
+        linear = (features(joints, speeds, seconds, detected) * self.coefficients).sum(-1)
         return np.maximum(linear, SMALLEST_ERROR)
 
     def covariance(self, expected: np.ndarray, root: np.ndarray) -> np.ndarray:
@@ -169,7 +173,10 @@ def load(name: str) -> ErrorModel | None:
     try:
         values = json.loads(path.read_text())
         parts = {key: float(values[key]) for key in ("across", "along", "place_across", "place_along")}
-        coefficients = np.array(values["coefficients"], float).reshape(17, 4)
+        coefficients = np.array(values["coefficients"], float).reshape(17, -1)
+        if coefficients.shape[1] == 4:  # fitted to detections without scores, whose errors count in full
+            coefficients = np.hstack([coefficients, np.ones((17, 1))])
+        coefficients = coefficients.reshape(17, 5)
         if not (np.abs(coefficients) <= LARGEST_PART).all() or not all(0 <= x <= LARGEST_PART for x in parts.values()):
             raise ValueError(f"coefficients must be within {LARGEST_PART:g}, the others 0 to {LARGEST_PART:g}")
         return ErrorModel(coefficients, **parts)

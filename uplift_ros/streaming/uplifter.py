@@ -120,8 +120,7 @@ class StreamingUplifter:
         keyframe.validate()
         # 1. A jump in time or another camera ends the stream.
         final: list[SkeletonFrame] = []
-        another_camera = self._timeline.newest >= 0 and keyframe.frame_id != self._frame_id
-        if another_camera or self._timeline.breaks_at(keyframe.stamp):
+        if self.breaks_at(keyframe):
             final = self.flush()
             self.reset()
         # 2. Stale and duplicate key-frames are skipped.
@@ -143,6 +142,11 @@ class StreamingUplifter:
         moved = [track.motion.velocity[previous - token :].mean() for track in seen if track.motion]
         self._forget(before_window)
         return Uplifted(final, live, float(max(moved, default=0.0)), newest)
+
+    def breaks_at(self, keyframe: Keyframe) -> bool:
+        """Whether a key-frame ends the stream and starts a new one."""
+        another_camera = self._timeline.newest >= 0 and keyframe.frame_id != self._frame_id
+        return another_camera or self._timeline.breaks_at(keyframe.stamp)
 
     def flush(self) -> list[SkeletonFrame]:
         """Return the frames up to the newest key-frame that still wait for newer ones; the stream may continue."""

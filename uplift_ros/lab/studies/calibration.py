@@ -2,8 +2,7 @@
 
 With --fit the network's errors are measured, and the error model is written beside its weights. With --data scores and
 covariance of the output, raw and refined, are checked. Sequences pass through a noisy detector and the streaming
-classes at each of the network's strides. Detectors' own scores are not simulated: all are 1. The pelvis, the origin of
-root-relative errors, is not counted.
+classes at each of the network's strides. The pelvis, the origin of root-relative errors, is not counted.
 """
 
 import argparse
@@ -41,6 +40,9 @@ LATENCY, DELAY = 4, 3
 STATURE_DEVIATION = 0.04
 """Deviation of adults' stature as part of its mean (Winter; ANSUR), which a single camera cannot observe."""
 
+DETECTOR_ALONE = ErrorModel(np.tile([0.0, 0.0, 0.0, 0.0, 1.0], (17, 1)), 0.0, 0.0, 0.0, 0.0)
+"""Error model that passes the detector's scores on."""
+
 BINS = 10
 COVERAGE = (0.5, 0.9, 0.99)
 
@@ -52,7 +54,7 @@ class Judged:
     Attributes:
         poses, truth: (K, 17, 3) metres, camera optical frame, placed.
         scores: (K, 17).
-        covariance: (K, 17, 6), or (K, 0, 6) without an error model.
+        covariance: (K, 17, 6).
         sources: (K,).
         seconds: (K,) to the nearest key-frame.
     """
@@ -79,7 +81,7 @@ class Judged:
 def stream(
     model: UpliftUpsample,
     clips: Sequence[protocols.Clip],
-    errors: ErrorModel | None,
+    errors: ErrorModel,
     refinement: RefinementStage | None,
 ) -> Iterator[tuple[Judged, Judged]]:
     """Every clip at every stride of the network: output of the uplifter, and of a refiner after it."""
@@ -108,18 +110,18 @@ def _judged(frames: list[SkeletonFrame], clip: protocols.Clip, keyframes: np.nda
 
 
 def fit(streams: Sequence[Judged], rate: float) -> ErrorModel:
-    """Fit the error model to output that was computed without one.
+    """Fit the error model to output that was computed with DETECTOR_ALONE.
 
-    1. Coefficients are least squares, left and right joints together; speed and the distance to the nearest key-frame
-       can only increase the error.
+    1. Coefficients are least squares, left and right joints together; speed, the distance to the nearest key-frame and
+       an uncertain detector can only increase the error.
     2. They are scaled, joint by joint, so that the balls of BALL_FACTOR times the expected error hold BALL_COVERAGE of
        the errors (split conformal prediction: Lei et al., JASA 2018).
     3. Deviations make the mean squared Mahalanobis distance of each direction 1.
     """
     features = np.concatenate([_features(judged, rate) for judged in streams])
     errors = np.concatenate([judged.errors for judged in streams])
-    lower = np.array([-np.inf, -np.inf, 0.0, 0.0])
-    coefficients = np.zeros((17, 4))
+    lower = np.array([-np.inf, -np.inf, 0.0, 0.0, 0.0])
+    coefficients = np.zeros((17, 5))
     for joint, mirrored in enumerate(H36M17.flip[1:] - 1):
         known = np.concatenate([features[:, joint], features[:, mirrored]])
         found = np.concatenate([errors[:, joint], errors[:, mirrored]])
@@ -204,10 +206,10 @@ def fit_tension(raw: Sequence[Judged], refined: Sequence[Judged]) -> list[float]
 
 
 def _features(judged: Judged, rate: float) -> np.ndarray:
-    """(K, 16, 4)."""
+    """(K, 16, 5)."""
     joints = judged.poses - judged.poses[:, :1]
     speeds = uncertainty.joint_speeds(joints, rate)
-    return uncertainty.features(joints, speeds, judged.seconds)[:, 1:]
+    return uncertainty.features(joints, speeds, judged.seconds, judged.scores)[:, 1:]
 
 
 def _sight(judged: Judged) -> np.ndarray:
@@ -267,7 +269,7 @@ def main(args: argparse.Namespace) -> int:
     network = weights.load(args.refiner, SynSP)
     if args.fit:
         clips = _of_many_statures(_clips(args, args.fit, rate), args.seed)
-        raw = [judged for judged, _ in stream(model, clips, None, None)]
+        raw = [judged for judged, _ in stream(model, clips, DETECTOR_ALONE, None)]
         fit(raw, rate).save(
             uncertainty.path_of(args.model), {"data": args.fit.name, "seed": args.seed, "latency": LATENCY}
         )
