@@ -3,22 +3,32 @@
 ros2 launch uplift_ros replay.launch.py bag:=walk image:=/camera/image_raw camera_info:=/camera/camera_info
 """
 
+import signal
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from launch import LaunchContext, LaunchDescription
+from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
+    EmitEvent,
     ExecuteProcess,
     IncludeLaunchDescription,
     OpaqueFunction,
+    RegisterEventHandler,
     Shutdown,
 )
-from launch.events.process import ProcessExited
+from launch.event_handlers import OnProcessExit
+from launch.events.process import ProcessExited, SignalProcess
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import Node
 
 from uplift_ros.nodes.graph.launching import require
 
 UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
+
+PROCESSING = ("pose_estimator", "uplift", "refiner")
+"""Nodes in the order of the data; each waits at its end for the last messages of the one before."""
 
 
 def player(context: LaunchContext) -> list[ExecuteProcess]:
@@ -31,15 +41,25 @@ def player(context: LaunchContext) -> list[ExecuteProcess]:
     return [ExecuteProcess(cmd=[*play, "--topics", *topics], name="player", output="screen", on_exit=ended)]
 
 
-def ended(event: ProcessExited, _context: LaunchContext) -> Shutdown:
-    """End the launch when the player ends.
+def ended(event: ProcessExited, _context: LaunchContext) -> list[Action]:
+    """End the nodes when the player ends, and after them the launch: a recorder gets their last skeletons.
 
     Raises:
         RuntimeError: the player failed; the launch ends with an error too.
     """
     if event.returncode:
         raise RuntimeError(f"the player of the bag failed with exit code {event.returncode}")
-    return Shutdown(reason="the bag has ended")
+    stop = SignalProcess(signal_number=signal.SIGINT, process_matcher=partial(runs, PROCESSING))
+    end = Shutdown(reason="the bag has ended")
+    return [
+        RegisterEventHandler(OnProcessExit(target_action=partial(runs, PROCESSING[-1:]), on_exit=end)),
+        EmitEvent(event=stop),
+    ]
+
+
+def runs(executables: Sequence[str], action: Action) -> bool:
+    """Whether a process runs one of these nodes."""
+    return isinstance(action, Node) and action.node_executable in executables
 
 
 def check(_context: LaunchContext) -> None:

@@ -17,6 +17,7 @@ from support.places import ROOT
 
 pytest.importorskip("launch_ros", reason="launch_ros is not installed")
 
+from ament_index_python.packages import get_packages_with_prefixes
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
 FOLDER = ROOT / "launch"
@@ -28,9 +29,9 @@ LAUNCH = """
 import sys
 from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.launch_description_sources import AnyLaunchDescriptionSource
 arguments = [argument.split(":=", 1) for argument in sys.argv[2:]]
-included = IncludeLaunchDescription(PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)
+included = IncludeLaunchDescription(AnyLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)
 service = LaunchService(noninteractive=True)
 service.include_launch_description(LaunchDescription([included]))
 sys.exit(service.run())
@@ -74,12 +75,25 @@ class Process:
 
 
 @pytest.fixture
-def launched(tmp_path):
+def installed(tmp_path, monkeypatch):
+    """Packages that need not be there, because no process of them runs; a test may remove one."""
+    index = tmp_path / "prefix/share/ament_index/resource_index/packages"
+    index.mkdir(parents=True)
+    for package in ("ros2bag", "hri_msgs", "rviz2"):
+        (index / package).touch()
+    (tmp_path / "prefix/lib/rviz2").mkdir(parents=True)
+    (tmp_path / "prefix/lib/rviz2/rviz2").touch(mode=0o755)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{os.environ['AMENT_PREFIX_PATH']}{os.pathsep}{tmp_path / 'prefix'}")
+    return index
+
+
+@pytest.fixture
+def launched(tmp_path, installed):
     """Launch a file with arguments like `stride:=10`; return its processes."""
     report = tmp_path / "report.py"
     report.write_text(REPORT)
 
-    def run(file: str, *arguments: str, environment: dict[str, str] | None = None) -> list[Process]:
+    def run(file: str | Path, *arguments: str, environment: dict[str, str] | None = None) -> list[Process]:
         prefix = f"launch-prefix:={sys.executable} {report}"
         inherited = {name: value for name, value in os.environ.items() if name not in PROFILES}
         result = subprocess.run(
@@ -102,7 +116,7 @@ def launched(tmp_path):
 def launch(launched):
     """As `launched`, by name; in namespaces as `front/uplift`."""
 
-    def run(file: str, *arguments: str, environment: dict[str, str] | None = None) -> dict[str, Process]:
+    def run(file: str | Path, *arguments: str, environment: dict[str, str] | None = None) -> dict[str, Process]:
         return {
             f"{process.rules.get('__ns', '').strip('/')}/{process.executable}".strip("/"): process
             for process in launched(file, *arguments, environment=environment)
@@ -192,18 +206,42 @@ def test_the_cameras_of_demo_and_multi_camera_have_enclaves_too(launch):
     assert {name: enclave(process) for name, process in cameras.items()} == {name: f"/robot/{name}" for name in cameras}
 
 
-def test_rviz_is_in_the_namespace_and_shows_the_same_images(launch, tmp_path):
-    (tmp_path / "share/ament_index/resource_index/packages").mkdir(parents=True)
-    (tmp_path / "share/ament_index/resource_index/packages/rviz2").touch()
-    (tmp_path / "lib/rviz2").mkdir(parents=True)
-    (tmp_path / "lib/rviz2/rviz2").touch(mode=0o755)  # never run: the prefix prints the command
-    prefixes = f"{os.environ['AMENT_PREFIX_PATH']}{os.pathsep}{tmp_path}"
-    environment = {"AMENT_PREFIX_PATH": prefixes, "OVERRIDE_LAUNCH_PROCESS_OUTPUT": "screen"}
+def test_rviz_is_in_the_namespace_and_shows_the_same_images_evenly(launch):
     arguments = ("rviz:=true", "namespace:=front", "image:=/cam/image", "enclave:=/robot")
-    rviz = launch("uplift.launch.py", *arguments, environment=environment)["front/rviz2"]
+    processes = launch("uplift.launch.py", *arguments, environment={"OVERRIDE_LAUNCH_PROCESS_OUTPUT": "screen"})
+    rviz = processes["front/rviz2"]
     assert rviz.rules["image_raw"] == "/cam/image"
     assert rviz.command[rviz.command.index("-d") + 1].endswith("config/uplift.rviz")
     assert enclave(rviz) == "/robot/rviz2"
+    assert processes["front/uplift"].parameters["playout"] is True
+    assert "playout" not in launch("uplift.launch.py")["uplift"].parameters
+
+
+@pytest.mark.parametrize(
+    ("file", "argument", "package"),
+    [
+        ("uplift.launch.py", "rviz:=true", "rviz2"), ("demo.launch.py", "rviz:=true", "rviz2"),
+        ("uplift.launch.py", "record:=walk", "ros2bag"), ("uplift.launch.py", "humans:=true", "hri_msgs"),
+        ("replay.launch.py", "bag:=walk", "ros2bag"),
+    ],
+)  # fmt: skip
+def test_nothing_starts_if_the_package_of_an_argument_is_missing(launch, installed, file, argument, package):
+    (installed / package).unlink()
+    if package in get_packages_with_prefixes():
+        pytest.skip(f"{package} is installed")
+    with pytest.raises(RuntimeError, match=f"needs the package {package}") as failed:
+        launch(file, argument)
+    assert "REPORT" not in str(failed.value)
+
+
+def test_the_launch_file_in_the_docs_starts_the_graph(launch, tmp_path):
+    (example,) = re.findall(r"( {4}<launch>\n.*? {4}</launch>\n)", (ROOT / "docs/ROBOT.md").read_text(), re.DOTALL)
+    path = tmp_path / "robot.launch.xml"
+    path.write_text(example)
+    processes = launch(path)
+    assert set(processes) == {f"front/{name}" for name in GRAPH}
+    assert processes["front/pose_estimator"].rules["image_raw"] == "/camera/color/image_raw"
+    assert processes["front/uplift"].parameters["stride"] == 10
 
 
 def test_bodies_of_ros4hri_are_published_on_request(launch):

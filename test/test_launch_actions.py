@@ -5,6 +5,7 @@ test_launch.py launches real processes.
 
 import importlib.util
 import re
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -14,8 +15,9 @@ import yaml
 from support.places import ROOT
 
 MODULES = (
-    "launch", "launch.actions", "launch.events", "launch.events.process", "launch.launch_description_sources",
-    "launch_ros", "launch_ros.actions", "ament_index_python", "ament_index_python.packages",
+    "launch", "launch.actions", "launch.event_handlers", "launch.events", "launch.events.process",
+    "launch.launch_description_sources", "launch_ros", "launch_ros.actions", "ament_index_python",
+    "ament_index_python.packages",
 )  # fmt: skip
 
 
@@ -114,7 +116,19 @@ def test_a_player_that_fails_ends_the_launch_with_an_error(launch_file):
     replay = load("replay")
     with pytest.raises(RuntimeError, match="exit code 2"):
         replay.ended(SimpleNamespace(returncode=2), None)
-    assert type(replay.ended(SimpleNamespace(returncode=0), None)).__name__ == "Shutdown"
+
+
+def test_the_nodes_end_before_the_launch_when_the_bag_has_ended(launch_file):
+    load, _ = launch_file
+    replay = load("replay")
+    waiting, stop = replay.ended(SimpleNamespace(returncode=0), None)
+    (after_refiner,) = waiting.arguments
+    assert type(after_refiner.on_exit).__name__ == "Shutdown"
+    assert stop.event.signal_number == signal.SIGINT
+    nodes = {name: replay.Node(node_executable=name) for name in ("camera", "uplift", "refiner", "visualizer")}
+    assert [name for name, node in nodes.items() if stop.event.process_matcher(node)] == ["uplift", "refiner"]
+    assert [name for name, node in nodes.items() if after_refiner.target_action(node)] == ["refiner"]
+    assert not stop.event.process_matcher(Action(node_executable="uplift"))
 
 
 def test_recorders_have_room_for_bursts_of_skeletons(launch_file):

@@ -242,8 +242,8 @@ VISUALIZER = (
     Parameter("publish_tf", False, "Publish transforms of bodies (REP-155) and joints; needs tf2_msgs."),
     Parameter(
         "marker_lifetime",
-        1.2,
-        "Seconds after which markers disappear without an update; more than twice the time between key-frames.",
+        0.5,
+        "Seconds, beyond two intervals of key-frames, after which markers disappear without an update.",
         0.0,
         60.0,
     ),

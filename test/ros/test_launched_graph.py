@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from builtin_interfaces.msg import Time
+from rclpy.duration import Duration
+from std_msgs.msg import Header
+from support import recordings
 from support.places import ROOT
 from uplift_ros.msg import Keyframe2D, Skeletons
+
+from uplift_ros.bags.reader import read
+from uplift_ros.nodes import qos
 
 pytest.importorskip("launch_ros", reason="launch_ros is not installed")
 
@@ -29,7 +36,7 @@ arguments = [argument.split(":=", 1) for argument in sys.argv[2:]]
 included = IncludeLaunchDescription(PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)
 service = LaunchService()
 service.include_launch_description(LaunchDescription([included]))
-service.run()
+sys.exit(service.run())
 """
 
 
@@ -95,6 +102,56 @@ def test_two_cameras_give_skeletons_each_in_its_namespace_and_frame(launch, obse
         assert {message.header.frame_id for message in received} == {f"{camera}_optical_frame"}
     interrupt(process)
     assert ended_cleanly(log) == sorted(2 * NODES), log.read_text()
+
+
+@pytest.fixture
+def player(tmp_path, monkeypatch):
+    """A command `ros2 bag play` as rosbag2 brings it, for launch: `uplift play`, without the options that it lacks."""
+    index = tmp_path / "prefix/share/ament_index/resource_index/packages"
+    index.mkdir(parents=True)
+    (index / "ros2bag").touch()
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{os.environ['AMENT_PREFIX_PATH']}{os.pathsep}{tmp_path / 'prefix'}")
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin/ros2"
+    script.write_text(PLAYER.format(python=sys.executable))
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
+
+
+PLAYER = """#!{python}
+import runpy, sys
+sys.argv = ["play", sys.argv[3], "--clock", "--wait", "--topics", "/image_raw/compressed"]
+runpy.run_module("uplift_ros.bags.play", run_name="__main__")
+"""
+
+
+def test_the_last_skeletons_of_a_replay_are_refined_before_the_launch_ends(launch, player, observer, tmp_path):
+    bag = recordings.write_run(tmp_path / "walk.mcap", frames=100)
+    raw, refined = observer.collect(Skeletons, "/skeletons/raw"), observer.collect(Skeletons, "/skeletons")
+    process, log = launch("replay.launch.py", f"bag:={bag}", "stride:=10", "image_transport:=compressed")
+    observer.wait_for(lambda: process.poll() is not None, timeout=2 * START_TIMEOUT)
+    assert ended_cleanly(log) == ["player", "pose_estimator", "refiner", "uplift", "visualizer"], log.read_text()
+    assert len(raw) > 80
+    assert [message.header.stamp for message in refined] == [message.header.stamp for message in raw]
+
+
+def test_a_replay_whose_player_fails_ends(launch, player, observer, tmp_path):
+    process, log = launch("replay.launch.py", f"bag:={tmp_path / 'nowhere.mcap'}")
+    observer.wait_for(lambda: process.poll() is not None, timeout=START_TIMEOUT)
+    assert "the player of the bag failed with exit code 1" in log.read_text()
+    assert process.returncode == 1
+
+
+def test_rosbag2_records_every_skeleton_of_bursts(launch, observer, tmp_path):
+    pytest.importorskip("rosbag2_py", reason="rosbag2 is not installed")
+    publisher = observer.node.create_publisher(Skeletons, "/skeletons", qos.poses())
+    process, _ = launch("record.launch.py", f"bag:={tmp_path / 'walk'}")
+    observer.wait_for(publisher.get_subscription_count, timeout=START_TIMEOUT)
+    for stamp in range(600):  # in one burst, thirty times that of a stride of 20
+        publisher.publish(Skeletons(header=Header(stamp=Time(sec=stamp + 1))))
+    assert publisher.wait_for_all_acked(Duration(seconds=30))
+    interrupt(process)
+    assert len(list(read(tmp_path / "walk", ["/skeletons"]))) == 600
 
 
 def test_the_demo_passes_under_launch_testing(params_file):

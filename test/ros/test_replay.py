@@ -1,6 +1,7 @@
 """A recorded bag through the real nodes on simulated time has the same result as `uplift process`."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -70,15 +71,19 @@ def processed(filmed, random_weights, tmp_path) -> tuple[list[int], list[Skeleto
 @pytest.fixture
 def graph(start, random_weights, observer):
     """The nodes on simulated time, active and connected."""
-    start("pose_estimator", use_sim_time=True, stride=STRIDE)
     uplift = {"stride_mode": "fixed", "stride": STRIDE, "latency": LATENCY}
-    start("uplift", use_sim_time=True, model=random_weights["uplift"], **uplift)
-    start("refiner", use_sim_time=True, model=random_weights["refiner"], delay=DELAY)
+    nodes = [
+        start("pose_estimator", use_sim_time=True, stride=STRIDE),
+        start("uplift", use_sim_time=True, model=random_weights["uplift"], **uplift),
+        start("refiner", use_sim_time=True, model=random_weights["refiner"], delay=DELAY),
+    ]
     observer.wait_for_connection("pose_estimator", ("uplift", "keyframes"))
     observer.wait_for_connection("uplift", ("refiner", "skeletons/raw"))
+    return nodes
 
 
-def test_a_replay_on_sim_time_gives_the_skeletons_that_process_gives(graph, observer, filmed, processed):
+@pytest.mark.parametrize("end", ["by state", "at once"])
+def test_a_replay_on_sim_time_gives_the_skeletons_that_process_gives(graph, observer, filmed, processed, end):
     keyframes, skeletons = processed
     seen, received = observer.collect(Keyframe2D, "keyframes"), observer.collect(Skeletons, "skeletons")
     raw = observer.collect(Skeletons, "skeletons/raw")
@@ -88,10 +93,14 @@ def test_a_replay_on_sim_time_gives_the_skeletons_that_process_gives(graph, obse
     player = subprocess.Popen(list(map(str, command)))
     observer.wait_for(lambda: player.poll() is not None, timeout=120)
     assert player.returncode == 0
-    observer.wait_for(lambda: len(raw) >= len(skeletons) - LATENCY)
-    observer.change_state("uplift", "deactivate")  # publishes the last frames, as the end of a file does
-    observer.wait_for(lambda: len(received) >= len(skeletons) - DELAY)
-    observer.change_state("refiner", "deactivate")
+    if end == "at once":  # as launch ends all nodes
+        for node in graph:
+            node.send(signal.SIGINT)
+    else:
+        observer.wait_for(lambda: len(raw) >= len(skeletons) - LATENCY)
+        observer.change_state("uplift", "deactivate")  # publishes the last frames, as the end of a file does
+        observer.wait_for(lambda: len(received) >= len(skeletons) - DELAY)
+        observer.change_state("refiner", "deactivate")
     observer.wait_for(lambda: len(received) >= len(skeletons))
 
     assert [stamp_from_msg(message.header.stamp) for message in seen] == keyframes, "the machine did not keep up"

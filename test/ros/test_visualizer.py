@@ -1,14 +1,16 @@
 import importlib.util
+import itertools
 import signal
 
 import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.duration import Duration
 from sensor_msgs.msg import Image
 from support.people import STANDING
 from support.recordings import CAMERA
-from uplift_ros.msg import Skeletons
+from uplift_ros.msg import RateState, Skeletons
 from visualization_msgs.msg import Marker, MarkerArray
 
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
@@ -59,10 +61,21 @@ def test_markers_carry_stamp_frame_lifetime_and_one_colour_per_point(show):
     bones, joints, label, bar = show(7 * NANOSECONDS + 5, "p1")
     assert stamp_from_msg(bones.header.stamp) == 7 * NANOSECONDS + 5
     assert bones.header.frame_id == "camera_optical_frame"
-    assert (bones.lifetime.sec, bones.lifetime.nanosec) == (1, 500_000_000)
+    assert (bones.lifetime.sec, bones.lifetime.nanosec) == (2, 300_000_000)  # and two intervals of stride 20
     assert (len(bones.points), len(bones.colors), len(joints.points), len(joints.colors)) == (32, 32, 17, 17)
     assert label.text == "p1"
     assert len(bar.points) == 2
+
+
+@pytest.mark.parametrize(("stride", "seconds"), [(4, 1.66), (100, 5.5)])
+def test_markers_outlive_two_intervals_of_key_frames(show, observer, stride, seconds):
+    publisher = observer.node.create_publisher(RateState, "rate_state", qos.poses())
+    observer.wait_for(publisher.get_subscription_count)
+    publisher.publish(RateState(stride=stride))
+    stamps = itertools.count(1)
+    observer.wait_for(
+        lambda: show(next(stamps), "p1")[0].lifetime == Duration(seconds=seconds).to_msg()  # once it has arrived
+    )
 
 
 def test_who_leaves_is_deleted_once(show):

@@ -1,6 +1,7 @@
 """Playout of bursts at an even pace."""
 
 import numpy as np
+import pytest
 
 from uplift_ros.poses import SkeletonFrame
 from uplift_ros.streaming.playout import MEMORY_PERIODS, SPARE_FRAMES, Playout
@@ -32,6 +33,17 @@ def test_one_late_burst_makes_one_pause_and_no_other():
     assert at[-1] == 179
     assert len(pauses) <= 3
     assert not len(pauses[pauses > 68])
+
+
+@pytest.mark.parametrize("stride", [2, 4, 10, 20])
+def test_frames_are_at_most_one_period_older_than_an_even_pace_needs(stride):
+    """The frames of a burst were due one by one: an even pace delays the newest by the stride and the jitter."""
+    rng = np.random.default_rng(stride)
+    arrivals = {stride * (1 + index) + int(rng.integers(0, 2)): stride for index in range(1500 // stride)}
+    at, numbers = played(arrivals, 1500)
+    needed = max(arrival - stride * index for index, arrival in enumerate(arrivals))
+    steady = slice(2 * MEMORY_PERIODS, None)
+    assert np.mean(np.subtract(at, numbers)[steady]) <= needed + 1
 
 
 def test_a_delay_that_has_become_too_long_shrinks_at_double_pace():

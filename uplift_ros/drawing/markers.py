@@ -25,6 +25,17 @@ RAW_ALPHA = 0.25
 OPTICAL_UP, OPTICAL_LEFT = np.array([0.0, -1.0, 0.0]), np.array([1.0, 0.0, 0.0])
 """Axes of a person who stands facing the camera, used if a body's orientation is unknown."""
 
+FRAMES_PER_SECOND = 50.0
+"""Rate at which strides count frames."""
+
+LIFETIME_INTERVALS = 2
+"""Key-frame intervals that a marker outlives: skeletons arrive in bursts, one per interval, which may be late."""
+
+
+def lifetime_s(beyond_s: float, stride: int) -> float:
+    """Seconds that markers stay without an update: two key-frame intervals of `stride` frames, and `beyond_s`."""
+    return beyond_s + LIFETIME_INTERVALS * stride / FRAMES_PER_SECOND
+
 
 @dataclass(frozen=True)
 class MarkerGeometry:

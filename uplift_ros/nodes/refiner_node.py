@@ -51,7 +51,7 @@ class RefinerNode(base.ManagedNode):
             self._transforms.subscribe(self, self._retry)
         for view, topic in enumerate(self._topics):
             expected = topic if view else "skeletons"
-            self.subscribe(Skeletons, topic, partial(self._take, view), qos.poses(), expected=expected)
+            self.subscribe(Skeletons, topic, partial(self._take, view), qos.poses(), expected=expected, upstream=True)
 
     def deactivate(self) -> None:
         self._refine()

@@ -53,7 +53,7 @@ class UpliftNode(base.ManagedNode):
         self._info.publish(ros_messages().skeleton_info(H36M17))
         rectified = self.parameter("rectified") or is_rectified(self.resolve_topic_name("image_raw"))
         self._camera = CameraInfoInput(self, rectified)
-        self.subscribe(Keyframe2D, "keyframes", self._take_keyframe, qos.poses(), expected="key-frames")
+        self.subscribe(Keyframe2D, "keyframes", self._take_keyframe, qos.poses(), expected="key-frames", upstream=True)
         if self._depth:
             self._depth.subscribe(self)
 

@@ -6,11 +6,12 @@ from sensor_msgs.msg import Image
 from visualization_msgs.msg import Marker, MarkerArray
 
 from uplift_ros.drawing.image_buffer import WaitingImages
+from uplift_ros.drawing.markers import lifetime_s
 from uplift_ros.drawing.skeletons import draw_pose
 from uplift_ros.intrinsics import Calibration, is_rectified
 from uplift_ros.messages.conversion import ros_messages, skeletons_from_msg, stamp_from_msg
 from uplift_ros.messages.images import to_rgb
-from uplift_ros.msg import Skeletons
+from uplift_ros.msg import RateState, Skeletons
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
@@ -22,6 +23,9 @@ from uplift_ros.poses import NANOSECONDS, SkeletonFrame
 
 WATCH_PERIOD = 0.5
 """Seconds between checks for subscribers of the overlay; images are received only while it has one."""
+
+UNKNOWN_STRIDE = 20
+"""Stride of key-frames until `rate_state` arrives: the default of stride_slow."""
 
 IMAGE_DEPTH = 20
 """Queue of images that arrive while a burst of skeletons is drawn."""
@@ -35,18 +39,18 @@ class VisualizerNode(base.ManagedNode):
 
     def configure(self) -> None:
         self._tf_message = tf_message("publish_tf") if self.parameter("publish_tf") else None
-        seconds, fraction = divmod(self.parameter("marker_lifetime"), 1.0)
-        self._lifetime = Duration(sec=int(seconds), nanosec=int(fraction * NANOSECONDS))
         self._markers = self.advertise(MarkerArray, "markers", qos.poses())
         self._overlay = self.advertise(Image, "overlay", qos.images())
         if self._tf_message:
             self._transforms = self.advertise(self._tf_message, "/tf", qos.poses())
 
     def activate(self) -> None:
+        self._set_lifetime(UNKNOWN_STRIDE)
         self._shown: set[str] = set()
         self._shown_raw: set[str] = set()
         self._waiting: WaitingImages[Image] = WaitingImages()
         self._image_input: Subscription | None = None
+        self.subscribe(RateState, "rate_state", lambda message: self._set_lifetime(message.stride), qos.poses())
         self.subscribe(Skeletons, "skeletons", self._take_skeletons, qos.poses())
         self.subscribe(Skeletons, "skeletons/raw", self._take_raw, qos.poses())
         self._camera = CameraInfoInput(self, is_rectified(self.resolve_topic_name("image_raw")))
@@ -56,6 +60,10 @@ class VisualizerNode(base.ManagedNode):
         self._stop_images()
         if self.context.ok():
             self._markers.publish(MarkerArray(markers=[Marker(action=Marker.DELETEALL)]))
+
+    def _set_lifetime(self, stride: int) -> None:
+        nanoseconds = round(lifetime_s(self.parameter("marker_lifetime"), stride) * NANOSECONDS)
+        self._lifetime = Duration(sec=nanoseconds // NANOSECONDS, nanosec=nanoseconds % NANOSECONDS)
 
     def _watch_overlay(self) -> None:
         wanted = self._overlay.get_subscription_count() > 0

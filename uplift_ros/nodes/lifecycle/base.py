@@ -66,6 +66,7 @@ class ManagedNode(LifecycleNode):
         self._advertised: list[Publisher] = []
         self._opened = contextlib.ExitStack()
         self._subscribed: list[Subscription] = []
+        self._upstream: set[str] = set()
         self._repeated: list[Timer] = []
         self._health = Health()
         self._state = "unconfigured"
@@ -130,12 +131,14 @@ class ManagedNode(LifecycleNode):
         qos: QoSProfile,
         raw: bool = False,
         expected: str = "",
+        upstream: bool = False,
     ) -> None:
         """Subscribe to a topic until deactivation; diagnostics count messages that the middleware has lost.
 
         Args:
             raw: pass serialised bytes to the callback.
             expected: name of the input; diagnostics warn while it is missing. Empty for an optional input.
+            upstream: nodes of this graph publish the topic; at its end the node waits for their last messages.
         """
         # A second, latched subscription to the same topic must keep its own QoS overrides.
         latched = "latched" if qos.durability is DurabilityPolicy.TRANSIENT_LOCAL else None
@@ -154,6 +157,8 @@ class ManagedNode(LifecycleNode):
             event_callbacks=SubscriptionEventCallbacks(message_lost=partial(self._note_lost, expected or topic, qos)),
         )
         self._subscribed.append(subscription)
+        if upstream:
+            self._upstream.add(subscription.topic_name)
 
     def _noting_arrival(self, callback: Callable, name: str) -> Callable:
         def noting(message: Any) -> None:
@@ -174,6 +179,11 @@ class ManagedNode(LifecycleNode):
         timer = self.create_timer(seconds, guarded, clock=clock or self._steady_clock)
         self._repeated.append(timer)
         return timer
+
+    @property
+    def has_upstream(self) -> bool:
+        """Whether a node before this one in the graph still runs, and may send its last messages."""
+        return self.is_active and any(self.count_publishers(topic) for topic in self._upstream)
 
     @property
     def is_active(self) -> bool:

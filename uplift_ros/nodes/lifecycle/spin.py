@@ -12,8 +12,11 @@ from rclpy.signals import SignalHandlerOptions
 
 from uplift_ros.nodes.lifecycle.base import EXPECTED_ERRORS, ManagedNode
 
-LAST_MESSAGES = 0.1
+LAST_MESSAGES_S = 0.1
 """Seconds to process messages that arrived before the signal to end."""
+
+UPSTREAM_S = 3.0
+"""Seconds to wait for the last messages of the nodes before this one, which launch ends at the same time."""
 
 
 def spin(node_type: Callable[[], ManagedNode], arguments: list[str] | None = None) -> int:
@@ -41,7 +44,7 @@ def spin(node_type: Callable[[], ManagedNode], arguments: list[str] | None = Non
     spinning = threading.Thread(target=executor.spin_until_future_complete, args=(node.finished,), name="spin")
     spinning.start()
     spinning.join()
-    _work_off(executor)
+    _work_off(executor, node)
     node.stop()
     executor.shutdown()
     node.destroy_node()
@@ -49,8 +52,12 @@ def spin(node_type: Callable[[], ManagedNode], arguments: list[str] | None = Non
     return node.exit_code
 
 
-def _work_off(executor: Executor) -> None:
-    """Process messages that arrived before the signal to end."""
-    deadline = time.monotonic() + LAST_MESSAGES
-    while time.monotonic() < deadline:
+def _work_off(executor: Executor, node: ManagedNode) -> None:
+    """Process messages that arrived before the signal to end, and those that the nodes before this one still send."""
+    now = time.monotonic()
+    end, limit = now + LAST_MESSAGES_S, now + UPSTREAM_S
+    while now < end:
         executor.spin_once(timeout_sec=0.01)
+        now = time.monotonic()
+        if node.has_upstream and now < limit:
+            end = now + LAST_MESSAGES_S
