@@ -225,6 +225,11 @@ REFINER = (
         choices=("synsp", "one_euro", "savgol", "none"),
     ),
     Parameter(
+        "rigid",
+        True,
+        "Keep each person's bone lengths, which are estimated online, and report the height.",
+    ),
+    Parameter(
         "target_frame",
         "",
         "Frame to smooth and publish in, such as odom on a moving robot; empty keeps the camera's. Needs tf2_ros.",

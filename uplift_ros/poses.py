@@ -87,6 +87,7 @@ class Person3D:
         scores: (17,) [0, 1].
         covariance: (17, 6) xx xy xz yy yz zz in square metres, or (0, 6) if unknown.
         velocity: mean joint speed relative to the pelvis, m/s (Uplift and Upsample, supplement, eq. 1).
+        height: metres, the stature by the person's own bone lengths; 0 if unknown.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Person3D:
     scores: np.ndarray
     velocity: float
     covariance: np.ndarray = field(default_factory=lambda: np.empty((0, 6)))
+    height: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class SkeletonFrame:
 
 def is_valid(person: Person3D) -> bool:
     """Whether all numbers are finite and all scores within [0, 1]."""
-    numbers = (person.score, person.velocity, person.joints, person.scores, person.covariance)
+    numbers = (person.score, person.velocity, person.height, person.joints, person.scores, person.covariance)
     scores = np.append(person.scores, person.score)
     return all(np.isfinite(number).all() for number in numbers) and bool(((scores >= 0) & (scores <= 1)).all())
 

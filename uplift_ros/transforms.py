@@ -21,6 +21,17 @@ def symmetric(covariances: np.ndarray) -> np.ndarray:
     return full
 
 
+def positive_definite(covariances: np.ndarray, smallest: float) -> np.ndarray:
+    """Raise the standard deviations of covariances (..., 3, 3) to at least `smallest` along every axis.
+
+    A covariance from outside, or a difference of two, need not be positive definite.
+    """
+    variances, axes = np.linalg.eigh(covariances)
+    variances = np.maximum(variances, smallest**2)
+    raised: np.ndarray = (axes * variances[..., None, :]) @ np.swapaxes(axes, -1, -2)
+    return raised
+
+
 def about_line(direction: np.ndarray, across: float, along: float) -> np.ndarray:
     """Covariance (3, 3) of errors with these standard deviations across and along a unit vector."""
     line = np.outer(direction, direction)

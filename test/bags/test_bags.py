@@ -1,6 +1,7 @@
 import json
 import os
 import struct
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,15 @@ import yaml
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from support.people import STANDING
 
 from uplift_ros.bags.reader import BagError, BagReader, read
 from uplift_ros.bags.writer import STORAGES, BagWriter
+from uplift_ros.messages.conversion import MessageFactory, skeletons_from_msg
 from uplift_ros.messages.typestore import message_class, typestore
 from uplift_ros.paths import share_folder
+from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 
 FOREVER = QosTime(9223372036, 854775807)
 LATCHED = Qos(
@@ -27,6 +32,10 @@ LATCHED = Qos(
     FOREVER,
     False,
 )
+
+
+LATER_FIELDS = ("height",)
+"""Fields that messages got after people had recordings of them."""
 
 
 def info(name: str = "h36m17"):
@@ -297,3 +306,23 @@ def test_a_second_flush_without_a_message_in_between_changes_nothing(tmp_path, s
         writer.flush()
         writer.write("/text", 2, text("two"))
     assert [message.data for _, _, message in read(tmp_path / "bag")] == ["one", "two"]
+
+
+def test_skeletons_of_recordings_made_before_later_fields_existed_are_read(tmp_path):
+    older = get_typestore(Stores.ROS2_KILTED)
+    for name in ("Person3D", "Skeletons"):
+        lines = (share_folder() / "msg" / f"{name}.msg").read_text().splitlines()
+        definition = "\n".join(line for line in lines if not any(f" {field} " in line for field in LATER_FIELDS))
+        older.register(get_types_from_msg(definition, f"uplift_ros/msg/{name}"))
+    person = Person3D("p1", 0.5, Source.KEYFRAME, ScaleSource.PRIOR, STANDING, np.full(17, 0.5), 0.5)
+    message = MessageFactory(message_class).skeletons(SkeletonFrame(7, "camera", (person,)))
+    of_then = older.types["uplift_ros/msg/Person3D"]
+    message.persons = [of_then(**{field.name: getattr(message.persons[0], field.name) for field in fields(of_then)})]
+    with BagWriter(tmp_path / "bag.mcap") as writer:
+        writer.add_topic("/skeletons", "uplift_ros/msg/Skeletons", definitions=older)
+        writer.write_raw("/skeletons", 7, older.serialize_cdr(message, "uplift_ros/msg/Skeletons"))
+    ((_, _, read_back),) = read(tmp_path / "bag.mcap")
+    assert not hasattr(read_back.persons[0], "height")
+    (again,) = skeletons_from_msg(read_back).persons
+    np.testing.assert_array_equal(again.joints, person.joints)
+    assert again.height == 0.0

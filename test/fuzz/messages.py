@@ -69,7 +69,7 @@ def skeletons(random: Random) -> Any:
         sources = [random.choice((0, 1, 2, 3, 4, 255)) for _ in range(2)]
         return make(
             "uplift_ros/msg/Person3D", random.choice(WORDS[:14]), single(random), *sources, joints, scores, covariance,
-            single(random),
+            single(random), single(random),
         )  # fmt: skip
 
     people = [person() for _ in few(random, 1)]

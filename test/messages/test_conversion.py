@@ -49,6 +49,7 @@ def person3d(covariance: np.ndarray) -> Person3D:
         scores=RNG.uniform(0, 1, 17).astype(np.float32).astype(float),
         velocity=1.5,
         covariance=covariance,
+        height=1.75,
     )
 
 

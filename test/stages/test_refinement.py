@@ -7,6 +7,7 @@ from support.people import STANDING
 
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.settings import defaults_of
+from uplift_ros.skeleton import H36M17
 from uplift_ros.stages import build
 from uplift_ros.stages.refinement import RefinementStage, Refining
 from uplift_ros.streaming.clock import TRANSFORM_PATIENCE_NS
@@ -23,7 +24,10 @@ def skeletons(number: int, **changed) -> SkeletonFrame:
 
 def stage(lookup=None, synchroniser=None, **parameters) -> RefinementStage:
     return build.refinement(
-        defaults_of("refiner", **({"method": "none", "delay": 0} | parameters)), None, lookup, synchroniser
+        defaults_of("refiner", **({"method": "none", "delay": 0, "rigid": False} | parameters)),
+        None,
+        lookup,
+        synchroniser,
     )
 
 
@@ -72,6 +76,31 @@ def test_frames_are_smoothed_in_the_target_frame():
     (frame,) = stage(known, target_frame="odom").join([[skeletons(0)]]).frames
     assert frame.frame_id == "odom"
     np.testing.assert_allclose(frame.persons[0].joints, AHEAD + np.array((1.0, 0.0, 0.0)))
+
+
+def test_rigid_people_keep_their_bone_lengths_and_have_a_height():
+    noise = np.random.default_rng(0).normal(0, 0.03, (100, 17, 3))
+    frames = [skeletons(number, joints=AHEAD + noise[number]) for number in range(100)]
+    limb = [H36M17.index("left_knee"), H36M17.index("left_ankle")]
+    spreads = []
+    for rigid in (False, True):
+        chain = stage(rigid=rigid, delay=3)
+        refined = chain.push(frames).frames + chain.flush()
+        joints = np.stack([frame.persons[0].joints for frame in refined])
+        shank = np.linalg.norm(joints[:, limb[0]] - joints[:, limb[1]], axis=-1)
+        spreads.append(shank.std() / shank.mean())
+        assert (refined[-1].persons[0].height > 1.5) is rigid
+    assert spreads[0] > 0.05
+    assert spreads[1] < 0.01
+
+
+def test_a_reset_forgets_the_lengths():
+    chain = stage(rigid=True)
+    (first,) = chain.push([skeletons(0)]).frames
+    chain.push([skeletons(number, joints=1.2 * AHEAD) for number in range(1, 50)])
+    chain.reset()
+    (again,) = chain.push([skeletons(50)]).frames
+    np.testing.assert_array_equal(again.persons[0].joints, first.persons[0].joints)
 
 
 def test_several_views_give_one_person_and_those_without_a_place_are_counted():

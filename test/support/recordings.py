@@ -9,7 +9,9 @@ from support.people import STANDING
 
 from uplift_ros.bags.writer import BagWriter
 from uplift_ros.camera import Camera
+from uplift_ros.messages.conversion import MessageFactory
 from uplift_ros.messages.typestore import message_class
+from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 
 MILLISECOND = 1_000_000
 PERIOD = 20 * MILLISECOND
@@ -23,11 +25,8 @@ def header(stamp: int):
 
 
 def person(joints: np.ndarray, name: str = "p1", velocity: float = 0.0, source: int = 1):
-    point = message_class("geometry_msgs/msg/Point")
-    none = np.empty(0, np.float32)
-    scores = np.ones(len(joints), np.float32)
-    points = [point(*joint) for joint in joints.tolist()]
-    return message_class("uplift_ros/msg/Person3D")(name, 1.0, source, 1, points, scores, none, velocity)
+    pose = Person3D(name, 1.0, Source(source), ScaleSource.PRIOR, joints, np.ones(len(joints)), velocity)
+    return MessageFactory(message_class).skeletons(SkeletonFrame(START, "camera_optical_frame", (pose,))).persons[0]
 
 
 def skeletons(stamp: int, *people):

@@ -92,6 +92,7 @@ class MessageFactory:
             scores=np.asarray(person.scores, np.float32),
             covariance=np.asarray(person.covariance, np.float32).ravel(),
             velocity=float(person.velocity),
+            height=float(person.height),
         )
 
     def rate_state(self, rates: Rates) -> Any:
@@ -252,6 +253,7 @@ def _person_in_space(person: Any) -> Person3D:
         scores=np.array(person.scores, np.float64),
         velocity=person.velocity,
         covariance=np.array(person.covariance, np.float64).reshape(-1, 6),
+        height=getattr(person, "height", 0.0),  # recordings made before the field existed
     )
 
 

@@ -15,6 +15,7 @@ from uplift_ros.settings import names_in
 from uplift_ros.stages.refinement import RefinementStage, Synchroniser
 from uplift_ros.stages.uplifting import UpliftingStage
 from uplift_ros.streaming import uncertainty
+from uplift_ros.streaming.bone_lengths import RigidBodies
 from uplift_ros.streaming.depth_scale import DepthScale
 from uplift_ros.streaming.overload import Load, LoadShedding
 from uplift_ros.streaming.playout import Playout
@@ -156,4 +157,4 @@ def refinement(
     z_up = bool(target) and "optical" not in target  # REP-103: names of frames with z forward contain "optical"
     refiner = StreamingRefiner(parameters["method"], parameters["delay"], network, z_up=z_up)
     targets = [TargetFrame(target, lookup) for _ in range(1 + len(further_views))] if lookup else []
-    return RefinementStage(refiner, targets, synchroniser)
+    return RefinementStage(refiner, RigidBodies() if parameters["rigid"] else None, targets, synchroniser)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from uplift_ros.poses import SkeletonFrame
 from uplift_ros.stages.problem import Problem
+from uplift_ros.streaming.bone_lengths import RigidBodies
 from uplift_ros.streaming.refiner import StreamingRefiner
 from uplift_ros.streaming.target_frame import TargetFrame
 from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance
@@ -37,6 +38,7 @@ class RefinementStage:
 
     Args:
         refiner: smooths the stream.
+        bodies: gives each person constant bone lengths; None leaves the poses as they are smoothed.
         targets: one per view, transforms its skeletons into the common frame; empty leaves them in the camera's.
         synchroniser: of the views; None if there is only one.
 
@@ -47,15 +49,19 @@ class RefinementStage:
     def __init__(
         self,
         refiner: StreamingRefiner,
+        bodies: RigidBodies | None = None,
         targets: Sequence[TargetFrame] = (),
         synchroniser: Synchroniser | None = None,
     ) -> None:
-        self._refiner, self._targets, self._synchroniser = refiner, targets, synchroniser
+        self._refiner, self._bodies = refiner, bodies
+        self._targets, self._synchroniser = targets, synchroniser
         self._fusion = ViewFusion()
 
     def reset(self) -> None:
         """Forget the stream, frames that wait included."""
         self._refiner.reset()
+        if self._bodies:
+            self._bodies.reset()
         for target in self._targets:
             target.reset()
         if self._synchroniser:
@@ -86,7 +92,7 @@ class RefinementStage:
             ValueError: another skeleton, arrays of another shape, or two persons of one id. No frame was taken.
         """
         dropped = self._refiner.dropped
-        refined = self._refiner.push_many(frames)
+        refined = self._rigid(self._refiner.push_many(frames))
         if self._refiner.dropped == dropped:
             return Refining(refined)
         message = f"{self._refiner.dropped} persons left out so far: joints or scores are not finite"
@@ -94,7 +100,10 @@ class RefinementStage:
 
     def flush(self) -> list[SkeletonFrame]:
         """End the stream; return the frames that wait for later ones."""
-        return self._refiner.flush()
+        return self._rigid(self._refiner.flush())
+
+    def _rigid(self, frames: list[SkeletonFrame]) -> list[SkeletonFrame]:
+        return self._bodies.keep(frames) if self._bodies else frames
 
     def _fused(
         self, synchroniser: Synchroniser, views: Sequence[list[SkeletonFrame]], problems: list[Problem]

@@ -13,7 +13,7 @@ import numpy as np
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, is_valid
 from uplift_ros.streaming.assignment import best_pairs
 from uplift_ros.streaming.clock import VIEW_MEMORY_NS
-from uplift_ros.transforms import COLUMNS, ROWS, about_line, symmetric
+from uplift_ros.transforms import COLUMNS, ROWS, about_line, positive_definite, symmetric
 
 ACROSS, ALONG = 0.031, 0.066
 """Metres, standard deviations of root-relative joints across and along the line of sight (measured on mocap_val
@@ -127,10 +127,7 @@ def _place_and_pose(person: Person3D) -> tuple[np.ndarray, np.ndarray]:
     """
     joints = symmetric(person.covariance)
     covariances = np.concatenate([joints[:1], joints - joints[0]])
-    # Rounding may leave a difference that is not positive definite: clamp the eigenvalues.
-    deviations, axes = np.linalg.eigh(covariances)
-    deviations = np.maximum(deviations, SMALLEST_DEVIATION**2)
-    covariances = (axes * deviations[:, None]) @ np.swapaxes(axes, -1, -2)
+    covariances = positive_definite(covariances, SMALLEST_DEVIATION)
     return np.concatenate([person.joints[:1], person.joints - person.joints[0]]), covariances
 
 

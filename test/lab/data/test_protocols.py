@@ -13,6 +13,7 @@ from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.models.configs import compact
 from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.streaming.stride import AdaptiveStride, FixedStride
 
@@ -166,3 +167,14 @@ def test_refinement_keeps_frames_and_smooths(clip):
     assert len(refined.poses) == len(noisy.poses)
     before, after = (scores.score([estimate], 50.0) for estimate in (noisy, refined))
     assert after["accel"] < 0.5 * before["accel"]
+
+
+def test_rigid_refinement_of_a_stream_gives_one_set_of_bone_lengths(model, clip):
+    estimate = protocols.online(model, clip, FixedStride(10, 2), 10, 4)
+    parents, children = np.transpose(H36M17.bones)
+    spread = {}
+    for rigid in (False, True):
+        poses = protocols.refine(estimate, Refiner("savgol", rigid=rigid)).poses
+        lengths = np.linalg.norm(poses[:, children] - poses[:, parents], axis=-1)[50:]
+        spread[rigid] = (lengths.std(0) / lengths.mean(0)).mean()
+    assert spread[True] < 0.2 * spread[False]

@@ -57,6 +57,14 @@ def test_breakdowns_come_on_demand(folder):
     assert not any(isinstance(value, dict | list) for value in plain.values())
 
 
+def test_refined_online_poses_keep_bone_lengths_unless_switched_off(folder):
+    options = ("--mode", "online", "--stride", "10", "--refine", "none", "savgol")
+    rigid, loose = evaluate(folder, *options), evaluate(folder, *options, "--no-rigid")
+    assert [row["rigid"] for row in (*rigid, *loose)] == [False, True, False, False]
+    assert rigid[0]["mpjpe"] == loose[0]["mpjpe"]
+    assert rigid[1]["mpjpe"] != loose[1]["mpjpe"]
+
+
 def test_noise_on_the_truth_is_refined_by_every_method_and_branch(folder):
     methods = ("none", "one_euro", "savgol", "gaussian", "smoothnet", "synsp")
     rows = evaluate(folder, "--truth-noise", "0.1", "--refine", *methods, "--branch", "position", "final")

@@ -13,10 +13,11 @@ from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.data.virtual_camera import surrounding_views
-from uplift_ros.lab.plain import PlainUplift
+from uplift_ros.lab.plain import PlainRefine, PlainUplift
+from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.pipeline import Pipeline, Step
-from uplift_ros.poses import NANOSECONDS, Person2D
+from uplift_ros.poses import NANOSECONDS, Person2D, SkeletonFrame
 from uplift_ros.settings import defaults_of
 from uplift_ros.skeleton import H36M17
 from uplift_ros.stages import build
@@ -24,6 +25,7 @@ from uplift_ros.stages.detection import DetectionStage
 from uplift_ros.stages.refinement import RefinementStage
 from uplift_ros.streaming.stride import StrideController
 from uplift_ros.streaming.track import interpolate
+from uplift_ros.streaming.uncertainty import ErrorModel
 
 PIXELS = Camera(1000.0, 1000.0, 500.0, 500.0, 1001, 1001)
 """The camera of the simulated key-frames; inputs are normalised, so any camera works."""
@@ -59,6 +61,7 @@ class Estimate:
         frames: (K,) the frames of the clip that they belong to.
         keyframes: (K,) true if the frame was a key-frame.
         tension: (K, 17) metres, between SynSP's branches, where it refined the poses.
+        skeletons: K frames as the pipeline published them, if the poses are from there: stamps and covariances.
     """
 
     clip: Clip
@@ -66,6 +69,7 @@ class Estimate:
     frames: np.ndarray
     keyframes: np.ndarray
     tension: np.ndarray | None = None
+    skeletons: tuple[SkeletonFrame, ...] = ()
 
     @property
     def truth(self) -> np.ndarray:
@@ -172,18 +176,26 @@ class ClipDetector:
         """No resources are held."""
 
 
-def online(model: UpliftUpsample, clip: Clip, controller: StrideController, stride: int, latency: int) -> Estimate:
+def online(
+    model: UpliftUpsample,
+    clip: Clip,
+    controller: StrideController,
+    stride: int,
+    latency: int,
+    errors: ErrorModel | None = None,
+) -> Estimate:
     """Run the nodes' pipeline over a clip; frames that are pending at its end become final.
 
     Args:
         stride: until the controller's first decision.
+        errors: the network's, for covariances.
     """
-    steps = stream(clip, build.UpliftNetwork(PlainUplift(model)), controller, stride, latency)
+    steps = stream(clip, build.UpliftNetwork(PlainUplift(model), errors), controller, stride, latency)
     rate = model.config.model_rate
     outputs = [frame for step in steps for frame in step.raw]
     poses = np.stack([output.persons[0].joints for output in outputs])
     frames = frames_of([output.stamp for output in outputs], rate)
-    return Estimate(clip, poses, frames, np.isin(frames, keyframes_of(steps, rate)))
+    return Estimate(clip, poses, frames, np.isin(frames, keyframes_of(steps, rate)), skeletons=tuple(outputs))
 
 
 def stream(
@@ -203,7 +215,7 @@ def stream(
     pipeline = Pipeline(
         DetectionStage(detector, stride, rate, tracker=lambda: detector),
         build.uplifting(defaults_of("uplift", latency=latency), network, controller),
-        refinement or build.refinement(defaults_of("refiner", method="none", delay=0), None),
+        refinement or build.refinement(defaults_of("refiner", method="none", delay=0, rigid=False), None),
     )
     steps = [
         pipeline.push(round(frame / rate * NANOSECONDS), "camera", PIXELS, partial(detector.image, frame))
@@ -249,6 +261,19 @@ def between_keyframes(estimate: Estimate, degree: int) -> Estimate:
 
 
 def refine(estimate: Estimate, refiner: Refiner) -> Estimate:
-    """Refine an estimate, whose frames must be consecutive."""
+    """Refine an estimate, whose frames must be consecutive; with rigid bodies, by the node's stage."""
     poses, tension = refiner.refine(estimate.poses)
+    if refiner.rigid and estimate.skeletons:
+        poses = _staged(estimate, refiner)
     return replace(estimate, poses=poses, tension=tension)
+
+
+def _staged(estimate: Estimate, refiner: Refiner) -> np.ndarray:
+    """Poses (K, 17, 3) of an estimate after the refinement stage."""
+    network = PlainRefine(refiner.network) if isinstance(refiner.network, SynSP) else None
+    stage = build.refinement(defaults_of("refiner", method=refiner.method, delay=refiner.delay), network)
+    raw = [
+        replace(frame, persons=(replace(frame.persons[0], joints=pose),))
+        for frame, pose in zip(estimate.skeletons, estimate.poses, strict=True)
+    ]
+    return np.stack([frame.persons[0].joints for frame in stage.push(raw).frames + stage.flush()])

@@ -43,6 +43,7 @@ class Refiner:
         branch: of SynSP: 'final', or one of the branches that it is refined from.
         delay: frames of look-ahead; a network averages the windows that end at a frame and up to `delay` frames after
             it. A larger value smooths more and adds latency.
+        rigid: constant bone lengths, for estimates with covariances (protocols.refine).
 
     Raises:
         ValueError: delay out of range.
@@ -52,6 +53,7 @@ class Refiner:
     network: SynSP | SmoothNet | None = None
     branch: str = "final"
     delay: int = MAX_DELAY
+    rigid: bool = False
 
     def __post_init__(self) -> None:
         if self.delay < 0:

@@ -19,12 +19,14 @@ from uplift_ros.lab.evaluation import gate, paper_protocol, refinement_protocol,
 from uplift_ros.lab.evaluation.reference import load_reference
 from uplift_ros.lab.smoothnet import SmoothNet
 from uplift_ros.models import weights
+from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.settings import defaults_of
 from uplift_ros.stages import build
+from uplift_ros.streaming import uncertainty
 from uplift_ros.streaming.refiner import MAX_DELAY, METHODS
-from uplift_ros.streaming.stride import FixedStride
+from uplift_ros.streaming.stride import FixedStride, StrideController
 
 ADAPTIVE = "adaptive"
 RECORDED = "recorded"
@@ -68,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--branch", nargs="+", choices=refiners.BRANCHES, default=["final"], help="of synsp")
     parser.add_argument("--smoothnet-model", default="smoothnet", help="weights of the refinement method smoothnet")
     parser.add_argument("--delay", type=int, default=MAX_DELAY, help="frames that refinement looks ahead")
+    parser.add_argument(
+        "--rigid",
+        action=argparse.BooleanOptionalAction,
+        default=defaults_of("refiner")["rigid"],
+        help="constant bone lengths, for refinement methods of the node (not none) with --mode online or --video",
+    )
     parser.add_argument(
         "--truth-noise",
         type=float,
@@ -152,7 +160,7 @@ def _video_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
     for stride in args.stride:
         given = {"model": args.model, "stride": stride, "mode": args.mode, "latency_frames": latency, "noise": "video"}
         for labels, refiner in (pair for method in args.refine for pair in _refiners(args, method)):
-            overrides = video.overrides(stride, latency, refiner.method, labels["refiner_model"], args.delay)
+            overrides = video.overrides(stride, latency, refiner, labels["refiner_model"])
             raw, refined = evaluation.run(stride, overrides)
             for upsampling in args.upsample:
                 run = refined
@@ -209,7 +217,7 @@ def _check_video(args: argparse.Namespace) -> None:
 
 def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates, float]]:
     """The network's estimates for every stride and upsampling method: the keys of their row, and their rate."""
-    model = weights.load(args.model, UpliftUpsample)
+    model, errors = weights.load(args.model, UpliftUpsample), uncertainty.load(args.model)
     rate = model.config.model_rate
     takes = load_takes(args.data, args, test=True)
     if takes is None:
@@ -221,7 +229,9 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
     else:
         clips = [take.clip(model.config.normalisation) for take in takes]
     for stride in args.stride:
-        by_network = [_estimate(args, model, clip, stride) for clip in tqdm(clips, f"stride {stride}", leave=False)]
+        by_network = [
+            _estimate(args, model, clip, stride, errors) for clip in tqdm(clips, f"stride {stride}", leave=False)
+        ]
         for upsampling in args.upsample:
             degree = UPSAMPLING[upsampling]
             estimates = [protocols.between_keyframes(e, degree) for e in by_network] if degree else by_network
@@ -255,27 +265,38 @@ def _disturbed(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates
 
 
 def _estimate(
-    args: argparse.Namespace, model: UpliftUpsample, clip: protocols.Clip, stride: int | str
+    args: argparse.Namespace,
+    model: UpliftUpsample,
+    clip: protocols.Clip,
+    stride: int | str,
+    errors: uncertainty.ErrorModel | None,
 ) -> protocols.Estimate:
     if args.mode == "offline":
         return protocols.offline(model, clip, int(stride), flip=args.flip)
-    if stride == ADAPTIVE:
-        slow, fast = max(model.config.input_strides), min(model.config.input_strides)
-        parameters = defaults_of("uplift", stride_slow=slow, stride_fast=fast)
-        controller = build.adaptive_stride(parameters, model.config)
-        return protocols.online(model, clip, controller, slow, args.latency)
-    return protocols.online(model, clip, FixedStride(int(stride), model.config.token_stride), int(stride), args.latency)
+    first, controller = _controller(model.config, stride)
+    return protocols.online(model, clip, controller, first, args.latency, errors)
+
+
+def _controller(config: UpliftConfig, stride: int | str) -> tuple[int, StrideController]:
+    """The stride of the first key-frame, and the controller that decides the others."""
+    if stride != ADAPTIVE:
+        return int(stride), FixedStride(int(stride), config.token_stride)
+    slow, fast = max(config.input_strides), min(config.input_strides)
+    return slow, build.adaptive_stride(defaults_of("uplift", stride_slow=slow, stride_fast=fast), config)
 
 
 def _refiners(args: argparse.Namespace, method: str) -> Iterator[tuple[scores.Row, Refiner]]:
     """The keys of a row and the refiner, for each of a method's weights and branches."""
     names = {"synsp": args.refiner_model, "smoothnet": [args.smoothnet_model]}.get(method, [None])
     kind = SynSP if method == "synsp" else SmoothNet
+    is_streamed = args.video is not None or args.mode == "online"
+    is_staged = is_streamed and method in set(METHODS) - {"none"} and args.delay <= MAX_DELAY
     for name in names:
         network = weights.load(name, kind) if name else None
         for branch in args.branch if method == "synsp" else [None]:
-            labels: dict[str, Any] = {"refine": method, "refiner_model": name, "branch": branch}
-            yield labels | {"delay": args.delay}, Refiner(method, network, branch or "final", args.delay)
+            rigid = args.rigid and is_staged and branch in (None, "final")
+            labels: dict[str, Any] = {"refine": method, "refiner_model": name, "branch": branch, "rigid": rigid}
+            yield labels | {"delay": args.delay}, Refiner(method, network, branch or "final", args.delay, rigid)
 
 
 def _stride(text: str) -> int | str:

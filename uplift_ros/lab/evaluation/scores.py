@@ -8,6 +8,8 @@ import numpy as np
 from uplift_ros import metrics
 from uplift_ros.lab.data.mocap import motion_class
 from uplift_ros.lab.data.protocols import Estimate
+from uplift_ros.lab.evaluation.reference import LIMBS
+from uplift_ros.skeleton import H36M17
 
 FAST = 0.5
 """m/s; the supplement of Uplift and Upsample changes to the short stride above it."""
@@ -28,6 +30,7 @@ def score(estimates: Sequence[Estimate], rate: float, joints: metrics.Joints = m
         mpjpe_class_mean: mean over the classes of motion, as the papers' means over Human3.6M's actions.
         accel: over frames that have a second difference.
         accel_padded: with the first and last frame of each clip counted as 0 (SynSP's code).
+        bone_variation: deviation of the lengths of limbs over time in percent of their means, mean of limbs and clips.
         keyframe_hz, frames.
     """
     errors = np.concatenate([frame_errors(estimate, joints) for estimate in estimates])
@@ -48,9 +51,16 @@ def score(estimates: Sequence[Estimate], rate: float, joints: metrics.Joints = m
         "mpjpe_class_mean": float(np.mean(per_class)),
         "accel": _mean(acceleration),
         "accel_padded": float(acceleration.sum() / len(errors)),
+        "bone_variation": float(np.mean([_bone_variation(estimate.poses) for estimate in estimates])),
         "keyframe_hz": float(keyframes.mean() * rate),
         "frames": len(errors),
     }
+
+
+def _bone_variation(poses: np.ndarray) -> float:
+    parents, children = np.transpose([bone for bone in H36M17.bones if set(bone) <= set(LIMBS)])
+    lengths = np.linalg.norm(poses[:, children] - poses[:, parents], axis=-1)
+    return float(100 * (lengths.std(0) / lengths.mean(0)).mean())
 
 
 def by_class(estimates: Sequence[Estimate]) -> dict[str, Row]:

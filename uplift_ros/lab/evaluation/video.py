@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from uplift_ros import metrics, settings
 from uplift_ros.lab.data.protocols import Clip, Estimate
-from uplift_ros.lab.data.refiners import RATE
+from uplift_ros.lab.data.refiners import RATE, Refiner
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.lab.evaluation.reference import LIMBS, Reference
 from uplift_ros.lab.export import exported
@@ -30,12 +30,11 @@ NEAREST = "nearest"
 WORLD_STRIDES = (1, 10, 20)
 """Frames between the key-frames of the detector's own 3D."""
 
-LIMB_BONES = [(parent, child) for parent, child in H36M17.bones if {parent, child} <= set(LIMBS)]
 
-
-def overrides(stride: int | str, latency: int, method: str, refiner_model: str | None, delay: int) -> settings.Settings:
+def overrides(stride: int | str, latency: int, refiner: Refiner, refiner_model: str | None) -> settings.Settings:
     """Parameters of the pipeline for a row."""
-    values = settings.stride_overrides(str(stride)) | {"refiner": {"method": method, "delay": delay}}
+    values = settings.stride_overrides(str(stride))
+    values["refiner"] = {"method": refiner.method, "delay": refiner.delay, "rigid": refiner.rigid}
     values["uplift"] = values["uplift"] | {"latency": latency}
     if refiner_model:
         values["refiner"]["model"] = exported(refiner_model)
@@ -203,7 +202,6 @@ class VideoEvaluation:
         """`scores.score` over hips, knees, ankles, shoulders, elbows and wrists, and metrics of real recordings.
 
         Keys:
-            bone_variation: deviation of limb lengths over time in percent of their means, mean of the limbs.
             scale: the factor that brings the clip nearest to the truth.
             tilt: degrees by which the rotation that brings it nearest moves the vertical axis of the image.
             root_error: mm, of the pelvis as placed; None if it is not placed.
@@ -213,16 +211,12 @@ class VideoEvaluation:
         estimate = run.estimate
         row = scores.score([estimate], RATE, LIMBS)
         relative, truth = metrics.root_relative(estimate.poses), metrics.root_relative(estimate.truth)
-        lengths = np.linalg.norm(
-            np.stack([relative[:, child] - relative[:, parent] for parent, child in LIMB_BONES], -1), axis=1
-        )
         turn, _ = Rotation.align_vectors(truth[:, LIMBS].reshape(-1, 3), relative[:, LIMBS].reshape(-1, 3))
         placed = bool((estimate.poses[:, 0, 2] > 0).all())
         off = np.linalg.norm(estimate.poses[:, 0] - estimate.truth[:, 0], axis=-1)
         known = np.isfinite(self._truth[:, [0, *LIMBS]]).all((1, 2)).sum()
         return row | {
             "keyframe_hz": run.keyframes / self.reference.seconds,
-            "bone_variation": float(100 * (lengths.std(0) / lengths.mean(0)).mean()),
             "scale": metrics.clip_scale(estimate.poses, estimate.truth, LIMBS),
             "tilt": float(np.degrees(np.arccos(np.clip(turn.as_matrix()[1, 1], -1.0, 1.0)))),
             "root_error": float(metrics.MILLIMETRES * off.mean()) if placed else None,

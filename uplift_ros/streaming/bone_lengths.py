@@ -1,0 +1,225 @@
+"""Rigid bodies: each person's bone lengths, estimated online, and skeletons that keep them.
+
+The network estimates every pose on its own, so that the limbs of one person vary by 5 to 8 % over time; real ones do
+not. A person's lengths are the weighted mean of all that was seen of them, left and right together, and of a prior on
+proportions. Every pose is then moved to these lengths, each joint as little as its covariance allows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from uplift_ros.camera import CANONICAL_STATURE
+from uplift_ros.poses import NANOSECONDS, Person3D, ScaleSource, SkeletonFrame
+from uplift_ros.skeleton import H36M17
+from uplift_ros.streaming.clock import MAX_SKELETON_GAP_NS, SIZE_MEMORY_NS
+from uplift_ros.transforms import positive_definite, symmetric
+
+PARENTS, CHILDREN = np.transpose(H36M17.bones)
+
+FROM = np.append(PARENTS, H36M17.index("thorax"))
+TO = np.append(CHILDREN, H36M17.index("head"))
+"""Joints between which lengths are estimated: all bones, and the head's height above the thorax, for the stature."""
+
+MIRRORED = np.array([list(TO).index(joint) for joint in H36M17.flip[CHILDREN]] + [len(CHILDREN)])
+"""Index of the length of the other side."""
+
+MEAN_LENGTHS = {
+    "right_hip": 0.101, "right_knee": 0.413, "right_ankle": 0.395, "left_hip": 0.101, "left_knee": 0.413,
+    "left_ankle": 0.395, "spine": 0.254, "thorax": 0.254, "nose": 0.21, "head": 0.118, "left_shoulder": 0.172,
+    "left_elbow": 0.28, "left_wrist": 0.265, "right_shoulder": 0.172, "right_elbow": 0.28, "right_wrist": 0.265,
+}  # fmt: skip
+"""Metres from its parent to each joint, of adults of canonical stature between the points that detectors mark: means of
+the bodies that the networks are trained with."""
+
+HEAD_ABOVE_THORAX = 0.264
+"""Metres, of the same body."""
+
+PROPORTIONS = np.array([MEAN_LENGTHS[H36M17.joints[joint]] for joint in CHILDREN] + [HEAD_ABOVE_THORAX])
+
+DEVIATIONS = PROPORTIONS * np.where(np.isin(TO, [H36M17.index(name) for name in ("nose", "head")]), 0.1, 0.05)
+"""Standard deviations of PROPORTIONS: 5 % among adults (Winter; ANSUR), twice as much for nose and head."""
+
+STATURE_WEIGHTS = np.array([0.5] * 2 * 3 + [1, 1, 0, 0] + [0] * 6 + [1])
+STATURE_WEIGHTS[np.isin(TO, H36M17.index("right_hip")) | np.isin(TO, H36M17.index("left_hip"))] = 0
+"""Weights of the lengths in the chain from the ankles to the head, both legs averaged, which measures stature."""
+
+CORRELATION_S = 0.8
+"""Seconds of frames that count as one observation: the network misjudges a pose for about as long as it lasts. Longer
+ones trust proportions more; 0.1 to 0.8 s differ by 0.1 mm (mocap_test with a noisy detector)."""
+
+HUBER = 1.0
+"""Standard deviations from the present estimate beyond which an observation loses weight (Huber, 1964)."""
+
+DEVIATION = 0.05
+"""Metres, standard deviation of joints that come without a covariance."""
+
+SMALLEST_DEVIATION = 0.005
+"""Metres, lower bound of the standard deviation of each joint but the pelvis, the origin, which does not move."""
+
+LARGEST_COVARIANCE = 1e6
+"""Square metres; larger numbers would lose all digits."""
+
+ITERATIONS = 3
+"""Gauss-Newton steps; after three the lengths are within 0.1 % of those wanted."""
+
+MIN_BONE = 1e-6
+"""Metres, the shortest bone that has a direction."""
+
+
+@dataclass
+class BoneLengths:
+    """Estimate of one person's lengths between FROM and TO.
+
+    A length is Gaussian around the body's size times PROPORTIONS, and each observation is Gaussian around the length,
+    with the variance that the covariances of both joints have along the bone. So bones across the line of sight, which
+    one camera measures well, count most; those seen end-on hardly.
+
+    Attributes:
+        information: (17,) sums of the observations' weights, 1/m^2.
+        weighted: (17,) sums of weight times length, 1/m.
+        lengths: (17,) metres, the estimate.
+        stamp, scale_source, total: of the newest observation; its stamp in nanoseconds, the sum of its lengths.
+    """
+
+    information: np.ndarray = field(default_factory=lambda: np.zeros(len(TO)))
+    weighted: np.ndarray = field(default_factory=lambda: np.zeros(len(TO)))
+    lengths: np.ndarray = field(default_factory=lambda: np.zeros(len(TO)))
+    stamp: int = 0
+    scale_source: ScaleSource = ScaleSource.NONE
+    total: float = 0.0
+
+    def observe(self, person: Person3D, covariances: np.ndarray, stamp: int) -> None:
+        """Take the person's next frame; covariances (17, 3, 3) are those of `own_covariances`."""
+        bones = person.joints[TO] - person.joints[FROM]
+        observed = np.linalg.norm(bones, axis=-1)
+        is_first = self.total == 0.0
+        if not is_first and person.scale_source is not self.scale_source:
+            self._rescale(float(observed.sum()) / self.total)
+        # 1. Weights: the variance along the bone, the time that the frame stands for, and Huber's for outliers.
+        along = bones / np.maximum(observed, MIN_BONE)[:, None]
+        spread = covariances[TO] + covariances[FROM]
+        variance = np.maximum((along[:, None] @ spread @ along[..., None])[:, 0, 0], SMALLEST_DEVIATION**2)
+        seconds = min(stamp - self.stamp, MAX_SKELETON_GAP_NS) / NANOSECONDS if not is_first else CORRELATION_S
+        weights = seconds / CORRELATION_S / variance
+        if not is_first:
+            surprise = np.abs(observed - self.lengths) / np.sqrt(variance)
+            weights = weights / np.maximum(surprise / HUBER, 1.0)
+        # 2. Both sides observe one length.
+        self.information += weights + weights[MIRRORED]
+        self.weighted += weights * observed + (weights * observed)[MIRRORED]
+        # 3. The size is the weighted least-squares factor of PROPORTIONS; lengths deviate from it by DEVIATIONS.
+        mean = self.weighted / self.information
+        trust = 1.0 / (1.0 / self.information + DEVIATIONS**2)
+        size = float((trust * PROPORTIONS * mean).sum() / (trust * PROPORTIONS**2).sum())
+        prior = 1.0 / (max(size, MIN_BONE) * DEVIATIONS) ** 2
+        self.lengths = (self.weighted + prior * size * PROPORTIONS) / (self.information + prior)
+        self.stamp, self.scale_source, self.total = stamp, person.scale_source, float(observed.sum())
+
+    @property
+    def height(self) -> float:
+        """Stature in metres: the chain from the ankles to the head, relative to that of the canonical body."""
+        return float(CANONICAL_STATURE * (STATURE_WEIGHTS @ self.lengths) / (STATURE_WEIGHTS @ PROPORTIONS))
+
+    def _rescale(self, factor: float) -> None:
+        """Change the size, not the proportions: another source of scale has resized the person from frame to frame."""
+        self.weighted = self.weighted * factor
+        self.lengths = self.lengths * factor
+
+
+class RigidBodies:
+    """Gives every person of a stream of skeletons constant bone lengths and a height, from the first frame on.
+
+    An id keeps its lengths until it is unseen for SIZE_MEMORY_NS, or stamps go back.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all people."""
+        self._bodies: dict[str, BoneLengths] = {}
+        self._stamp = 0
+
+    def keep(self, frames: Sequence[SkeletonFrame]) -> list[SkeletonFrame]:
+        """Move the people of the next frames to their own lengths; scores and covariances stay."""
+        people = [(frame, person) for frame in frames for person in frame.persons]
+        if not people:
+            return list(frames)
+        covariances = own_covariances([person for _, person in people])
+        lengths, heights = [], []
+        for (frame, person), own in zip(people, covariances, strict=True):
+            body = self._body(person.id, frame.stamp)
+            body.observe(person, own, frame.stamp)
+            lengths.append(body.lengths[: len(CHILDREN)])
+            heights.append(body.height if person.scale_source is not ScaleSource.NONE else 0.0)
+        joints = with_lengths(np.stack([person.joints for _, person in people]), covariances, np.stack(lengths))
+        moved = iter(zip(joints, heights, strict=True))
+        return [
+            replace(frame, persons=tuple(_changed(person, *next(moved)) for person in frame.persons))
+            for frame in frames
+        ]
+
+    def _body(self, name: str, stamp: int) -> BoneLengths:
+        if stamp < self._stamp:
+            self.reset()
+        self._stamp = stamp
+        self._bodies = {key: body for key, body in self._bodies.items() if stamp - body.stamp <= SIZE_MEMORY_NS}
+        return self._bodies.setdefault(name, BoneLengths(stamp=stamp))
+
+
+def _changed(person: Person3D, joints: np.ndarray, height: float) -> Person3D:
+    return replace(person, joints=joints.astype(person.joints.dtype), height=height)
+
+
+def own_covariances(persons: Sequence[Person3D]) -> np.ndarray:
+    """(N, 17, 3, 3) of root-relative joints, positive definite; 0 for the pelvis, the origin.
+
+    The covariance of every joint includes that of the pelvis, which all share; it is subtracted.
+    """
+    covariances = np.tile(DEVIATION**2 * np.eye(3), (len(persons), len(H36M17), 1, 1))
+    for row, person in enumerate(persons):
+        if len(person.covariance):
+            given = symmetric(np.clip(person.covariance, -LARGEST_COVARIANCE, LARGEST_COVARIANCE))
+            covariances[row] = given - given[0]
+    covariances = positive_definite(covariances, SMALLEST_DEVIATION)
+    covariances[:, 0] = 0.0
+    return covariances
+
+
+def with_lengths(joints: np.ndarray, covariances: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Move poses to the given bone lengths, the pelvis fixed: the nearest poses in the metric of the covariances.
+
+    It minimises sum_j (x_j - y_j)^T C_j^-1 (x_j - y_j) subject to |x_child - x_parent| = length for all bones, by
+    Gauss-Newton: with the Jacobian A of the bones and their errors g, each step is C A^T (A C A^T)^-1 g. A last pass
+    from the pelvis outwards sets every bone exactly.
+
+    Args:
+        joints: (N, 17, 3) metres.
+        covariances: (N, 17, 3, 3), those of `own_covariances`.
+        lengths: (N, 16) metres, of H36M17.bones.
+    """
+    moved = joints.astype(float)
+    rows = np.arange(len(CHILDREN))
+    for _ in range(ITERATIONS):
+        directions, present = _directions(moved)
+        jacobian = np.zeros((len(moved), len(CHILDREN), *moved.shape[1:]))
+        jacobian[:, rows, CHILDREN], jacobian[:, rows, PARENTS] = directions, -directions
+        spread = np.einsum("njab,nkjb->nkja", covariances, jacobian)  # C A^T
+        flat = (len(moved), len(CHILDREN), -1)
+        metric = jacobian.reshape(flat) @ np.swapaxes(spread.reshape(flat), 1, 2)
+        metric[:, rows, rows] += SMALLEST_DEVIATION**4  # a bone without a length has no direction
+        multipliers = np.linalg.solve(metric, (lengths - present)[..., None])
+        moved += (multipliers[..., None] * spread).sum(1)
+    directions, present = _directions(moved)
+    for bone, (parent, child) in enumerate(H36M17.bones):
+        moved[:, child] = moved[:, parent] + lengths[:, bone, None] * directions[:, bone]
+    return moved
+
+
+def _directions(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors (N, 16, 3) along the bones, 0 if they have no length, and the lengths (N, 16)."""
+    bones = joints[:, CHILDREN] - joints[:, PARENTS]
+    lengths = np.linalg.norm(bones, axis=-1)
+    return bones / np.maximum(lengths, MIN_BONE)[..., None], lengths
