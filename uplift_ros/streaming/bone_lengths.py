@@ -64,6 +64,9 @@ LARGEST_COVARIANCE = 1e6
 ITERATIONS = 3
 """Gauss-Newton steps; after three the lengths are within 0.1 % of those wanted."""
 
+MAX_STEP = 0.2
+"""Share of a bone's length by which a step changes it at most: the linear approximation of larger ones is poor."""
+
 MIN_BONE = 1e-6
 """Metres, the shortest bone that has a direction."""
 
@@ -210,7 +213,8 @@ def with_lengths(joints: np.ndarray, covariances: np.ndarray, lengths: np.ndarra
         flat = (len(moved), len(CHILDREN), -1)
         metric = jacobian.reshape(flat) @ np.swapaxes(spread.reshape(flat), 1, 2)
         metric[:, rows, rows] += SMALLEST_DEVIATION**4  # a bone without a length has no direction
-        multipliers = np.linalg.solve(metric, (lengths - present)[..., None])
+        errors = np.clip(lengths - present, -MAX_STEP * present, MAX_STEP * present)
+        multipliers = np.linalg.solve(metric, errors[..., None])
         moved += (multipliers[..., None] * spread).sum(1)
     directions, present = _directions(moved)
     for bone, (parent, child) in enumerate(H36M17.bones):
