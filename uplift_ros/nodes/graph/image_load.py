@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 
+import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -18,6 +19,8 @@ from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.pose_estimator_node import PoseEstimatorNode
+from uplift_ros.poses import Person2D
+from uplift_ros.stages import build_detection
 
 WIDTH, HEIGHT, RATE = 640, 480, 50.0
 CHUNK = 0.5
@@ -42,6 +45,19 @@ class Plain(Node):
         self._executor.spin_once(CHUNK)
 
 
+class NoEstimator:
+    """Estimator that is never called: key-frames are not processed."""
+
+    def estimate(self, image: np.ndarray) -> list[Person2D]:
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 class Skipping(PoseEstimatorNode):
     """Pose estimator node without a network, which does not process key-frames either."""
 
@@ -51,13 +67,11 @@ class Skipping(PoseEstimatorNode):
         self.images = 0
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
-        self.start()
+        if not self.start():
+            raise RuntimeError("the pose_estimator node did not start")
 
     def configure(self) -> None:
-        pass
-
-    def cleanup(self) -> None:
-        pass
+        self._stage = build_detection.detection(self.parameters, NoEstimator())
 
     def tick(self, name: str) -> None:
         self.images += name == "camera_hz"
