@@ -65,6 +65,7 @@ class Calibration:
         binning: pixels of the sensor in one of the image, (x, y); 0 counts as 1.
         roi: region of interest in pixels of the sensor, (x, y, width, height); width and height 0 are the whole sensor.
         rectified: images are rectified: p describes them, without distortion.
+        name: of the camera, in a calibration file.
     """
 
     width: int
@@ -76,6 +77,7 @@ class Calibration:
     binning: tuple[int, int] = (0, 0)
     roi: tuple[int, int, int, int] = (0, 0, 0, 0)
     rectified: bool = False
+    name: str = ""
 
     @property
     def is_calibrated(self) -> bool:
@@ -183,6 +185,7 @@ def load_calibration(path: Path) -> Calibration:
             d=_matrix(tree, "distortion_coefficients"),
             model=str(tree.get("distortion_model", "")),
             p=_matrix(tree, "projection_matrix", 12) if "projection_matrix" in tree else (0.0,) * 12,
+            name=str(tree.get("camera_name", "")),
         )
         calibration.for_image(calibration.width, calibration.height)
     except (ValueError, yaml.YAMLError, RecursionError) as error:

@@ -194,21 +194,25 @@ class BagReader:
     def _typestore(self, msgtype: str) -> Typestore:
         for channel in self._channels:
             if channel.msgtype == msgtype and channel.definition:
-                store = get_typestore(Stores.EMPTY)
-                store.register(_types(channel))
-                return store
+                return parse_definition(msgtype, channel.definition, channel.definition_format)
         if msgtype not in typestore().fielddefs:
             raise ValueError(f"there is no definition of {msgtype}")
         return typestore()
 
 
-def _types(channel: Channel) -> Any:
-    if channel.definition_format == "ros2msg":
-        return get_types_from_msg(channel.definition, channel.msgtype)
-    types: dict[str, Any] = {}
-    for part in channel.definition.split(IDL_SEPARATOR):
-        types.update(get_types_from_idl(part.partition("\n")[2] if part.startswith("IDL: ") else part))
-    return types
+def parse_definition(msgtype: str, definition: str, definition_format: str) -> Typestore:
+    """Typestore of a message type and its nested types, from their definition in the format ros2msg or ros2idl.
+
+    Raises:
+        Exception: any, if it cannot be parsed.
+    """
+    store = get_typestore(Stores.EMPTY)
+    if definition_format == "ros2msg":
+        store.register(get_types_from_msg(definition, msgtype))
+        return store
+    for part in definition.split(IDL_SEPARATOR):
+        store.register(get_types_from_idl(part.partition("\n")[2] if part.startswith("IDL: ") else part))
+    return store
 
 
 def read(path: str | Path, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, Any]]:

@@ -15,11 +15,10 @@ from mcap.exceptions import EndOfFile, RecordLengthLimitExceeded
 from mcap.records import Channel, DataEnd, McapRecord, Message, Schema
 from mcap.stream_reader import StreamReader
 from rosbags.interfaces import Qos
-from rosbags.rosbag2.metadata import parse_qos
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from uplift_ros.bags.reader import BagError
+from uplift_ros.bags.reader import BagError, parse_definition
+from uplift_ros.bags.storage import offered_qos
 
 MAGIC = b"\x89MCAP0\r\n"
 
@@ -76,24 +75,13 @@ def _topics_and_messages(records: Iterator[McapRecord]) -> Iterator[ChannelRecor
         if isinstance(record, DataEnd):
             return
         if isinstance(record, Schema) and record.id not in types:
-            types[record.id] = record.name, _typestore(record.name, record.data.decode())
+            types[record.id] = record.name, parse_definition(record.name, record.data.decode(), record.encoding)
         elif isinstance(record, Channel) and record.id not in topics:
-            yield ChannelRecord(record.topic, *types[record.schema_id], _qos(record))
+            qos = offered_qos(record.metadata.get("offered_qos_profiles", ""))
+            yield ChannelRecord(record.topic, *types[record.schema_id], qos)
             topics[record.id] = record.topic
         elif isinstance(record, Message):
             yield MessageRecord(topics[record.channel_id], record.log_time, record.data)
-
-
-def _qos(channel: Channel) -> tuple[Qos, ...]:
-    """QoS that the publishers offered; empty if it was not recorded."""
-    offered = channel.metadata.get("offered_qos_profiles")
-    return tuple(parse_qos(offered)) if offered else ()
-
-
-def _typestore(msgtype: str, definition: str) -> Typestore:
-    store = get_typestore(Stores.EMPTY)
-    store.register(get_types_from_msg(definition, msgtype))
-    return store
 
 
 def roll_back(path: Path) -> None:

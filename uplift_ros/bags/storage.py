@@ -131,7 +131,7 @@ class McapStorage:
                     schema.encoding if known else "",
                     channel.message_encoding,
                     counts[channel.id],
-                    _qos(channel.metadata.get("offered_qos_profiles", "")),
+                    offered_qos(channel.metadata.get("offered_qos_profiles", "")),
                 )
             )
 
@@ -217,7 +217,7 @@ class SqliteStorage:
             text_format = text_format if text_format in ("ros2msg", "ros2idl") else ""
             definition = text if text_format else ""
             self.channels.append(
-                Channel(id_, topic, msgtype, definition, text_format, encoding, counts.get(id_, 0), _qos(qos))
+                Channel(id_, topic, msgtype, definition, text_format, encoding, counts.get(id_, 0), offered_qos(qos))
             )
         self.start, self.end = execute("SELECT min(timestamp), max(timestamp) FROM messages").fetchone()
 
@@ -278,7 +278,7 @@ class Ros1Storage:
 STORAGES: dict[str, Callable[[Path], Storage]] = {"mcap": McapStorage, "sqlite3": SqliteStorage, "ros1": Ros1Storage}
 
 
-def _qos(text: str) -> tuple[Qos, ...]:
+def offered_qos(text: str) -> tuple[Qos, ...]:
     """QoS that publishers offered; empty if it cannot be parsed, because only playing needs it."""
     try:
         return tuple(parse_qos(text))

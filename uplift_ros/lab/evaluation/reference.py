@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from uplift_ros.camera import Camera
+from uplift_ros.intrinsics import load_calibration
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.skeleton import H36M17
 
@@ -66,7 +66,8 @@ def load_reference(path: Path, camera_file: Path) -> Reference:
         FileNotFoundError: no such file.
         ValueError: a file of another form; names the key.
     """
-    name, camera = _load_camera(camera_file)
+    calibration = load_calibration(camera_file)
+    name, camera = calibration.name, calibration.for_image(*calibration.size)
     if not path.is_file():
         raise FileNotFoundError(f"reference: no file {path}")
     try:
@@ -86,20 +87,3 @@ def load_reference(path: Path, camera_file: Path) -> Reference:
         raise ValueError(f"reference: {path}, array 'fps': must be 1 to 1000, got {fps}")
     seen = values[joints] @ values[f"rotation_{name}"].T + values[f"translation_{name}"]
     return Reference(name, camera, seen, fps)
-
-
-def _load_camera(path: Path) -> tuple[str, Camera]:
-    try:
-        values = yaml.safe_load(path.read_text())
-        camera = Camera.from_matrix(
-            values["camera_matrix"]["data"],
-            values["distortion_coefficients"]["data"],
-            values["image_width"],
-            values["image_height"],
-            values["distortion_model"],
-        )
-        return str(values["camera_name"]), camera
-    except KeyError as error:
-        raise ValueError(f"camera: {path} has no {error}: it must be a calibration file of ROS") from error
-    except (TypeError, IndexError, yaml.YAMLError) as error:
-        raise ValueError(f"camera: {path} is no calibration file of ROS ({str(error).splitlines()[0]})") from error
