@@ -36,7 +36,7 @@ class Camcorder:
 
 def pipeline(controller=None, **parameters) -> Pipeline:
     return Pipeline(
-        DetectionStage(tiny.BrightPerson(), 10, 50.0),
+        DetectionStage(tiny.BrightPerson(), 10, 50.0, look_back=0.5),
         build.uplifting(
             defaults_of("uplift", **parameters), build.UpliftNetwork(tiny.uplifting()), controller or FixedStride(10, 2)
         ),
@@ -141,3 +141,18 @@ def test_a_late_image_right_before_the_next_key_frame_makes_that_one_no_news():
     assert next_one.keyframe.stamp == START + 80_000_000
     assert (next_one.uplifting.live, next_one.uplifting.decision) == (None, None)
     assert [problem.kind for problem in next_one.uplifting.problems] == ["repeated"]
+
+
+def test_images_between_key_frames_are_detected_where_the_uplifting_wants_them():
+    class Middle:
+        def middle(self, left, right, motions):
+            return (left + right) // 2 if right - left > 3 else None
+
+    chain = pipeline()
+    chain.uplifting.control(FixedStride(20, 2), Middle())
+    camcorder = Camcorder(chain)
+    steps = camcorder.film(21)
+    assert camcorder.decoded == [0, 20, 10, 4, 14]
+    assert stamps(steps[20].older) == [10, 4, 14]
+    assert [(stamp - START) // FRAME for stamp in steps[20].uplifting.wanted] == [10, 4, 14]
+    assert stamps(frame for step in steps for frame in step.raw) == list(range(17))

@@ -132,6 +132,14 @@ POSE_ESTIMATOR = (
     Parameter("person_class", 0, "Class index of people, for an onnx detector of several classes.", 0, 10000),
     Parameter("image_transport", "raw", "Transport of the image topic.", choices=("raw", "compressed")),
     Parameter("image_depth", 1, "Queue size of images; raising it only adds delay.", 1, 100),
+    Parameter(
+        "look_back",
+        0.5,
+        "Seconds of undecoded images kept (at most 256 MB), to detect people in older ones on keyframe_requests; 0 "
+        "keeps none and answers no request.",
+        0.0,
+        5.0,
+    ),
     AUTOSTART,
 )
 

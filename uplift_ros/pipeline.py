@@ -2,7 +2,8 @@
 
     image ──> detection ── Keyframe ──> uplifting ── SkeletonFrame (raw) ──> refinement ── SkeletonFrame
                   ^  2D, every s_in-th frame │         50 Hz, upsampled         SynSP, smooth
-                  └──────── stride ──────────┘  velocity above 0.5 m/s: s_in 20 -> 4, back after a hold
+                  ├──────── stride ──────────┤  velocity above 0.5 m/s: s_in 20 -> 4, back after a hold
+                  └────── older images ──────┘  look back: key-frames where people moved much between two others
 
 `uplift process` and the online evaluation run it. On a robot every stage is a node, and topics are the arrows.
 """
@@ -21,9 +22,15 @@ from uplift_ros.stages.uplifting import DepthLookup, Uplifting, UpliftingStage
 
 @dataclass(frozen=True)
 class Step:
-    """Result of one image, or of the end of the stream; empty for an image that is no key-frame."""
+    """Result of one image, or of the end of the stream; empty for an image that is no key-frame.
+
+    Attributes:
+        keyframe: scheduled.
+        older: key-frames of older images that it requested, in the order of detection.
+    """
 
     keyframe: Keyframe | None = None
+    older: tuple[Keyframe, ...] = ()
     uplifting: Uplifting = field(default_factory=Uplifting)
     refining: Refining = field(default_factory=Refining)
 
@@ -52,11 +59,17 @@ class Pipeline:
         return Step() if keyframe is None else self.refine(self.uplift(keyframe, camera))
 
     def uplift(self, keyframe: Keyframe, camera: Intrinsics | None, depth: DepthLookup | None = None) -> Step:
-        """Uplift a key-frame to raw skeletons; the decided stride applies to the next key-frame."""
+        """Uplift a key-frame to raw skeletons, with those of older images that it requests.
+
+        The decided stride applies to the next key-frame.
+        """
         uplifting = self.uplifting.push(keyframe, camera, depth)
         if uplifting.decision is not None:
             self.detection.stride = uplifting.decision.stride
-        return Step(keyframe, uplifting)
+        step = Step(keyframe, uplifting=uplifting)
+        for older in self.detection.look_back(uplifting.wanted):
+            step = _joined(step, self.uplift(older, camera))
+        return step
 
     def refine(self, step: Step) -> Step:
         """Refine the raw skeletons of a step; the result has a delay."""
@@ -67,3 +80,16 @@ class Pipeline:
         step = self.refine(Step(uplifting=Uplifting(self.uplifting.flush())))
         refining = step.refining
         return replace(step, refining=replace(refining, frames=refining.frames + self.refinement.flush()))
+
+
+def _joined(step: Step, older: Step) -> Step:
+    """Add the results of an older image to those of the key-frame that requested it."""
+    ours, theirs = step.uplifting, older.uplifting
+    uplifting = replace(
+        ours,
+        raw=ours.raw + theirs.raw,
+        wanted=ours.wanted + theirs.wanted,
+        problems=ours.problems + theirs.problems,
+    )
+    keyframes = (older.keyframe,) if older.keyframe else ()
+    return replace(step, uplifting=uplifting, older=step.older + keyframes + older.older)

@@ -29,6 +29,13 @@ class ScaleSource(IntEnum):
     DEPTH = 2
 
 
+class Origin(IntEnum):
+    """Why an image became a key-frame; the values are Keyframe2D's."""
+
+    SCHEDULED = 0
+    LOOK_BACK = 1
+
+
 @dataclass(frozen=True)
 class Person2D:
     """One person in an image.
@@ -57,7 +64,8 @@ class Keyframe:
         frame_id: the image's own (camera optical frame).
         width, height: of the image as received, pixels.
         sequence: counts key-frames.
-        stride: distance to the next key-frame in frames of the model's rate.
+        stride: distance to the next scheduled key-frame in frames of the model's rate.
+        origin: LOOK_BACK if it was requested between two scheduled ones: its stamp may be older than the last one's.
     """
 
     stamp: int
@@ -68,6 +76,7 @@ class Keyframe:
     stride: int
     persons: tuple[Person2D, ...]
     skeleton: str = H36M17.name
+    origin: Origin = Origin.SCHEDULED
 
     def validate(self) -> None:
         """Check that the networks can process the people.

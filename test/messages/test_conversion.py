@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from uplift_ros.camera import Camera
 from uplift_ros.messages import conversion
 from uplift_ros.messages.conversion import MessageFactory, import_message
 from uplift_ros.messages.typestore import message_class, typestore
-from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import Keyframe, Origin, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.skeleton import H36M17
 
 STAMP = 1_700_000_123_456_789_012
@@ -78,6 +79,22 @@ def test_a_keyframe_without_people_survives(factory):
     assert conversion.keyframe_from_msg(factory.keyframe(keyframe)) == keyframe
 
 
+def test_the_origin_of_a_keyframe_survives_and_that_of_older_bags_is_the_schedule(factory):
+    keyframe = Keyframe(STAMP, "camera", 640, 480, 3, 10, (), origin=Origin.LOOK_BACK)
+    message = factory.keyframe(keyframe)
+    assert conversion.keyframe_from_msg(message) == keyframe
+    fields = ("header", "skeleton", "width", "height", "sequence", "stride", "persons")
+    before = SimpleNamespace(**{name: getattr(message, name) for name in fields})
+    assert conversion.keyframe_from_msg(before).origin is Origin.SCHEDULED
+
+
+def test_an_unknown_origin_of_a_keyframe_is_refused(factory):
+    message = factory.keyframe(Keyframe(STAMP, "camera", 640, 480, 3, 10, ()))
+    message.origin = 7
+    with pytest.raises(ValueError, match="Origin"):
+        conversion.keyframe_from_msg(message)
+
+
 @pytest.mark.parametrize("covariance", [np.empty((0, 6)), np.ones((17, 6))], ids=["no covariance", "covariance"])
 def test_skeletons_survive(factory, covariance):
     frame = SkeletonFrame(STAMP, "camera", (person3d(covariance),), is_final=False)
@@ -123,6 +140,7 @@ def samples(factory: MessageFactory) -> dict[str, object]:
     people = (person3d(np.ones((17, 6))), person3d(np.empty((0, 6))))
     return {
         "uplift_ros/msg/Keyframe2D": factory.keyframe(Keyframe(STAMP, "camera", 640, 480, 3, 10, (person2d(),))),
+        "uplift_ros/msg/KeyframeRequest": factory.keyframe_request(STAMP, "camera", [STAMP - 1, STAMP]),
         "uplift_ros/msg/Skeletons": factory.skeletons(SkeletonFrame(STAMP, "camera", people)),
         "uplift_ros/msg/SkeletonInfo": factory.skeleton_info(H36M17),
         "sensor_msgs/msg/CameraInfo": factory.camera_info(Camera.from_fov(1.0, 640, 480), STAMP, "camera"),

@@ -9,7 +9,7 @@ import pytest
 from support.places import ROOT
 
 from uplift_ros.messages.typestore import typestore
-from uplift_ros.poses import ScaleSource, Source
+from uplift_ros.poses import Origin, ScaleSource, Source
 from uplift_ros.streaming.stride import Reason
 
 DEFINITIONS = sorted((ROOT / "msg").glob("*.msg"))
@@ -44,6 +44,7 @@ def constants(message: str) -> dict[str, int]:
 
 def test_constants_are_those_of_the_ros_free_part():
     assert constants("RateState") == {reason.name: reason.value for reason in Reason}
+    assert constants("Keyframe2D") == {origin.name: origin.value for origin in Origin}
     person = {source.name: source.value for source in Source}
     person |= {f"SCALE_{source.name}": source.value for source in ScaleSource}
     assert constants("Person3D") == person

@@ -3,6 +3,7 @@ import pytest
 from support import tiny
 from support.clocks import FRAME
 
+from uplift_ros.poses import Origin
 from uplift_ros.stages.detection import DetectionStage
 
 BRIGHT = np.full((120, 160, 3), 90, np.uint8)
@@ -41,3 +42,58 @@ def test_the_rate_of_key_frames_is_held_against_the_stride(stage):
         stage.push(frame * FRAME, "camera", lambda: BRIGHT)
     assert (stage.rate.asked, stage.rate.reached) == (5.0, pytest.approx(2.5))
     assert stage.rate.falls_short
+
+
+@pytest.fixture
+def looking_back() -> DetectionStage:
+    """A stage that took images until frame 20, whose brightness is their number."""
+    made = DetectionStage(tiny.BrightPerson(), stride=20, model_rate=50.0, look_back=0.5)
+    for frame in range(21):
+        made.push(frame * FRAME, "camera", lambda frame=frame: BRIGHT + np.uint8(frame), 1)
+    return made
+
+
+def test_older_images_become_key_frames_on_request_with_their_own_stamp(looking_back):
+    older = list(looking_back.look_back([5 * FRAME, 10 * FRAME + 1]))
+    assert [keyframe.stamp for keyframe in older] == [5 * FRAME, 10 * FRAME]
+    assert [keyframe.origin for keyframe in older] == [Origin.LOOK_BACK] * 2
+    assert [keyframe.sequence for keyframe in older] == [2, 3]
+    assert [keyframe.persons[0].id for keyframe in older] == ["p1"] * 2
+    assert older[0].persons[0].keypoints[0, 0] < older[1].persons[0].keypoints[0, 0], "each shows its own image"
+
+
+def test_requests_do_not_move_the_schedule(looking_back):
+    list(looking_back.look_back([15 * FRAME]))
+    taken = [frame for frame in range(21, 45) if looking_back.take(frame * FRAME)]
+    assert taken == [40]
+    assert looking_back.rate.asked == 2.5
+
+
+def test_an_older_image_that_cannot_be_decoded_is_counted_and_left_out():
+    def broken() -> np.ndarray:
+        raise ValueError("image is damaged")
+
+    stage = DetectionStage(tiny.BrightPerson(), stride=20, model_rate=50.0, look_back=0.5)
+    for frame in range(21):
+        stage.push(frame * FRAME, "camera", broken if frame == 5 else lambda: BRIGHT)
+    assert [keyframe.stamp for keyframe in stage.look_back([5 * FRAME, 10 * FRAME])] == [10 * FRAME]
+    assert stage.history.refused == {"undecodable": 1}
+
+
+@pytest.mark.parametrize(("estimate_seconds", "answered"), [(0.39, True), (0.41, False)])
+def test_a_request_waits_if_a_scheduled_key_frame_would_be_delayed(looking_back, estimate_seconds, answered):
+    looking_back.history.request([10 * FRAME])
+    assert (looking_back.take_requested(estimate_seconds) is not None) is answered
+    assert looking_back.history.waiting == (not answered)
+
+
+def test_without_a_history_no_request_is_answered(stage):
+    stage.push(0, "camera", lambda: BRIGHT)
+    stage.push(5 * FRAME, "camera", lambda: BRIGHT)
+    assert list(stage.look_back([5 * FRAME])) == []
+    assert stage.history.refused == {"gone": 1}
+
+
+def test_a_reset_drops_the_images(looking_back):
+    looking_back.reset()
+    assert list(looking_back.look_back([10 * FRAME])) == []

@@ -9,11 +9,11 @@ from support.people import STANDING
 from uplift_ros.camera import Camera
 from uplift_ros.lab.plain import PlainUplift
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.poses import Keyframe, Person2D, ScaleSource
+from uplift_ros.poses import Keyframe, Origin, Person2D, ScaleSource
 from uplift_ros.settings import defaults_of
 from uplift_ros.stages import build
 from uplift_ros.stages.uplifting import Uplifting, UpliftingStage
-from uplift_ros.streaming.stride import Decision, Reason
+from uplift_ros.streaming.stride import Decision, FixedStride, Reason
 
 SECOND = 50 * FRAME
 START = 1_000_000_000_000
@@ -86,7 +86,7 @@ def test_a_fixed_stride_that_was_reached_and_then_changed_by_hand_is_left_alone(
 def test_another_controller_must_be_reached_before_a_change_counts_as_made_by_hand():
     chain = stage()
     chain.push(keyframe(0), CAMERA)
-    chain.control(build.stride_controller(defaults_of("uplift", stride_mode="fixed", stride=6), chain.config))
+    chain.control(build.stride_controller(defaults_of("uplift", stride_mode="fixed", stride=6), chain.config), None)
     assert chain.push(keyframe(10, 1), CAMERA).decision == Decision(6, Reason.FIXED)
 
 
@@ -175,3 +175,72 @@ def test_a_key_frame_of_another_skeleton_is_refused_and_nothing_is_lost():
     with pytest.raises(ValueError, match="skeleton"):
         chain.push(replace(keyframe(200, 1), skeleton="coco17"), CAMERA)
     assert frames(chain.flush()) == [0]
+
+
+class Middle:
+    """A rule that wants the middle of every interval of ten tokens."""
+
+    def middle(self, left, right, motions):
+        return (left + right) // 2 if right - left == 10 else None
+
+
+def looking_back(controller=None) -> UpliftingStage:
+    chain = stage(stride=20)
+    chain.control(controller or FixedStride(20, 2), Middle())
+    return chain
+
+
+def older(frame: int, sequence: int = 0) -> Keyframe:
+    return replace(keyframe(frame, sequence), origin=Origin.LOOK_BACK)
+
+
+def test_older_images_are_requested_and_their_frames_follow():
+    chain = looking_back()
+    chain.push(keyframe(0), CAMERA)
+    asking = chain.push(keyframe(20, 1), CAMERA)
+    assert ([(stamp - START) // FRAME for stamp in asking.wanted], frames(asking.raw)) == ([10], [0])
+    answered = chain.push(older(10, 2), CAMERA)
+    assert (frames(answered.raw), answered.wanted, kinds(answered)) == (list(range(1, 17)), [], [])
+    assert (answered.live, answered.decision, answered.rates) == (None, None, None)
+    assert chain.push(keyframe(40, 3), CAMERA).rates.keyframe_hz == pytest.approx(3.75)
+
+
+def test_images_that_did_not_come_in_time_are_a_problem():
+    chain = looking_back()
+    for sequence in range(2):
+        chain.push(keyframe(20 * sequence, sequence), CAMERA)
+    assert kinds(chain.push(keyframe(22, 2), CAMERA)) == []
+    late = chain.push(keyframe(26, 3), CAMERA)
+    assert (kinds(late), frames(late.raw)) == (["unanswered"], list(range(1, 23)))
+
+
+def test_an_older_key_frame_twice_is_a_problem():
+    chain = looking_back()
+    for sequence in range(2):
+        chain.push(keyframe(20 * sequence, sequence), CAMERA)
+    chain.push(older(10, 2), CAMERA)
+    assert kinds(chain.push(older(10, 3), CAMERA)) == ["repeated"]
+
+
+def test_nothing_is_requested_where_nobody_answers():
+    chain = looking_back()
+    chain.is_answered = False
+    chain.push(keyframe(0), CAMERA)
+    uplifting = chain.push(keyframe(20, 1), CAMERA)
+    assert (uplifting.wanted, frames(uplifting.raw)) == ([], list(range(17)))
+
+
+def test_nothing_is_requested_while_the_machine_is_overloaded():
+    class Overloaded:
+        def update(self, frame: int, velocity: float) -> Decision:
+            return Decision(20, Reason.OVERLOAD)
+
+    chain = looking_back(Overloaded())
+    chain.push(keyframe(0), CAMERA)
+    assert chain.push(keyframe(20, 1), CAMERA).wanted == []
+
+
+@pytest.mark.parametrize(("mode", "looks_back"), [("fixed", False), ("adaptive", True)])
+def test_only_an_adaptive_stride_looks_back(mode, looks_back):
+    parameters = defaults_of("uplift", stride_mode=mode)
+    assert (build.look_back_rule(parameters, tiny.uplift().config) is not None) is looks_back

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from uplift_ros.poses import Keyframe, Person2D
+from uplift_ros.poses import Keyframe, Origin, Person2D
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.streaming.side_guard import SideGuard
@@ -142,3 +142,17 @@ def test_another_camera_begins_afresh():
 
 def test_people_may_come_and_go_within_a_key_frame():
     assert SideGuard().mend(replace(keyframe(0.0, LEANING), persons=())).persons == ()
+
+
+def test_key_frames_of_older_images_are_exchanged_like_the_others_and_change_nothing():
+    frames = [keyframe(index * 0.4, LEANING + index) for index in range(6)]
+    older = replace(keyframe(1.8, LEANING + 4.5), origin=Origin.LOOK_BACK)
+    (swapped,) = with_swaps([older], 0)
+    guard, plain = SideGuard(), SideGuard()
+    for frame in frames[:5]:
+        guard.mend(frame), plain.mend(frame)
+    assert guard.mend(older).persons[0] is older.persons[0]
+    np.testing.assert_array_equal(guard.mend(swapped).persons[0].keypoints, older.persons[0].keypoints)
+    (last,) = with_swaps([frames[5]], 0)
+    for each in (guard, plain):
+        np.testing.assert_array_equal(each.mend(last).persons[0].keypoints, frames[5].persons[0].keypoints)

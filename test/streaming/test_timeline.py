@@ -68,3 +68,10 @@ def test_the_newest_key_frame_is_never_forgotten():
     assert made.newest == 10
     assert made.stamp(20) == START + 400 * MILLISECOND
     assert made.token(START + 600 * MILLISECOND) == 15
+
+
+def test_a_key_frame_may_be_added_between_two_others():
+    made = timeline(0, 400, 210)
+    assert (made.newest, made.has(5), made.has(6)) == (10, True, False)
+    assert made.halves(5) == ((0, 5), (5, 10))
+    assert [(made.stamp(frame) - START) / MILLISECOND for frame in (5, 10, 15, 20)] == [105, 210, 305, 400]

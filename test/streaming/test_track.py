@@ -74,11 +74,6 @@ def test_the_nearest_sighting_may_be_before_or_after():
     assert [motion.distance_to_observation(token) for token in (4, 5.5, 7, 12.5)] == [0, 1.5, 1, 1.5]
 
 
-def test_the_previous_sighting_is_the_one_before_the_newest():
-    assert track(4).previous is None
-    assert (track(0, 4, 9).oldest, track(0, 4, 9).previous, track(0, 4, 9).newest) == (0, 4, 9)
-
-
 @pytest.mark.parametrize(("oldest", "kept"), [(3, [0, 4, 8]), (4, [4, 8]), (7, [4, 8]), (8, [8]), (20, [8])])
 def test_the_last_of_the_sightings_to_forget_is_kept(oldest, kept):
     person = track(0, 4, 8)
@@ -136,14 +131,21 @@ def test_places_are_linear_between_those_found_at_sightings():
     np.testing.assert_allclose(motion.roots, np.linspace((0, 0, 3), (1, 0, 5), 5), atol=1e-6)
 
 
-def test_a_place_is_found_once_with_the_pose_of_its_own_forward():
-    person = track(4)
-    moved(person, BODY[None])
+def test_a_place_follows_the_pose_until_a_final_frame_depends_on_it():
+    person = track(4, 8)
+    moved(person, np.repeat(BODY[None], 5, axis=0))
     before = person.observations[4].root.copy()
-    person.observations[8] = observation()
+    person.settle(4)
     moved(person, np.repeat(2 * BODY[None], 5, axis=0))
     np.testing.assert_array_equal(person.observations[4].root, before)
     assert person.observations[8].root[2] == pytest.approx(8.0), "twice as large in the same picture: twice as far"
+
+
+@pytest.mark.parametrize(("token", "settled"), [(3, [4]), (4, [4]), (5, [4, 8]), (9, [4, 8])])
+def test_frames_up_to_a_token_depend_on_the_sightings_around_it(token, settled):
+    person = track(8, 4)
+    person.settle(token)
+    assert [at for at in (4, 8) if person.observations[at].is_settled] == settled
 
 
 def test_without_intrinsics_no_person_has_a_place():

@@ -233,3 +233,43 @@ def test_a_joint_of_which_one_coordinate_is_unknown_is_left_out():
     half.keypoints[:8, 0] = np.nan
     ids(tracker, 0.0, half)
     assert ids(tracker, 0.4, person(310)) == ["p1"]
+
+
+def between(tracker: PersonTracker, seconds: float, *persons: Person2D) -> list[str]:
+    return [found.id for found in tracker.update_between(round(seconds * SECOND), persons)]
+
+
+def test_in_an_older_image_people_are_those_between_their_neighbours():
+    """They cross: at the middle each is where the other will be nearest."""
+    tracker = PersonTracker()
+    ids(tracker, 0.0, person(100), person(300))
+    assert ids(tracker, 0.4, person(180), person(220)) == ["p1", "p2"]
+    assert ids(tracker, 0.8, person(260), person(140)) == ["p1", "p2"]
+    assert between(tracker, 0.6, person(181), person(219)) == ["p2", "p1"]
+    assert between(tracker, 0.7, person(239), person(161)) == ["p1", "p2"]
+
+
+def test_older_images_do_not_move_the_tracks():
+    tracker, plain = PersonTracker(), PersonTracker()
+    for seconds in (0.0, 0.4):
+        assert ids(tracker, seconds, person(100 + 200 * seconds)) == ids(plain, seconds, person(100 + 200 * seconds))
+    for seconds in (0.1, 0.2, 0.3):
+        assert between(tracker, seconds, person(100 + 200 * seconds)) == ["p1"]
+    assert vars(tracker._tracks[0]).keys() == vars(plain._tracks[0]).keys()
+    for ours, theirs in zip(vars(tracker._tracks[0]).values(), vars(plain._tracks[0]).values(), strict=True):
+        np.testing.assert_equal(ours, theirs)
+
+
+def test_a_person_is_found_in_images_before_the_first_one():
+    tracker = PersonTracker()
+    ids(tracker, 0.0)
+    ids(tracker, 0.4, person(100))
+    assert between(tracker, 0.2, person(95)) == ["p1"]
+
+
+def test_a_person_whom_only_an_older_image_shows_has_an_id_of_their_own():
+    tracker = PersonTracker()
+    ids(tracker, 0.0, person(100))
+    ids(tracker, 0.4, person(100))
+    assert between(tracker, 0.2, person(100), person(500)) == ["p1", "p2"]
+    assert ids(tracker, 0.8, person(100), person(510)) == ["p1", "p2"]

@@ -33,6 +33,7 @@ GRAPH_TOPICS = (
     "image_raw/compressed",
     "camera_info",
     "keyframes",
+    "keyframe_requests",
     "skeletons/raw",
     "skeletons",
     "skeleton_info",

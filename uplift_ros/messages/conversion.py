@@ -6,7 +6,7 @@ MessageFactory looks up. Values are only rounded to the messages' float32.
 
 import importlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from uplift_ros.camera import Camera
 from uplift_ros.intrinsics import Calibration
-from uplift_ros.poses import NANOSECONDS, Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import NANOSECONDS, Keyframe, Origin, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.skeleton import Skeleton
 from uplift_ros.streaming.rates import Rates
 
@@ -37,6 +37,7 @@ class MessageFactory:
         self._keypoint2d = message_class("uplift_ros/msg/Keypoint2D")
         self._person2d = message_class("uplift_ros/msg/Person2D")
         self._keyframe2d = message_class("uplift_ros/msg/Keyframe2D")
+        self._keyframe_request = message_class("uplift_ros/msg/KeyframeRequest")
         self._person3d = message_class("uplift_ros/msg/Person3D")
         self._skeletons = message_class("uplift_ros/msg/Skeletons")
         self._skeleton_info = message_class("uplift_ros/msg/SkeletonInfo")
@@ -59,7 +60,14 @@ class MessageFactory:
             height=keyframe.height,
             sequence=keyframe.sequence,
             stride=keyframe.stride,
+            origin=int(keyframe.origin),
             persons=[self._person_in_image(person) for person in keyframe.persons],
+        )
+
+    def keyframe_request(self, stamp: int, frame_id: str, stamps: Sequence[int]) -> Any:
+        """Create a uplift_ros/KeyframeRequest."""
+        return self._keyframe_request(
+            header=self.header(stamp, frame_id), stamps=[self.time(wanted) for wanted in stamps]
         )
 
     def _person_in_image(self, person: Person2D) -> Any:
@@ -205,7 +213,11 @@ def _stamp(seconds: int, nanoseconds: int) -> int:
 
 
 def keyframe_from_msg(message: Any) -> Keyframe:
-    """Convert a uplift_ros/Keyframe2D."""
+    """Convert a uplift_ros/Keyframe2D. In bags of versions without look back it has no origin: it was scheduled.
+
+    Raises:
+        ValueError: the origin is not one of the message's constants.
+    """
     return Keyframe(
         stamp=stamp_from_msg(message.header.stamp),
         frame_id=message.header.frame_id,
@@ -215,6 +227,7 @@ def keyframe_from_msg(message: Any) -> Keyframe:
         stride=message.stride,
         persons=tuple(_person_in_image(person) for person in message.persons),
         skeleton=message.skeleton,
+        origin=Origin(getattr(message, "origin", Origin.SCHEDULED)),
     )
 
 

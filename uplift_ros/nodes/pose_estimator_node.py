@@ -1,4 +1,4 @@
-"""Stage 1 as a node: detects 2D poses in key-frames; images between key-frames are not even deserialised."""
+"""Stage 1 as a node: detects 2D poses in key-frames; the other images are kept for a while, but not deserialised."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -7,11 +7,12 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from uplift_ros.messages.conversion import ros_messages, serialized_header, stamp_from_msg
 from uplift_ros.messages.images import to_rgb
-from uplift_ros.msg import Keyframe2D
+from uplift_ros.msg import Keyframe2D, KeyframeRequest
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.lifecycle.spin import spin
+from uplift_ros.poses import Origin
 from uplift_ros.stages import build_detection
 
 
@@ -38,6 +39,8 @@ class PoseEstimatorNode(base.ManagedNode):
         topic = self.resolve_topic_name("image_raw") + ("/compressed" if compressed else "")
         profile = qos.images(self.parameter("image_depth"))
         self.subscribe(self._image_type, topic, self._take_image, profile, raw=True, expected="images")
+        if self.parameter("look_back"):
+            self.subscribe(KeyframeRequest, "keyframe_requests", self._take_request, qos.poses())
 
     def deactivate(self) -> None:
         self._worker.shutdown()
@@ -48,6 +51,7 @@ class PoseEstimatorNode(base.ManagedNode):
             "keyframe_hz_asked": f"{self._stage.rate.asked:.1f}",
             "keyframe_hz_reached": f"{self._stage.rate.reached:.1f}",
             "age_ms": f"{self._age_ms:.0f}",
+            **{f"requests_{reason}": count for reason, count in self._stage.history.refused.items()},
         }
 
     def diagnostic_warnings(self) -> list[str]:
@@ -60,17 +64,32 @@ class PoseEstimatorNode(base.ManagedNode):
         self._stage.stride = self.parameter("stride")
         is_busy = self._estimation is not None and not self._estimation.done()
         dropped = self._stage.dropped
-        stride = self._stage.take(stamp, is_busy)
+        stride = self._stage.take(stamp, serialized, len(serialized), is_busy)
         if stride is not None:
             self._estimation = self._worker.submit(self.guarded(self._estimate), serialized, stride)
+            self._answer_requests()
         elif self._stage.dropped > dropped:
             self.count("dropped")
 
-    def _estimate(self, serialized: bytes, stride: int) -> None:
+    def _take_request(self, message: KeyframeRequest) -> None:
+        self._stage.history.request([stamp_from_msg(stamp) for stamp in message.stamps])
+        self._answer_requests()
+
+    def _answer_requests(self) -> None:
+        """Queue an answer for each image that waits; a scheduled key-frame waits for one answer at most."""
+        for _ in range(self._stage.history.waiting):
+            self._worker.submit(self.guarded(self._answer))
+
+    def _answer(self) -> None:
+        if (requested := self._stage.take_requested(self.processing_ms / 1e3)) is not None:
+            self._estimate(requested[1], self._stage.stride, Origin.LOOK_BACK)
+            self.count("looked_back")
+
+    def _estimate(self, serialized: bytes, stride: int, origin: Origin = Origin.SCHEDULED) -> None:
         with self.timed():
             message = deserialize_message(serialized, self._image_type)
             stamp = stamp_from_msg(message.header.stamp)
-            keyframe = self._stage.detect(stamp, message.header.frame_id, to_rgb(message), stride)
+            keyframe = self._stage.detect(stamp, message.header.frame_id, to_rgb(message), stride, origin)
         self._keyframes.publish(ros_messages().keyframe(keyframe))
         self.tick("keyframe_hz")
         self._age_ms = self.age_ms(stamp)

@@ -5,7 +5,7 @@ from functools import partial
 
 from uplift_ros.intrinsics import is_rectified
 from uplift_ros.messages.conversion import keyframe_from_msg, ros_messages
-from uplift_ros.msg import Keyframe2D, RateState, SkeletonInfo, Skeletons
+from uplift_ros.msg import Keyframe2D, KeyframeRequest, RateState, SkeletonInfo, Skeletons
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.spin import spin
@@ -36,6 +36,7 @@ class UpliftNode(base.ManagedNode):
                 self._depth = DepthImages()
         self._raw = self.advertise(Skeletons, "skeletons/raw", qos.poses())
         self._live = self.advertise(Skeletons, "skeletons/live", qos.poses())
+        self._requests = self.advertise(KeyframeRequest, "keyframe_requests", qos.poses())
         self._rate_states = self.advertise(RateState, "rate_state", qos.poses())
         self._info = self.advertise(SkeletonInfo, "skeleton_info", qos.latched())
 
@@ -67,7 +68,9 @@ class UpliftNode(base.ManagedNode):
     def on_parameters(self, changes: dict[str, Value]) -> None:
         if hasattr(self, "_stage"):
             parameters = {**self.parameters, **changes}
-            self._stage.control(build.stride_controller(parameters, self._stage.config, self._stage.load))
+            config, load = self._stage.config, self._stage.load
+            controller = build.stride_controller(parameters, config, load)
+            self._stage.control(controller, build.look_back_rule(parameters, config))
 
     def diagnostic_values(self) -> dict[str, object]:
         if self._rates is None:
@@ -89,10 +92,14 @@ class UpliftNode(base.ManagedNode):
         estimate_ms = self._reported.get(estimator, "processing_ms")
         self._stage.load.note(estimate_ms, self.processing_ms)
         depth = partial(self._depth.at, keyframe.stamp) if self._depth else None
-        # Uplift the key-frame; the stage also decides the next stride
+        self._stage.is_answered = self._requests.get_subscription_count() > 0
+        # Uplift the key-frame; the stage also decides the next stride, and which older images it needs
         with self.timed():
             uplifting = self._stage.push(keyframe, self._camera.calibration, depth)
         self.report_each(uplifting.problems)
+        if wanted := uplifting.wanted:
+            self.count("requested", len(wanted))
+            self._requests.publish(ros_messages().keyframe_request(keyframe.stamp, keyframe.frame_id, wanted))
         self._publish(uplifting.raw)
         if uplifting.live is None or uplifting.rates is None:
             return

@@ -44,7 +44,9 @@ class LazyImage:
     Attributes:
         stamp: nanoseconds.
         camera: intrinsics, None if unknown.
-        image: function that decodes the image, (H, W, 3) uint8 RGB; call it before the next image is read.
+        image: function that decodes the image, (H, W, 3) uint8 RGB; call it before the next image is read, unless the
+            sequence keeps images.
+        size: bytes that are kept with the function.
         depth: function that decodes the depth image of the same time, None if there is none; may be called later.
     """
 
@@ -52,6 +54,7 @@ class LazyImage:
     frame_id: str
     camera: Intrinsics | None
     image: Callable[[], np.ndarray]
+    size: int = 0
     depth: DepthLookup | None = None
 
 
@@ -78,6 +81,7 @@ class VideoSequence:
         fps: frames per second instead of the container's own times; 0 for the container's.
         horizontal_fov: radians; None for GUESSED_FOV, which is reported as a problem.
         intrinsics: intrinsics of the camera, instead of a field of view.
+        keeps_images: images may be decoded at any time, which costs their memory; else before the next one is read.
 
     Raises:
         FileNotFoundError: the file does not exist.
@@ -91,7 +95,9 @@ class VideoSequence:
         horizontal_fov: float | None,
         frame_id: str,
         intrinsics: Intrinsics | None = None,
+        keeps_images: bool = False,
     ) -> None:
+        self._keeps_images = keeps_images
         self._video = VideoFile(path, fps, loop=False, horizontal_fov=horizontal_fov or GUESSED_FOV)
         self._frame_id = frame_id
         self._intrinsics = intrinsics or self._video.camera
@@ -104,7 +110,8 @@ class VideoSequence:
 
     def images(self) -> Iterator[LazyImage]:
         for frame in self._video.frames():
-            yield LazyImage(frame.time, self._frame_id, self._intrinsics, frame.make)
+            image, size = _kept(frame.make) if self._keeps_images else (frame.make, 0)
+            yield LazyImage(frame.time, self._frame_id, self._intrinsics, image, size)
         if self._video.missing:
             message = f"{self._video.missing} of {self.length} frames are missing at the end: the file was cut off"
             self.problems.append(Problem(LOST_FRAMES, message))
@@ -178,7 +185,7 @@ class BagSequence:
             if stamp == previous == 0:
                 raise ValueError(f"images on {topic} carry no time: header.stamp is 0")
             depth = self._depth.at(stamp) if self._depth else None
-            yield LazyImage(stamp, frame_id, self._intrinsics[1], partial(self._decode, data), depth)
+            yield LazyImage(stamp, frame_id, self._intrinsics[1], partial(self._decode, data), len(data), depth)
             previous = stamp
 
     def close(self) -> None:
@@ -240,6 +247,19 @@ class BagSequence:
             raise BagError(f"bag {self._bag.path} has no {types[0]} on {name}, only on: {_listed(candidates)}")
         self._taken.add(name)
         return name
+
+
+def _kept(make: Callable[[], np.ndarray]) -> tuple[Callable[[], np.ndarray], int]:
+    """Decode an image, and return a function that returns it, or raises the same error, with its size in bytes."""
+    try:
+        image = make()
+    except ValueError as error:
+        return partial(_raise, error), 0
+    return lambda: image, image.nbytes
+
+
+def _raise(error: ValueError) -> np.ndarray:
+    raise error
 
 
 def _listed(topics: Collection[str]) -> str:

@@ -66,7 +66,7 @@ def _detected(sequence: ImageSequence, pipeline: Pipeline) -> Generator[Keyframe
     for image in sequence.images():
         images.append(ImageHeader(image.stamp, image.frame_id, image.camera))
         try:
-            keyframe = pipeline.detection.push(image.stamp, image.frame_id, image.image)
+            keyframe = pipeline.detection.push(image.stamp, image.frame_id, image.image, image.size)
         except ValueError as error:
             problems.append(
                 Problem(

@@ -152,7 +152,7 @@ def process(sequence: ImageSequence, pipeline: Pipeline, output: Path) -> Proces
             step = pipeline.refine(interval.step)
             bag.write_step(step)
             result.add([*interval.problems, *step.uplifting.problems, *step.refining.problems])
-            result.keyframes += step.keyframe is not None
+            result.keyframes += (step.keyframe is not None) + len(step.older)
             result.images += len(images)
             bar.update(len(images))
         result.add(sequence.problems)
@@ -264,6 +264,7 @@ def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> C
             depth images although use_depth is true.
     """
     camera, use_depth = settings["camera"], settings["uplift"]["use_depth"]
+    looks_back = settings["uplift"]["stride_mode"] == "adaptive" and settings["pose_estimator"]["look_back"] > 0
     fps, usual_fov, frame_id = (camera[name] for name in ("fps", "horizontal_fov", "frame_id"))
     rectified = settings["uplift"]["rectified"]
     chosen_fov = args.fov or (usual_fov if usual_fov != GUESSED_FOV else None)
@@ -280,6 +281,6 @@ def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> C
             )
         if use_depth:
             raise ValueError("parameter use_depth must be false: a video has no depth images")
-        return VideoSequence(source, fps, chosen_fov, frame_id, calibration)
+        return VideoSequence(source, fps, chosen_fov, frame_id, calibration, keeps_images=looks_back)
 
     return open_sequence

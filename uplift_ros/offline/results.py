@@ -33,9 +33,10 @@ LATCHED = Qos(
 
 
 class GraphBag:
-    """New bag with camera_info, keyframes, skeletons/raw, skeletons, rate_state and skeleton_info.
+    """New bag with camera_info, keyframes, keyframe_requests, skeletons/raw, skeletons, rate_state and skeleton_info.
 
-    Values of rate_state that the live graph measures with a clock are 0; age_ms is the age in recorded time.
+    Key-frames of older images are logged at the key-frame that requested them. Values of rate_state that the live graph
+    measures with a clock are 0; age_ms is the age in recorded time.
 
     Args:
         path: path of the .mcap file.
@@ -69,7 +70,12 @@ class GraphBag:
     def write_step(self, step: Step) -> None:
         """Write the results of the pipeline for an image, or those of its flush at the end."""
         if step.keyframe is not None:
-            self._writer.write("/keyframes", step.keyframe.stamp, self._messages.keyframe(step.keyframe))
+            stamp = step.keyframe.stamp
+            if wanted := step.uplifting.wanted:
+                request = self._messages.keyframe_request(stamp, step.keyframe.frame_id, sorted(wanted))
+                self._writer.write("/keyframe_requests", stamp, request)
+            for keyframe in (step.keyframe, *step.older):
+                self._writer.write("/keyframes", stamp, self._messages.keyframe(keyframe))
         raw = step.raw
         for frame in raw:
             self._writer.write("/skeletons/raw", frame.stamp, self._messages.skeletons(frame))

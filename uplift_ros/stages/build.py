@@ -17,6 +17,7 @@ from uplift_ros.stages.uplifting import UpliftingStage
 from uplift_ros.streaming import uncertainty
 from uplift_ros.streaming.bone_lengths import RigidBodies
 from uplift_ros.streaming.depth_scale import DepthScale
+from uplift_ros.streaming.look_back import LookBackRule
 from uplift_ros.streaming.overload import Load, LoadShedding
 from uplift_ros.streaming.playout import Playout
 from uplift_ros.streaming.refiner import StreamingRefiner
@@ -58,13 +59,14 @@ def uplifting(
     parameters: Parameters,
     network: UpliftNetwork,
     controller: StrideController | None = None,
+    look_back: LookBackRule | None = None,
     *,
     is_live: bool = False,
 ) -> UpliftingStage:
     """Build the stage of the node uplift.
 
     Args:
-        controller: replaces the one that the parameters select.
+        controller, look_back: replace those that the parameters select, if there is a controller.
         is_live: keeps pace with a camera: an adaptive stride sheds load, and `playout` has an effect.
 
     Raises:
@@ -79,9 +81,13 @@ def uplifting(
         errors=network.errors,
         spare=network.spare,
     )
+    if controller is None:
+        controller = stride_controller(parameters, uplifter.config, load)
+        look_back = look_back_rule(parameters, uplifter.config)
     return UpliftingStage(
         uplifter,
-        controller or stride_controller(parameters, uplifter.config, load),
+        controller,
+        look_back=look_back,
         depth_scale=DepthScale(parameters["person_height"]) if parameters["use_depth"] else None,
         playout=Playout() if is_live and parameters["playout"] else None,
         load=load,
@@ -103,6 +109,14 @@ def stride_controller(parameters: Parameters, config: UpliftConfig, load: Load |
     if parameters["stride_mode"] == "fixed":
         return fixed
     return adaptive if load is None else LoadShedding(adaptive, load, adaptive.strides, config.model_rate)
+
+
+def look_back_rule(parameters: Parameters, config: UpliftConfig) -> LookBackRule | None:
+    """Build the look back of the mode adaptive, down to its shortest stride; a fixed stride keeps its rate."""
+    if parameters["stride_mode"] == "fixed":
+        return None
+    shortest = max(1, parameters["stride_fast"] // config.token_stride)
+    return LookBackRule(shortest, config.model_rate / config.token_stride)
 
 
 def adaptive_stride(parameters: Parameters, config: UpliftConfig) -> AdaptiveStride:

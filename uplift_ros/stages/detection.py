@@ -1,14 +1,15 @@
-"""Stage 1: images to key-frames: the schedule, the people in an image, and their identities."""
+"""Stage 1: images to key-frames: the schedule, requests for older images, the people in an image, their identities."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from uplift_ros.estimators import PoseEstimator
-from uplift_ros.poses import Keyframe, Person2D
+from uplift_ros.poses import Keyframe, Origin, Person2D
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 from uplift_ros.streaming.assignment import best_pairs
+from uplift_ros.streaming.image_history import ImageHistory
 from uplift_ros.streaming.keyframes import KeyframeSchedule
 from uplift_ros.streaming.rates import AskedRate
 from uplift_ros.streaming.tracker import PersonTracker
@@ -19,19 +20,24 @@ class Tracker(Protocol):
 
     def update(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]: ...
 
+    def update_between(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]: ...
+
 
 class DetectionStage:
-    """Detection in the images of one camera, in order of arrival; those between key-frames are never decoded.
+    """Detection in the images of one camera, in order of arrival; the others are never decoded.
 
-    `take` and `detect` may run in two threads: the first only reads stamps, the second does all the work.
+    `take` and `request` may run in one thread, `take_requested` and `detect` in another: the first two only read
+    stamps, the last does all the work.
 
     Args:
         estimator: finds people in an image.
         stride: frames between key-frames. Raising it costs fewer estimates, and leaves more to upsample.
         model_rate: frames per second in which the stride is counted.
+        look_back: seconds of images that are kept, undecoded, for requests; 0 answers no request.
         tracker: creates the tracker, at every reset.
 
     Attributes:
+        history: the images that are kept.
         dropped: key-frames so far that had to wait for a later image, because the estimator was busy.
         rate: of the key-frames, against the rate that the stride asks for.
 
@@ -44,10 +50,12 @@ class DetectionStage:
         estimator: PoseEstimator,
         stride: int,
         model_rate: float,
+        look_back: float = 0.0,
         tracker: Callable[[], Tracker] = PersonTracker,
     ) -> None:
         self._estimator, self._model_rate, self._make_tracker = estimator, model_rate, tracker
         self._schedule = KeyframeSchedule(stride, model_rate)
+        self.history: ImageHistory[Any] = ImageHistory(look_back)
         self._sequence = 0
         self.dropped = 0
         self.reset()
@@ -55,6 +63,7 @@ class DetectionStage:
     def reset(self) -> None:
         """Forget images and people; the count of key-frames continues."""
         self._schedule = KeyframeSchedule(self.stride, self._model_rate)
+        self.history.clear()
         self._estimator.reset()
         self._tracker = self._make_tracker()
         self._dropped_keyframe: int | None = None
@@ -75,20 +84,34 @@ class DetectionStage:
     def stride(self, stride: int) -> None:
         self._schedule.stride = stride
 
-    def push(self, stamp: int, frame_id: str, image: Callable[[], np.ndarray]) -> Keyframe | None:
+    def push(self, stamp: int, frame_id: str, image: Callable[[], np.ndarray], size: int = 0) -> Keyframe | None:
         """Take the next image; arguments as in `take` and `detect`. None if it is no key-frame."""
-        stride = self.take(stamp)
+        stride = self.take(stamp, (frame_id, image), size)
         return None if stride is None else self.detect(stamp, frame_id, image(), stride)
 
-    def take(self, stamp: int, is_busy: bool = False) -> int | None:
+    def look_back(self, stamps: Sequence[int]) -> Iterator[Keyframe]:
+        """Detect in the images nearest to stamps, which `push` took before; images that are gone are left out."""
+        self.history.request(stamps)
+        while (requested := self.take_requested()) is not None:
+            stamp, (frame_id, image) = requested
+            try:
+                pixels = image()
+            except ValueError:
+                self.history.refused["undecodable"] += 1
+                continue
+            yield self.detect(stamp, frame_id, pixels, self.stride, Origin.LOOK_BACK)
+
+    def take(self, stamp: int, image: object = None, size: int = 0, is_busy: bool = False) -> int | None:
         """Decide whether the image at `stamp`, nanoseconds, becomes a key-frame.
 
         Args:
+            image: undecoded, kept for requests, with its size in bytes.
             is_busy: the estimator cannot take it: a later image will be the key-frame, which counts as dropped once.
 
         Returns:
             The stride of the key-frame, for `detect`; None if the image is no key-frame.
         """
+        self.history.add(stamp, image, size)
         if not self._schedule.is_due(stamp):
             return None
         if is_busy:
@@ -97,13 +120,29 @@ class DetectionStage:
             self._dropped_keyframe = keyframe
             return None
         self._schedule.take(stamp)
+        self.history.use(stamp)
         return self.stride
 
-    def detect(self, stamp: int, frame_id: str, image: np.ndarray, stride: int) -> Keyframe:
+    def take_requested(self, estimate_seconds: float = 0.0) -> tuple[int, Any] | None:
+        """Take the next image that was requested, with its stamp; None if none waits.
+
+        Args:
+            estimate_seconds: duration of `detect`: None too if the next scheduled key-frame is due before its end.
+        """
+        if self._schedule.seconds_until_due(self.history.newest) < estimate_seconds:
+            return None
+        return self.history.take()
+
+    def detect(
+        self, stamp: int, frame_id: str, image: np.ndarray, stride: int, origin: Origin = Origin.SCHEDULED
+    ) -> Keyframe:
         """Detect the people in an image that was taken, (H, W, 3) uint8 RGB."""
-        persons = self._tracker.update(stamp, self._estimator.estimate(image))
+        is_scheduled = origin is Origin.SCHEDULED
+        name = self._tracker.update if is_scheduled else self._tracker.update_between
+        persons = name(stamp, self._estimator.estimate(image))
         height, width = image.shape[:2]
-        keyframe = Keyframe(stamp, frame_id, width, height, self._sequence, stride, persons)
+        keyframe = Keyframe(stamp, frame_id, width, height, self._sequence, stride, persons, origin=origin)
         self._sequence += 1
-        self.rate.add(stamp, self._model_rate / stride)
+        if is_scheduled:
+            self.rate.add(stamp, self._model_rate / stride)
         return keyframe

@@ -7,10 +7,11 @@ import numpy as np
 
 from uplift_ros.camera import Camera
 from uplift_ros.intrinsics import Intrinsics
-from uplift_ros.poses import Keyframe, SkeletonFrame
+from uplift_ros.poses import Keyframe, Origin, SkeletonFrame
 from uplift_ros.stages.problem import Problem
 from uplift_ros.streaming.clock import is_pause
 from uplift_ros.streaming.depth_scale import DepthScale
+from uplift_ros.streaming.look_back import LookBackRule
 from uplift_ros.streaming.overload import Load
 from uplift_ros.streaming.playout import Playout
 from uplift_ros.streaming.rates import Rates, StampRate
@@ -29,9 +30,10 @@ class Uplifting:
 
     Attributes:
         raw: final skeletons to publish now, in order, in the size that depth measured.
-        live: the key-frame itself, before it is final; None for a stale or duplicate key-frame.
-        decision: the stride from this key-frame on, and why.
-        rates: what RateState reports. Values that a clock or another process measures are left at 0.
+        live: the key-frame itself, before it is final; None for one that was requested, stale or duplicate.
+        decision: the stride from this key-frame on, and why; None likewise.
+        rates: what RateState reports; None likewise. Values that a clock or another process measures are left at 0.
+        wanted: stamps of older images that should become key-frames, the oldest first.
         problems: what was missing or wrong.
     """
 
@@ -39,6 +41,7 @@ class Uplifting:
     live: SkeletonFrame | None = None
     decision: Decision | None = None
     rates: Rates | None = None
+    wanted: list[int] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -48,9 +51,13 @@ class UpliftingStage:
     Args:
         uplifter: the network over time.
         controller: chooses the stride.
+        look_back: requests older images; None requests none.
         depth_scale: measures people with depth images; None leaves them the size of `person_height`.
         playout: releases raw skeletons at an even rate, see `play`; None releases them as soon as they are final.
         load: processing time of a key-frame, which the controller may read; the shell keeps it up to date.
+
+    Attributes:
+        is_answered: requests are answered; the shell keeps it up to date.
     """
 
     def __init__(
@@ -58,13 +65,15 @@ class UpliftingStage:
         uplifter: StreamingUplifter,
         controller: StrideController,
         *,
+        look_back: LookBackRule | None = None,
         depth_scale: DepthScale | None = None,
         playout: Playout | None = None,
         load: Load | None = None,
     ) -> None:
         self.config = uplifter.config
         self.load = load or Load()
-        self._uplifter, self._controller = uplifter, controller
+        self.is_answered = True
+        self._uplifter, self._controller, self._look_back = uplifter, controller, look_back
         self._depth_scale, self._playout = depth_scale, playout
         self._side_guard = SideGuard()
         self.reset()
@@ -80,7 +89,7 @@ class UpliftingStage:
         self._newest: int | None = None
         self._last_sequence: int | None = None
         self._gaps = 0
-        self._stride_reached = False
+        self._stride_reached = self._is_overloaded = False
         self._keyframe_rate, self._output_rate = StampRate(), StampRate()
 
     @property
@@ -88,12 +97,12 @@ class UpliftingStage:
         """Stride, if it is fixed; None if it may change."""
         return self._controller.decision.stride if isinstance(self._controller, FixedStride) else None
 
-    def control(self, controller: StrideController) -> None:
-        """Replace the controller from the next key-frame on."""
-        self._controller, self._stride_reached = controller, False
+    def control(self, controller: StrideController, look_back: LookBackRule | None) -> None:
+        """Replace the controller and the look back from the next key-frame on."""
+        self._controller, self._look_back, self._stride_reached = controller, look_back, False
 
     def push(self, keyframe: Keyframe, intrinsics: Intrinsics | None, depth: DepthLookup | None = None) -> Uplifting:
-        """Take the next key-frame.
+        """Take the next key-frame, scheduled or requested.
 
         Args:
             intrinsics: the newest ones; they are used only if they are of images of this size.
@@ -103,6 +112,8 @@ class UpliftingStage:
             ValueError: another skeleton, arrays of another shape, or two people of one id. Nothing was taken.
         """
         keyframe.validate()
+        if keyframe.origin is Origin.LOOK_BACK:
+            return self._fill(keyframe, intrinsics)
         problems = self._stride_problems(keyframe)
         # 1. After a pause and at the end of a stream, the frames that still wait are final, in the size known so far.
         final: list[SkeletonFrame] = []
@@ -114,10 +125,14 @@ class UpliftingStage:
         # 3. Correct left and right if they contradict the motion.
         keyframe = self._guarded(keyframe, problems)
         # 4. 2D to 3D.
+        may_ask = self.is_answered and not self._is_overloaded
+        self._uplifter.look_back = self._look_back if may_ask else None
+        unanswered = self._uplifter.unanswered
         uplifted = self._uplifter.push(keyframe, camera)
-        self._count_gap(keyframe.sequence)
-        if self._uplifter.failure:
-            problems.append(Problem("device_lost", f"falling back to CPU, the device failed: {self._uplifter.failure}"))
+        self._note_push(keyframe, problems)
+        if self._uplifter.unanswered > unanswered:
+            message = f"{self._uplifter.unanswered} requested images so far did not become key-frames in time"
+            problems.append(Problem("unanswered", message))
         if uplifted is None:
             problems.append(Problem("repeated", f"key-frame {keyframe.sequence} is no later than the one before"))
             return Uplifting(self._leave(final), problems=problems)
@@ -140,7 +155,19 @@ class UpliftingStage:
             output_hz=self._output_rate.per_second,
             dropped=self._gaps,
         )
-        return Uplifting(raw, live, decision, rates, problems)
+        return Uplifting(raw, live, decision, rates, uplifted.wanted, problems)
+
+    def _fill(self, keyframe: Keyframe, intrinsics: Intrinsics | None) -> Uplifting:
+        """Take a key-frame of an older image."""
+        problems: list[Problem] = []
+        keyframe = self._guarded(keyframe, problems)
+        filled = self._uplifter.fill(keyframe, _fitting(intrinsics, keyframe, problems))
+        self._note_push(keyframe, problems)
+        if filled is None or self._newest is None:
+            message = f"key-frame {keyframe.sequence} of an older image: no time for it in this stream, or one is there"
+            return Uplifting(problems=[*problems, Problem("repeated", message)])
+        self._keyframe_rate.add(self._newest)
+        return Uplifting(self._leave(self._sized(filled.final)), wanted=filled.wanted, problems=problems)
 
     def play(self) -> list[SkeletonFrame]:
         """Release the skeletons of one period of the output rate, with a playout."""
@@ -173,10 +200,13 @@ class UpliftingStage:
         )
         return [Problem("odd_stride", message)]
 
-    def _count_gap(self, sequence: int) -> None:
-        if self._last_sequence is not None and sequence > self._last_sequence:
-            self._gaps += sequence - self._last_sequence - 1
-        self._last_sequence = sequence
+    def _note_push(self, keyframe: Keyframe, problems: list[Problem]) -> None:
+        """Count lost key-frames, and report a lost device."""
+        if self._last_sequence is not None and keyframe.sequence > self._last_sequence:
+            self._gaps += keyframe.sequence - self._last_sequence - 1
+        self._last_sequence = keyframe.sequence
+        if self._uplifter.failure:
+            problems.append(Problem("device_lost", f"falling back to CPU, the device failed: {self._uplifter.failure}"))
 
     def _sized(self, frames: list[SkeletonFrame]) -> list[SkeletonFrame]:
         return [self._depth_scale.apply(frame) for frame in frames] if self._depth_scale else frames
@@ -196,6 +226,7 @@ class UpliftingStage:
     def _decide(self, keyframe: Keyframe, frame: int, velocity: float) -> Decision:
         """Decide the stride. A fixed stride that key-frames had and then lost was changed by hand, and is kept."""
         decision = self._controller.update(frame, velocity)
+        self._is_overloaded = decision.reason is Reason.OVERLOAD
         if decision.reason is Reason.FIXED:
             reached = keyframe.stride == decision.stride
             if self._stride_reached and not reached:

@@ -55,6 +55,10 @@ class KeyframeSchedule:
         self._newest = max(self._newest, stamp)
         return self.frame(stamp) >= self._next_frame
 
+    def seconds_until_due(self, stamp: int) -> float:
+        """Seconds of image time from a stamp to the next key-frame; negative if it is due."""
+        return (self._next_frame - self.frame(stamp)) / self._model_rate
+
     def take(self, stamp: int) -> None:
         """Note that the image at `stamp`, which was due, became a key-frame."""
         self._next_frame = self._multiple_after(self.frame(stamp))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from uplift_ros.poses import NANOSECONDS, Keyframe, Person2D
+from uplift_ros.poses import NANOSECONDS, Keyframe, Origin, Person2D
 from uplift_ros.skeleton import H36M17
 
 TORSO = ("shoulder", "hip")
@@ -46,6 +46,10 @@ class _Memory:
     separations: np.ndarray
     trunk: np.ndarray
     costs: np.ndarray
+
+    @property
+    def is_swapped(self) -> bool:
+        return bool(self.costs[1] < self.costs[0])
 
 
 class SideGuard:
@@ -85,26 +89,30 @@ class SideGuard:
         self._frame_id = ""
 
     def mend(self, keyframe: Keyframe) -> Keyframe:
-        """Exchange the sides of swapped people, identified by id; all other people stay the same objects."""
+        """Exchange the sides of swapped people, identified by id; all other people stay the same objects.
+
+        A key-frame of an older image, which was requested, is compared with the newest one, which stays as it is.
+        """
         if keyframe.frame_id != self._frame_id:
             self.reset()
             self._frame_id = keyframe.frame_id
-        oldest = keyframe.stamp - round(self.memory_seconds * NANOSECONDS)
-        self._memory = {id: memory for id, memory in self._memory.items() if oldest <= memory.stamp <= keyframe.stamp}
-        persons = []
-        for person in keyframe.persons:
-            memory = self._memory[person.id] = self._follow(
-                self._memory.get(person.id), keyframe.stamp, person.keypoints
-            )
-            persons.append(_exchanged(person) if memory.costs[1] < memory.costs[0] else person)
+        stamp, scheduled = keyframe.stamp, keyframe.origin is Origin.SCHEDULED
+        if scheduled:
+            oldest = stamp - round(self.memory_seconds * NANOSECONDS)
+            self._memory = {id: memory for id, memory in self._memory.items() if oldest <= memory.stamp <= stamp}
+        seen = {person.id: self._follow(person, stamp) for person in keyframe.persons}
+        if scheduled:
+            self._memory |= seen
+        persons = (_exchanged(person) if seen[person.id].is_swapped else person for person in keyframe.persons)
         return replace(keyframe, persons=tuple(persons))
 
-    def _follow(self, before: _Memory | None, stamp: int, keypoints: np.ndarray) -> _Memory:
+    def _follow(self, person: Person2D, stamp: int) -> _Memory:
         """Update the costs with one more key-frame (a step of Viterbi's forward pass)."""
-        separations, trunk = _shape(keypoints)
+        separations, trunk = _shape(person.keypoints)
+        before = self._memory.get(person.id)
         if before is None:
             return _Memory(stamp, separations, trunk, np.array([0.0, FIRST_COST]))
-        seconds = (stamp - before.stamp) / NANOSECONDS
+        seconds = abs(stamp - before.stamp) / NANOSECONDS
         evidence = self._evidence(before, separations, trunk, seconds)
         stay, change = before.costs - evidence / 2, before.costs[::-1] + evidence / 2 + self.switch_cost
         costs = np.minimum(stay, change)

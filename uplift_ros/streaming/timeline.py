@@ -35,12 +35,24 @@ class Timeline:
         """Nearest token to a stamp; the first key-frame is at 0."""
         return round((stamp - self._origin) * self._tokens_per_nanosecond) if self._stamps else 0
 
+    def has(self, token: int) -> bool:
+        """Whether a key-frame lies at this token."""
+        return token in self._tokens
+
+    def halves(self, token: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Intervals between the key-frame at a token and the ones before and after it."""
+        place = self._tokens.index(token)
+        before, _, after = self._tokens[place - 1 : place + 2]
+        return (before, token), (token, after)
+
     def add(self, stamp: int) -> None:
-        """Add a key-frame, whose token lies after the newest one."""
+        """Add a key-frame, at whose token there is none yet."""
         if not self._stamps:
             self._origin = stamp
-        self._tokens.append(self.token(stamp))
-        self._stamps.append(stamp)
+        token = self.token(stamp)
+        place = bisect_left(self._tokens, token)
+        self._tokens.insert(place, token)
+        self._stamps.insert(place, stamp)
 
     def stamp(self, frame: float) -> int:
         """Stamp of a frame, nanoseconds; the frame lies at the newest key-frame or before."""

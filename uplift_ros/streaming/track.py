@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from uplift_ros.camera import camera_to_canonical_rotation, place_root
-from uplift_ros.poses import Person2D
-from uplift_ros.streaming.uncertainty import joint_speeds
+from uplift_ros.poses import Person2D, Person3D, ScaleSource, Source
+from uplift_ros.streaming.uncertainty import ErrorModel, joint_speeds
+
+UPSAMPLED_SCORE_FACTOR = 0.9
+"""Scores of frames between key-frames, relative to those of the key-frames around them, for a network without an error
+model."""
 
 
 @dataclass
@@ -19,6 +23,7 @@ class Observation:
         calibrated: the intrinsics were known.
         pose_token: (D,) of the network, independent of the window; None until the first forward pass.
         root: (3,) metres, camera optical frame; NaN where it cannot be placed.
+        is_settled: a final frame depends on the root, which does not change any more.
     """
 
     person: Person2D
@@ -26,10 +31,11 @@ class Observation:
     calibrated: bool
     pose_token: np.ndarray | None = None
     root: np.ndarray = field(default_factory=lambda: np.full(3, np.nan))
+    is_settled: bool = False
 
     def place(self, joints: np.ndarray) -> None:
-        """Estimate the root position for root-relative joints (17, 3)."""
-        if self.calibrated:
+        """Estimate the root position for root-relative joints (17, 3), unless it is settled."""
+        if self.calibrated and not self.is_settled:
             self.root = place_root(joints, self.rays, self.person.scores)
 
 
@@ -78,14 +84,16 @@ class Track:
     """One person.
 
     Attributes:
-        observations: by token, in order of time: those inside the window and the one before it.
+        observations: by token: those inside the window and the one before it.
         finalised: (17, 3) poses by token that later forward passes do not change.
         motion: from the newest forward pass.
+        is_new: there are observations since.
     """
 
     observations: dict[int, Observation] = field(default_factory=dict)
     finalised: dict[int, np.ndarray] = field(default_factory=dict)
     motion: Motion | None = None
+    is_new: bool = False
 
     @property
     def oldest(self) -> int:
@@ -95,14 +103,44 @@ class Track:
     def newest(self) -> int:
         return max(self.observations)
 
-    @property
-    def previous(self) -> int | None:
-        """Token of the observation before the newest."""
-        return sorted(self.observations)[-2] if len(self.observations) > 1 else None
+    def person(self, name: str, token: float, tokens_per_second: float, errors: ErrorModel | None) -> Person3D | None:
+        """Compose the person at a token, fractional ones included; None if the motion does not cover it."""
+        motion = self.motion
+        if motion is None or not motion.covers(token):
+            return None
+        if token in motion.observed:
+            source = Source.KEYFRAME
+        else:
+            source = Source.UPSAMPLED if token == int(token) else Source.INTERPOLATED
+        root, joints = motion.at(motion.roots, token), motion.at(motion.joints, token)
+        scores, covariance = motion.at(motion.scores, token), np.empty((0, 6))
+        if errors:
+            seconds = motion.distance_to_observation(token) / tokens_per_second
+            scores, covariance = errors.predict(joints, root, motion.at(motion.speeds, token), seconds, scores)
+        elif source is not Source.KEYFRAME:
+            scores = scores * UPSAMPLED_SCORE_FACTOR
+        placed = bool(np.isfinite(root).all())
+        return Person3D(
+            id=name,
+            score=self.observations[self.newest].person.score,
+            source=source,
+            scale_source=ScaleSource.PRIOR if placed else ScaleSource.NONE,
+            joints=joints + (root if placed else 0.0),
+            scores=scores,
+            velocity=float(motion.at(motion.velocity, token)),
+            covariance=covariance,
+        )
+
+    def settle(self, token: float) -> None:
+        """Fix the roots of all observations that frames up to a token depend on."""
+        for seen in sorted(self.observations):
+            self.observations[seen].is_settled = True
+            if seen >= token:
+                return
 
     def forget(self, oldest: int) -> None:
         """Drop all up to a token, except the last observation: later frames are interpolated from it."""
-        for token in [token for token in self.observations if token <= oldest][:-1]:
+        for token in sorted(token for token in self.observations if token <= oldest)[:-1]:
             del self.observations[token]
         self.finalised = {token: pose for token, pose in self.finalised.items() if token > oldest}
 
@@ -111,6 +149,7 @@ class Track:
 
         Poses are in metres, in the frames of the network's normalisation; they are rotated into the camera's frame.
         """
+        self.is_new = False
         # 1. Keep the tokens since the first observation, and the poses that are finalised.
         first = max(self.oldest, self.newest - len(poses) + 1)
         every, known = np.arange(first, self.newest + 1), sorted(self.observations)
@@ -121,8 +160,10 @@ class Track:
         pelvis = interpolate(every, known, np.stack([self.observations[token].rays[0] for token in known]))
         joints = poses @ camera_to_canonical_rotation(pelvis, normalisation)
         joints -= joints[:, :1]  # the network's own pelvis is only nearly at the origin
-        # 3. Place the newest observation, once: a root that every forward pass estimates again would jump.
-        self.observations[self.newest].place(joints[-1])
+        # 3. Place the observations that no final frame depends on: a root that changed afterwards would jump.
+        for token in known:
+            if token >= first:
+                self.observations[token].place(joints[token - first])
         # 4. Interpolate roots and scores between observations.
         roots = [self.observations[token].root for token in known]
         scores = [self.observations[token].person.scores for token in known]

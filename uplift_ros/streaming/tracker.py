@@ -46,14 +46,13 @@ class _Track:
     keypoints: np.ndarray  # (17, 2) pixels
     size: float  # pixels
     velocity: np.ndarray | None = None  # (2,) pixels/s
+    before: tuple[int, np.ndarray] | None = None  # stamp and keypoints of the detection before
 
     def cost(self, person: Person2D, stamp: int) -> float:
         """-2 log of the likelihood that this is the person, up to a constant."""
-        elapsed = (stamp - self.stamp) / NANOSECONDS
         # 1. Displacement of each joint from its prediction, relative to the size.
-        moved = person.keypoints - self.keypoints
-        if self.velocity is not None:
-            moved = moved - self.velocity * COAST_SECONDS * (1 - np.exp(-elapsed / COAST_SECONDS))
+        keypoints, elapsed = self._predicted(stamp)
+        moved = person.keypoints - keypoints
         moved = moved[np.isfinite(moved).all(-1)] / max(self.size, person_size(person.bbox))
         if not len(moved):
             return IMPOSSIBLE
@@ -71,6 +70,21 @@ class _Track:
         cost = float(place + 4 * np.log(place_tolerance) + pose)
         return cost if np.isfinite(cost) else IMPOSSIBLE
 
+    def _predicted(self, stamp: int) -> tuple[np.ndarray, float]:
+        """Keypoints (17, 2) at a stamp, and seconds to the nearest detection.
+
+        After the newest detection they move with the velocity, which decays; before it they are linear between it and
+        the one before.
+        """
+        elapsed = abs(stamp - self.stamp) / NANOSECONDS
+        if stamp < self.stamp and self.before and self.before[0] <= stamp:
+            since = (stamp - self.before[0]) / NANOSECONDS
+            part = since / (since + elapsed)
+            return self.before[1] * (1 - part) + self.keypoints * part, min(since, elapsed)
+        if stamp < self.stamp or self.velocity is None:
+            return self.keypoints, elapsed
+        return self.keypoints + self.velocity * COAST_SECONDS * (1 - np.exp(-elapsed / COAST_SECONDS)), elapsed
+
     def follow(self, person: Person2D, stamp: int) -> None:
         """Update position, size and velocity with a matched detection."""
         moved = person.keypoints - self.keypoints
@@ -81,6 +95,8 @@ class _Track:
             if self.velocity is None:
                 self.velocity = velocity
             self.velocity = self.velocity + (1 - np.exp(-elapsed / VELOCITY_SECONDS)) * (velocity - self.velocity)
+        if stamp > self.stamp:
+            self.before = self.stamp, self.keypoints
         self.keypoints, self.size, self.stamp = person.keypoints, person_size(person.bbox), stamp
 
 
@@ -100,21 +116,34 @@ class PersonTracker:
         """
         oldest = stamp - PERSON_MEMORY_NS
         self._tracks = [track for track in self._tracks if oldest <= track.stamp <= stamp]
+        tracks = self._assigned(stamp, persons)
+        for track, person in zip(tracks, persons, strict=True):
+            track.follow(person, stamp)
+        return _named(persons, tracks)
+
+    def update_between(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
+        """Return the same people, in the same order, with ids, in an image older than the newest one.
+
+        They are those expected there, between the newest detections and the ones before, which stay as they are.
+        """
+        return _named(persons, self._assigned(stamp, persons))
+
+    def _assigned(self, stamp: int, persons: Sequence[Person2D]) -> list[_Track]:
+        """Track of each person: the likeliest one, or a new one."""
         costs = np.empty((len(self._tracks), len(persons)))
         for row, track in enumerate(self._tracks):
             costs[row] = [track.cost(person, stamp) for person in persons]
         matched = {
             person: self._tracks[track] for track, person in best_pairs(costs) if costs[track, person] < IMPOSSIBLE
         }
-        named = []
-        for index, person in enumerate(persons):
-            track = matched.get(index) or self._start(stamp, person)
-            track.follow(person, stamp)
-            named.append(replace(person, id=track.id))
-        return tuple(named)
+        return [matched.get(index) or self._start(stamp, person) for index, person in enumerate(persons)]
 
     def _start(self, stamp: int, person: Person2D) -> _Track:
         self._next_id += 1
         track = _Track(f"p{self._next_id}", stamp, person.keypoints, person_size(person.bbox))
         self._tracks.append(track)
         return track
+
+
+def _named(persons: Sequence[Person2D], tracks: Sequence[_Track]) -> tuple[Person2D, ...]:
+    return tuple(replace(person, id=track.id) for person, track in zip(persons, tracks, strict=True))

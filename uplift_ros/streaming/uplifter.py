@@ -1,21 +1,22 @@
 """Streaming Uplift and Upsample: key-frames in, 3D skeletons for every frame out.
 
-Observations are stored once, by token; a window reads its slice of them, so the stride may change at any time. Pose
-tokens do not depend on the window and are computed once per key-frame.
+Observations are stored once, by token; a window reads its slice of them, so the stride may change at any time, and
+key-frames of older images may follow. Pose tokens do not depend on the window and are computed once per key-frame.
 """
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from uplift_ros.camera import CANONICAL_STATURE, Camera, normalise
 from uplift_ros.models.configs import Uplifting
-from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import Keyframe, Person2D, SkeletonFrame
+from uplift_ros.streaming.look_back import LookBackRule, OpenRequests
 from uplift_ros.streaming.timeline import Timeline
-from uplift_ros.streaming.track import Motion, Observation, Track
+from uplift_ros.streaming.track import Observation, Track
 from uplift_ros.streaming.uncertainty import ErrorModel
 
 UNKNOWN_CAMERA_FOV = math.radians(60)
@@ -27,26 +28,32 @@ FARTHEST_PIXEL = 1e6
 FARTHEST_RAY = 1e3
 """On the plane z = 1; a farther ray is perpendicular to the optical axis, or the distortion cannot be inverted."""
 
-UPSAMPLED_SCORE_FACTOR = 0.9
-"""Scores of frames between key-frames, relative to those of the key-frames around them, for a network without an error
-model."""
-
 
 @dataclass(frozen=True)
 class Uplifted:
-    """Result of one key-frame.
+    """Result of one scheduled key-frame.
 
     Attributes:
         final: new final frames, in order.
         live: the estimate at the key-frame itself, before it is final.
         velocity: m/s, of the fastest person, mean since the key-frame before; 0 when no person is in view.
         frame: of the key-frame, counted at the model's rate.
+        wanted: stamps of older images that should become key-frames, the oldest first.
     """
 
     final: list[SkeletonFrame]
     live: SkeletonFrame
     velocity: float
     frame: int
+    wanted: list[int]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Result of one key-frame that was requested; attributes as in Uplifted."""
+
+    final: list[SkeletonFrame]
+    wanted: list[int]
 
 
 class StreamingUplifter:
@@ -56,6 +63,10 @@ class StreamingUplifter:
     head, in the window that ends at that key-frame; with a latency of half the window, that of the central head, in
     the window around it, as in the paper. No window ends after the newest observation of its person.
 
+    With a look-back rule, frames between two scheduled key-frames wait until all older images that were requested
+    between them have arrived, at most until `latency` frames after the next scheduled one. Their order does not matter:
+    one forward pass follows the last of them, and decides whether more are needed.
+
     Args:
         latency: frames of the model's rate between the newest key-frame and the newest final frame; raising it gives
             better poses, later.
@@ -63,6 +74,9 @@ class StreamingUplifter:
         person_height: metres; scales the people, whom a single camera sees only up to scale.
         errors: error model of the network; without it scores are the detector's, and there is no covariance.
         spare: loads the network that replaces this one if its device fails.
+
+    Attributes:
+        look_back: decides which older images are requested; None requests none. May be changed at any time.
 
     Raises:
         ValueError: an argument is outside its range; names it.
@@ -91,8 +105,11 @@ class StreamingUplifter:
         self.spare = spare
         self.failure = ""
         """Why the spare network runs; empty if it does not."""
+        self.look_back: LookBackRule | None = None
         self.skipped = 0
         """Key-frames that were stale or duplicate: repeated or late stamps, or two within one token."""
+        self.unanswered = 0
+        """Older images that were requested and did not arrive in time."""
         self.reset()
 
     def reset(self) -> None:
@@ -101,9 +118,10 @@ class StreamingUplifter:
         self._tracks: dict[str, Track] = {}
         self._next_output = 0
         self._frame_id = ""
+        self._requests = OpenRequests(math.ceil(self.latency / self.config.token_stride))
 
     def push(self, keyframe: Keyframe, camera: Camera | None) -> Uplifted | None:
-        """Take the next key-frame.
+        """Take the next scheduled key-frame.
 
         A stamp far before the last one (a bag that loops), one a whole window later, or another frame_id ends the
         stream, whose last frames are returned first, and starts a new one.
@@ -129,19 +147,51 @@ class StreamingUplifter:
             self.skipped += 1
             return None
         # 3. Store the key-frame and run the network.
+        self.unanswered += self._requests.expire(token)
         before_window = token - self.config.tokens
         if self._pending <= before_window:
             final = self.flush()  # the new window does not cover these frames any more
         self._timeline.add(keyframe.stamp)
         self._frame_id = keyframe.frame_id
-        seen = self._take(keyframe, camera, token)
+        seen = self._see(keyframe, camera, token)
+        wanted = self._update(previous, [(previous, token)] if previous >= 0 else [])
         # 4. Compose the frames that are final now, and the newest one.
+        final += self._finalise()
         newest = token * self.config.token_stride
-        final += self._advance(newest - self.latency)
-        live = self._compose(newest, is_final=self.latency == 0)
+        live = self._compose(newest, is_final=self._next_output * self.frames_per_output > newest)
         moved = [track.motion.velocity[previous - token :].mean() for track in seen if track.motion]
         self._forget(before_window)
-        return Uplifted(final, live, float(max(moved, default=0.0)), newest)
+        return Uplifted(final, live, float(max(moved, default=0.0)), newest, wanted)
+
+    def fill(self, keyframe: Keyframe, camera: Camera | None) -> Filled | None:
+        """Take a key-frame of an older image, requested or not; arguments and errors as in `push`.
+
+        Returns:
+            The result, or None if there already is a key-frame at its token, if it lies outside the window, or is of
+            another camera (counted in `skipped`).
+        """
+        keyframe.validate()
+        token, newest = self._timeline.token(keyframe.stamp), self._timeline.newest
+        if keyframe.frame_id != self._frame_id or not newest - self.config.tokens < token < newest:
+            self.skipped += 1
+            return None
+        # 1. Store it, unless there is one at its token.
+        begin = self._requests.answer(token)
+        if is_new := not self._timeline.has(token):
+            self._timeline.add(keyframe.stamp)
+            self._see(keyframe, camera, token)
+        else:
+            self.skipped += 1
+        if begin is None:
+            return Filled([], []) if is_new else None
+        # 2. After the last one of an interval, run the network, which may request more.
+        if is_new:
+            self._requests.fill(begin, token)
+        filled = self._requests.complete(begin)
+        if filled is None:
+            return Filled([], [])
+        wanted = self._update(begin, [half for token in filled for half in self._timeline.halves(token)])
+        return Filled(self._finalise(), wanted)
 
     def breaks_at(self, keyframe: Keyframe) -> bool:
         """Whether a key-frame ends the stream and starts a new one."""
@@ -150,6 +200,7 @@ class StreamingUplifter:
 
     def flush(self) -> list[SkeletonFrame]:
         """Return the frames up to the newest key-frame that still wait for newer ones; the stream may continue."""
+        self.unanswered += self._requests.clear()
         return self._advance(self._timeline.newest * self.config.token_stride)
 
     @property
@@ -157,19 +208,28 @@ class StreamingUplifter:
         """Token of the next frame to be final."""
         return self._next_output * self.frames_per_output / self.config.token_stride
 
+    def _finalise(self) -> list[SkeletonFrame]:
+        """Compose the frames that are final now: those of an interval wait while images of it are requested."""
+        last, held = self._timeline.newest * self.config.token_stride - self.latency, self._requests.held
+        return self._advance(last if held is None else min(last, held * self.config.token_stride))
+
     def _advance(self, last: float) -> list[SkeletonFrame]:
         """Compose the next final frames, up to `last`."""
         final = []
         while (frame := self._next_output * self.frames_per_output) <= last:
             final.append(self._compose(frame, is_final=True))
             self._next_output += 1
+        if final:
+            for track in self._tracks.values():
+                track.settle((self._next_output - 1) * self.frames_per_output / self.config.token_stride)
         return final
 
-    def _take(self, keyframe: Keyframe, camera: Camera | None, token: int) -> list[Track]:
-        """Store and uplift the people of the key-frame; return their tracks."""
-        seen = self._see(keyframe, camera, token)
+    def _update(self, begin: int, intervals: Sequence[tuple[int, int]]) -> list[int]:
+        """Uplift people with new observations; return the stamps of images that are wanted in parts of an interval."""
+        tracks = [track for track in self._tracks.values() if track.is_new]
+        before = [track.motion for track in tracks]
         try:
-            self._uplift(seen)
+            self._uplift(tracks)
         except RuntimeError as error:
             if self.spare is None:
                 raise
@@ -177,8 +237,14 @@ class StreamingUplifter:
             for track in self._tracks.values():
                 for observation in track.observations.values():
                     observation.pose_token = None  # another device rounds differently
-            self._uplift(seen)
-        return seen
+            self._uplift(tracks)
+        if self.look_back is None:
+            return []
+        motions = [(track.motion, motion) for track, motion in zip(tracks, before, strict=True) if track.motion]
+        middles = (self.look_back.middle(left, right, motions) for left, right in intervals)
+        wanted = [middle for middle in middles if middle is not None]
+        self._requests.ask(begin, set(wanted))
+        return [self._timeline.stamp(token * self.config.token_stride) for token in wanted]
 
     def _see(self, keyframe: Keyframe, camera: Camera | None, token: int) -> list[Track]:
         """Store an observation of every person of the key-frame; return their tracks."""
@@ -195,11 +261,12 @@ class StreamingUplifter:
             if track is None or token - track.newest >= self.config.tokens:
                 track = self._tracks[person.id] = Track()
             track.observations[token] = Observation(_with_valid_scores(person), seen_at, calibrated=camera is not None)
+            track.is_new = True
             tracks.append(track)
         return tracks
 
     def _uplift(self, tracks: list[Track]) -> None:
-        """Run one forward pass for all people of the newest key-frame. The motion of others does not change."""
+        """Run one forward pass for people with new observations. The motion of others does not change."""
         if not tracks:
             return
         config = self.config
@@ -209,7 +276,7 @@ class StreamingUplifter:
         inside = [
             (row, token - end + config.tokens - 1, observation)
             for row, (track, end) in enumerate(windows)
-            for token, observation in track.observations.items()
+            for token, observation in sorted(track.observations.items())
             if end - config.tokens < token <= end
         ]
         # 3. Only new observations need a pose token. Indices: 0 is none, then the new ones, then the known ones.
@@ -251,48 +318,20 @@ class StreamingUplifter:
     def _ends(self, track: Track) -> range:
         """Last tokens of the windows to compute: at the newest observation, and of the windows around final frames."""
         newest = track.newest
-        if not self._waits_for_centre or track.previous is None:
+        if not self._waits_for_centre:
             return range(newest, newest + 1)
         first_around = max(track.oldest, math.floor(self._pending)) + self._after_centre
-        return range(min(max(track.previous + 1, first_around), newest), newest + 1)
+        return range(min(first_around, newest), newest + 1)
 
     def _metres(self, poses: np.ndarray) -> np.ndarray:
         return poses.astype(float) * self.scale
 
     def _compose(self, frame: float, is_final: bool) -> SkeletonFrame:
         """Compose the frame of all people; a person is in view from the first to the last observation."""
-        token = frame / self.config.token_stride
-        persons = tuple(
-            self._person(name, track, track.motion, token)
-            for name, track in self._tracks.items()
-            if track.motion and track.motion.covers(token)
-        )
+        token, tokens_per_second = frame / self.config.token_stride, self.config.model_rate / self.config.token_stride
+        composed = (track.person(name, token, tokens_per_second, self.errors) for name, track in self._tracks.items())
+        persons = tuple(person for person in composed if person is not None)
         return SkeletonFrame(self._timeline.stamp(frame), self._frame_id, persons, is_final)
-
-    def _person(self, name: str, track: Track, motion: Motion, token: float) -> Person3D:
-        if token in motion.observed:
-            source = Source.KEYFRAME
-        else:
-            source = Source.UPSAMPLED if token == int(token) else Source.INTERPOLATED
-        root, joints = motion.at(motion.roots, token), motion.at(motion.joints, token)
-        scores, covariance = motion.at(motion.scores, token), np.empty((0, 6))
-        if self.errors:
-            seconds = motion.distance_to_observation(token) * self.config.token_stride / self.config.model_rate
-            speeds = motion.at(motion.speeds, token)
-            scores, covariance = self.errors.predict(joints, root, speeds, seconds, scores)
-        elif source is not Source.KEYFRAME:
-            scores = scores * UPSAMPLED_SCORE_FACTOR
-        placed = bool(np.isfinite(root).all())
-        return Person3D(
-            id=name,
-            score=track.observations[track.newest].person.score,
-            source=source,
-            scale_source=ScaleSource.PRIOR if placed else ScaleSource.NONE,
-            joints=joints + (root if placed else 0.0),
-            scores=scores,
-            velocity=float(motion.at(motion.velocity, token)),
-            covariance=covariance,
-        )
 
     def _forget(self, oldest: int) -> None:
         """Drop what no later window or frame reads again: later frames lie after `oldest`."""

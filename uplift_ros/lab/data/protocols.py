@@ -23,6 +23,7 @@ from uplift_ros.skeleton import H36M17
 from uplift_ros.stages import build
 from uplift_ros.stages.detection import DetectionStage
 from uplift_ros.stages.refinement import RefinementStage
+from uplift_ros.streaming.look_back import LookBackRule
 from uplift_ros.streaming.stride import StrideController
 from uplift_ros.streaming.track import interpolate
 from uplift_ros.streaming.uncertainty import ErrorModel
@@ -169,6 +170,9 @@ class ClipDetector:
     def update(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
         return tuple(persons)
 
+    def update_between(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
+        return tuple(persons)
+
     def reset(self) -> None:
         """No state is kept between images."""
 
@@ -182,15 +186,17 @@ def online(
     controller: StrideController,
     stride: int,
     latency: int,
+    look_back: LookBackRule | None = None,
     errors: ErrorModel | None = None,
 ) -> Estimate:
     """Run the nodes' pipeline over a clip; frames that are pending at its end become final.
 
     Args:
         stride: until the controller's first decision.
+        look_back: requests older images; None requests none.
         errors: the network's, for covariances.
     """
-    steps = stream(clip, build.UpliftNetwork(PlainUplift(model), errors), controller, stride, latency)
+    steps = stream(clip, build.UpliftNetwork(PlainUplift(model), errors), controller, stride, latency, look_back)
     rate = model.config.model_rate
     outputs = [frame for step in steps for frame in step.raw]
     poses = np.stack([output.persons[0].joints for output in outputs])
@@ -204,6 +210,7 @@ def stream(
     controller: StrideController,
     stride: int,
     latency: int,
+    look_back: LookBackRule | None = None,
     refinement: RefinementStage | None = None,
 ) -> list[Step]:
     """Run the pipeline's steps over a clip, frame by frame; arguments as in `online`.
@@ -213,8 +220,8 @@ def stream(
     """
     rate, detector = network.model.config.model_rate, ClipDetector(clip)
     pipeline = Pipeline(
-        DetectionStage(detector, stride, rate, tracker=lambda: detector),
-        build.uplifting(defaults_of("uplift", latency=latency), network, controller),
+        DetectionStage(detector, stride, rate, defaults_of("pose_estimator")["look_back"], tracker=lambda: detector),
+        build.uplifting(defaults_of("uplift", latency=latency), network, controller, look_back),
         refinement or build.refinement(defaults_of("refiner", method="none", delay=0, rigid=False), None),
     )
     steps = [
@@ -231,7 +238,8 @@ def frames_of(stamps: Sequence[int], rate: float) -> np.ndarray:
 
 def keyframes_of(steps: Sequence[Step], rate: float) -> np.ndarray:
     """(K,) frames of a clip that were key-frames."""
-    return frames_of([step.keyframe.stamp for step in steps if step.keyframe], rate)
+    keyframes = (keyframe for step in steps for keyframe in (step.keyframe, *step.older) if keyframe)
+    return frames_of([keyframe.stamp for keyframe in keyframes], rate)
 
 
 def disturbed_truth(clips: Sequence[Clip], width: float, seed: int) -> Iterator[Estimate]:

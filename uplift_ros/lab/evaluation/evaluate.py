@@ -25,6 +25,7 @@ from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.settings import defaults_of
 from uplift_ros.stages import build
 from uplift_ros.streaming import uncertainty
+from uplift_ros.streaming.look_back import LookBackRule
 from uplift_ros.streaming.refiner import MAX_DELAY, METHODS
 from uplift_ros.streaming.stride import FixedStride, StrideController
 
@@ -273,16 +274,17 @@ def _estimate(
 ) -> protocols.Estimate:
     if args.mode == "offline":
         return protocols.offline(model, clip, int(stride), flip=args.flip)
-    first, controller = _controller(model.config, stride)
-    return protocols.online(model, clip, controller, first, args.latency, errors)
+    first, controller, look_back = _control(model.config, stride)
+    return protocols.online(model, clip, controller, first, args.latency, look_back, errors)
 
 
-def _controller(config: UpliftConfig, stride: int | str) -> tuple[int, StrideController]:
-    """The stride of the first key-frame, and the controller that decides the others."""
+def _control(config: UpliftConfig, stride: int | str) -> tuple[int, StrideController, LookBackRule | None]:
+    """The stride of the first key-frame, the controller that decides the others, and the look back."""
     if stride != ADAPTIVE:
-        return int(stride), FixedStride(int(stride), config.token_stride)
+        return int(stride), FixedStride(int(stride), config.token_stride), None
     slow, fast = max(config.input_strides), min(config.input_strides)
-    return slow, build.adaptive_stride(defaults_of("uplift", stride_slow=slow, stride_fast=fast), config)
+    parameters = defaults_of("uplift", stride_slow=slow, stride_fast=fast)
+    return slow, build.adaptive_stride(parameters, config), build.look_back_rule(parameters, config)
 
 
 def _refiners(args: argparse.Namespace, method: str) -> Iterator[tuple[scores.Row, Refiner]]:

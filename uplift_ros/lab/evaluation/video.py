@@ -82,10 +82,16 @@ class DetectionCache:
         if stride not in self._passes:
             self._estimator.reset()
         self._found = self._passes.setdefault(stride, {})
-        with closing(VideoSequence(self._video, 0.0, 1.0, "camera")) as footage:
+        looks_back = stride == "adaptive"
+        with closing(VideoSequence(self._video, 0.0, 1.0, "camera", keeps_images=looks_back)) as footage:
             for shot in footage.images():
                 self.newest = partial(self._look, shot)
-                yield replace(shot, image=lambda: self._blank)
+                yield replace(shot, image=partial(self._show, shot))
+
+    def _show(self, shot: LazyImage) -> np.ndarray:
+        """Blank image, which `estimate` takes for this one."""
+        self.newest = partial(self._look, shot)
+        return self._blank
 
     def _look(self, shot: LazyImage) -> list[Detection]:
         if shot.stamp not in self._found:
@@ -103,7 +109,7 @@ class DetectionCache:
         return self._found[shot.stamp][0]
 
     def estimate(self, image: np.ndarray) -> list[Person2D]:
-        """People of the newest image, as a PoseEstimator."""
+        """People of the image that was decoded last, as a PoseEstimator."""
         return [person for person, _ in self.newest()]
 
     def reset(self) -> None:
@@ -165,7 +171,7 @@ class VideoEvaluation:
             started, looked = time.process_time(), self.detections.looked
             step = pipeline.push(shot.stamp, shot.frame_id, self.reference.camera, shot.image)
             seconds += time.process_time() - started - (self.detections.looked - looked)
-            keyframes += step.keyframe is not None
+            keyframes += (step.keyframe is not None) + len(step.older)
             raw, refined = raw + step.raw, refined + step.refined
         step = pipeline.flush()
         seconds += self.detections.seconds

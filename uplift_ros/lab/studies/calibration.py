@@ -89,7 +89,7 @@ def stream(
     for clip in tqdm(clips, "clips", disable=None):
         for stride in model.config.input_strides:
             controller = FixedStride(stride, model.config.token_stride)
-            steps = protocols.stream(clip, network, controller, stride, LATENCY, refinement)
+            steps = protocols.stream(clip, network, controller, stride, LATENCY, refinement=refinement)
             keyframes = protocols.keyframes_of(steps, rate)
             raw = [frame for step in steps for frame in step.raw]
             refined = [frame for step in steps for frame in step.refined]

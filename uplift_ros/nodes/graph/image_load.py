@@ -19,7 +19,7 @@ from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.pose_estimator_node import PoseEstimatorNode
-from uplift_ros.poses import Person2D
+from uplift_ros.poses import Origin, Person2D
 from uplift_ros.stages import build_detection
 
 WIDTH, HEIGHT, RATE = 640, 480, 50.0
@@ -77,7 +77,7 @@ class Skipping(PoseEstimatorNode):
         self.images += name == "camera_hz"
         super().tick(name)
 
-    def _estimate(self, _serialized: bytes, _stride: int) -> None:
+    def _estimate(self, _serialized: bytes, _stride: int, _origin: Origin = Origin.SCHEDULED) -> None:
         pass
 
     def work(self) -> None:
