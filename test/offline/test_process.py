@@ -14,15 +14,18 @@ from uplift_ros import cli, settings
 from uplift_ros.bags import recording
 from uplift_ros.bags.reader import BagReader
 from uplift_ros.bags.writer import BagWriter
+from uplift_ros.messages import conversion
 from uplift_ros.messages.conversion import serialized_header
 from uplift_ros.messages.typestore import typestore
 from uplift_ros.pipeline import Pipeline
+from uplift_ros.poses import Origin
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 from uplift_ros.sources.video import VideoFile
 from uplift_ros.stages import build, build_detection
 
-TOPICS = {"/camera_info", "/keyframes", "/rate_state", "/skeleton_info", "/skeletons", "/skeletons/raw"}
+TOPICS = {"/camera_info", "/keyframe_requests", "/keyframes", "/rate_state", "/skeleton_info", "/skeletons"}
+TOPICS |= {"/skeletons/raw"}
 
 
 def test_a_video_becomes_a_bag_with_the_topics_of_the_live_graph(uplift_process, clip, tmp_path, capsys):
@@ -42,10 +45,16 @@ def test_a_video_becomes_a_bag_with_the_topics_of_the_live_graph(uplift_process,
 def test_log_times_are_the_stamps_of_the_messages(uplift_process, clip, tmp_path):
     uplift_process(clip, "-o", tmp_path / "out.mcap")
     with BagReader(tmp_path / "out.mcap") as bag:
-        stamped = [(time, serialized_header(data)) for _, time, data in bag.raw(TOPICS - {"/skeleton_info"})]
+        stamped = [
+            (time, serialized_header(data)) for _, time, data in bag.raw(TOPICS - {"/skeleton_info", "/keyframes"})
+        ]
         assert [time for _, time, _ in bag.raw(["/skeleton_info"])] == [0]
+        keyframes = [(time, conversion.keyframe_from_msg(message)) for _, time, message in bag.messages(["/keyframes"])]
     assert stamped
     assert all(time == stamp and frame_id == "camera_optical_frame" for time, (stamp, frame_id) in stamped)
+    for time, keyframe in keyframes:
+        asking = max(other.stamp for _, other in keyframes if other.stamp <= time)
+        assert time == (keyframe.stamp if keyframe.origin is Origin.SCHEDULED else asking)
 
 
 def test_equal_input_gives_equal_bytes(uplift_process, clip, tmp_path):
@@ -107,7 +116,9 @@ def test_a_bag_gives_what_its_images_give_in_the_pipeline_of_the_nodes_parameter
     results = recording.load(tmp_path / "out.mcap")
     assert_same(results.raw_skeletons, [frame for step in steps for frame in step.raw])
     assert_same(results.skeletons, [frame for step in steps for frame in step.refined])
-    assert [key.stamp for key in results.keyframes] == [step.keyframe.stamp for step in steps if step.keyframe]
+    keyframes = [keyframe for step in steps if step.keyframe for keyframe in (step.keyframe, *step.older)]
+    assert [keyframe.stamp for keyframe in results.keyframes] == [keyframe.stamp for keyframe in keyframes]
+    assert {keyframe.origin for keyframe in keyframes} == {Origin.SCHEDULED, Origin.LOOK_BACK}
 
 
 def assert_same(frames, expected):

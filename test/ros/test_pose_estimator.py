@@ -8,7 +8,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from support.clocks import FRAME
-from uplift_ros.msg import Keyframe2D
+from uplift_ros.msg import Keyframe2D, KeyframeRequest
 
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
 from uplift_ros.nodes import qos
@@ -209,3 +209,29 @@ def test_a_backend_option_that_is_not_supported_ends_it_with_one_line(start, obs
     observer.wait_for(lambda: process.exit_code is not None)
     assert process.exit_code == 1
     assert "device must be cpu for backend blazepose, got 'cuda'" in process.last_lines
+
+
+def test_an_older_image_becomes_a_key_frame_on_request(start, observer, film, person):
+    start("pose_estimator", stride=50, look_back=2.0)
+    keyframes = observer.collect(Keyframe2D, "keyframes")
+    diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
+    requests = observer.node.create_publisher(KeyframeRequest, "keyframe_requests", qos.poses())
+    film(Image, "image_raw", lambda frame: image_message(person, frame))
+    observer.wait_for(lambda: requests.get_subscription_count() and len(keyframes) >= 2)
+    newest = stamp_from_msg(keyframes[-1].header.stamp)
+    asked = [newest - 20 * FRAME, newest - 10 * FRAME]
+    for stamps in (asked, [newest, newest - 3_000_000 * FRAME]):  # then a key-frame, and an image that is gone
+        requests.publish(ros_messages().keyframe_request(newest, "camera", stamps))
+    observer.wait_for(lambda: sum(keyframe.origin == Keyframe2D.LOOK_BACK for keyframe in keyframes) >= 2)
+    older = [keyframe for keyframe in keyframes if keyframe.origin == Keyframe2D.LOOK_BACK]
+    for keyframe, stamp in zip(older, asked, strict=True):
+        assert abs(stamp_from_msg(keyframe.header.stamp) - stamp) <= 2 * FRAME, "images may be lost on the way"
+        assert [found.id for found in keyframe.persons] == ["p1"]
+    observer.wait_for(lambda: diagnosed(diagnostics, "requests_gone") == "1")
+    assert diagnosed(diagnostics, "requests_repeated") == "1"
+
+
+def test_without_look_back_nothing_listens_to_requests(start, observer):
+    start("pose_estimator", look_back=0.0)
+    observer.wait_for(lambda: observer.state("pose_estimator") == "active")
+    assert observer.node.count_subscribers("keyframe_requests") == 0
