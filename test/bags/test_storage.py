@@ -94,7 +94,7 @@ def test_a_ros1_bag_is_read_as_the_same_messages_of_ros2(tmp_path):
         ((topic, _, data),) = bag.raw()
         assert (topic, data, bag.start, bag.end) == ("/text", cdr("hello"), 7, 8)
         assert bag.topics["/log"].encoding == "ros1"
-    with pytest.raises(BagError, match=r"/log \(rosgraph_msgs/msg/TopicStatistics\) are encoded as 'ros1'"):
+    with pytest.raises(BagError, match=r"/log .*'ros1'"):
         list(read(path, ["/log"]))
 
 
@@ -179,7 +179,7 @@ def test_a_definition_that_rosbag2_could_not_find_harms_no_other(tmp_path):
         database.execute("INSERT INTO message_definitions VALUES (9, 'other/msg/Thing', 'unknown', '', '')")
     database.close()
     assert len(texts(path)) == 5
-    with BagReader(path) as bag, pytest.raises(BagError, match="no definition of other/msg/Thing"):
+    with BagReader(path) as bag, pytest.raises(BagError, match="other/msg/Thing"):
         bag.definitions("other/msg/Thing")
 
 
@@ -288,7 +288,7 @@ def test_messages_slightly_out_of_order_without_an_index_are_sorted(tmp_path, ch
         assert [time for _, time, _ in bag.raw(start=20)] == [20, 30, 40]
 
 
-def test_messages_far_out_of_order_without_an_index_are_refused_with_the_way_out(tmp_path):
+def test_messages_far_out_of_order_without_an_index_are_refused_with_the_remedy(tmp_path):
     path = write_unindexed(tmp_path / "run.mcap", [10, 10**10, 2 * 10**10, 20])
     with pytest.raises(BagError, match="mcap sort"):
         texts(path)

@@ -135,7 +135,7 @@ def test_the_graph_may_run_in_a_namespace(tmp_path):
     with BagWriter(tmp_path / "run.mcap") as writer:
         writer.write("/left/skeletons", START, skeletons(START, person(waving(0.0))))
     assert summarise(tmp_path / "run.mcap", namespace="left")["refined"] == 1
-    with pytest.raises(BagError, match=r"no topic of the graph in /, only: /left/skeletons"):
+    with pytest.raises(BagError, match="/left/skeletons"):
         summarise(tmp_path / "run.mcap")
 
 

@@ -133,27 +133,27 @@ def test_a_network_of_other_joints_is_refused(tmp_path):
 
 def test_several_people_need_a_detector_before_a_top_down_network(tmp_path):
     path = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
-    with pytest.raises(ValueError, match="max_persons must be 1"):
+    with pytest.raises(ValueError, match="max_persons"):
         estimators.create("onnx", model_path=path, **OPTIONS | {"max_persons": 2})
 
 
 def test_a_detector_alone_finds_no_joints(tmp_path):
     boxes, _ = people(0.9)
     path = network(tmp_path / "det.onnx", {"dets": boxes, "labels": np.zeros((1, 1))})
-    with pytest.raises(ValueError, match="model_path must be a pose network"):
+    with pytest.raises(ValueError, match="model_path"):
         estimators.create("onnx", model_path=path, **OPTIONS)
 
 
 def test_a_device_that_is_not_there_is_refused_with_those_that_are(tmp_path):
     path = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
-    with pytest.raises(ValueError, match=r"device must be one.*CPUExecutionProvider"):
+    with pytest.raises(ValueError, match="device"):
         estimators.create("onnx", model_path=path, **OPTIONS | {"device": "cuda"})
 
 
 @pytest.mark.parametrize("size", [("height", "width"), (HEIGHT, "width")])
 def test_a_network_for_pictures_of_any_size_is_refused(tmp_path, size):
     path = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)), *size)
-    with pytest.raises(ValueError, match=r"model_path: .*pose\.onnx must take pictures \(N, 3, height, width\)"):
+    with pytest.raises(ValueError, match=r"model_path: .*pose\.onnx"):
         estimators.create("onnx", model_path=path, **OPTIONS)
 
 
@@ -229,7 +229,7 @@ def test_a_network_that_fails_is_refused_when_it_is_loaded(tmp_path):
     onnx.save(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "odd.onnx"
     )
-    with pytest.raises(ValueError, match=r"odd\.onnx does not run on input 'image' tensor\(float\)") as error:
+    with pytest.raises(ValueError, match=r"odd\.onnx.*'image'") as error:
         backend.create(model_path=str(tmp_path / "odd.onnx"), **OPTIONS)
     assert "\n" not in str(error.value)
 

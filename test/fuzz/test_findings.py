@@ -181,14 +181,14 @@ def test_the_format_of_an_image_may_be_long(tmp_path):
 
 
 @pytest.mark.parametrize("topic", ["/image_raw/compressed", "/camera_info"])
-def test_a_topic_with_a_time_that_is_none_is_named(tmp_path, topic):
+def test_a_topic_with_an_invalid_time_is_named(tmp_path, topic):
     path = tmp_path / "run.mcap"
     message = recordings.compressed_image(1, np.zeros((8, 8, 3), np.uint8)) if "image" in topic else None
     message = message or recordings.camera_info(1)
     message.header.stamp.nanosec = 10**9
     with BagWriter(path) as writer:
         writer.write(topic, 1, message)
-    with pytest.raises(BagError, match=rf"run\.mcap, topic {topic} is not as the graph writes it: stamp.nanosec must"):
+    with pytest.raises(BagError, match=rf"run\.mcap, topic {topic} .*stamp\.nanosec"):
         recording.load(path)
 
 
@@ -196,9 +196,7 @@ def test_a_skeleton_of_another_form_is_named(tmp_path):
     path = tmp_path / "run.mcap"
     with BagWriter(path) as writer:
         writer.write("/skeletons", 1, recordings.skeletons(1, recordings.person(STANDING[:3])))
-    with pytest.raises(
-        BagError, match=r"run\.mcap, topic /skeletons is not as .* joints and scores of person 'p1' must"
-    ):
+    with pytest.raises(BagError, match=r"run\.mcap, topic /skeletons .*person 'p1'"):
         recording.load(path)
 
 
@@ -206,5 +204,5 @@ def test_a_topic_of_another_type_is_named(tmp_path):
     path = tmp_path / "run.mcap"
     with BagWriter(path) as writer:
         writer.write("/skeletons", 1, recordings.camera_info(1))
-    with pytest.raises(BagError, match=r"run\.mcap, topic /skeletons is not as the graph writes it"):
+    with pytest.raises(BagError, match=r"run\.mcap, topic /skeletons"):
         recording.load(path)

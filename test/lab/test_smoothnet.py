@@ -21,7 +21,7 @@ def test_every_coordinate_is_smoothed_on_its_own_and_alike():
 
 @pytest.mark.parametrize("shape", [(2, 7, 51), (8, 51)])
 def test_other_windows_are_refused(shape):
-    with pytest.raises(ValueError, match=r"poses must be \(B, 8, C\)"):
+    with pytest.raises(ValueError, match="poses"):
         SmoothNet(SmoothNetConfig(width=16, inner=8))(torch.zeros(shape))
 
 
@@ -34,5 +34,5 @@ def test_its_weights_come_back_from_disk(tmp_path):
 
 
 def test_a_size_below_one_is_refused():
-    with pytest.raises(ValueError, match="blocks must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="blocks"):
         SmoothNetConfig(blocks=0)

@@ -114,7 +114,7 @@ def test_an_image_that_does_not_fit_its_description_is_refused(changed, complain
 
 
 def test_a_size_that_an_encoding_cannot_have_is_refused():
-    with pytest.raises(ValueError, match="7x4 cannot be yuyv"):
+    with pytest.raises(ValueError, match="yuyv"):
         to_rgb(message(np.zeros((4, 7, 2), np.uint8), "yuyv"))
 
 

@@ -165,12 +165,12 @@ def test_people_whom_no_camera_sees_are_not_fused(changes):
 def test_a_covariance_of_other_joints_is_refused(rows):
     frame = SkeletonFrame(0, "map", (in_space(covariance=np.zeros((rows, 6))),))
     for take in (StreamingRefiner("none", 0).push, lambda frame: ViewFusion().fuse([frame])):
-        with pytest.raises(ValueError, match=rf"covariance of person 'p1' must be .*got \({rows}, 6\)"):
+        with pytest.raises(ValueError, match="covariance of person 'p1'"):
             take(frame)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
-def test_a_box_that_is_none_gets_an_id_all_the_same(value):
+def test_an_invalid_box_gets_an_id(value):
     tracker = PersonTracker()
     for stamp in (0, 20_000_000):
         named = tracker.update(stamp, seen(stamp, bbox=np.full(4, value)).persons)

@@ -195,7 +195,7 @@ def test_with_inverse_dct_training_starts_as_a_filter():
 
 @pytest.mark.parametrize("shape", [(8, 51), (1, 7, 51), (1, 8, 50), (1, 1, 1, 8, 51)])
 def test_input_of_another_shape_is_refused(network, shape):
-    with pytest.raises(ValueError, match=r"poses must be \(B, 8, 51\)"):
+    with pytest.raises(ValueError, match="poses"):
         network(torch.zeros(shape))
 
 

@@ -99,7 +99,7 @@ def of_no_use(message) -> None:
     message.width = message.height = 0
 
 
-def test_a_camera_info_of_no_use_leaves_people_without_scale_and_names_the_way_out(
+def test_an_unusable_camera_info_leaves_people_without_scale_and_names_the_remedy(
     uplift_process, tmp_path, monkeypatch, capsys
 ):
     path = write(tmp_path, monkeypatch, of_no_use)

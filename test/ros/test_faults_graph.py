@@ -116,7 +116,7 @@ def test_a_killed_node_is_started_again(graph, recovered, node):
 
 
 @pytest.mark.parametrize("node", ["pose_estimator", "uplift", "refiner"])
-def test_a_node_that_was_frozen_goes_on(graph, recovered, node):
+def test_a_node_that_was_frozen_continues(graph, recovered, node):
     pid = running_nodes()[node]
     os.kill(pid, signal.SIGSTOP)
     graph.wait(FREEZE)
@@ -135,7 +135,7 @@ def test_a_starved_graph_recovers(graph, recovered):
     assert running_nodes() == before
 
 
-def test_a_late_joiner_is_told_the_skeleton_and_gets_the_rest(graph, recovered):
+def test_a_late_subscriber_receives_the_joint_set_and_then_skeletons(graph, recovered):
     begin = time.monotonic()
     infos = graph.observer.collect(SkeletonInfo, "skeleton_info", qos.latched())
     skeletons = graph.observer.collect(Skeletons, "skeletons")

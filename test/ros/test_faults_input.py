@@ -340,7 +340,7 @@ def settled(detector, nodes) -> list[Footprint]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_skeletons_go_on_after(detector, settled, nodes, recovered, fault):
+def test_skeletons_continue_after(detector, settled, nodes, recovered, fault):
     detector.skeletons.clear()
     for _ in range(3):
         detector.send(make_person())

@@ -94,7 +94,7 @@ def test_skeletons_come_for_every_frame_whatever_the_stride(uplift, estimator, o
     assert estimator.strides[-1] == stride
 
 
-def test_frames_that_wait_come_out_when_the_node_is_deactivated(uplift, estimator, observer):
+def test_pending_frames_are_published_when_the_node_is_deactivated(uplift, estimator, observer):
     uplift(stride_mode="fixed", stride=10, latency=15)
     raw = observer.collect(Skeletons, "skeletons/raw")
     estimator.send_until(lambda state: len(raw) >= 40, people=1)
@@ -104,7 +104,7 @@ def test_frames_that_wait_come_out_when_the_node_is_deactivated(uplift, estimato
     assert [stamp_from_msg(message.header.stamp) for message in raw] == list(range(START, newest + 1, FRAME))
 
 
-def test_frames_that_wait_come_out_when_no_key_frame_follows(uplift, estimator, observer):
+def test_pending_frames_are_published_when_no_key_frame_follows(uplift, estimator, observer):
     uplift(stride_mode="fixed", stride=10, latency=15)
     raw = observer.collect(Skeletons, "skeletons/raw")
     estimator.send_until(lambda state: len(raw) >= 40, people=1)

@@ -101,7 +101,7 @@ def test_the_next_recording_of_the_name_keeps_what_was_cut_off(record, publisher
 @pytest.mark.parametrize(
     ("bag", "options"), [("run.mcap", ()), ("run", ("--storage", "sqlite3"))], ids=["mcap", "sqlite3"]
 )
-def test_a_full_disk_ends_the_recording_with_a_way_out(record, publisher, observer, tmp_path, bag, options):
+def test_a_full_disk_ends_the_recording_and_names_the_remedy(record, publisher, observer, tmp_path, bag, options):
     recorder = record(tmp_path / bag, *options)
     limit = 4 * 2**20
     resource.prlimit(recorder.pid, resource.RLIMIT_FSIZE, (limit, limit))  # as on a full disk

@@ -88,7 +88,7 @@ def test_a_stamp_that_tf2_does_not_look_up_is_a_transform_that_is_not_known(monk
     """Any other error would block all skeletons behind those of this stamp for ever."""
     monkeypatch.setitem(sys.modules, "tf2_ros", SimpleNamespace(BufferCore=SimpleNamespace))
     monkeypatch.setitem(sys.modules, "tf2_msgs.msg", SimpleNamespace(TFMessage=None))
-    with pytest.raises(LookupError, match=f"stamp must be above 0 .*, got {stamp}"):
+    with pytest.raises(LookupError, match="stamp"):
         Transforms().lookup("odom", "camera", stamp)
 
 

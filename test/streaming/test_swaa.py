@@ -53,7 +53,7 @@ def test_a_short_sequence_makes_one_window_that_begins_with_its_first_frame():
 
 
 def test_windows_of_an_empty_sequence_are_refused():
-    with pytest.raises(ValueError, match="frames must not be empty"):
+    with pytest.raises(ValueError, match="frames"):
         sliding_windows(np.empty((0, 17, 3)), T)
 
 
@@ -98,7 +98,7 @@ def test_a_frame_comes_exactly_delay_frames_later(delay):
 
 
 def test_a_delay_beyond_the_window_is_refused():
-    with pytest.raises(ValueError, match="delay of 8 frames needs longer windows, got 8"):
+    with pytest.raises(ValueError, match="delay"):
         StreamingAverage(8).push(np.zeros((T, 5)))
-    with pytest.raises(ValueError, match="delay must be at least 0"):
+    with pytest.raises(ValueError, match="delay"):
         StreamingAverage(-1)

@@ -163,7 +163,7 @@ def test_scores_are_linear_between_those_of_the_sightings():
     )
 
 
-def test_velocity_is_the_mean_way_of_the_joints_since_the_token_before_per_second():
+def test_velocity_is_the_mean_displacement_of_the_joints_per_second():
     poses = stretching(4)
     poses[3, 1:] += DIRECTION
     motion = moved(track(4, 7), poses)

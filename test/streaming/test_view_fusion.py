@@ -137,13 +137,13 @@ def test_the_result_claims_no_more_than_its_views_do():
 
 def test_views_in_different_frames_are_refused():
     body = {"p1": standing(0.0, 0.0)}
-    with pytest.raises(ValueError, match="frame_id of all views must be one, got elsewhere, world"):
+    with pytest.raises(ValueError, match="frame_id"):
         ViewFusion().fuse([seen(0, body), replace(seen(1, body), frame_id="elsewhere")])
 
 
 def test_people_of_another_form_are_refused():
     frame = seen(0, {"p1": standing(0.0, 0.0)})
-    with pytest.raises(ValueError, match="skeleton must be h36m17, got 'coco17'"):
+    with pytest.raises(ValueError, match="skeleton"):
         ViewFusion().fuse([frame, replace(frame, skeleton="coco17")])
 
 

@@ -1,4 +1,4 @@
-"""The table in docs/RELIABILITY.md, from the JUnit report of a test run: fault, promise, measured recovery, test.
+"""The tables in docs/RELIABILITY.md, from the JUnit report of a test run: fault, promise, measured recovery, by test.
 
 `make reliability` runs it.
 """
@@ -11,12 +11,13 @@ from xml.etree import ElementTree
 from support.places import ROOT
 
 PAGE = ROOT / "docs" / "RELIABILITY.md"
+HEAD = ("| fault | promise | measured |", "|---|---|---|")
 BEGIN, END = "<!-- made by test/support/reliability.py -->", "<!-- end -->"
 
 
-def rows(report: Path) -> list[str]:
-    """A row for every test that measured a recovery; a test that failed says so."""
-    found = []
+def tables(report: Path) -> list[str]:
+    """Lines of a table for every test that measured recoveries, a row for each of its cases; a failed case says so."""
+    found: dict[str, list[str]] = {}
     for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 (our own file)
         noted = {entry.get("name"): entry.get("value") for entry in case.iter("property")}
         if "fault" not in noted:
@@ -24,8 +25,9 @@ def rows(report: Path) -> list[str]:
         file = f"{case.get('classname', '').replace('.', '/')}.py"
         test = str(case.get("name")).split("[")[0]
         measured = "failed" if case.find("failure") is not None else f"{noted['recovery_s']} s"
-        found.append(f"| {noted['fault']} | {noted['promise_s']} s | {measured} | [{test}](../{file}) |")
-    return found
+        rows = found.setdefault(f"[{test}](../{file}):", [])
+        rows.append(f"| {noted['fault']} | {noted['promise_s']} s | {measured} |")
+    return [line for test, rows in found.items() for line in (test, "", *HEAD, *rows, "")]
 
 
 def missed(report: Path) -> list[str]:
@@ -41,8 +43,7 @@ def missed(report: Path) -> list[str]:
 
 
 def main(report: Path) -> int:
-    table = ["| fault | promise | measured | test |", "|---|---|---|---|", *rows(report)]
-    text = "\n".join([BEGIN, "", *table, "", END])
+    text = "\n".join([BEGIN, "", *tables(report), END])
     PAGE.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: text, PAGE.read_text(), flags=re.DOTALL))
     print("\n".join(missed(report)))
     return 1 if missed(report) else 0

@@ -33,7 +33,7 @@ def streamed(refiner: StreamingRefiner, poses: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("delay", [0, 3, 7])
 @pytest.mark.parametrize("method", ["none", "one_euro", "savgol", "synsp"])
-def test_whole_sequences_come_out_as_from_the_stream(method, delay):
+def test_whole_sequences_are_refined_as_in_a_stream(method, delay):
     network = tiny.synsp() if method == "synsp" else None
     refined, _ = Refiner(method, network, delay=delay).refine(POSES)
     np.testing.assert_allclose(refined, streamed(StreamingRefiner(method, delay, tiny.refining()), POSES), atol=1e-5)

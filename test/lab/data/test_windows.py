@@ -137,7 +137,7 @@ def test_twins_are_seen_as_a_mirrored_camera_would_see_them(sequences, rng):
 
 
 def test_twins_in_an_odd_batch_are_refused(sequences, rng):
-    with pytest.raises(ValueError, match=r"batch must be even.*got 7"):
+    with pytest.raises(ValueError, match="batch"):
         WindowSampler(sequences, compact(), 7, rng, twins=True)
 
 

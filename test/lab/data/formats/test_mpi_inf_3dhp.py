@@ -76,5 +76,5 @@ def test_what_does_not_fit_is_refused_in_a_line(tmp_path, capsys):
     assert "array 'annot2': expected numbers of shape (T, 1, 17, 2), got float64 of shape (30, 1, 14, 2)" in (
         capsys.readouterr().err
     )
-    with pytest.raises(ValueError, match="no training sequence; give the folder"):
+    with pytest.raises(ValueError, match="training sequence"):
         mpi_inf_3dhp.load_takes(tmp_path, False, 50.0)

@@ -48,17 +48,15 @@ def test_the_cameras_of_a_moment_are_cropped_and_put_together(tmp_path):
 
 def test_files_of_other_forms_are_refused(tmp_path):
     folder = paper_data.write_release(tmp_path, "h36m_fcn_3D")
-    with pytest.raises(ValueError, match=r"h36m.*must hold one file \*_val.npz, it has 0; give a folder"):
+    with pytest.raises(ValueError, match=r"h36m.*_val\.npz"):
         load_release(folder, "val")
     detected = folder / "detected" / "h36m_fcn_3D_test.npz"
     np.savez(detected, imgname=paper_data.objects([["a"]] * 2), joints_2d=np.zeros((2, 5, 34)))
-    with pytest.raises(ValueError, match="has arrays imgname, joints_2d, not 'joints_3d'; give a folder"):
+    with pytest.raises(ValueError, match="joints_3d"):
         load_release(folder, "test")
     np.savez(detected, imgname=paper_data.objects([["a"]] * 2), joints_3d=np.zeros((2, 5, 51)))
-    with pytest.raises(ValueError, match="array 'joints_3d': sequences have different lengths"):
+    with pytest.raises(ValueError, match="array 'joints_3d'"):
         load_release(folder, "test")
     np.savez(detected, imgname=paper_data.objects([["a"]] * 2), joints_3d=np.full((2, 5, 51), "x"))
-    with pytest.raises(
-        ValueError, match=r"sequence 0: expected numbers of shape \(T, 51\), got <U1 of shape \(5, 51\)"
-    ):
+    with pytest.raises(ValueError, match="sequence 0"):
         load_release(folder, "test")
