@@ -45,7 +45,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 export ROS_DOMAIN_ID := $(shell echo $$(($$PPID % 101 + 1)))
 export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
 
-.PHONY: help demo test build reliability soak train-gpu bench bench-gpu fuzz lint lock clean
+.PHONY: help demo test build reliability soak train-gpu bench bench-gpu matrix fuzz lint lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -82,6 +82,9 @@ bench: $(BUILT) $(MODELS) $(TESTABLE) ## Measure the speed of every part; writes
 
 bench-gpu: $(BUILT) $(TESTABLE) ## Measure the networks on DEVICE (cuda), under 4 minutes; writes out/bench_gpu.json
 	$(BIN)/uplift bench --networks --device $(DEVICE) --seconds $(SECONDS) --json out/bench_gpu.json
+
+matrix: ## Install and test the part without ROS on every Python from 3.10 to 3.14 that is installed
+	PYTHONPATH=test $(PYTHON) -m support.matrix
 
 fuzz: $(BUILT) $(TESTABLE) ## Feed a million malformed inputs to every reader; writes out/fuzz.json
 	OMP_NUM_THREADS=1 PYTHONPATH=test $(BIN)/python -m fuzz.run --cases $(CASES) --json out/fuzz.json

@@ -1,16 +1,20 @@
 """Tests share a small machine: one thread per process is faster than two that wait for each other."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import settings
-from support import filming, networks, tiny
+from support import filming, networks
+from support.bright_person import BrightPerson
 
 from uplift_ros import cli, estimators
 
-torch.set_num_threads(1)
+if find_spec("torch"):  # most tests need none
+    import torch
+
+    torch.set_num_threads(1)
 settings.register_profile("no haste", deadline=None)
 settings.load_profile("no haste")
 
@@ -22,20 +26,23 @@ def blazepose_files() -> None:
 
 
 @pytest.fixture
-def estimator(monkeypatch: pytest.MonkeyPatch) -> tiny.BrightPerson:
+def estimator(monkeypatch: pytest.MonkeyPatch) -> BrightPerson:
     """Replacement of the 2D estimator."""
-    estimator = tiny.BrightPerson()
+    estimator = BrightPerson()
     monkeypatch.setattr(estimators, "create", lambda *_, **__: estimator)
     return estimator
 
 
 @pytest.fixture(scope="session")
 def parameters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from support import tiny
+
     return tiny.write_parameters(tmp_path_factory.mktemp("networks"))
 
 
 @pytest.fixture
-def uplift_process(parameters: Path, estimator: tiny.BrightPerson) -> Callable[..., int]:
+def uplift_process(parameters: Path, estimator: BrightPerson) -> Callable[..., int]:
     """The command with tiny networks; returns the exit code."""
     return lambda *arguments: cli.main(["process", *map(str, arguments), "--params", str(parameters)])
 

@@ -102,6 +102,29 @@ def test_an_image_turned_upright_has_the_camera_turned_with_it(model):
 
 
 @pytest.mark.parametrize(
+    ("orientation", "size", "seen", "place"),
+    [
+        (1, (640, 480), lambda x, y, z: (x, y, z), lambda x, y: (x, y)),
+        (6, (480, 640), lambda x, y, z: (-y, x, z), lambda x, y: (479 - y, x)),
+        (3, (640, 480), lambda x, y, z: (-x, -y, z), lambda x, y: (639 - x, 479 - y)),
+        (8, (480, 640), lambda x, y, z: (y, -x, z), lambda x, y: (y, 639 - x)),
+    ],
+)
+def test_the_orientation_of_exif_moves_the_principal_point_with_the_image(orientation, size, seen, place):
+    upright = replace(SENSOR, orientation=orientation).for_image(*size)
+    points = np.stack(seen(*POINTS.T), -1)
+    expected = np.stack(place(*SENSOR.for_image(640, 480).project(POINTS).T), -1)
+    np.testing.assert_allclose(upright.project(points), expected, atol=1e-9)
+    assert (upright.width, upright.height) == size
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(2, (640, 480)), (7, (480, 640)), (1, (480, 640)), (8, (640, 480))])
+def test_an_orientation_that_mirrors_or_contradicts_the_size_is_refused(orientation, size):
+    with pytest.raises(CalibrationError):
+        replace(SENSOR, orientation=orientation).for_image(*size)
+
+
+@pytest.mark.parametrize(
     ("topic", "expected"),
     [
         ("/camera/image_rect", True),

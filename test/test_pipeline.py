@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from support import tiny
+from support.bright_person import BrightPerson
 from support.clocks import FRAME
 
 from uplift_ros.camera import Camera
@@ -36,7 +37,7 @@ class Camcorder:
 
 def pipeline(controller=None, **parameters) -> Pipeline:
     return Pipeline(
-        DetectionStage(tiny.BrightPerson(), 10, 50.0, look_back=0.5),
+        DetectionStage(BrightPerson(), 10, 50.0, look_back=0.5),
         build.uplifting(
             defaults_of("uplift", **parameters), build.UpliftNetwork(tiny.uplifting()), controller or FixedStride(10, 2)
         ),

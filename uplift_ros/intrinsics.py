@@ -20,6 +20,9 @@ RECTIFIED = "image_rect"
 
 COMPRESSED = "compressed"
 
+CLOCKWISE_TURNS = {1: 0, 6: 1, 3: 2, 8: 3}
+"""Quarter turns of the EXIF orientations that do not mirror."""
+
 MAX_PIXELS = 2**32 - 1
 """Maximum width and height that sensor_msgs/CameraInfo can hold."""
 
@@ -66,6 +69,7 @@ class Calibration:
         roi: region of interest in pixels of the sensor, (x, y, width, height); width and height 0 are the whole sensor.
         rectified: images are rectified: p describes them, without distortion.
         name: of the camera, in a calibration file.
+        orientation: EXIF orientation that decoding has applied to the image; 0 if unknown.
     """
 
     width: int
@@ -78,6 +82,7 @@ class Calibration:
     roi: tuple[int, int, int, int] = (0, 0, 0, 0)
     rectified: bool = False
     name: str = ""
+    orientation: int = 0
 
     @property
     def is_calibrated(self) -> bool:
@@ -101,8 +106,9 @@ class Calibration:
         Some drivers write the size of the image, although REP-104 requires that of the sensor. Their k may be of the
         sensor or of the image: the one whose principal point is nearer to the centre is used.
 
-        An image with exchanged width and height was rotated by EXIF or the metadata of a video; clockwise, as phones
-        are held. For the other direction the principal point would be on the other side of the centre.
+        An image of unknown orientation with exchanged width and height was rotated by the metadata of a video, or by
+        EXIF in a live stream; clockwise, as phones are held. For the other direction the principal point would be on
+        the other side of the centre.
 
         Raises:
             CalibrationError: not calibrated, or of an image of another size.
@@ -113,10 +119,17 @@ class Calibration:
         if self.width <= 0 or self.height <= 0:
             raise CalibrationError(f"camera_info.width and height must be positive, got {self.width}x{self.height}")
         sensor = self._sensor()
-        if views := self._views((width, height)):
-            return self._best(sensor, views, (width, height))
-        if views := self._views((height, width)):
-            return self._best(sensor, views, (height, width)).turned()
+        if self.orientation and self.orientation not in CLOCKWISE_TURNS:
+            raise CalibrationError(
+                f"images are mirrored by EXIF orientation {self.orientation}: camera_info does not fit"
+            )
+        for turns in (CLOCKWISE_TURNS[self.orientation],) if self.orientation else (0, 1):
+            size = (height, width) if turns % 2 else (width, height)
+            if views := self._views(size):
+                camera = self._best(sensor, views, size)
+                for _ in range(turns):
+                    camera = camera.turned()
+                return camera
         raise CalibrationError(f"camera_info is of {self._described()} images, these are {width}x{height}")
 
     def _sensor(self) -> Camera:

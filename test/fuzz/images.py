@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from fuzz.mutation import WORDS, blob, damaged, number
 from fuzz.target import Target, promise
+from support.pictures import exif
 
-from uplift_ros.messages.images import DEEP, DEPTH_ENCODINGS, TO_RGB, to_metres, to_rgb
+from uplift_ros.messages.images import DEEP, DEPTH_ENCODINGS, TO_RGB, exif_orientation, to_metres, to_rgb
 
 ENCODINGS = (*TO_RGB, *DEEP, *DEPTH_ENCODINGS, "mono16", "8UC5", "RGB8", *WORDS[:12])
 PICTURES = [
@@ -59,14 +60,9 @@ def compressed(random: Random) -> SimpleNamespace:
     return SimpleNamespace(format=random.choice(("jpeg", "rgb8; jpeg compressed bgr8", *WORDS)), data=picture)
 
 
-def exif(orientation: int) -> bytes:
-    """A JPEG segment with an orientation."""
-    tiff = b"II*\0" + struct.pack("<IHHHIII", 8, 1, 0x0112, 3, 1, orientation, 0)
-    return b"\xff\xe1" + struct.pack(">H", len(tiff) + 8) + b"Exif\0\0" + tiff
-
-
 def colours(message: SimpleNamespace) -> None:
     picture = to_rgb(message)
+    promise(0 <= exif_orientation(bytes(message.data)) <= 8, "no orientation of EXIF")
     promise(picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3, f"an image {picture.shape}")
     if hasattr(message, "height"):
         promise(picture.shape[:2] == (message.height, message.width), f"an image {picture.shape}")

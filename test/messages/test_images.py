@@ -3,8 +3,9 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from support.pictures import exif
 
-from uplift_ros.messages.images import DEEP, TO_RGB, to_metres, to_rgb
+from uplift_ros.messages.images import DEEP, TO_RGB, exif_orientation, to_metres, to_rgb
 
 COLOURS = [(200, 40, 60), (30, 190, 80), (20, 60, 210), (120, 120, 120)]
 """RGB; even a swap of two channels changes each but the last."""
@@ -160,3 +161,19 @@ def test_deep_images_keep_the_upper_of_the_bits_that_they_use(bits, big_endian):
         height=1, width=3, encoding="mono16", step=6, is_bigendian=big_endian, data=values.view(np.uint8).ravel()
     )
     assert to_rgb(message)[0, :, 0].tolist() == [0, 127, 255]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_of_exif_is_the_one_that_decoding_applies(orientation, order):
+    pixels = np.zeros((16, 32, 3), np.uint8)
+    pixels[:8, :16] = 255  # white in the upper left corner
+    plain = cv2.imencode(".png", pixels)[1].tobytes()
+    jpeg = cv2.imencode(".jpg", pixels)[1].tobytes()
+    data = jpeg[:2] + exif(orientation, order) + jpeg[2:]
+    assert exif_orientation(b"header" * 9 + data) == orientation
+    image = to_rgb(SimpleNamespace(format="jpeg", data=data))
+    upright = {1: pixels, 3: np.rot90(pixels, 2), 6: np.rot90(pixels, -1), 8: np.rot90(pixels)}
+    if orientation in upright:
+        np.testing.assert_allclose(image, upright[orientation], atol=40)
+    assert exif_orientation(plain) == exif_orientation(jpeg) == exif_orientation(data[:30]) == 0

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from support import filming, recordings
+from support.pictures import exif
 
 from uplift_ros.bags import recording
 from uplift_ros.bags.reader import read
@@ -70,6 +71,36 @@ def test_images_of_a_bag_have_the_camera_that_took_them_as_they_are(
     assert results.camera == expected.camera == recordings.CAMERA
     for frame, same in zip(results.skeletons, expected.skeletons, strict=True):
         np.testing.assert_allclose(frame.persons[0].joints, same.persons[0].joints)
+
+
+def turned_by_exif(orientation: int, turns: int):
+    """A message maker: pictures lie as the sensor was held, and EXIF says how to turn them upright."""
+
+    def make(stamp, picture):
+        message = recordings.compressed_image(stamp, np.rot90(picture, turns).copy())
+        data = message.data.tobytes()
+        message.data = np.frombuffer(data[:2] + exif(orientation) + data[2:], np.uint8)
+        return message
+
+    return make
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(3, 2), (6, 1), (8, 3)])
+def test_images_that_exif_rotates_have_the_rotated_camera(tmp_path, monkeypatch, orientation, turns):
+    def change(message) -> None:  # the sensor's own: its principal point is not in the middle
+        message.width, message.height = (320, 240) if turns == 2 else (240, 320)
+        message.k = np.array([500.0, 0, message.width // 2 - 10, 0, 510, message.height // 2 + 10, 0, 0, 1])
+        message.d = np.zeros(5)
+
+    path = write(tmp_path, monkeypatch, change, turned_by_exif(orientation, turns))
+    sequence = BagSequence(path)
+    image = next(sequence.images())
+    height, width = image.image().shape[:2]
+    camera = image.camera.for_image(width, height)
+    sequence.close()
+    expected = {3: (500, 510, 169, 109), 6: (510, 500, 149, 110), 8: (510, 500, 170, 129)}[orientation]
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == expected
+    assert (camera.width, camera.height) == (width, height)
 
 
 def test_rectified_images_of_another_name_are_known_by_the_parameter(tmp_path, monkeypatch):
@@ -222,6 +253,6 @@ def test_a_video_that_was_cut_off_is_incomplete(uplift_process, clip, tmp_path, 
     monkeypatch.setattr(footage, "_count_missing", lambda video, count, seconds: setattr(video, "missing", 28))
     assert uplift_process(clip, "-o", tmp_path / "out.mcap") == 3
     assert "lost_frames (1): 28 of 30 frames are missing at the end" in capsys.readouterr().out
-    video = VideoSequence(clip, 0.0, 1.0, "camera")
+    video = VideoSequence(clip, 0.0, 0.9, "camera")
     assert len(list(video.images())) == filming.FRAMES
     assert [problem.kind for problem in video.problems] == ["lost_frames"]

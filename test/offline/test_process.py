@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
-from support import filming, recordings, tiny
+from support import filming, recordings
+from support.bright_person import BrightPerson
 from support.networks import require_blazepose
 
 from uplift_ros import cli, settings
@@ -104,7 +105,7 @@ def test_a_bag_gives_what_its_images_give_in_the_pipeline_of_the_nodes_parameter
 
     values = settings.load(parameters, {})
     pipeline = Pipeline(
-        build_detection.detection(values["pose_estimator"], tiny.BrightPerson()),
+        build_detection.detection(values["pose_estimator"], BrightPerson()),
         build.uplifting(values["uplift"], build.uplift_network(values["uplift"])),
         build.refinement(values["refiner"], build.refinement_network(values["refiner"])),
     )

@@ -4,7 +4,8 @@ import shutil
 import signal
 
 import pytest
-from support import filming, recordings, tiny
+from support import filming, recordings
+from support.bright_person import BrightPerson
 
 from uplift_ros import settings
 from uplift_ros.offline import process
@@ -69,7 +70,7 @@ def test_an_input_is_never_overwritten(uplift_process, tmp_path, capsys):
 
 
 def test_an_unexpected_failure_is_reported_with_its_type(uplift_process, clip, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(tiny.BrightPerson, "estimate", lambda *_: [][0])
+    monkeypatch.setattr(BrightPerson, "estimate", lambda *_: [][0])
     assert uplift_process(clip, "-o", tmp_path / "out.mcap") == 1
     assert "clip.avi: IndexError: list index out of range" in capsys.readouterr().err
 
@@ -105,7 +106,7 @@ def interruptible():
 def test_an_interrupted_run_says_so_and_leaves_nothing_at_the_output(
     uplift_process, clip, tmp_path, capsys, monkeypatch, interruptible
 ):
-    monkeypatch.setattr(tiny.BrightPerson, "estimate", lambda *_: signal.raise_signal(signal.SIGINT) or [])
-    assert uplift_process(clip, "-o", tmp_path / "results") == 1
+    monkeypatch.setattr(BrightPerson, "estimate", lambda *_: signal.raise_signal(signal.SIGINT) or [])
+    assert uplift_process(clip, "-o", tmp_path / "results") == 130
     assert "uplift process: interrupted" in capsys.readouterr().err
     assert list((tmp_path / "results").iterdir()) == []

@@ -7,6 +7,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import Image
 from support.networks import require_blazepose
+from uplift_ros.msg import Keyframe2D
 
 from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
@@ -80,6 +81,25 @@ def test_too_few_key_frames_are_a_warning_until_fewer_are_asked(start, wait_for_
     assert float(figures["age_ms"]) > 0
     assert observer.set_parameter("pose_estimator", "stride", 50).successful
     wait_for_level("pose_estimator", OK, "active")
+
+
+def test_two_estimators_on_one_topic_are_a_warning(start, wait_for_level, observer, random_weights):
+    for _ in range(2):
+        observer.node.create_publisher(Keyframe2D, "keyframes", qos.poses())
+    start("uplift", model=random_weights["uplift"])
+    wait_for_level("uplift", WARN, "2 nodes publish key-frames on /keyframes, one is allowed")
+
+
+@pytest.mark.parametrize(("fov", "warnings"), [(1.0, 1), (0.9, 0)])
+def test_a_guessed_field_of_view_is_a_warning_once(start, observer, status, clip, fov, warnings):
+    start("camera", source=str(clip), horizontal_fov=fov, loop=True)
+
+    def values() -> dict[str, str]:
+        return {pair.key: pair.value for pair in status("camera").values} if status("camera") else {}
+
+    observer.wait_for(lambda: values().get("state") == "active" and "camera_hz" in values())
+    assert int(values().get("guessed_fov", 0)) == warnings
+    assert ("57 degrees" in values()["last_error"]) == bool(warnings)
 
 
 def test_a_failure_is_an_error_that_is_remembered_after_the_level_is_ok_again(start, wait_for_level, observer):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from support import tiny
+from support.bright_person import BrightPerson
 from support.clocks import FRAME
 
 from uplift_ros.poses import Origin
@@ -11,7 +11,7 @@ BRIGHT = np.full((120, 160, 3), 90, np.uint8)
 
 @pytest.fixture
 def stage() -> DetectionStage:
-    return DetectionStage(tiny.BrightPerson(), stride=10, model_rate=50.0)
+    return DetectionStage(BrightPerson(), stride=10, model_rate=50.0)
 
 
 def test_a_busy_estimator_gets_a_later_image_and_one_key_frame_counts_as_dropped(stage):

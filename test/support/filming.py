@@ -1,4 +1,4 @@
-"""Short videos and bags of images that get brighter, for tests: tiny.BrightPerson sees a walking person in them."""
+"""Short videos and bags of images that get brighter, for tests: BrightPerson sees a walking person in them."""
 
 from pathlib import Path
 

@@ -1,8 +1,7 @@
-"""Untrained networks of a few thousand parameters, and an estimator with predefined output."""
+"""Untrained networks of a few thousand parameters."""
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from support.people import STANDING
 
@@ -11,7 +10,6 @@ from uplift_ros.lab.plain import PlainRefine, PlainUplift
 from uplift_ros.models.configs import SynSPConfig, UpliftConfig
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.poses import Person2D
 
 SMALL_SYNSP = SynSPConfig(width=16, ffn=16, layers=1, heads=1, head_width=16)
 
@@ -70,30 +68,3 @@ def write_parameters(folder: Path, **uplift_parameters: object) -> Path:
         + "\n"
     )
     return path
-
-
-class BrightPerson:
-    """A person who stands further right the brighter the image is; no person in a black one.
-
-    Attributes:
-        images: number of processed images.
-    """
-
-    def __init__(self) -> None:
-        self.images = 0
-
-    def estimate(self, image: np.ndarray) -> list[Person2D]:
-        self.images += 1
-        height, width = image.shape[:2]
-        brightness = image.mean() / 255
-        if brightness < 0.02:
-            return []
-        keypoints = STANDING[:, :2] * 0.4 * height + (width * (0.3 + 0.4 * brightness), height / 2)
-        corner, extent = keypoints.min(0), np.ptp(keypoints, axis=0)
-        return [Person2D("", 0.9, np.concatenate([corner, extent]), keypoints, np.full(17, 0.8))]
-
-    def reset(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass

@@ -4,6 +4,7 @@ The decoder uses OpenCV and NumPy, because cv_bridge fails with NumPy 2 (vision_
 `step`, which shears images whose rows are padded.
 """
 
+import struct
 from typing import Any
 
 import cv2
@@ -34,6 +35,9 @@ TO_RGB: dict[str, tuple[int, int | None]] = {
 
 DEEP = {f"{encoding[:-1]}16": encoding for encoding in TO_RGB if encoding.endswith("8")}
 """16-bit encodings, of which the upper bits are kept."""
+
+EXIF, EXIF_WITHIN, ORIENTATION_TAG = b"Exif\0\0", 1 << 16, 0x0112
+"""Begin of the EXIF segment of a JPEG, the first bytes in which it must lie, and its tag of the orientation."""
 
 SIGNIFICANT_BITS = (10, 12, 14, 16)
 
@@ -95,6 +99,27 @@ def _decompressed(message: Any) -> np.ndarray:
         what = f"compressed image of format {brief(message.format)} ({len(message.data)} bytes)"
         raise ValueError(f"{what} cannot be decoded, or is too large")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def exif_orientation(data: bytes) -> int:
+    """Orientation that `to_rgb` applies to a JPEG, alone or in a serialised message: 1 to 8 as in EXIF, 0 if not given.
+
+    1 is upright, 6 is rotated clockwise by 90 degrees, 3 by 180, 8 by 270; the others are mirrored.
+    """
+    begin = data.find(EXIF, 0, EXIF_WITHIN) + len(EXIF)
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[begin : begin + 4])
+    if order is None or begin < len(EXIF):
+        return 0
+    try:
+        directory = begin + struct.unpack_from(f"{order}I", data, begin + 4)[0]
+        (count,) = struct.unpack_from(f"{order}H", data, directory)
+        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", data, entry)
+            if tag == ORIENTATION_TAG:
+                return value if 1 <= value <= 8 else 0
+    except struct.error:  # cut off
+        pass
+    return 0
 
 
 def to_metres(message: Any) -> np.ndarray:

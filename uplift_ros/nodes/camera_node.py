@@ -15,7 +15,7 @@ from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.poses import NANOSECONDS
-from uplift_ros.sources import open_source
+from uplift_ros.sources import guessed_fov, open_source
 from uplift_ros.sources.synthetic.synthetic_source import true_skeleton
 
 MAX_LAG = NANOSECONDS // 2
@@ -41,6 +41,8 @@ class CameraNode(base.ManagedNode):
             horizontal_fov=self.parameter("horizontal_fov"),
         )
         self._source = self.opened(source)
+        if warning := guessed_fov(self.parameter("source"), self.parameter("horizontal_fov")):
+            self.report("guessed_fov", f"{warning}; set horizontal_fov")
         self._images = self.advertise(Image, "image_raw", qos.images())
         self._compressed = self.advertise(CompressedImage, "image_raw/compressed", qos.compressed_images())
         self._infos = self.advertise(CameraInfo, "camera_info", qos.poses())

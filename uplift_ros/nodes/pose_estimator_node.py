@@ -6,7 +6,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
 from uplift_ros.messages.conversion import ros_messages, serialized_header, stamp_from_msg
-from uplift_ros.messages.images import to_rgb
+from uplift_ros.messages.images import exif_orientation, to_rgb
 from uplift_ros.msg import Keyframe2D, KeyframeRequest
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
@@ -88,6 +88,10 @@ class PoseEstimatorNode(base.ManagedNode):
     def _estimate(self, serialized: bytes, stride: int, origin: Origin = Origin.SCHEDULED) -> None:
         with self.timed():
             message = deserialize_message(serialized, self._image_type)
+            if self._image_type is CompressedImage and exif_orientation(serialized) > 1:
+                self.report(
+                    "exif_orientation", "EXIF rotates the images, which camera_info does not say: clockwise assumed"
+                )
             stamp = stamp_from_msg(message.header.stamp)
             keyframe = self._stage.detect(stamp, message.header.frame_id, to_rgb(message), stride, origin)
         self._keyframes.publish(ros_messages().keyframe(keyframe))

@@ -51,6 +51,7 @@ class UpliftNode(base.ManagedNode):
             self.every(period, lambda: self._publish(self._stage.play()), self.get_clock())
         self._estimator = EstimatorStride(self, self.parameter("estimator_node"))
         self._reported = ReportedValues(self, self.parameter("estimator_node"), "refiner")
+        self.every(1.0, self._count_estimators)
         self._info.publish(ros_messages().skeleton_info(H36M17))
         rectified = self.parameter("rectified") or is_rectified(self.resolve_topic_name("image_raw"))
         self._camera = CameraInfoInput(self, rectified)
@@ -84,6 +85,11 @@ class UpliftNode(base.ManagedNode):
             "age_ms": f"{self._rates.age_ms:.0f}",
             "dropped": self._rates.dropped,
         }
+
+    def _count_estimators(self) -> None:
+        if (count := self.count_publishers("keyframes")) > 1:
+            message = f"{count} nodes publish key-frames on {self.resolve_topic_name('keyframes')}, one is allowed"
+            self.report("several_estimators", message)
 
     def _take_keyframe(self, message: Keyframe2D) -> None:
         keyframe = keyframe_from_msg(message)

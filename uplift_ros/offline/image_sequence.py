@@ -1,8 +1,7 @@
 """The images of a video file or a bag, each with stamp, frame and camera; decoded only on request."""
 
-import math
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -10,23 +9,22 @@ from typing import Protocol
 import numpy as np
 
 from uplift_ros.bags.reader import BagError, BagReader
-from uplift_ros.intrinsics import Intrinsics, is_rectified
+from uplift_ros.intrinsics import Calibration, Intrinsics, is_rectified
 from uplift_ros.messages.conversion import calibration_from_msg, serialized_header
-from uplift_ros.messages.images import to_rgb
+from uplift_ros.messages.images import exif_orientation, to_rgb
 from uplift_ros.offline.bag_depth import DEPTH_TYPES, BagDepth
 from uplift_ros.poses import NANOSECONDS
+from uplift_ros.sources import guessed_fov
 from uplift_ros.sources.video import VideoFile
 from uplift_ros.stages.problem import Problem
 from uplift_ros.stages.uplifting import DepthLookup
 
-IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+COMPRESSED_TYPE = "sensor_msgs/msg/CompressedImage"
+IMAGE_TYPES = ("sensor_msgs/msg/Image", COMPRESSED_TYPE)
 CAMERA_INFO_TYPES = ("sensor_msgs/msg/CameraInfo",)
 
 LOST_IMAGE, LOST_FRAMES = "lost_image", "lost_frames"
 """Kinds of problems which mean that part of the input is missing in the output."""
-
-GUESSED_FOV = 1.0
-"""Radians, the default of the camera node's parameter horizontal_fov."""
 
 WAY_OUT = "--fov DEGREES or --camera-info FILE.yaml provides intrinsics"
 
@@ -79,7 +77,7 @@ class VideoSequence:
 
     Args:
         fps: frames per second instead of the container's own times; 0 for the container's.
-        horizontal_fov: radians; None for GUESSED_FOV, which is reported as a problem.
+        horizontal_fov: radians; GUESSED_FOV is reported as a problem.
         intrinsics: intrinsics of the camera, instead of a field of view.
         keeps_images: images may be decoded at any time, which costs their memory; else before the next one is read.
 
@@ -92,21 +90,19 @@ class VideoSequence:
         self,
         path: Path,
         fps: float,
-        horizontal_fov: float | None,
+        horizontal_fov: float,
         frame_id: str,
         intrinsics: Intrinsics | None = None,
         keeps_images: bool = False,
     ) -> None:
         self._keeps_images = keeps_images
-        self._video = VideoFile(path, fps, loop=False, horizontal_fov=horizontal_fov or GUESSED_FOV)
+        self._video = VideoFile(path, fps, loop=False, horizontal_fov=horizontal_fov)
         self._frame_id = frame_id
         self._intrinsics = intrinsics or self._video.camera
         self.length = self._video.length
         self.problems: list[Problem] = []
-        if intrinsics is None and horizontal_fov is None:
-            degrees = f"{math.degrees(GUESSED_FOV):.0f} degrees"
-            message = f"the field of view was guessed, {degrees}: people may be metres off; {WAY_OUT}"
-            self.problems.append(Problem("guessed_fov", message))
+        if intrinsics is None and (warning := guessed_fov(str(path), horizontal_fov)):
+            self.problems.append(Problem("guessed_fov", f"{warning}; {WAY_OUT}"))
 
     def images(self) -> Iterator[LazyImage]:
         for frame in self._video.frames():
@@ -185,7 +181,7 @@ class BagSequence:
             if stamp == previous == 0:
                 raise ValueError(f"images on {topic} carry no time: header.stamp is 0")
             depth = self._depth.at(stamp) if self._depth else None
-            yield LazyImage(stamp, frame_id, self._intrinsics[1], partial(self._decode, data), len(data), depth)
+            yield LazyImage(stamp, frame_id, self._intrinsics_of(data), partial(self._decode, data), len(data), depth)
             previous = stamp
 
     def close(self) -> None:
@@ -195,6 +191,13 @@ class BagSequence:
 
     def _decode(self, data: bytes) -> np.ndarray:
         return to_rgb(self._bag.decode(self._image_topic, data))
+
+    def _intrinsics_of(self, data: bytes) -> Intrinsics | None:
+        """Intrinsics of an image, which EXIF may have rotated."""
+        intrinsics = self._intrinsics[1]
+        if isinstance(intrinsics, Calibration) and self._bag.topics[self._image_topic].msgtype == COMPRESSED_TYPE:
+            return replace(intrinsics, orientation=exif_orientation(data))
+        return intrinsics
 
     def _take_camera_info(self, data: bytes) -> None:
         """Update the intrinsics if more than the stamp has changed; an unusable message is reported."""

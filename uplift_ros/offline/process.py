@@ -18,7 +18,6 @@ from uplift_ros.estimators import PoseEstimator
 from uplift_ros.intrinsics import FieldOfView, Intrinsics, load_calibration
 from uplift_ros.models.configs import Refining
 from uplift_ros.offline.image_sequence import (
-    GUESSED_FOV,
     LOST_FRAMES,
     LOST_IMAGE,
     BagSequence,
@@ -267,7 +266,7 @@ def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> C
     looks_back = settings["uplift"]["stride_mode"] == "adaptive" and settings["pose_estimator"]["look_back"] > 0
     fps, usual_fov, frame_id = (camera[name] for name in ("fps", "horizontal_fov", "frame_id"))
     rectified = settings["uplift"]["rectified"]
-    chosen_fov = args.fov or (usual_fov if usual_fov != GUESSED_FOV else None)
+    chosen_fov = args.fov or usual_fov
     calibration = load_calibration(args.camera_info) if args.camera_info else None
     if calibration and rectified:
         calibration = replace(calibration, rectified=True)

@@ -12,6 +12,16 @@ import numpy as np
 
 from uplift_ros.camera import Camera
 
+GUESSED_FOV = 1.0
+"""Radians, the default of the camera node's parameter horizontal_fov: of no camera in particular."""
+
+
+def guessed_fov(source: str, horizontal_fov: float) -> str:
+    """Warning that the field of view of a source is a guess; empty if it is known."""
+    if source == "synthetic" or horizontal_fov != GUESSED_FOV:
+        return ""
+    return f"the field of view was guessed, {math.degrees(GUESSED_FOV):.0f} degrees: people may be metres off"
+
 
 @dataclass(frozen=True)
 class SourceFrame:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from scipy.spatial.transform import Rotation
 from support import tiny
+from support.bright_person import BrightPerson
 
 from uplift_ros import cli
 from uplift_ros.lab.evaluation.reference import load_reference
@@ -94,7 +95,7 @@ def test_a_detector_that_sees_the_drawn_person_in_3d_is_near_the_truth(rows):
 
 
 def test_a_stride_runs_the_detector_once_for_all_refinements(folder, monkeypatch):
-    estimator = tiny.BrightPerson()
+    estimator = BrightPerson()
     monkeypatch.setattr("uplift_ros.estimators.create", lambda *_, **__: estimator)
     rows = rows_of(folder, "--stride", "4", "20", "--refine", "none", "savgol")
     assert [row["model"] == "detector" for row in rows] == [False] * 4

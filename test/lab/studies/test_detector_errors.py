@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from scipy.signal import lfilter
-from support import tiny
+from support.bright_person import BrightPerson
 from support.networks import require_blazepose
 
 from uplift_ros import cli, estimators
@@ -99,7 +99,7 @@ def video(path: Path, pictures: Iterable[np.ndarray]) -> Path:
 def test_images_of_a_clip_without_a_person_are_unknown(tmp_path):
     path = video(tmp_path / "clip.avi", (np.full((480, 640, 3), grey, np.uint8) for grey in (100, 0, 200)))
     clip = VideoFile(path, fps=0.0, loop=False, horizontal_fov=1.0)
-    points, fps = detector_errors.video_take(tiny.BrightPerson(), clip, path.name)
+    points, fps = detector_errors.video_take(BrightPerson(), clip, path.name)
     assert (points.shape, fps) == ((3, 17, 2), FPS)
     assert np.isnan(points).all((1, 2)).tolist() == [False, True, False]
     assert points[2, 0, 0] > points[0, 0, 0], "further right the brighter the image is"
