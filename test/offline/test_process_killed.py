@@ -11,10 +11,10 @@ from support.places import ROOT
 HANGS = """
 import sys, time
 sys.path.insert(0, {helpers!r})
-from support import tiny
+from support.bright_person import BrightPerson
 from uplift_ros import cli, estimators
 
-class Hanging(tiny.BrightPerson):
+class Hanging(BrightPerson):
     def estimate(self, image):
         if self.images == {images}:
             print("hangs", flush=True)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
-from support import tiny
+from support.bright_person import BrightPerson
 from support.clocks import FRAME
 from uplift_ros.msg import Keyframe2D
 
@@ -26,7 +26,7 @@ class BrightPersonNode(pose_estimator_node.PoseEstimatorNode):
     """The node with an estimator that needs no network."""
 
     def configure(self) -> None:
-        self._stage = build_detection.detection(self.parameters, tiny.BrightPerson())
+        self._stage = build_detection.detection(self.parameters, BrightPerson())
         self._keyframes = self.advertise(Keyframe2D, "keyframes", qos.poses())
 
 

@@ -47,7 +47,7 @@ def test_the_rate_of_key_frames_is_held_against_the_stride(stage):
 @pytest.fixture
 def looking_back() -> DetectionStage:
     """A stage that took images until frame 20, whose brightness is their number."""
-    made = DetectionStage(tiny.BrightPerson(), stride=20, model_rate=50.0, look_back=0.5)
+    made = DetectionStage(BrightPerson(), stride=20, model_rate=50.0, look_back=0.5)
     for frame in range(21):
         made.push(frame * FRAME, "camera", lambda frame=frame: BRIGHT + np.uint8(frame), 1)
     return made
@@ -73,7 +73,7 @@ def test_an_older_image_that_cannot_be_decoded_is_counted_and_left_out():
     def broken() -> np.ndarray:
         raise ValueError("image is damaged")
 
-    stage = DetectionStage(tiny.BrightPerson(), stride=20, model_rate=50.0, look_back=0.5)
+    stage = DetectionStage(BrightPerson(), stride=20, model_rate=50.0, look_back=0.5)
     for frame in range(21):
         stage.push(frame * FRAME, "camera", broken if frame == 5 else lambda: BRIGHT)
     assert [keyframe.stamp for keyframe in stage.look_back([5 * FRAME, 10 * FRAME])] == [10 * FRAME]
