@@ -25,6 +25,7 @@ IGNORED = ("ros", "fuzz", "soak", "lab", "nodes")
 
 NEEDS_TORCH = re.compile(
     r"\b(torch|onnx|safetensors|tiny)\b|support import .*keyframes|uplift_ros\.lab|models import .*weights"
+    r"|models\.(uplift|synsp|weights)"
 )
 """In the imports of a test."""
 
