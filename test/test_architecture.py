@@ -17,6 +17,7 @@ MODULES = {
 
 LAYERS = (
     {
+        "bone_frames",
         "camera",
         "files",
         "human_model",

@@ -237,6 +237,7 @@ REFINER = (
         True,
         "Keep each person's bone lengths, which are estimated online, and report the height.",
     ),
+    Parameter("orientations", False, "Publish the orientation of each bone, in the frames that SkeletonInfo defines."),
     Parameter(
         "target_frame",
         "",

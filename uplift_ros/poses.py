@@ -96,6 +96,9 @@ class Person3D:
         scores: (17,) [0, 1].
         covariance: (17, 6) xx xy xz yy yz zz in square metres, or (0, 6) if unknown.
         velocity: mean joint speed relative to the pelvis, m/s (Uplift and Upsample, supplement, eq. 1).
+        velocities: (17, 3) m/s of each joint in the frame of the joints, or (0, 3) if unknown.
+        orientations: (17, 4) quaternions x, y, z, w of the bones' frames (bone_frames.py), or (0, 4) if not asked for.
+        twist_variances: (17,) square radians, of the turn of each bone about itself, or (0,).
         height: metres, the stature by the person's own bone lengths; 0 if unknown.
     """
 
@@ -107,7 +110,10 @@ class Person3D:
     scores: np.ndarray
     velocity: float
     covariance: np.ndarray = field(default_factory=lambda: np.empty((0, 6)))
+    velocities: np.ndarray = field(default_factory=lambda: np.empty((0, 3)))
     height: float = 0.0
+    orientations: np.ndarray = field(default_factory=lambda: np.empty((0, 4)))
+    twist_variances: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,15 @@ class SkeletonFrame:
 
 def is_valid(person: Person3D) -> bool:
     """Whether all numbers are finite and all scores within [0, 1]."""
-    numbers = (person.score, person.velocity, person.height, person.joints, person.scores, person.covariance)
+    numbers = (
+        person.score,
+        person.velocity,
+        person.height,
+        person.joints,
+        person.scores,
+        person.covariance,
+        person.velocities,
+    )
     scores = np.append(person.scores, person.score)
     return all(np.isfinite(number).all() for number in numbers) and bool(((scores >= 0) & (scores <= 1)).all())
 
@@ -148,11 +162,13 @@ def _check_form(skeleton: str, persons: Sequence[Person2D] | Sequence[Person3D],
                 f"{points} and scores of person {person.id!r} must be {expected[0]} and {expected[1]}, "
                 f"got {shapes[0]} and {shapes[1]}"
             )
-        covariance = getattr(person, "covariance", None)
-        if covariance is not None and covariance.shape not in ((len(H36M17), 6), (0, 6)):
-            raise ValueError(
-                f"covariance of person {person.id!r} must be ({len(H36M17)}, 6) or (0, 6), got {covariance.shape}"
-            )
+        for name, columns in (("covariance", 6), ("velocities", 3)):
+            values = getattr(person, name, None)
+            if values is not None and values.shape not in ((len(H36M17), columns), (0, columns)):
+                raise ValueError(
+                    f"{name} of person {person.id!r} must be ({len(H36M17)}, {columns}) or (0, {columns}), "
+                    f"got {values.shape}"
+                )
     ids = [person.id for person in persons]
     if len(set(ids)) < len(ids):
         raise ValueError(f"ids of the persons in one frame must differ, got {ids}")

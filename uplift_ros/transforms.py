@@ -1,5 +1,6 @@
 """Coordinate frames: rigid transforms, skeletons moved from one frame into another, and the frame of a body."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,15 @@ from uplift_ros.skeleton import H36M17
 
 ROWS, COLUMNS = np.triu_indices(3)
 """Indices of xx xy xz yy yz zz in a covariance matrix."""
+
+DEVIATION = 0.05
+"""Metres, standard deviation of joints that come without a covariance."""
+
+SMALLEST_DEVIATION = 0.005
+"""Metres, lower bound of the standard deviation of each joint relative to the pelvis."""
+
+LARGEST_COVARIANCE = 1e6
+"""Square metres; larger numbers would lose all digits."""
 
 MIN_AXIS = 1e-3
 """Metres, the minimum length of hips and trunk that define directions."""
@@ -30,6 +40,21 @@ def positive_definite(covariances: np.ndarray, smallest: float) -> np.ndarray:
     variances = np.maximum(variances, smallest**2)
     raised: np.ndarray = (axes * variances[..., None, :]) @ np.swapaxes(axes, -1, -2)
     return raised
+
+
+def own_covariances(persons: Sequence[Person3D]) -> np.ndarray:
+    """(N, 17, 3, 3) of root-relative joints, positive definite; 0 for the pelvis, the origin.
+
+    The covariance of every joint includes that of the pelvis, which all share; it is subtracted.
+    """
+    covariances = np.tile(DEVIATION**2 * np.eye(3), (len(persons), len(H36M17), 1, 1))
+    for row, person in enumerate(persons):
+        if len(person.covariance):
+            given = symmetric(np.clip(person.covariance, -LARGEST_COVARIANCE, LARGEST_COVARIANCE))
+            covariances[row] = given - given[0]
+    covariances = positive_definite(covariances, SMALLEST_DEVIATION)
+    covariances[:, 0] = 0.0
+    return covariances
 
 
 def about_line(direction: np.ndarray, across: float, along: float) -> np.ndarray:
@@ -81,12 +106,17 @@ class RigidTransform:
 
 
 def moved(frame: SkeletonFrame, transform: RigidTransform, frame_id: str) -> SkeletonFrame:
-    """Transform people into the frame `frame_id`. Velocities are relative to the pelvis and do not change."""
+    """Transform people into the frame `frame_id`. Their motion is that in the frame they come from, only turned."""
     return replace(frame, frame_id=frame_id, persons=tuple(_moved(person, transform) for person in frame.persons))
 
 
 def _moved(person: Person3D, transform: RigidTransform) -> Person3D:
-    return replace(person, joints=transform.points(person.joints), covariance=transform.covariances(person.covariance))
+    return replace(
+        person,
+        joints=transform.points(person.joints),
+        covariance=transform.covariances(person.covariance),
+        velocities=person.velocities @ transform.rotation.T,
+    )
 
 
 def body_frame(joints: np.ndarray) -> RigidTransform | None:

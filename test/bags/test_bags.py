@@ -34,7 +34,7 @@ LATCHED = Qos(
 )
 
 
-LATER_FIELDS = ("height",)
+LATER_FIELDS = ("velocities", "height", "orientations", "twist_variances")
 """Fields that messages got after people had recordings of them."""
 
 
@@ -226,6 +226,8 @@ def test_the_mcap_library_finds_profile_definitions_qos_and_messages(tmp_path):
     assert nested == {
         "builtin_interfaces/Time",
         "geometry_msgs/Point",
+        "geometry_msgs/Quaternion",
+        "geometry_msgs/Vector3",
         "std_msgs/Header",
         "uplift_ros/Person3D",
     }
@@ -326,3 +328,4 @@ def test_skeletons_of_recordings_made_before_later_fields_existed_are_read(tmp_p
     (again,) = skeletons_from_msg(read_back).persons
     np.testing.assert_array_equal(again.joints, person.joints)
     assert again.height == 0.0
+    assert len(again.velocities) == len(again.orientations) == len(again.twist_variances) == 0

@@ -66,10 +66,14 @@ def skeletons(random: Random) -> Any:
         joints = [make("geometry_msgs/msg/Point", real(random), real(random), real(random)) for _ in few(random, 17)]
         scores = np.array([single(random) for _ in few(random, 17)], np.float32)
         covariance = np.array([single(random) for _ in range(random.choice((0, 0, 102, 102, 6, 7, 108)))], np.float32)
+        velocities, orientations = (
+            [make(f"geometry_msgs/msg/{kind}", *(real(random) for _ in range(size))) for _ in few(random, 17)]
+            for kind, size in (("Vector3", 3), ("Quaternion", 4))
+        )
         sources = [random.choice((0, 1, 2, 3, 4, 255)) for _ in range(2)]
         return make(
             "uplift_ros/msg/Person3D", random.choice(WORDS[:14]), single(random), *sources, joints, scores, covariance,
-            single(random), single(random),
+            single(random), velocities, single(random), orientations, np.array([single(random)], np.float32),
         )  # fmt: skip
 
     people = [person() for _ in few(random, 1)]

@@ -50,7 +50,10 @@ def person3d(covariance: np.ndarray) -> Person3D:
         scores=RNG.uniform(0, 1, 17).astype(np.float32).astype(float),
         velocity=1.5,
         covariance=covariance,
+        velocities=RNG.normal(size=(17, 3)),
         height=1.75,
+        orientations=RNG.normal(size=(17, 4)),
+        twist_variances=RNG.uniform(0, 3, 17).astype(np.float32).astype(float),
     )
 
 

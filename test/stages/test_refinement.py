@@ -2,9 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 from support.clocks import FRAME
 from support.people import STANDING
 
+from uplift_ros.bone_frames import joints_of
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.settings import defaults_of
 from uplift_ros.skeleton import H36M17
@@ -92,6 +94,18 @@ def test_rigid_people_keep_their_bone_lengths_and_have_a_height():
         assert (refined[-1].persons[0].height > 1.5) is rigid
     assert spreads[0] > 0.05
     assert spreads[1] < 0.01
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_orientations_are_there_if_they_are_asked_for(wanted):
+    chain = stage(orientations=wanted, rigid=True)
+    (frame,) = chain.push([skeletons(0)]).frames
+    (person,) = frame.persons
+    assert len(person.orientations) == len(person.twist_variances) == 17 * wanted
+    if wanted:
+        rotations = Rotation.from_quat(person.orientations).as_matrix()
+        lengths = [np.linalg.norm(person.joints[child] - person.joints[parent]) for parent, child in H36M17.bones]
+        np.testing.assert_allclose(joints_of(person.joints[0], rotations, lengths), person.joints, atol=1e-3)
 
 
 def test_a_reset_forgets_the_lengths():

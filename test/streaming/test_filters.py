@@ -143,3 +143,15 @@ def test_one_euro_refuses_parameters_out_of_range(wrong):
 def test_savitzky_golay_refuses_parameters_out_of_range(delay, window, order, named):
     with pytest.raises(ValueError, match=f"{named} must be"):
         SavitzkyGolay(delay, window, order)
+
+
+@pytest.mark.parametrize("delay", [0, 3, 7])
+def test_the_derivative_of_the_fit_is_that_of_a_parabola(delay):
+    seconds = np.arange(30) / 50
+    fitted = run(SavitzkyGolay(delay, with_derivative=True), (1 + 2 * seconds + 3 * seconds**2)[:, None], seconds)
+    np.testing.assert_allclose(fitted[5:, 1, 0], (2 + 6 * seconds)[5:], atol=1e-6)
+
+
+def test_a_constant_has_no_derivative_to_fit():
+    with pytest.raises(ValueError, match="order must be at least 1"):
+        SavitzkyGolay(0, 5, 0, with_derivative=True)

@@ -277,6 +277,27 @@ def test_a_straight_walk_of_the_pelvis_is_followed_without_lag(model):
         np.testing.assert_allclose(refined[:, 0], walk[:, 0], atol=1e-6)
 
 
+@pytest.mark.parametrize("delay", [0, 3, 7])
+@pytest.mark.parametrize("method", METHODS)
+def test_velocities_are_those_of_joints_that_move_evenly(model, method, delay):
+    steps = 0.01 * np.random.default_rng(16).normal(size=(17, 3))
+    even = motion(1) + np.arange(40)[:, None, None] * steps
+    refined = refine(StreamingRefiner(method, delay, model), frames_of({"p1": even}))
+    velocities = np.stack([frame.persons[0].velocities for frame in refined])
+    np.testing.assert_allclose(velocities[14:], np.tile(steps * 50, (26, 1, 1)), atol=1e-6)
+
+
+def test_the_velocity_of_the_first_frame_alone_is_zero():
+    ((frame),) = refine(StreamingRefiner("none", 0), frames_of({"p1": motion(1)}))
+    np.testing.assert_array_equal(frame.persons[0].velocities, np.zeros((17, 3)))
+
+
+def test_orientations_of_other_poses_are_left_out():
+    one = person(motion(1)[0], orientations=np.ones((17, 4)), twist_variances=np.ones(17))
+    (refined,) = refine(StreamingRefiner("none", 0), [SkeletonFrame(0, "camera", (one,))])
+    assert len(refined.persons[0].orientations) == len(refined.persons[0].twist_variances) == 0
+
+
 def test_scores_and_covariance_follow_the_tension_of_the_branches(model):
     poses = np.tile(motion(1), (3, 1, 1))
     relative = poses - poses[:, :1]

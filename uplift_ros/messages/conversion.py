@@ -31,6 +31,8 @@ class MessageFactory:
         self._time = message_class("builtin_interfaces/msg/Time")
         self._header = message_class("std_msgs/msg/Header")
         self._point = message_class("geometry_msgs/msg/Point")
+        self._quaternion = message_class("geometry_msgs/msg/Quaternion")
+        self._vector = message_class("geometry_msgs/msg/Vector3")
         self._camera_info = message_class("sensor_msgs/msg/CameraInfo")
         self._image = message_class("sensor_msgs/msg/Image")
         self._region = message_class("sensor_msgs/msg/RegionOfInterest")
@@ -100,7 +102,13 @@ class MessageFactory:
             scores=np.asarray(person.scores, np.float32),
             covariance=np.asarray(person.covariance, np.float32).ravel(),
             velocity=float(person.velocity),
+            velocities=[self._vector(x=x, y=y, z=z) for x, y, z in np.asarray(person.velocities, np.float64).tolist()],
             height=float(person.height),
+            orientations=[
+                self._quaternion(x=x, y=y, z=z, w=w)
+                for x, y, z, w in np.asarray(person.orientations, np.float64).tolist()
+            ],
+            twist_variances=np.asarray(person.twist_variances, np.float32),
         )
 
     def rate_state(self, rates: Rates) -> Any:
@@ -262,12 +270,21 @@ def _person_in_space(person: Any) -> Person3D:
         score=person.score,
         source=Source(person.source),
         scale_source=ScaleSource(person.scale_source),
-        joints=np.array([(point.x, point.y, point.z) for point in person.joints], np.float64).reshape(-1, 3),
+        joints=_vectors(person.joints),
         scores=np.array(person.scores, np.float64),
         velocity=person.velocity,
         covariance=np.array(person.covariance, np.float64).reshape(-1, 6),
-        height=getattr(person, "height", 0.0),  # recordings made before the field existed
+        # Recordings made before these fields existed lack them.
+        velocities=_vectors(getattr(person, "velocities", ())),
+        height=getattr(person, "height", 0.0),
+        orientations=np.array([(q.x, q.y, q.z, q.w) for q in getattr(person, "orientations", ())]).reshape(-1, 4),
+        twist_variances=np.array(getattr(person, "twist_variances", ()), np.float64),
     )
+
+
+def _vectors(points: Any) -> np.ndarray:
+    """(N, 3) of geometry_msgs/Point or Vector3."""
+    return np.array([(point.x, point.y, point.z) for point in points], np.float64).reshape(-1, 3)
 
 
 def calibration_from_msg(message: Any, rectified: bool = False) -> Calibration:

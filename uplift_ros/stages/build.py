@@ -171,4 +171,9 @@ def refinement(
     z_up = bool(target) and "optical" not in target  # REP-103: names of frames with z forward contain "optical"
     refiner = StreamingRefiner(parameters["method"], parameters["delay"], network, z_up=z_up)
     targets = [TargetFrame(target, lookup) for _ in range(1 + len(further_views))] if lookup else []
-    return RefinementStage(refiner, RigidBodies() if parameters["rigid"] else None, targets, synchroniser)
+    bodies = RigidBodies() if parameters["rigid"] else None
+    if not parameters["orientations"]:
+        return RefinementStage(refiner, bodies, targets, synchroniser)
+    from uplift_ros.bone_frames import oriented  # slow to import
+
+    return RefinementStage(refiner, bodies, targets, synchroniser, orient=oriented)

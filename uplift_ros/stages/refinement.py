@@ -1,6 +1,6 @@
 """Stage 3: raw skeletons to refined ones, of one camera or of several that see the same people."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -41,6 +41,7 @@ class RefinementStage:
         bodies: gives each person constant bone lengths; None leaves the poses as they are smoothed.
         targets: one per view, transforms its skeletons into the common frame; empty leaves them in the camera's.
         synchroniser: of the views; None if there is only one.
+        orient: adds the orientations of bones to a frame; None leaves them out.
 
     Raises:
         ValueError: several views without a frame in which all are seen together.
@@ -52,9 +53,11 @@ class RefinementStage:
         bodies: RigidBodies | None = None,
         targets: Sequence[TargetFrame] = (),
         synchroniser: Synchroniser | None = None,
+        *,
+        orient: Callable[[SkeletonFrame], SkeletonFrame] | None = None,
     ) -> None:
         self._refiner, self._bodies = refiner, bodies
-        self._targets, self._synchroniser = targets, synchroniser
+        self._targets, self._synchroniser, self._orient = targets, synchroniser, orient
         self._fusion = ViewFusion()
 
     def reset(self) -> None:
@@ -92,7 +95,7 @@ class RefinementStage:
             ValueError: another skeleton, arrays of another shape, or two persons of one id. No frame was taken.
         """
         dropped = self._refiner.dropped
-        refined = self._rigid(self._refiner.push_many(frames))
+        refined = self._completed(self._refiner.push_many(frames))
         if self._refiner.dropped == dropped:
             return Refining(refined)
         message = f"{self._refiner.dropped} persons left out so far: joints or scores are not finite"
@@ -100,10 +103,13 @@ class RefinementStage:
 
     def flush(self) -> list[SkeletonFrame]:
         """End the stream; return the frames that wait for later ones."""
-        return self._rigid(self._refiner.flush())
+        return self._completed(self._refiner.flush())
 
-    def _rigid(self, frames: list[SkeletonFrame]) -> list[SkeletonFrame]:
-        return self._bodies.keep(frames) if self._bodies else frames
+    def _completed(self, frames: list[SkeletonFrame]) -> list[SkeletonFrame]:
+        """Smoothed frames with bone lengths that are kept, and with orientations, as the parameters say."""
+        if self._bodies:
+            frames = self._bodies.keep(frames)
+        return [self._orient(frame) for frame in frames] if self._orient else frames
 
     def _fused(
         self, synchroniser: Synchroniser, views: Sequence[list[SkeletonFrame]], problems: list[Problem]

@@ -14,7 +14,7 @@ from uplift_ros.camera import CANONICAL_STATURE
 from uplift_ros.poses import NANOSECONDS, Person3D, ScaleSource, SkeletonFrame
 from uplift_ros.skeleton import H36M17
 from uplift_ros.streaming.clock import MAX_SKELETON_GAP_NS, SIZE_MEMORY_NS
-from uplift_ros.transforms import positive_definite, symmetric
+from uplift_ros.transforms import SMALLEST_DEVIATION, own_covariances
 
 PARENTS, CHILDREN = np.transpose(H36M17.bones)
 
@@ -51,15 +51,6 @@ ones trust proportions more; 0.1 to 0.8 s differ by 0.1 mm (mocap_test with a no
 
 HUBER = 1.0
 """Standard deviations from the present estimate beyond which an observation loses weight (Huber, 1964)."""
-
-DEVIATION = 0.05
-"""Metres, standard deviation of joints that come without a covariance."""
-
-SMALLEST_DEVIATION = 0.005
-"""Metres, lower bound of the standard deviation of each joint but the pelvis, the origin, which does not move."""
-
-LARGEST_COVARIANCE = 1e6
-"""Square metres; larger numbers would lose all digits."""
 
 ITERATIONS = 3
 """Gauss-Newton steps; after three the lengths are within 0.1 % of those wanted."""
@@ -174,21 +165,6 @@ class RigidBodies:
 
 def _changed(person: Person3D, joints: np.ndarray, height: float) -> Person3D:
     return replace(person, joints=joints.astype(person.joints.dtype), height=height)
-
-
-def own_covariances(persons: Sequence[Person3D]) -> np.ndarray:
-    """(N, 17, 3, 3) of root-relative joints, positive definite; 0 for the pelvis, the origin.
-
-    The covariance of every joint includes that of the pelvis, which all share; it is subtracted.
-    """
-    covariances = np.tile(DEVIATION**2 * np.eye(3), (len(persons), len(H36M17), 1, 1))
-    for row, person in enumerate(persons):
-        if len(person.covariance):
-            given = symmetric(np.clip(person.covariance, -LARGEST_COVARIANCE, LARGEST_COVARIANCE))
-            covariances[row] = given - given[0]
-    covariances = positive_definite(covariances, SMALLEST_DEVIATION)
-    covariances[:, 0] = 0.0
-    return covariances
 
 
 def with_lengths(joints: np.ndarray, covariances: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -92,14 +92,17 @@ class SavitzkyGolay:
         delay: frames between a frame and its result; half of `window` makes the fit symmetric.
         window: frames in the fit; raising it smooths more.
         order: of the polynomial; raising it follows fast motion more closely and smooths less.
+        with_derivative: results are (2, ...), the value and its derivative per second.
     """
 
-    def __init__(self, delay: int, window: int = 15, order: int = 2) -> None:
+    def __init__(self, delay: int, window: int = 15, order: int = 2, *, with_derivative: bool = False) -> None:
         if not 0 <= delay < window:
             raise ValueError(f"delay must be 0 to {window - 1} frames (below the window), got {delay}")
         if not 0 <= order < window:
             raise ValueError(f"order must be 0 to {window - 1} (below the window), got {order}")
-        self.delay, self.order = delay, order
+        if with_derivative and order == 0:
+            raise ValueError("order must be at least 1 for a derivative, got 0")
+        self.delay, self.order, self.with_derivative = delay, order, with_derivative
         self._values: deque[np.ndarray] = deque(maxlen=window)
         self._stamps: deque[int] = deque(maxlen=window)
 
@@ -114,14 +117,17 @@ class SavitzkyGolay:
         return [self._fit(back) for back in reversed(range(min(self.delay, len(self._values))))]
 
     def _fit(self, back: int) -> np.ndarray:
-        """Value of the fitted polynomial `back` frames before the newest."""
+        """Value of the fitted polynomial `back` frames before the newest, with its derivative if wanted."""
         at = self._stamps[len(self._stamps) - 1 - back]
         weights = _fit_weights(tuple(stamp - at for stamp in self._stamps), self.order)
-        return np.tensordot(weights, np.stack(self._values), 1)
+        return np.tensordot(weights[:2] if self.with_derivative else weights[0], np.stack(self._values), 1)
 
 
 @lru_cache(maxsize=1024)
 def _fit_weights(offsets: tuple[int, ...], order: int) -> np.ndarray:
-    """Weights of the values at `offsets` (nanoseconds) in the fit at offset 0; evenly spaced stamps hit the cache."""
+    """Weights (order + 1, N) of the values at `offsets` (nanoseconds) in the coefficients of the fit around offset 0.
+
+    Evenly spaced stamps hit the cache.
+    """
     times = np.array(offsets) * SECONDS
-    return np.linalg.pinv(np.vander(times, order + 1, increasing=True))[0]
+    return np.linalg.pinv(np.vander(times, order + 1, increasing=True))

@@ -34,23 +34,28 @@ class _Track:
     Attributes:
         pose: smooths (17, 4), root-relative joints and their tension, both metres.
         root: smooths (3,), the pelvis in metres.
+        fit: local fit of all joints (17, 3) with its derivative, (2, 17, 3): their velocities.
         window: the newest root-relative poses (17, 3), always full.
-        ready: smoothed poses and roots whose frames are still held.
+        ready_poses, ready_roots, ready_fits: results whose frames are still held.
     """
 
     pose: Smoother
     root: Smoother
+    fit: SavitzkyGolay
     window: deque[np.ndarray]
     ready_poses: deque[np.ndarray] = field(default_factory=deque)
     ready_roots: deque[np.ndarray] = field(default_factory=deque)
+    ready_fits: deque[np.ndarray] = field(default_factory=deque)
 
-    def push(self, estimate: np.ndarray, root: np.ndarray, stamp: int) -> None:
+    def push(self, estimate: np.ndarray, joints: np.ndarray, stamp: int) -> None:
         self.ready_poses.extend(self.pose.push(estimate, stamp))
-        self.ready_roots.extend(self.root.push(root, stamp))
+        self.ready_roots.extend(self.root.push(joints[0], stamp))
+        self.ready_fits.extend(self.fit.push(joints, stamp))
 
     def finish(self) -> None:
         self.ready_poses.extend(self.pose.flush())
         self.ready_roots.extend(self.root.flush())
+        self.ready_fits.extend(self.fit.flush())
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,8 @@ class StreamingRefiner:
     only keeps the timing of all methods equal. A new segment begins, after the frames still held are released, when
     stamps do not increase or leave a gap of more than 0.1 s, or when frame_id changes; a person starts again after any
     absence.
+
+    Velocities of joints are the derivatives of the same local fit to the joints as received, for every method.
 
     With SynSP, scores and covariance are updated: the expected error shrinks if its branches agree, and grows with
     their tension if they do not (streaming/uncertainty.py).
@@ -166,13 +173,14 @@ class StreamingRefiner:
 
     def _track(self, first: np.ndarray) -> _Track:
         window = deque([first] * self._window, self._window)
+        fit = SavitzkyGolay(self.delay, with_derivative=True)
         if self.method == "synsp":
-            return _Track(StreamingAverage(self.delay), SavitzkyGolay(self.delay), window)
+            return _Track(StreamingAverage(self.delay), SavitzkyGolay(self.delay), fit, window)
         if self.method == "savgol":
-            return _Track(SavitzkyGolay(self.delay), SavitzkyGolay(self.delay), window)
+            return _Track(SavitzkyGolay(self.delay), SavitzkyGolay(self.delay), fit, window)
         if self.method == "one_euro":
-            return _Track(OneEuro(), OneEuro(), window)
-        return _Track(PassThrough(), PassThrough(), window)
+            return _Track(OneEuro(), OneEuro(), fit, window)
+        return _Track(PassThrough(), PassThrough(), fit, window)
 
     def _estimate(self, inputs: list[np.ndarray]) -> np.ndarray:
         """Joints and tension of each window, (K, T, 17, 4); of the newest poses, (K, 17, 4), for a filter."""
@@ -192,7 +200,7 @@ class StreamingRefiner:
             track.finish()
         refined = self._release() if step.is_new_segment else []
         for track, person in zip(step.tracks, step.frame.persons, strict=True):
-            track.push(next(estimates), person.joints[0].astype(float), step.frame.stamp)
+            track.push(next(estimates), person.joints.astype(float), step.frame.stamp)
         self._held.append(step)
         return refined + self._release(keep=self.delay)
 
@@ -204,6 +212,7 @@ class StreamingRefiner:
         persons = []
         for track, person in zip(step.tracks, step.frame.persons, strict=True):
             pose, root = track.ready_poses.popleft(), track.ready_roots.popleft()
+            _, velocities = track.ready_fits.popleft()
             joints = pose[:, :3] - pose[0, :3] + root
             scores, covariance = person.scores, person.covariance
             if self.model:
@@ -214,6 +223,9 @@ class StreamingRefiner:
                     joints=joints.astype(person.joints.dtype),
                     scores=scores.astype(person.scores.dtype),
                     covariance=covariance,
+                    velocities=velocities,
+                    orientations=np.empty((0, 4)),  # those of the pose as received
+                    twist_variances=np.empty(0),
                 )
             )
         return replace(step.frame, persons=tuple(persons))

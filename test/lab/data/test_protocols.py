@@ -178,3 +178,13 @@ def test_rigid_refinement_of_a_stream_gives_one_set_of_bone_lengths(model, clip)
         lengths = np.linalg.norm(poses[:, children] - poses[:, parents], axis=-1)[50:]
         spread[rigid] = (lengths.std(0) / lengths.mean(0)).mean()
     assert spread[True] < 0.2 * spread[False]
+
+
+def test_velocities_of_the_stage_are_scored(model, clip):
+    estimate = protocols.online(model, clip, FixedStride(10, 2), 10, 4)
+    refined = protocols.refine(estimate, Refiner("savgol", rigid=True))
+    error = scores.score([refined], 50.0)["speed_error"]
+    truth = 50 * np.gradient(clip.truth, axis=0)[refined.frames]
+    assert error > 0.01
+    assert scores.score([replace(refined, velocities=truth)], 50.0)["speed_error"] == pytest.approx(0.0, abs=1e-6)
+    assert scores.score([estimate], 50.0)["speed_error"] is None

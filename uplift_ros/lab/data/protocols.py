@@ -17,7 +17,7 @@ from uplift_ros.lab.plain import PlainRefine, PlainUplift
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.pipeline import Pipeline, Step
-from uplift_ros.poses import NANOSECONDS, Person2D, SkeletonFrame
+from uplift_ros.poses import NANOSECONDS, Person2D, Person3D, SkeletonFrame
 from uplift_ros.settings import defaults_of
 from uplift_ros.skeleton import H36M17
 from uplift_ros.stages import build
@@ -62,6 +62,7 @@ class Estimate:
         frames: (K,) the frames of the clip that they belong to.
         keyframes: (K,) true if the frame was a key-frame.
         tension: (K, 17) metres, between SynSP's branches, where it refined the poses.
+        velocities: (K, 17, 3) m/s, where the refinement stage gave them.
         skeletons: K frames as the pipeline published them, if the poses are from there: stamps and covariances.
     """
 
@@ -70,6 +71,7 @@ class Estimate:
     frames: np.ndarray
     keyframes: np.ndarray
     tension: np.ndarray | None = None
+    velocities: np.ndarray | None = None
     skeletons: tuple[SkeletonFrame, ...] = ()
 
     @property
@@ -271,17 +273,23 @@ def between_keyframes(estimate: Estimate, degree: int) -> Estimate:
 def refine(estimate: Estimate, refiner: Refiner) -> Estimate:
     """Refine an estimate, whose frames must be consecutive; with rigid bodies, by the node's stage."""
     poses, tension = refiner.refine(estimate.poses)
-    if refiner.rigid and estimate.skeletons:
-        poses = _staged(estimate, refiner)
-    return replace(estimate, poses=poses, tension=tension)
+    if not (refiner.rigid and estimate.skeletons):
+        return replace(estimate, poses=poses, tension=tension)
+    people = _staged(estimate, refiner)
+    return replace(
+        estimate,
+        poses=np.stack([person.joints for person in people]),
+        tension=tension,
+        velocities=np.stack([person.velocities for person in people]),
+    )
 
 
-def _staged(estimate: Estimate, refiner: Refiner) -> np.ndarray:
-    """Poses (K, 17, 3) of an estimate after the refinement stage."""
+def _staged(estimate: Estimate, refiner: Refiner) -> list[Person3D]:
+    """The person of an estimate in each frame, after the refinement stage."""
     network = PlainRefine(refiner.network) if isinstance(refiner.network, SynSP) else None
     stage = build.refinement(defaults_of("refiner", method=refiner.method, delay=refiner.delay), network)
     raw = [
         replace(frame, persons=(replace(frame.persons[0], joints=pose),))
         for frame, pose in zip(estimate.skeletons, estimate.poses, strict=True)
     ]
-    return np.stack([frame.persons[0].joints for frame in stage.push(raw).frames + stage.flush()])
+    return [frame.persons[0] for frame in stage.push(raw).frames + stage.flush()]

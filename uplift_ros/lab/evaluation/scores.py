@@ -31,6 +31,7 @@ def score(estimates: Sequence[Estimate], rate: float, joints: metrics.Joints = m
         accel: over frames that have a second difference.
         accel_padded: with the first and last frame of each clip counted as 0 (SynSP's code).
         bone_variation: deviation of the lengths of limbs over time in percent of their means, mean of limbs and clips.
+        speed_error: m/s, mean difference between the speeds of joints in velocities and in truth; None without these.
         keyframe_hz, frames.
     """
     errors = np.concatenate([frame_errors(estimate, joints) for estimate in estimates])
@@ -52,9 +53,21 @@ def score(estimates: Sequence[Estimate], rate: float, joints: metrics.Joints = m
         "accel": _mean(acceleration),
         "accel_padded": float(acceleration.sum() / len(errors)),
         "bone_variation": float(np.mean([_bone_variation(estimate.poses) for estimate in estimates])),
+        "speed_error": _speed_error(estimates, rate),
         "keyframe_hz": float(keyframes.mean() * rate),
         "frames": len(errors),
     }
+
+
+def _speed_error(estimates: Sequence[Estimate], rate: float) -> float | None:
+    errors = []
+    for estimate in estimates:
+        if estimate.velocities is None or len(estimate.clip.truth) < 2:
+            return None
+        truth = rate * np.gradient(estimate.clip.truth, axis=0)[estimate.frames]
+        speeds, true_speeds = (np.linalg.norm(values, axis=-1) for values in (estimate.velocities, truth))
+        errors.append(np.abs(speeds - true_speeds).mean(-1))
+    return _mean(np.concatenate(errors))
 
 
 def _bone_variation(poses: np.ndarray) -> float:
