@@ -92,6 +92,21 @@ def test_bodies_are_tracked_and_have_topics_while_they_are_in_view(humans, obser
 
 
 @needs_hri
+def test_key_frames_of_older_images_do_not_change_who_is_tracked(humans, observer):
+    from hri_msgs.msg import IdsList, Skeleton2D
+
+    tracked = observer.collect(IdsList, "/humans/bodies/tracked")
+    observer.wait_for(lambda: observer.node.count_publishers("/humans/bodies/tracked"))
+    humans.show("/humans/bodies/p1/skeleton2d", Skeleton2D, "p1")
+    older = keyframe(1, "p2")
+    older.origin = Keyframe2D.LOOK_BACK
+    humans.keyframes.publish(older)
+    humans.keyframes.publish(keyframe(2, "p1"))
+    observer.wait_for(lambda: len(tracked) >= 2)
+    assert [list(message.ids) for message in tracked] == [["p1"], ["p1"]]
+
+
+@needs_hri
 def test_the_region_of_interest_is_in_parts_of_the_image(humans, observer):
     from hri_msgs.msg import NormalizedRegionOfInterest2D
 

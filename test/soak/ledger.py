@@ -83,13 +83,15 @@ class Ledger:
 
     Attributes:
         images: published by the camera.
-        keyframes, states, raw, refined: results; a state is the uplifter's answer to a key-frame.
+        keyframes, states, raw, refined: results; a state is the uplifter's answer to a scheduled key-frame.
+        older: key-frames of older images, which were requested.
         deaths: of nodes, by name.
         counted: counts in diagnostics, by node and counter.
     """
 
     images: list[Entry] = field(default_factory=list)
     keyframes: list[Entry] = field(default_factory=list)
+    older: list[Entry] = field(default_factory=list)
     states: list[Entry] = field(default_factory=list)
     raw: list[Entry] = field(default_factory=list)
     refined: list[Entry] = field(default_factory=list)
@@ -109,14 +111,11 @@ class Ledger:
         return sum(any(death.covers(entry.at) for death in deaths) for entry in entries)
 
     def _strangers(self) -> Balance:
-        """Every key-frame has the stamp of an image."""
-        strange = len(_without(self.keyframes, self.images))
-        return Balance(
-            "key-frames with the stamp of an image",
-            len(self.keyframes) - strange,
-            len(self.keyframes) - strange,
-            strange=strange,
-        )
+        """Every key-frame has the stamp of an image, which becomes a key-frame once."""
+        keyframes = self.keyframes + self.older
+        strange = len(_without(keyframes, self.images))
+        known = len(keyframes) - strange
+        return Balance("key-frames with the stamp of an image", known, known, strange=strange)
 
     def _due_images(self) -> Balance:
         """A whole stride without a key-frame, although there were images, is one that the estimator had to drop."""

@@ -204,7 +204,9 @@ class Soak:
 
     def _take_keyframe(self, message: Keyframe2D) -> None:
         if message.skeleton == "h36m17":
-            self.ledger.keyframes.append(self._entry(message, message.stride))
+            is_scheduled = message.origin == Keyframe2D.SCHEDULED
+            keyframes = self.ledger.keyframes if is_scheduled else self.ledger.older
+            keyframes.append(self._entry(message, message.stride))
 
     def _take_state(self, message: RateState) -> None:
         self.ledger.states.append(self._entry(message))

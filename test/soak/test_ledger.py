@@ -54,6 +54,13 @@ def test_a_key_frame_that_no_image_had_is_reported(ledger):
     assert strange(ledger) == [0, 1, 0, 0, 0]
 
 
+def test_an_older_image_becomes_a_key_frame_once_and_needs_no_state(ledger):
+    ledger.older = entries([15 * FRAME], 0.5)
+    assert unexplained(ledger) == strange(ledger) == [0, 0, 0, 0, 0]
+    ledger.older += entries([15 * FRAME, 20 * FRAME], 0.6)
+    assert strange(ledger) == [0, 2, 0, 0, 0]
+
+
 def test_output_without_input_is_reported(ledger):
     del ledger.keyframes[20], ledger.raw[200:203]
     assert strange(ledger) == [0, 0, 1, 0, 3]

@@ -13,7 +13,7 @@ from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.nodes.links.bodies import BodyTopics
 from uplift_ros.nodes.links.broadcast import tf_message, transform
-from uplift_ros.poses import Keyframe
+from uplift_ros.poses import Keyframe, Origin
 
 
 class HumansNode(base.ManagedNode):
@@ -50,6 +50,8 @@ class HumansNode(base.ManagedNode):
         keyframe = keyframe_from_msg(message)
         keyframe.validate()
         self.tick("keyframe_hz")
+        if keyframe.origin is Origin.LOOK_BACK:
+            return  # bodies follow the images in their order
         with self.timed():
             ids = [person.id for person in keyframe.persons]
             self._follow(set(ids), self._in_space)

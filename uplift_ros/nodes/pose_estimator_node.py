@@ -51,7 +51,7 @@ class PoseEstimatorNode(base.ManagedNode):
             "keyframe_hz_asked": f"{self._stage.rate.asked:.1f}",
             "keyframe_hz_reached": f"{self._stage.rate.reached:.1f}",
             "age_ms": f"{self._age_ms:.0f}",
-            **{f"requests_{reason}": count for reason, count in self._stage.history.refused.items()},
+            **{f"requests_{reason}": count for reason, count in dict(self._stage.history.refused).items()},
         }
 
     def diagnostic_warnings(self) -> list[str]:

@@ -10,12 +10,11 @@ from support import tiny
 
 from uplift_ros import cli
 from uplift_ros.lab.studies import adaptive_stride
-from uplift_ros.lab.studies.adaptive_stride import StrideLog, onsets
+from uplift_ros.lab.studies.adaptive_stride import onsets
 from uplift_ros.models import weights
 from uplift_ros.models.configs import compact, n351
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.sources.synthetic.motion import pose
-from uplift_ros.streaming.stride import AdaptiveStride
 
 SLOW, FAST = 0.1, 0.9
 
@@ -29,21 +28,9 @@ def test_a_sequence_that_begins_fast_has_no_onset_there():
     assert onsets(np.full(100, FAST), 50.0) == []
 
 
-def log(*decisions: tuple[int, float]) -> StrideLog:
-    """A log of the velocities at frames."""
-    log = StrideLog(AdaptiveStride(20, 4, 0.5, 0, s_out=2))
-    for frame, velocity in decisions:
-        log.update(frame, velocity)
-    return log
-
-
-@pytest.mark.parametrize(("onset", "stride", "delay"), [(5, 4, 35), (5, 19, 15), (20, 19, 0), (25, 19, 0), (41, 4, 0)])
-def test_the_delay_is_until_the_first_decision_for_the_stride(onset, stride, delay):
-    assert log((0, SLOW), (20, 0.3), (40, FAST)).delay(onset, stride) == delay
-
-
-def test_without_such_a_decision_the_delay_has_no_end():
-    assert log((0, SLOW), (20, 0.3)).delay(0, 4) == np.inf
+@pytest.mark.parametrize(("onset", "found"), [(5, 20), (25, 4), (30, 4), (44, 4), (45, 20), (90, np.inf)])
+def test_an_onset_has_the_spacing_of_the_key_frames_around_it(onset, found):
+    assert adaptive_stride.spacing(np.array([0, 20, 40, 44, 64]), onset, within=15) == found
 
 
 def test_the_fixed_curve_has_the_strides_that_the_network_knows():
@@ -73,8 +60,8 @@ def test_one_command_writes_the_curve(tmp_path, capsys):
     rules = ["--threshold", 0.5, "--hold", 20]
     assert cli.main(["study", "adaptive", *(str(argument) for argument in (*arguments, *rules))]) == 0
     rows = json.loads((tmp_path / "rows").read_text())
-    assert [row["rule"] for row in rows] == 7 * ["fixed"] + ["paper", "medium"]
-    assert [row["stride"] for row in rows] == [4, 6, 8, 10, 12, 16, 20] + 2 * ["adaptive"]
+    assert [row["rule"] for row in rows] == 7 * ["fixed"] + ["look back", "paper", "medium", "look back"]
+    assert [row["stride"] for row in rows] == [4, 6, 8, 10, 12, 16, 20, 20] + 3 * ["adaptive"]
     assert all(row["onsets"] == 1 and 0 <= row["onset_rate_fast"] <= row["onset_rate"] <= 1 for row in rows[7:])
     assert (rows[0]["recovered"], rows[6]["recovered"]) == (1.0, 0.0)
     assert len(capsys.readouterr().out.splitlines()) == len(rows)
@@ -103,7 +90,8 @@ def test_a_person_who_stands_still_gets_lines_without_fast_motion(tmp_path, caps
     arguments = ["--data", str(tmp_path / "data.npz"), "--model", str(tmp_path / "tiny.safetensors")]
     assert cli.main(["study", "adaptive", *arguments, "--threshold", "--hold"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[:2] for line in lines] == [["fixed", f"stride {s}"] for s in (4, 6, 8, 10, 12, 16, 20)]
+    fixed = [["fixed", f"stride {s}"] for s in (4, 6, 8, 10, 12, 16, 20)]
+    assert [line.split("  ")[:2] for line in lines] == [*fixed, ["look back", "stride 20"]]
     assert not any("mpjpe_fast" in line or "onset" in line for line in lines)
 
 

@@ -13,7 +13,6 @@ from uplift_ros.lab.data import protocols
 from uplift_ros.lab.evaluation.scores import frame_errors
 from uplift_ros.lab.plots.plot_data import Study, add_study_arguments, load_study
 from uplift_ros.lab.plots.style import AREA, BLUE, FAINT, INK, VERMILLION, caption, legend_above, new_figure
-from uplift_ros.lab.studies.adaptive_stride import StrideLog
 from uplift_ros.settings import defaults_of
 from uplift_ros.stages import build
 from uplift_ros.streaming.stride import AdaptiveStride, Decision, FixedStride, StrideController
@@ -33,14 +32,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass
-class Recorded(StrideLog):
-    """Log that also keeps the velocity of every decision, in m/s."""
+class Recorded:
+    """Controller that records the decisions of another.
 
+    Attributes:
+        controller: decides.
+        frames, strides, velocities: of every decision; m/s.
+    """
+
+    controller: StrideController
+    frames: list[int] = field(default_factory=list)
+    strides: list[int] = field(default_factory=list)
     velocities: list[float] = field(default_factory=list)
 
     def update(self, frame: int, velocity: float) -> Decision:
+        decision = self.controller.update(frame, velocity)
+        self.frames.append(frame)
+        self.strides.append(decision.stride)
         self.velocities.append(velocity)
-        return super().update(frame, velocity)
+        return decision
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""Gain of an adaptive stride: error over key-frame rate against every fixed stride, and how soon it switches."""
+"""Gain of an adaptive stride and of look back: error over key-frame rate against every fixed stride, and onsets."""
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -21,7 +21,8 @@ from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.settings import defaults_of
 from uplift_ros.stages import build
-from uplift_ros.streaming.stride import Decision, FixedStride, StrideController
+from uplift_ros.streaming.look_back import LookBackRule
+from uplift_ros.streaming.stride import FixedStride, StrideController
 
 FIXED_STRIDES = (4, 5, 6, 8, 10, 12, 15, 16, 20)
 """Those of them that a network knows make its fixed curve."""
@@ -30,7 +31,7 @@ QUIET = 0.4
 """Seconds of slow motion before an onset."""
 
 IN_TIME = 0.4
-"""Latest time of a switch after an onset, in seconds: the interval of key-frames at a stride of 20."""
+"""Latest time of denser key-frames after an onset, in seconds: the interval of key-frames at a stride of 20."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,13 @@ class Rule:
         labels: keys of its row that describe it.
         start: a fresh controller.
         stride: until its first decision.
+        look_back: requests older images; None requests none.
     """
 
     labels: dict[str, Any]
     start: Callable[[], StrideController]
     stride: int
+    look_back: LookBackRule | None = None
 
 
 def fixed_rules(config: UpliftConfig) -> list[Rule]:
@@ -59,42 +62,24 @@ def fixed_rules(config: UpliftConfig) -> list[Rule]:
 
 
 def adaptive_rules(config: UpliftConfig, thresholds: Sequence[float], holds: Sequence[int]) -> Iterator[Rule]:
-    """The paper's two strides and ours with a medium one, at every threshold and hold."""
+    """The paper's two strides, ours with a medium one, and ours with look back, at every threshold and hold."""
     slow, fast = max(config.input_strides), min(config.input_strides)
     strides = defaults_of("uplift", stride_slow=slow, stride_fast=fast)
-    mediums = {"paper": slow, "medium": build.adaptive_stride(strides, config).medium}
-    for hold, threshold, (name, medium) in product(holds, thresholds, mediums.items()):
+    medium, look_back = build.adaptive_stride(strides, config).medium, build.look_back_rule(strides, config)
+    kinds = (("paper", slow, None), ("medium", medium, None), ("look back", medium, look_back))
+    for hold, threshold, (name, between, backwards) in product(holds, thresholds, kinds):
         labels = {"rule": name, "stride": "adaptive", "threshold": threshold, "hold_frames": hold}
-        parameters = strides | {"stride_medium": medium, "velocity_threshold": threshold, "hold_frames": hold}
-        yield Rule(labels, partial(build.adaptive_stride, parameters, config), slow)
+        parameters = strides | {"stride_medium": between, "velocity_threshold": threshold, "hold_frames": hold}
+        yield Rule(labels, partial(build.adaptive_stride, parameters, config), slow, backwards)
 
 
-@dataclass
-class StrideLog:
-    """Controller that records the decisions of another.
-
-    Attributes:
-        controller: decides.
-        frames, strides: of every decision.
-    """
-
-    controller: StrideController
-    frames: list[int] = field(default_factory=list)
-    strides: list[int] = field(default_factory=list)
-
-    def update(self, frame: int, velocity: float) -> Decision:
-        decision = self.controller.update(frame, velocity)
-        self.frames.append(frame)
-        self.strides.append(decision.stride)
-        return decision
-
-    def delay(self, onset: int, stride: int) -> float:
-        """Frames after an onset until the stride is `stride` or shorter: 0 if it is already, inf if it never is."""
-        before = max(int(np.searchsorted(self.frames, onset, "right")) - 1, 0)
-        for frame, decided in zip(self.frames[before:], self.strides[before:], strict=True):
-            if decided <= stride:
-                return max(frame - onset, 0)
-        return np.inf
+def look_back_rule(config: UpliftConfig) -> Rule:
+    """The longest stride with look back, which alone makes key-frames denser."""
+    slow, fast = max(config.input_strides), min(config.input_strides)
+    parameters = defaults_of("uplift", stride_slow=slow, stride_fast=fast)
+    labels = {"rule": "look back", "stride": slow}
+    start = partial(FixedStride, slow, config.token_stride)
+    return Rule(labels, start, slow, build.look_back_rule(parameters, config))
 
 
 def onsets(velocity: np.ndarray, rate: float) -> list[int]:
@@ -106,45 +91,53 @@ def onsets(velocity: np.ndarray, rate: float) -> list[int]:
     ]
 
 
-def switching(clips: Sequence[protocols.Clip], logs: Sequence[StrideLog], rate: float) -> dict[str, Any]:
-    """How soon after onsets of fast motion key-frames become denser.
+def spacing(keyframes: np.ndarray, onset: int, within: int) -> float:
+    """Smallest distance between neighbours among key-frames (K,) of which one interval meets the frames after an onset.
+
+    Args:
+        within: frames after the onset that count.
+    """
+    near = (keyframes[1:] >= onset) & (keyframes[:-1] <= onset + within)
+    return min(np.diff(keyframes)[near].tolist(), default=np.inf)
+
+
+def onset_scores(estimates: Sequence[protocols.Estimate], rate: float, longest: int, shortest: int) -> dict[str, Any]:
+    """Count the onsets of fast motion around which key-frames are denser, within IN_TIME.
 
     Keys:
         onsets: of the true motion.
-        onset_rate: share with a stride shorter than the longest in time.
-        onset_rate_fast: share with the shortest stride in time.
-        onset_delay: mean seconds of those in time.
+        onset_rate: share with key-frames closer than the longest stride.
+        onset_rate_fast: share with key-frames closer than twice the shortest, which look back does not halve.
     """
-    strides = [stride for log in logs for stride in log.strides]
-    pairs = [
-        (log, onset + 1)
-        for clip, log in zip(clips, logs, strict=True)
-        for onset in onsets(metrics.velocity(clip.truth, rate), rate)
-    ]
-    denser = np.array([log.delay(onset, max(strides) - 1) for log, onset in pairs]) / rate
-    fast = np.array([log.delay(onset, min(strides)) for log, onset in pairs]) / rate
-    in_time = denser <= IN_TIME
+    found = np.array(
+        [
+            spacing(estimate.frames[estimate.keyframes], onset + 1, round(IN_TIME * rate))
+            for estimate in estimates
+            for onset in onsets(metrics.velocity(estimate.truth, rate), rate)
+        ]
+    )
     return {
-        "onsets": len(pairs),
-        "onset_rate": float(in_time.mean()) if pairs else None,
-        "onset_rate_fast": float((fast <= IN_TIME).mean()) if pairs else None,
-        "onset_delay": float(denser[in_time].mean()) if in_time.any() else None,
+        "onsets": len(found),
+        "onset_rate": float((found < longest).mean()) if len(found) else None,
+        "onset_rate_fast": float((found < 2 * shortest).mean()) if len(found) else None,
     }
 
 
 def evaluate(
     model: UpliftUpsample, clips: Sequence[protocols.Clip], rules: Sequence[Rule], latency: int
 ) -> Iterator[dict[str, Any]]:
-    """A row for each rule: its description, scores and switching."""
-    rate = model.config.model_rate
+    """A row for each rule: its description, scores and onsets."""
+    config = model.config
+    shortest, longest = min(config.input_strides), max(config.input_strides)
     for rule in rules:
-        logs = [StrideLog(rule.start()) for _ in clips]
         estimates = [
-            protocols.online(model, clip, log, rule.stride, latency)
-            for clip, log in zip(tqdm(clips, str(rule.labels), leave=False), logs, strict=True)
+            protocols.online(model, clip, rule.start(), rule.stride, latency, rule.look_back)
+            for clip in tqdm(clips, str(rule.labels), leave=False)
         ]
-        adapts = rule.labels["stride"] == "adaptive"
-        yield rule.labels | scores.score(estimates, rate) | (switching(clips, logs, rate) if adapts else {})
+        row = rule.labels | scores.score(estimates, config.model_rate)
+        if rule.labels["rule"] != "fixed":
+            row |= onset_scores(estimates, config.model_rate, longest, shortest)
+        yield row
 
 
 def compare(rows: Sequence[dict[str, Any]]) -> None:
@@ -192,7 +185,8 @@ def main(args: argparse.Namespace) -> int:
             load_motion(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed
         )
     )
-    rules = [*fixed_rules(model.config), *adaptive_rules(model.config, args.threshold, args.hold)]
+    adaptive = adaptive_rules(model.config, args.threshold, args.hold)
+    rules = [*fixed_rules(model.config), look_back_rule(model.config), *adaptive]
     rows = list(evaluate(model, clips, tqdm(rules), args.latency))
     compare(rows)
     for row in rows:
@@ -215,7 +209,6 @@ SHOWN = {
     "recovered": ".0%",
     "onset_rate": ".0%",
     "onset_rate_fast": ".0%",
-    "onset_delay": ".2f",
 }
 """Keys of a printed line, and how they are written."""
 
