@@ -173,17 +173,6 @@ def test_numbers_that_no_measurement_gives_are_refused(errors, tmp_path, changed
             uncertainty.load(str(tmp_path / "own.safetensors"))
 
 
-def test_an_error_model_fitted_to_detections_without_scores_counts_their_errors_in_full(errors, tmp_path):
-    weights.save(tiny.uplift(), tmp_path / "own.safetensors", {})
-    path = tmp_path / "own.quality.json"
-    errors.save(path, {})
-    values = json.loads(path.read_text())
-    path.write_text(json.dumps(values | {"coefficients": [row[:4] for row in values["coefficients"]]}))
-    found = uncertainty.load(str(tmp_path / "own.safetensors"))
-    np.testing.assert_array_equal(found.coefficients[:, 4], 1.0)
-    np.testing.assert_allclose(found.coefficients[:, :4], errors.coefficients[:, :4])
-
-
 @pytest.mark.parametrize("content", ["nothing", "{}", json.dumps({"across": 1, "along": 1})])
 def test_another_file_is_refused_by_name(content, tmp_path):
     weights.save(tiny.uplift(), tmp_path / "own.safetensors", {})

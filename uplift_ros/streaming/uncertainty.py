@@ -173,10 +173,7 @@ def load(name: str) -> ErrorModel | None:
     try:
         values = json.loads(path.read_text())
         parts = {key: float(values[key]) for key in ("across", "along", "place_across", "place_along")}
-        coefficients = np.array(values["coefficients"], float).reshape(17, -1)
-        if coefficients.shape[1] == 4:  # fitted to detections without scores, whose errors count in full
-            coefficients = np.hstack([coefficients, np.ones((17, 1))])
-        coefficients = coefficients.reshape(17, 5)
+        coefficients = np.array(values["coefficients"], float).reshape(17, 5)
         if not (np.abs(coefficients) <= LARGEST_PART).all() or not all(0 <= x <= LARGEST_PART for x in parts.values()):
             raise ValueError(f"coefficients must be within {LARGEST_PART:g}, the others 0 to {LARGEST_PART:g}")
         return ErrorModel(coefficients, **parts)
