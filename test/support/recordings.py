@@ -11,7 +11,7 @@ from uplift_ros.bags.writer import BagWriter
 from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import MessageFactory
 from uplift_ros.messages.typestore import message_class
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
 
 MILLISECOND = 1_000_000
 PERIOD = 20 * MILLISECOND
@@ -34,16 +34,13 @@ def skeletons(stamp: int, *people):
 
 
 def keyframe(stamp: int, sequence: int, joints: np.ndarray | None, stride: int = 10):
-    people = []
+    people: tuple[Person2D, ...] = ()
     if joints is not None:
-        keypoint = message_class("uplift_ros/msg/Keypoint2D")
         pixels = CAMERA.project(joints)
-        bbox = np.array([*pixels.min(0), *np.ptp(pixels, 0)], np.float32)
-        points = [keypoint(x, y, 1.0) for x, y in pixels.tolist()]
-        people = [message_class("uplift_ros/msg/Person2D")("p1", 1.0, bbox, points)]
-    return message_class("uplift_ros/msg/Keyframe2D")(
-        header(stamp), "h36m17", CAMERA.width, CAMERA.height, sequence, stride, people
-    )
+        bbox = np.array([*pixels.min(0), *np.ptp(pixels, 0)])
+        people = (Person2D("p1", 1.0, bbox, pixels, np.ones(len(pixels))),)
+    seen = Keyframe(stamp, "camera_optical_frame", CAMERA.width, CAMERA.height, sequence, stride, people)
+    return MessageFactory(message_class).keyframe(seen)
 
 
 def rate_state(stamp: int, stride: int, velocity: float = 0.1, reason: int = 1, dropped: int = 0):
