@@ -58,7 +58,8 @@ def keyframe(random: Random) -> Any:
     sizes = [number(random) for _ in range(4)]
     people = [person() for _ in few(random, 1)]
     skeleton = random.choice(("h36m17", *WORDS[:14]))
-    return make("uplift_ros/msg/Keyframe2D", header(random), skeleton, *sizes, people)
+    origin = random.choice((0, 0, 1, 2, 255))
+    return make("uplift_ros/msg/Keyframe2D", header(random), skeleton, *sizes, origin, people)
 
 
 def skeletons(random: Random) -> Any:
