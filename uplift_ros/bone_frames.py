@@ -2,7 +2,7 @@
 
 The orientation of a joint is the frame of the bone that ends there; that of the pelvis is the frame `body`. At rest, a
 person who stands with hanging arms, all frames are parallel: x forward, y to the left, z to the head. So the bone of a
-frame points along AXES. The frames of limbs are those of human_model.HumanPose, which the node humans publishes.
+frame points along DIRECTIONS. The frames of limbs are those of human_model.HumanPose, which the node humans publishes.
 
 A point has no twist, so the turn of a bone about itself is taken from the joints beside it: an arm's from the bent
 elbow, a leg's from the bent knee, the head's from the nose, the trunk's from the line through hips and shoulders. Where
@@ -24,14 +24,14 @@ UNKNOWN_TWIST = np.pi**2 / 3
 
 UP, DOWN, LEFT, RIGHT = np.array([(0.0, 0.0, 1.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0), (0.0, -1.0, 0.0)])
 
-AXES = np.zeros((len(H36M17), 3))
+DIRECTIONS = np.zeros((len(H36M17), 3))
 """(17, 3) direction of the bone that ends in each joint, in its own frame; the pelvis has none."""
 for _name, _axis in {
     "spine": UP, "thorax": UP, "nose": UP, "head": UP, "left_hip": LEFT, "left_shoulder": LEFT, "right_hip": RIGHT,
     "right_shoulder": RIGHT, "left_knee": DOWN, "left_ankle": DOWN, "left_elbow": DOWN, "left_wrist": DOWN,
     "right_knee": DOWN, "right_ankle": DOWN, "right_elbow": DOWN, "right_wrist": DOWN,
 }.items():  # fmt: skip
-    AXES[H36M17.index(_name)] = _axis
+    DIRECTIONS[H36M17.index(_name)] = _axis
 
 LIMBS: list[tuple[str, int, int, int]] = [
     (f"{side}_{root}", *(H36M17.index(f"{name}_{joint}") for joint in (root, middle, end)))  # type: ignore[misc]
@@ -80,7 +80,8 @@ class BoneFrames:
             if child in (limb[-1] for limb in LIMBS):
                 rotations[child] = rotations[parent]
             bone = joints[child] - joints[parent]
-            rotations[child] = swing(rotations[child] @ AXES[child], bone / np.linalg.norm(bone)) @ rotations[child]
+            bone = bone / np.linalg.norm(bone)
+            rotations[child] = swing(rotations[child] @ DIRECTIONS[child], bone) @ rotations[child]
         return cls(rotations, np.minimum(variances, UNKNOWN_TWIST))
 
 
@@ -88,7 +89,7 @@ def joints_of(root: np.ndarray, rotations: np.ndarray, lengths: np.ndarray) -> n
     """Joints (17, 3) from the pelvis (3,), the bones' rotations (17, 3, 3) and lengths (16,) of H36M17.bones."""
     joints = np.tile(np.asarray(root, float), (len(H36M17), 1))
     for length, (parent, child) in zip(lengths, H36M17.bones, strict=True):
-        joints[child] = joints[parent] + length * rotations[child] @ AXES[child]
+        joints[child] = joints[parent] + length * rotations[child] @ DIRECTIONS[child]
     return joints
 
 

@@ -2,7 +2,7 @@
 
 Names of links and joints and their tree are those of the REP's kinematic model; axes, and the pose in which every angle
 is zero, upright with hanging arms, are those of its reference model (package human_description). Lengths are those
-of the person. All vectors are in the frame `body_<id>` (frames.body_frame): x forward, y to the left, z to the head.
+of the person. All vectors are in the frame `body_<id>` (transforms.py): x forward, y to the left, z to the head.
 
 Seventeen points do not determine all angles. The trunk is one rigid part here, so `waist` is always 0; the twist of a
 limb follows from the plane in which elbow or knee is bent. The shoulder's first and third axis coincide if an arm hangs

@@ -1,7 +1,8 @@
 import pytest
 from support.clocks import FRAME
 
-from uplift_ros.streaming.image_history import MAX_REQUESTS, TOLERANCE_NS, ImageHistory
+from uplift_ros.streaming.clock import REQUEST_TOLERANCE_NS
+from uplift_ros.streaming.image_history import MAX_REQUESTS, ImageHistory
 
 START = 1_000_000_000
 
@@ -46,7 +47,7 @@ def test_images_older_than_the_history_are_gone():
 
 def test_an_image_that_has_not_arrived_or_was_lost_is_gone():
     history = filmed([0, 1, 2, 20, 21])
-    assert TOLERANCE_NS < 5 * FRAME
+    assert REQUEST_TOLERANCE_NS < 5 * FRAME
     assert answers(history, 10, 26) == []
     assert history.refused == {"gone": 2}
 

@@ -1,6 +1,8 @@
 """Small recordings of an artificial run, for tests: real files with messages of the typestore."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,8 @@ from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import MessageFactory
 from uplift_ros.messages.typestore import message_class
 from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.streaming.rates import Rates
+from uplift_ros.streaming.stride import Reason
 
 MILLISECOND = 1_000_000
 PERIOD = 20 * MILLISECOND
@@ -19,14 +23,21 @@ START = 1_000_000_000_000
 CAMERA = Camera(500.0, 500.0, 159.5, 119.5, 320, 240)
 
 
+FRAME_ID = "camera_optical_frame"
+
+
+@cache
+def factory() -> MessageFactory:
+    return MessageFactory(message_class)
+
+
 def header(stamp: int):
-    time = message_class("builtin_interfaces/msg/Time")(*divmod(stamp, 10**9))
-    return message_class("std_msgs/msg/Header")(time, "camera_optical_frame")
+    return factory().header(stamp, FRAME_ID)
 
 
 def person(joints: np.ndarray, name: str = "p1", velocity: float = 0.0, source: int = 1):
     pose = Person3D(name, 1.0, Source(source), ScaleSource.PRIOR, joints, np.ones(len(joints)), velocity)
-    return MessageFactory(message_class).skeletons(SkeletonFrame(START, "camera_optical_frame", (pose,))).persons[0]
+    return factory().skeletons(SkeletonFrame(START, FRAME_ID, (pose,))).persons[0]
 
 
 def skeletons(stamp: int, *people):
@@ -39,34 +50,20 @@ def keyframe(stamp: int, sequence: int, joints: np.ndarray | None, stride: int =
         pixels = CAMERA.project(joints)
         bbox = np.array([*pixels.min(0), *np.ptp(pixels, 0)])
         people = (Person2D("p1", 1.0, bbox, pixels, np.ones(len(pixels))),)
-    seen = Keyframe(stamp, "camera_optical_frame", CAMERA.width, CAMERA.height, sequence, stride, people)
-    return MessageFactory(message_class).keyframe(seen)
+    seen = Keyframe(stamp, FRAME_ID, CAMERA.width, CAMERA.height, sequence, stride, people)
+    return factory().keyframe(seen)
 
 
 def rate_state(stamp: int, stride: int, velocity: float = 0.1, reason: int = 1, dropped: int = 0):
-    milliseconds = (18.0, 9.0, 4.0, 250.0)
-    return message_class("uplift_ros/msg/RateState")(
-        header(stamp), stride, velocity, 50.0, 50.0 / stride, 50.0, *milliseconds, dropped, reason
-    )
+    rates = Rates(
+        stamp, FRAME_ID, stride, Reason(reason), velocity, keyframe_hz=50.0 / stride, output_hz=50.0, dropped=dropped,
+        camera_hz=50.0, estimate_ms=18.0, uplift_ms=9.0, refine_ms=4.0, age_ms=250.0,
+    )  # fmt: skip
+    return factory().rate_state(rates)
 
 
 def camera_info(stamp: int):
-    roi = message_class("sensor_msgs/msg/RegionOfInterest")(0, 0, 0, 0, False)
-    matrix = CAMERA.matrix
-    projection = np.hstack([matrix, np.zeros((3, 1))]).ravel()
-    return message_class("sensor_msgs/msg/CameraInfo")(
-        header(stamp),
-        CAMERA.height,
-        CAMERA.width,
-        "plumb_bob",
-        np.zeros(5),
-        matrix.ravel(),
-        np.eye(3).ravel(),
-        projection,
-        0,
-        0,
-        roi,
-    )
+    return factory().camera_info(replace(CAMERA, distortion=(0.0,) * 5), stamp, FRAME_ID)
 
 
 def compressed_image(stamp: int, image: np.ndarray):

@@ -31,6 +31,9 @@ FRESH_SIZE_NS, SIZE_MEMORY_NS = 2_000_000_000, 60_000_000_000
 DEPTH_TOLERANCE_NS = 16_000_000
 """Longest time from a key-frame to its depth image: half a frame at 30 Hz. Older depth shows another pose."""
 
+REQUEST_TOLERANCE_NS = 40_000_000
+"""Longest time from a request for an older image to its image: the distance between two tokens of the network."""
+
 VIEW_TOLERANCE_NS = 30_000_000
 """Longest time between the frames of several cameras that are fused; the nearest frame is taken."""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from uplift_ros.poses import NANOSECONDS
-from uplift_ros.streaming.clock import PAUSE_NS, is_break
+from uplift_ros.streaming.clock import PAUSE_NS, REQUEST_TOLERANCE_NS, is_break
 
 Image = TypeVar("Image")
 
@@ -14,9 +14,6 @@ MAX_BYTES = 256 << 20
 
 MAX_REQUESTS = 16
 """Requests that may wait; intervals between key-frames ask for two at a time."""
-
-TOLERANCE_NS = 40_000_000
-"""Longest time from a request to its image: the distance between two tokens of the network."""
 
 
 class ImageHistory(Generic[Image]):
@@ -89,7 +86,7 @@ class ImageHistory(Generic[Image]):
     def _find(self, stamp: int) -> tuple[int, Image] | None:
         """Find the image of a request and mark it as used."""
         nearest = min(self._images, key=lambda image: abs(image[0] - stamp), default=None)
-        if nearest is None or abs(nearest[0] - stamp) > TOLERANCE_NS:
+        if nearest is None or abs(nearest[0] - stamp) > REQUEST_TOLERANCE_NS:
             self.refused["gone"] += 1
             return None
         if nearest[0] in self._used:

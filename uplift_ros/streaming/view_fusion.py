@@ -13,7 +13,7 @@ import numpy as np
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, is_valid
 from uplift_ros.streaming.assignment import best_pairs
 from uplift_ros.streaming.clock import VIEW_MEMORY_NS
-from uplift_ros.transforms import COLUMNS, ROWS, about_line, positive_definite, symmetric
+from uplift_ros.transforms import COLUMNS, ROWS, SMALLEST_DEVIATION, about_line, positive_definite, symmetric
 
 ACROSS, ALONG = 0.031, 0.066
 """Metres, standard deviations of root-relative joints across and along the line of sight (measured on mocap_val
@@ -21,9 +21,6 @@ with a noisy detector); for estimates that come without a covariance."""
 
 PLACE_ACROSS, PLACE_ALONG = 0.004, 0.052
 """Standard deviations of the pelvis, as fractions of its distance to the camera."""
-
-SMALLEST_DEVIATION = 0.005
-"""Metres, a lower bound of every standard deviation."""
 
 FARTHEST = 1e6
 """Metres, and square metres of covariance, beyond which no person can be: such numbers would make matrices singular."""

@@ -17,11 +17,9 @@ from uplift_ros.lab.data.mocap import MOCAP_CHAIN, Sequence, chain_length, groun
 from uplift_ros.lab.data.plausibility import UP, up_axis, without_gaps
 from uplift_ros.parameters import brief
 from uplift_ros.skeleton import H36M17
+from uplift_ros.sources.synthetic.posture import SPINE_FRACTION
 
 MAX_FILE_BYTES = 1 << 30
-
-SPINE_FRACTION = 0.48
-"""Of the way from the pelvis to the thorax."""
 
 TRUNK, NOSE, HEAD = 0.482, np.array([0.085, 0.0, 0.126]), np.array([0.005, 0.0, 0.225])
 """Length of the trunk of a body, and its nose and head seen from the thorax (forward, left, up), metres."""
