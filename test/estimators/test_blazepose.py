@@ -9,6 +9,7 @@ from support.networks import require_blazepose
 from support.places import SHARED
 
 from uplift_ros import estimators
+from uplift_ros.similarity import box_overlap
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 
@@ -38,30 +39,10 @@ def load(**options) -> estimators.PoseEstimator:
 
 
 @pytest.fixture(scope="module")
-def loaded():
+def one_person():
     estimator = load()
     yield estimator
     estimator.close()
-
-
-@pytest.fixture
-def one_person(loaded):
-    loaded.reset()
-    return loaded
-
-
-@pytest.fixture
-def detections(one_person, monkeypatch):
-    """List that grows by one whenever the detector runs."""
-    runs: list[int] = []
-    run = one_person._detector.run
-    monkeypatch.setattr(one_person._detector, "run", lambda picture: runs.append(0) or run(picture))
-    return runs
-
-
-def shifted(image: np.ndarray, across: float) -> np.ndarray:
-    matrix = np.array([[1, 0, across], [0, 1, 0.0]])
-    return cv2.warpAffine(image, matrix, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
 
 
 @pytest.mark.parametrize("option", [{"device": "cuda"}, {"max_persons": 0}, {"model": "huge"}, {"model_path": "no"}])
@@ -74,7 +55,6 @@ def test_joints_and_scores_are_those_of_mediapipe(one_person):
     source = SyntheticSource()
     distances, scores = [], []
     for frame, reference in REFERENCE.items():
-        one_person.reset()
         (person,) = one_person.estimate(source.frame(frame).image)
         distances.append(np.linalg.norm(person.keypoints - reference[:, :2], axis=-1))
         scores.append(np.abs(person.scores - reference[:, 2]))
@@ -120,42 +100,30 @@ def test_its_own_3d_is_of_the_person_it_found(one_person):
     assert np.ptp(world[:, 0]) / height == pytest.approx(seen[0] / seen[1], rel=0.25)
 
 
-def test_after_a_reset_an_image_gives_the_same_whatever_came_before(one_person):
+def test_an_image_gives_the_same_whatever_came_before(one_person):
     source = SyntheticSource()
     first, other = source.frame(0).image, source.frame(20).image
     alone = one_person.estimate(first)[0].keypoints
     one_person.estimate(other)
-    one_person.reset()
     np.testing.assert_array_equal(one_person.estimate(first)[0].keypoints, alone)
 
 
-def test_a_person_who_stays_is_followed_without_the_detector_for_a_while(one_person, detections):
-    images = [SyntheticSource().frame(index).image for index in range(blazepose.MAX_FOLLOWED + 2)]
-    counts = []
-    for image in images:
-        assert len(one_person.estimate(image)) == 1
-        counts.append(len(detections))
-    assert counts == [1] * (blazepose.MAX_FOLLOWED + 1) + [2]
+@pytest.mark.parametrize("factor", [0.8, 1.3])
+def test_landmarks_are_estimated_again_if_the_region_does_not_fit(one_person, factor):
+    image = SyntheticSource().frame(0).image
+    (region,) = one_person._detect(image)
+    exact = one_person._see_fitted(image, region)
+    loose = blazepose.Region(region.centre, factor * region.side, region.angle)
+    once, fitted = one_person._see(image, loose), one_person._see_fitted(image, loose)
+    assert box_overlap(once.region.box, once.next_region.box) < blazepose.FITTING
+    assert box_overlap(fitted.region.box, fitted.next_region.box) >= blazepose.FITTING
+    distances = [np.linalg.norm(pose.landmarks - exact.landmarks, axis=-1).mean() for pose in (once, fitted)]
+    assert distances[1] < distances[0]
 
 
-@pytest.mark.parametrize("heights", [0.35, 0.5, 0.7])
-@pytest.mark.parametrize("side", [-1, 1])
-def test_a_person_who_jumps_is_found_where_they_are(one_person, heights, side):
-    image = SyntheticSource().frame(250).image
-    (before,) = one_person.estimate(image)
-    after = shifted(image, side * heights * before.bbox[3])
-    (followed,) = one_person.estimate(after)
-    one_person.reset()
-    (fresh,) = one_person.estimate(after)
-    np.testing.assert_array_equal(followed.keypoints, fresh.keypoints)
-
-
-def test_a_person_who_has_left_is_not_followed(one_person):
-    source = SyntheticSource()
-    image = source.frame(0).image
-    assert one_person.estimate(image)
-    empty = np.broadcast_to(image[:, :1], image.shape).copy()
-    assert one_person.estimate(empty) == []
+def test_an_empty_room_has_no_person_in_it(one_person):
+    image = SyntheticSource().frame(0).image
+    assert one_person.estimate(np.broadcast_to(image[:, :1], image.shape).copy()) == []
 
 
 def test_an_empty_room_with_a_table_has_no_person_in_it(one_person):
@@ -195,7 +163,7 @@ def test_a_figure_too_small_to_be_a_person_is_left_out():
     region = blazepose.Region(np.array([250.0, 250.0]), 300.0)
 
     def person(scale: float):
-        pose = blazepose.Pose(region, landmarks * scale, np.full(33, 0.9), np.zeros((33, 3)), 1.0, 1.0)
+        pose = blazepose.Pose(region, landmarks * scale, np.full(33, 0.9), np.zeros((33, 3)))
         return blazepose._person(pose, 480)
 
     assert person(0.05) is None

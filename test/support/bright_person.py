@@ -26,8 +26,5 @@ class BrightPerson:
         corner, extent = keypoints.min(0), np.ptp(keypoints, axis=0)
         return [Person2D("", 0.9, np.concatenate([corner, extent]), keypoints, np.full(17, 0.8))]
 
-    def reset(self) -> None:
-        pass
-
     def close(self) -> None:
         pass

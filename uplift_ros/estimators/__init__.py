@@ -15,7 +15,7 @@ BACKENDS = {
 
 
 class PoseEstimator(Protocol):
-    """Estimator that finds people in the images of one camera."""
+    """Estimator that finds people in single images: what came before has no influence."""
 
     def estimate(self, image: np.ndarray) -> list[Person2D]:
         """Find the people in an image, the most confident first, without ids.
@@ -23,9 +23,6 @@ class PoseEstimator(Protocol):
         Args:
             image: (H, W, 3) uint8, RGB.
         """
-
-    def reset(self) -> None:
-        """Forget earlier images: the next one is of another recording or of a restarted stream."""
 
     def close(self) -> None:
         """Free the model; the estimator cannot be used afterwards."""

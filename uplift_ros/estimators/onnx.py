@@ -203,9 +203,6 @@ class SingleStage:
             for joints, score in zip(all_joints, found.scores, strict=True)
         ]
 
-    def reset(self) -> None:
-        """Do nothing: there is no state between images."""
-
     def close(self) -> None:
         self._network.close()
 
@@ -231,9 +228,6 @@ class TopDown:
         return sorted(
             (person for person in persons if person.score >= self._score_threshold), key=lambda person: -person.score
         )
-
-    def reset(self) -> None:
-        """Do nothing: there is no state between images."""
 
     def close(self) -> None:
         self._network.close()

@@ -64,7 +64,6 @@ class DetectionStage:
         """Forget images and people; the count of key-frames continues."""
         self._schedule = KeyframeSchedule(self.stride, self._model_rate)
         self.history.clear()
-        self._estimator.reset()
         self._tracker = self._make_tracker()
         self._dropped_keyframe: int | None = None
         self.rate = AskedRate()

@@ -70,6 +70,13 @@ def test_noise_has_the_size_that_its_parameter_says(rng, people, part, value, jo
     assert disturbed.std() == pytest.approx(deviation, rel=0.15)
 
 
+def test_hips_can_err_more_against_each_other_and_no_more_together(rng, people):
+    usual, more = (errors(replace(NONE, offset=1.0, hips=hips), rng, people)[:, :, [1, 4]] for hips in (1.0, 3.0))
+    between, together = (lambda e: (e[:, :, 0] - e[:, :, 1]).std()), (lambda e: e.sum(2).std() / 2)
+    assert between(more) == pytest.approx(3 * between(usual), rel=0.15)
+    assert between(usual) < together(usual) < together(more) < 1.5 * together(usual)
+
+
 @pytest.mark.parametrize(
     ("part", "joint", "correlation"),
     [

@@ -98,7 +98,7 @@ def test_clean_inputs_are_the_projection_of_the_targets(sequences, rng):
     flat = batch.targets[..., 1:, :2].flatten(0, 1).flatten(1)
     seen = batch.inputs[..., 1:, :2].flatten(0, 1).flatten(1)
     cosine = (flat * seen).sum(-1) / flat.norm(dim=-1) / seen.norm(dim=-1)
-    assert cosine.min() > 0.9  # perspective keeps it below 1
+    assert cosine.min() > 0.85  # perspective keeps it below 1, most from above
 
 
 def test_inputs_of_the_papers_normalisation_are_targets_in_the_cameras_own_frame(sequences, rng):
@@ -163,14 +163,16 @@ def many(sequences):
 
 
 def test_views_are_those_of_robots(many, rng):
-    """Distance 1.5 to 8 m, height 0.3 to 2.5 m, field of view 40 to 100 degrees, rolled and pitched a little."""
+    """Distance 1.5 to 8 m, height from 0.3 m, field of view 40 to 100 degrees, rolled and pitched; some look down."""
     views, half_width = random_views(rng, many, np.arange(41) / 25)
     distance = np.linalg.norm(views.apply(many)[:, 20, 0], axis=-1)
     assert 1.4 < distance.min() < 1.7
     assert 7.5 < distance.max() < 8.1
     height = views.position[:, 20, 2]
     assert 0.3 <= height.min() < 0.4
-    assert 2.4 < height.max() <= 2.5
+    assert 0.03 < (height > 2.5).mean() < 0.1
+    slope = np.degrees(np.arcsin((height - many[:, 20, 0, 2]) / distance))
+    assert 35 < slope.max() < 41
     fov = 2 * np.degrees(np.arctan(half_width))
     assert 40 <= fov.min() < 43
     assert 97 < fov.max() <= 100
@@ -178,7 +180,9 @@ def test_views_are_those_of_robots(many, rng):
     pitch = np.degrees(np.arcsin(forward[:, 2]))
     assert pitch.min() < -20
     assert pitch.max() > 10
-    assert np.degrees(right[:, 2]).std() == pytest.approx(3, abs=2)
+    roll = np.abs(np.degrees(np.arcsin(right[:, 2])))
+    assert 2 < np.median(roll) < 4
+    assert np.percentile(roll, 95) > 10
 
 
 def test_a_third_of_the_cameras_move(many, rng):

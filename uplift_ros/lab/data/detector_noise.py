@@ -107,6 +107,7 @@ class DetectorNoise:
 
     Args:
         offset: constant of each joint, as a multiple of what was measured.
+        hips: the part of this constant that differs between the hips, as a multiple of the same part at 1.
         drift: time-correlated error of each joint, as a multiple of what was measured.
         jitter: white; standard deviation per axis in torso lengths.
         far: rate of joints that are placed anywhere near the person, per joint and frame.
@@ -119,6 +120,7 @@ class DetectorNoise:
     """
 
     offset: float = 1.85
+    hips: float = 1.0
     drift: float = 1.85
     jitter: float = 0.007
     far: float = 0.005
@@ -155,7 +157,7 @@ class DetectorNoise:
         unit = unit_length(plane)[:, :, None, None]
         axes = joint_axes(joints)
         scale = level[:, None, None, None]
-        meant = IN_3D * self.offset * TORSO_M * OFFSET[:, None] * rng.standard_normal((batch, 1, 17, 3)) * scale
+        meant = IN_3D * TORSO_M * self._offsets() * rng.standard_normal((batch, 1, 17, 3)) * scale
         shift = _as_a_whole((meant[..., None] * axes).sum(-2))
         noisy = _project(joints + shift)
         noisy += unit * scale * self._errors(rng, plane, unit, frame_seconds)
@@ -198,6 +200,12 @@ class DetectorNoise:
             noisy[left_out[:, None], :, joints_of_kind] = np.nan
         return noisy, _scores(rng, np.linalg.norm(noisy - plane, axis=-1) / unit[..., 0], behind | outside, level)
 
+    def _offsets(self) -> np.ndarray:
+        """(17, 1) deviations of the constants, in torso lengths."""
+        offsets = self.offset * OFFSET[:, None]
+        offsets[HIPS] *= self.hips
+        return offsets
+
     def _cut_off(
         self,
         rng: np.random.Generator,
@@ -230,7 +238,7 @@ class DetectorNoise:
         with_pose = ((pose - pose.mean(1, keepdims=True)) @ response).reshape(plane.shape)
         drift = WITH_POSE * with_pose + np.sqrt(1 - WITH_POSE**2) * walk
         errors = self.drift * DRIFT[:, None] * drift
-        in_image = np.sqrt(1 - IN_3D**2) * self.offset * OFFSET[:, None]
+        in_image = np.sqrt(1 - IN_3D**2) * self._offsets()
         errors += in_image * rng.standard_normal((batch, 1, 17, 2))
         return _as_a_whole(errors) + self.jitter * rng.standard_normal(errors.shape)
 

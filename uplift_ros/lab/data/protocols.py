@@ -175,9 +175,6 @@ class ClipDetector:
     def update_between(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
         return tuple(persons)
 
-    def reset(self) -> None:
-        """No state is kept between images."""
-
     def close(self) -> None:
         """No resources are held."""
 

@@ -7,6 +7,12 @@ import numpy as np
 HEIGHT = (0.3, 2.5)
 """Metres above the floor: a vacuum robot's camera to one on a wall."""
 
+SLOPE_DEG, SLOPED = (-15.0, 40.0), 0.3
+"""Downward slope of the line from camera to person, and share of cameras for which it is drawn, not the height."""
+
+ROLL_DEG, TILTED_DEG, TILTED = 3.0, 12.0, 0.25
+"""Standard deviation of a camera's roll; of cameras that are held or mounted askew, and their share."""
+
 DISTANCE = (1.5, 8.0)
 """Metres to the person."""
 
@@ -104,6 +110,9 @@ def _draw_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarra
     azimuth = rng.uniform(0, 2 * np.pi, batch)
     distance = np.exp(rng.uniform(np.log(DISTANCE[0]), np.log(DISTANCE[1]), batch))
     height = rng.uniform(*HEIGHT, batch)
+    slope = np.radians(rng.uniform(*SLOPE_DEG, batch))
+    sloped = np.maximum(target[:, 2] + distance * np.sin(slope), HEIGHT[0])
+    height = np.where(rng.random(batch) < SLOPED, sloped, height)
     horizontal = np.sqrt(np.maximum(distance**2 - (height - target[:, 2]) ** 2, 1.0))
     position = np.stack(
         [target[:, 0] + horizontal * np.cos(azimuth), target[:, 1] + horizontal * np.sin(azimuth), height], -1
@@ -111,7 +120,7 @@ def _draw_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarra
     aim = look_at_world(position, target)
     half_fov = np.radians(rng.uniform(*HALF_FOV, batch))
     pitch, yaw = rng.uniform(-0.5, 0.5, (2, batch)) * half_fov
-    roll = np.radians(rng.normal(0, 3, batch))
+    roll = np.radians(rng.normal(0, np.where(rng.random(batch) < TILTED, TILTED_DEG, ROLL_DEG)))
 
     moving = rng.random(batch) < 1 / 3
     drift = np.where(moving[:, None], rng.normal(0, 0.3, (batch, 3)) * (1, 1, 0.1), 0)

@@ -48,17 +48,14 @@ Detection = tuple[Person2D, np.ndarray | None]
 class DetectionCache:
     """2D estimator that processes a clip once for every choice of key-frames, however often that is evaluated.
 
-    An estimator may track people between images, so its detections depend on the images before.
-
     Attributes:
-        seconds: CPU time of the estimator for the current key-frames, without decoding.
+        seconds: CPU time of the estimator for the current choice of key-frames, without decoding.
         looked: CPU time, decoding included, that only the first pass of its kind needs.
         newest: returns the people of the newest image.
         has_world: the estimator has 3D of its own.
     """
 
     newest: Callable[[], list[Detection]]
-    _found: dict[int, tuple[list[Detection], float]]
 
     def __init__(self, video: Path, networks: Networks, size: tuple[int, int]) -> None:
         self._video, self._estimator = video, networks.estimator
@@ -68,21 +65,16 @@ class DetectionCache:
         )
         self._blank = np.broadcast_to(np.uint8(0), (size[1], size[0], 3))
         self.looked = 0.0
-        self._passes: dict[int | str, dict[int, tuple[list[Detection], float]]] = {}
+        self._found: dict[int, tuple[list[Detection], float]] = {}
+        self._used: set[int] = set()
 
     @property
     def seconds(self) -> float:
-        return sum(seconds for _, seconds in self._found.values())
+        return sum(self._found[stamp][1] for stamp in self._used)
 
-    def images(self, stride: int | str) -> Iterator[LazyImage]:
-        """The clip's images; detections of one stride are cached after the first pass.
-
-        The images are blank, since `estimate` uses the cache.
-        """
-        if stride not in self._passes:
-            self._estimator.reset()
-        self._found = self._passes.setdefault(stride, {})
-        looks_back = stride == "adaptive"
+    def images(self, looks_back: bool) -> Iterator[LazyImage]:
+        """The clip's images, for another choice of key-frames; blank, since `estimate` uses the cache."""
+        self._used = set()
         with closing(VideoSequence(self._video, 0.0, 1.0, "camera", keeps_images=looks_back)) as footage:
             for shot in footage.images():
                 self.newest = partial(self._look, shot)
@@ -106,14 +98,12 @@ class DetectionCache:
             found = self._find(image)
             self._found[shot.stamp] = found, time.process_time() - started
             self.looked += time.process_time() - began
+        self._used.add(shot.stamp)
         return self._found[shot.stamp][0]
 
     def estimate(self, image: np.ndarray) -> list[Person2D]:
         """People of the image that was decoded last, as a PoseEstimator."""
         return [person for person, _ in self.newest()]
-
-    def reset(self) -> None:
-        """Nothing to do: a pass begins with `images`."""
 
     def close(self) -> None:
         self._estimator.close()
@@ -167,7 +157,7 @@ class VideoEvaluation:
         raw: list[SkeletonFrame] = []
         refined: list[SkeletonFrame] = []
         seconds, keyframes = 0.0, 0
-        for shot in self.detections.images(stride):
+        for shot in self.detections.images(looks_back=stride == "adaptive"):
             started, looked = time.process_time(), self.detections.looked
             step = pipeline.push(shot.stamp, shot.frame_id, self.reference.camera, shot.image)
             seconds += time.process_time() - started - (self.detections.looked - looked)
@@ -186,7 +176,7 @@ class VideoEvaluation:
             return None
         schedule = KeyframeSchedule(stride, RATE)
         stamps, poses = [], []
-        for shot in self.detections.images(stride):
+        for shot in self.detections.images(looks_back=False):
             if schedule.is_due(shot.stamp):
                 schedule.take(shot.stamp)
                 found = self.detections.newest()

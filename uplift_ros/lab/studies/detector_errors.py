@@ -59,7 +59,6 @@ def video_take(estimator: PoseEstimator, video: VideoFile, name: str) -> tuple[n
 
 
 def _first(estimator: PoseEstimator, image: np.ndarray) -> np.ndarray:
-    estimator.reset()
     people = estimator.estimate(image)
     return people[0].keypoints if people else np.full((len(H36M17), 2), np.nan)
 
