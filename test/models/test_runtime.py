@@ -25,6 +25,7 @@ UPLIFTERS = {
     "n351": replace(n351(), **SMALL),
     "not deferred": replace(compact(), **SMALL, deferred=False),
     "not spatial": replace(compact(), **SMALL, spatial=False),
+    "not temporal": replace(compact(), **SMALL, temporal=False),
     "without scores": replace(compact(), **SMALL, scores=False),
     "not strided": replace(compact(), **SMALL, strided=False),
 }

@@ -1,9 +1,12 @@
 """The uplifting network against the facts of its paper."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from uplift_ros.models.configs import UpliftConfig, compact, estimate_flops, n81, n351
 from uplift_ros.models.uplift import UpliftUpsample
@@ -39,6 +42,41 @@ def test_flops_are_those_of_table_4(variant, stride, mflops):
     config = variant()
     poses = math.ceil(config.tokens * config.token_stride / stride)
     assert round(estimate_flops(config, poses) / 1e6) == mflops
+
+
+@pytest.mark.parametrize("stage", ["deferred", "spatial", "temporal", "strided"])
+def test_flops_of_an_ablation_are_those_of_its_matrices_and_a_little_more(stage):
+    """The profiler of PyTorch counts matrices and convolutions; everything else is 0.3 to 2.5 % more."""
+    model = UpliftUpsample(replace(n81(), **{stage: False})).eval()
+    mask = torch.arange(model.config.tokens)[None] % 2 == 0
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        tokens = model.place(model.pose_tokens(torch.zeros(int(mask.sum()), 17, 2)), mask)
+        model.central(model.temporal(tokens, mask))
+    matrices = counter.get_total_flops()
+    assert 1.003 * matrices < estimate_flops(model.config, int(mask.sum())) < 1.025 * matrices
+
+
+def test_without_the_temporal_stage_its_blocks_and_the_sequence_head_are_gone():
+    """Positions of tokens stay, as in the authors' code."""
+    model = UpliftUpsample(replace(n81(), temporal=False))
+    assert sum(p.numel() for p in model.parameters()) == 10_377_254 - 4_735_488 - 19_635
+    assert model.sequence(torch.zeros(2, 11, 384)).shape == (2, 0, 17, 3)
+
+
+@pytest.mark.parametrize("deferred", [True, False])
+def test_without_the_temporal_stage_attention_is_deferred_in_the_first_strided_block(deferred):
+    """Its outputs 0 to 4 read the convolution's tokens 0 to 17, all poses; they may not depend on upsampling tokens."""
+    torch.manual_seed(0)
+    model = UpliftUpsample(replace(n81(), temporal=False, deferred=deferred)).eval()
+    mask = torch.arange(model.config.tokens)[None] < 20
+    with torch.no_grad():
+        poses = model.pose_tokens(torch.randn(20, 17, 2))
+        before = model.temporal(model.place(poses, mask), mask)
+        model.upsampling_token += torch.randn(384)
+        after = model.temporal(model.place(poses, mask), mask)
+    assert before.shape == (1, 11, 384)
+    assert torch.equal(before[:, :5], after[:, :5]) == deferred
+    assert not torch.allclose(before[:, 5:], after[:, 5:])
 
 
 @pytest.mark.parametrize(("variant", "lengths"), [(n81, (41, 11, 3, 1)), (n351, (71, 23, 3, 1))])
@@ -86,8 +124,9 @@ def test_attention_to_upsampling_tokens_is_deferred_to_the_second_block(network)
         assert not torch.allclose(second(a)[mask], second(b)[mask])
 
 
-def test_training_passes_gradients_to_every_parameter():
-    model = UpliftUpsample(compact()).train()
+@pytest.mark.parametrize("stage", [None, "spatial", "temporal", "strided"])
+def test_training_passes_gradients_to_every_parameter(stage):
+    model = UpliftUpsample(replace(compact(), **{stage: False} if stage else {})).train()
     poses, mask = random_windows(model.config)
     central, sequence = model(poses, mask)
     (central.square().mean() + sequence.square().mean()).backward()
@@ -101,6 +140,7 @@ def test_training_passes_gradients_to_every_parameter():
         ({"input_strides": (3,)}, "input_strides"),
         ({"strides": (2, 2, 2)}, "strided"),
         ({"normalisation": "none"}, "normalisation"),
+        ({"temporal": False, "strided": False}, "temporal, strided"),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused_by_name(arguments, field):

@@ -39,16 +39,16 @@ PRODUCER = "uplift_ros"
 def uplift_files(model: UpliftUpsample, provenance: dict[str, Any] | None = None) -> tuple[bytes, bytes]:
     """NAME.onnx and NAME.central.onnx of a network."""
     config = model.config
-    tokens = torch.zeros(BATCH, config.tokens, config.temporal_width)
     example = (
         torch.zeros(BATCH, config.joints, config.channels),
-        tokens[:, 0],
+        torch.zeros(BATCH, config.temporal_width),
         torch.zeros(BATCH, config.tokens, dtype=torch.long),
     )
+    hidden = torch.zeros(Windows(model)(*example)[2].shape)
     metadata = {"architecture": "uplift"} | _header(config, provenance)
     windows = _file(Windows(model), example, ("poses", "known", "windows"), ("tokens", "sequence", "hidden"), metadata)
     metadata = {"architecture": "uplift central"} | _header(config, provenance)
-    return windows, _file(Central(model), (tokens,), ("hidden",), ("central",), metadata)
+    return windows, _file(Central(model), (hidden,), ("hidden",), ("central",), metadata)
 
 
 def refine_file(model: SynSP, provenance: dict[str, Any] | None = None) -> bytes:

@@ -4,6 +4,7 @@ Letters as in `uplift.py` and `synsp.py`.
 """
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -28,7 +29,8 @@ class UpliftConfig:
         strides, paddings: of the three strided blocks; the last one must output a single token.
         stochastic_depth: drop rate of the last block in a stack, rising linearly from 0; training only.
         deferred: defer attention to upsampling tokens to the second temporal block (DUTA).
-        spatial, strided: switch a stage off, for ablation (Table 3).
+        spatial, temporal, strided: switch a stage off, for ablation (Table 3). Without the temporal stage the first
+            strided block defers attention, and there is no sequence head: the network has no poses for streams.
         scores: the 2D detector's score of each joint is a third coordinate of the input, 0 for an absent joint; the
             paper's networks, False, read two.
     """
@@ -50,6 +52,7 @@ class UpliftConfig:
     stochastic_depth: float = 0.1
     deferred: bool = True
     spatial: bool = True
+    temporal: bool = True
     strided: bool = True
     scores: bool = False
 
@@ -60,6 +63,8 @@ class UpliftConfig:
             raise ValueError(f"input_strides must be multiples of token_stride {self.token_stride}, got {wrong}")
         if self.normalisation not in NORMALISATIONS:
             raise ValueError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {self.normalisation!r}")
+        if not (self.temporal or self.strided):
+            raise ValueError("temporal, strided: one of these stages must be on, otherwise no token reads another")
         if self.strided and self.strided_lengths[-1] != 1:
             raise ValueError(f"strided blocks must end on 1 token, got lengths {self.strided_lengths}")
 
@@ -181,14 +186,17 @@ def estimate_flops(config: UpliftConfig, poses: int) -> int:
         return linear(rows, width, hidden) + linear(rows, hidden, width) + per_activation * rows * hidden
 
     joints, d, width, tokens = config.joints, config.spatial_width, config.temporal_width, config.tokens
-    seen = poses * joints
-    spatial_block = 2 * norm(seen, d) + attention(poses, joints, d) + mlp(seen, d, per_activation=3)
-    total = linear(seen, config.channels, d) + config.spatial_blocks * spatial_block + norm(seen, d)
-    total += linear(poses, joints * d, width) + 2 * tokens * width
-    temporal_block = 2 * norm(tokens, width) + attention(1, tokens, width) + mlp(tokens, width, per_activation=0)
-    total += config.temporal_blocks * temporal_block
-    hidden = config.mlp_ratio * width
-    for length, shorter in zip(config.strided_lengths[:-1], config.strided_lengths[1:], strict=True):
+    seen, coordinates, total = poses * joints, config.channels, 0
+    if config.spatial:
+        spatial_block = 2 * norm(seen, d) + attention(poses, joints, d) + mlp(seen, d, per_activation=3)
+        total += linear(seen, coordinates, d) + config.spatial_blocks * spatial_block + norm(seen, d)
+        coordinates = d
+    total += linear(poses, joints * coordinates, width) + 2 * tokens * width
+    if config.temporal:
+        temporal_block = 2 * norm(tokens, width) + attention(1, tokens, width) + mlp(tokens, width, per_activation=0)
+        total += config.temporal_blocks * temporal_block
+    hidden, lengths = config.mlp_ratio * width, config.strided_lengths if config.strided else ()
+    for length, shorter in pairwise(lengths):
         total += 2 * norm(length, width) + attention(1, length, width) + linear(length, width, hidden)
         total += linear(shorter, 3 * hidden, width) + shorter * width
     return total + linear(1, width, joints * 3)
@@ -199,8 +207,8 @@ class Lifted(NamedTuple):
 
     Attributes:
         tokens: (K, D) of the new poses.
-        sequence: (B, T, J, 3) root-relative poses in metres, of every token.
-        hidden: (B, T, D), the input of `central`.
+        sequence: (B, T, J, 3) root-relative poses in metres, of every token; of none without the temporal stage.
+        hidden: (B, T, D), the input of `central`; without the temporal stage after the first strided block.
     """
 
     tokens: np.ndarray

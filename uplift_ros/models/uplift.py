@@ -80,9 +80,9 @@ class StridedBlock(nn.Module):
         self.expand = nn.Linear(width, mlp_ratio * width)
         self.reduce = nn.Conv1d(mlp_ratio * width, width, kernel_size=3, stride=stride)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, score_mask: Tensor | None = None) -> Tensor:
         x = x + self.position
-        x = x + self.attention(self.attention_norm(x))  # (B, L, D)
+        x = x + self.attention(self.attention_norm(x), score_mask)  # (B, L, D)
         hidden = F.relu(self.expand(self.mlp_norm(x))).transpose(1, 2)
         branch = self.reduce(F.pad(hidden, self.padding)).transpose(1, 2)  # (B, L', D)
         left, right = self.padding
@@ -114,9 +114,10 @@ class UpliftUpsample(nn.Module):
         self.temporal_position = nn.Parameter(torch.empty(config.tokens, width))
         self.temporal_blocks = nn.ModuleList(
             Block(width, config.heads, mlp_ratio, nn.ReLU, rate)
-            for rate in _drop_rates(config.stochastic_depth, config.temporal_blocks)
+            for rate in _drop_rates(config.stochastic_depth, config.temporal_blocks if config.temporal else 0)
         )
-        self.sequence_head = nn.Linear(width, config.joints * 3)
+        if config.temporal:
+            self.sequence_head = nn.Linear(width, config.joints * 3)
         lengths = config.strided_lengths if config.strided else ()
         self.strided_blocks = nn.ModuleList(
             StridedBlock(width, config.heads, mlp_ratio, *shape)
@@ -133,7 +134,7 @@ class UpliftUpsample(nn.Module):
             mask: (B, T) bool, true where a pose was observed.
 
         Returns:
-            Root-relative 3D poses in metres: of the central token (B, J, 3), and of every token (B, T, J, 3).
+            Root-relative 3D poses in metres: of the central token (B, J, 3), and as `sequence` of every token.
         """
         tokens = self.temporal(self.place(self.pose_tokens(poses[mask]), mask), mask)
         return self.central(tokens), self.sequence(tokens)
@@ -154,23 +155,33 @@ class UpliftUpsample(nn.Module):
         return placed
 
     def temporal(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Temporal stage on (B, T, D). Attention to upsampling tokens is deferred to the second block."""
+        """Temporal stage on (B, T, D), or the first strided block without it: what depends on the mask.
+
+        Attention to upsampling tokens is deferred to the second block.
+        """
         x = tokens + self.temporal_position
         upsampled = (~mask)[:, None, None, :].to(x.dtype) * MASKED_SCORE if self.config.deferred else None
-        for index, block in enumerate(self.temporal_blocks):
+        for index, block in enumerate(self.temporal_blocks if self.config.temporal else self.strided_blocks[:1]):
             x = block(x, upsampled if index == 0 else None)
         return x
 
     def sequence(self, tokens: Tensor) -> Tensor:
-        """Sequence head: (..., D) to (..., J, 3)."""
+        """Sequence head: (B, T, D) to (B, T, J, 3); (B, 0, J, 3) without the temporal stage."""
+        if not self.config.temporal:
+            return tokens.new_zeros(tokens.shape[0], 0, self.config.joints, 3)
         return self.sequence_head(tokens).unflatten(-1, (self.config.joints, 3))
 
     def central(self, tokens: Tensor) -> Tensor:
-        """Strided stage and central head: (B, T, D) to (B, J, 3)."""
-        for block in self.strided_blocks:
+        """Strided stage and central head: the output of `temporal` to (B, J, 3)."""
+        for block in self.strided_blocks if self.config.temporal else self.strided_blocks[1:]:
             tokens = block(tokens)
         middle = tokens[:, tokens.shape[1] // 2]
         return self.central_head(middle).unflatten(-1, (self.config.joints, 3))
+
+    @property
+    def heads(self) -> list[nn.Linear]:
+        """The sequence head, unless the temporal stage is off, and the central head."""
+        return [self.sequence_head, self.central_head] if self.config.temporal else [self.central_head]
 
     def _initialise(self) -> None:
         """Glorot-uniform matrices (q, k, v each on its own), zero biases; positions, token N(0, 0.02) within 2 sd."""

@@ -93,6 +93,10 @@ class StreamingUplifter:
         spare: Callable[[], Uplifting] | None = None,
     ) -> None:
         config = network.config
+        if not config.temporal:
+            raise ValueError(
+                "model must have its temporal stage, whose poses of every token streams read, got one without"
+            )
         if not 0 <= latency <= config.frames // 2:
             raise ValueError(f"latency must be 0 to {config.frames // 2} frames (half the window), got {latency}")
         if not 0 < output_rate <= 1000:

@@ -86,6 +86,37 @@ def test_tokens_count_alike():
     assert paper_loss(central, targets, targets, config).item() == pytest.approx(1.5)
 
 
+def test_without_the_temporal_stage_the_central_head_counts_alone():
+    config = replace(small(), temporal=False)
+    targets = torch.zeros(2, config.tokens, 17, 3)
+    central = torch.zeros(2, 17, 3)
+    central[..., 1] = 3.0
+    assert paper_loss(central, targets[:, :0], targets, config).item() == pytest.approx(3.0)
+
+
+def test_every_ablation_is_trained_and_evaluated(folder):
+    for stage in ("deferred", "spatial", "temporal", "strided"):
+        assert run(folder, stage, *paper_data.h36m_options(folder), "--ablate", stage) == 0
+        weights_file = str(folder / stage / "n351.safetensors")
+        assert weights.read_header(weights_file)[1][stage] is False
+        rows = ["--model", weights_file, "--stride", "4", "--subjects", "S9", "--flip"]
+        assert cli.main(["evaluate", *paper_data.h36m_options(folder), *rows]) == 0
+
+
+def test_a_stream_refuses_a_network_without_its_temporal_stage(folder, capsys):
+    assert run(folder, "out", *paper_data.h36m_options(folder), "--ablate", "temporal") == 0
+    options = ["--model", str(folder / "out" / "n351.safetensors"), "--stride", "4", "--mode", "online"]
+    assert cli.main(["evaluate", *paper_data.h36m_options(folder), *options]) == 1
+    assert "model must have its temporal stage" in capsys.readouterr().err
+
+
+def test_twins_of_the_recipe_can_be_left_out(folder):
+    for options, twins in (([], True), (["--no-twins"], False)):
+        name = f"twins_{twins}"
+        assert run(folder, name, *paper_data.h36m_options(folder), *options) == 0
+        assert weights.read_header(str(folder / name / "n351.safetensors"))[2]["twins"] is twins
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -105,3 +136,10 @@ def test_the_validation_sets_of_amass_are_left_out(folder, monkeypatch):
     run(folder, "out", "--data", str(folder / "amass"), "--calibration", str(folder / "metadata.xml"))
     assert [part.name.split("/")[0] for part in seen] == ["CMU"]
     assert np.isfinite(seen[0].joints).all()
+
+
+def test_motion_capture_beside_recordings_is_refused(folder, monkeypatch, capsys):
+    """MPI-INF-3DHP has cameras of its own; motion capture beside it would not be trained on."""
+    monkeypatch.setattr(paper_recipe, "load_takes", lambda path, args, test: None if "amass" in path.name else [path])
+    assert run(folder, "out", "--data", str(folder / "mpi_inf_3dhp"), str(folder / "amass")) == 1
+    assert f"data: {folder / 'amass'} is motion capture" in capsys.readouterr().err

@@ -50,16 +50,37 @@ def test_weights_record_what_they_were_trained_with(run):
     assert weights.load(str(path), UpliftUpsample).config.normalisation == "screen"
 
 
-def test_an_ablation_trains_without_its_stages_and_at_its_strides(run, tmp_path):
+def without(run, tmp_path, *stages):
+    """The config after a training without these stages, at a stride of 20."""
     run(1)  # only for the data
     parser = ArgumentParser()
     train_uplift.add_arguments(parser)
     short = ["--steps", "2", "--batch", "2", "--threads", "1", "--out", str(tmp_path / "out")]
-    ablation = ["--ablate", "deferred", "spatial", "strided", "--strides", "20"]
+    ablation = ["--ablate", *stages, "--strides", "20"]
     assert train_uplift.main(parser.parse_args(["--data", str(tmp_path / "data.npz"), *short, *ablation])) == 0
-    config = weights.load(str(tmp_path / "out" / "compact.safetensors"), UpliftUpsample).config
-    assert (config.deferred, config.spatial, config.strided) == (False, False, False)
+    return weights.load(str(tmp_path / "out" / "compact.safetensors"), UpliftUpsample).config
+
+
+@pytest.mark.parametrize("stages", [("deferred", "spatial", "strided"), ("temporal",)])
+def test_an_ablation_trains_without_its_stages_and_at_its_strides(run, tmp_path, stages):
+    config = without(run, tmp_path, *stages)
+    assert {stage for stage in train_uplift.STAGES if not getattr(config, stage)} == set(stages)
     assert config.input_strides == (20,)
+
+
+def test_an_ablation_of_all_that_relates_tokens_is_refused(run, tmp_path):
+    with pytest.raises(ValueError, match="temporal, strided"):
+        without(run, tmp_path, "temporal", "strided")
+
+
+def test_a_checkpoint_from_before_a_setting_resumes(run, tmp_path):
+    run(5)
+    checkpoint = torch.load(tmp_path / "compact.pt", weights_only=True)
+    del checkpoint["training"]["temporal"]
+    torch.save(checkpoint, tmp_path / "compact.pt")
+    assert weights.read_header(str(run(10)))[2]["steps"] == 10
+    with (tmp_path / "compact.csv").open() as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == [5, 10]
 
 
 def test_weights_from_before_the_choice_of_a_normalisation_are_canonical(run):

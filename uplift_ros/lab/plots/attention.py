@@ -90,7 +90,12 @@ def token_attention(model: UpliftUpsample, poses: Tensor, mask: np.ndarray, defe
     Args:
         poses: (W, P, 17, 2 or 3) normalised.
         mask: (T,) bool, true at the P pose tokens.
+
+    Raises:
+        ValueError: the network has no temporal stage.
     """
+    if not model.config.temporal:
+        raise ValueError("model must have its temporal stage, whose first block is shown, got one without")
     masks = torch.from_numpy(mask).expand(len(poses), -1)
     tokens = model.place(model.pose_tokens(poses.flatten(0, 1)), masks) + model.temporal_position
     block = cast(Block, model.temporal_blocks[0])

@@ -11,6 +11,9 @@ from torch import nn
 
 from uplift_ros.parameters import brief
 
+ADDED = {"temporal": True}
+"""Settings that checkpoints of earlier versions do not name, and what these trained with."""
+
 
 def check_finite(value: torch.Tensor, step: int) -> None:
     """Stop a training at the first loss, or weights, that are not finite.
@@ -109,7 +112,7 @@ class Checkpoint:
             return 0
         try:
             state = torch.load(self.path, weights_only=True)
-            training = state["training"]
+            training = ADDED | state["training"]
         except Exception as error:  # a foreign file makes torch fail in many ways
             raise ValueError(f"out: {self.path} is no checkpoint of this package") from error
         for name, ours in self.training.items():

@@ -63,8 +63,13 @@ VARIANTS = {"n81": n81, "n351": n351}
 
 
 def paper_loss(central: Tensor, sequence: Tensor, targets: Tensor, config: UpliftConfig) -> Tensor:
-    """Half the central head's and half the sequence head's mean joint distance, metres; all tokens count the same."""
+    """Half the central head's and half the sequence head's mean joint distance, metres; all tokens count the same.
+
+    Without the temporal stage there is only the central head.
+    """
     centre = (central - targets[:, config.centre]).norm(dim=-1).mean()
+    if not config.temporal:
+        return centre
     return 0.5 * centre + 0.5 * (sequence - targets).norm(dim=-1).mean()
 
 
@@ -73,11 +78,19 @@ def main(args: argparse.Namespace) -> int:
         raise ValueError(f"recipe paper is for --variant {' or '.join(VARIANTS)}, got {args.variant}")
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    paths: list[Path] = args.data if isinstance(args.data, list) else [args.data]
-    takes = [take for path in paths for take in load_takes(path, args, test=False) or ()]
+    paths: list[Path] = args.data
+    loaded = [load_takes(path, args, test=False) for path in paths]
+    if None in loaded and any(loaded):
+        raise ValueError(f"data: {paths[loaded.index(None)]} is motion capture beside recordings; give one kind")
+    takes = [take for part in loaded for take in part or ()]
     kind = "amass" if not takes else "fine-tuning" if args.start else "h36m"
     recipe = RECIPES.get((args.variant, kind)) or RECIPES["n351", kind]
-    recipe = replace(recipe, batch=args.batch or recipe.batch, rate=args.learning_rate or recipe.rate)
+    recipe = replace(
+        recipe,
+        batch=args.batch or recipe.batch,
+        rate=args.learning_rate or recipe.rate,
+        twins=recipe.twins if args.twins is None else args.twins,
+    )
     changes: dict[str, Any] = {"normalisation": "screen", **dict.fromkeys(args.ablate, False)}
     if args.strides:
         changes["input_strides"] = tuple(args.strides)

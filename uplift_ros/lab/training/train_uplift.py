@@ -47,16 +47,19 @@ AVERAGE_DECAY, AVERAGE_BATCH = 0.999, 64
 PIECE = 64
 """Windows that a processor takes at once."""
 
-STAGES = ("deferred", "spatial", "strided")
+STAGES = ("deferred", "spatial", "temporal", "strided")
 """Stages that an ablation can leave out (Table 3): fields of `UpliftConfig`."""
 
 
 def uplift_loss(central: Tensor, sequence: Tensor, targets: Tensor, config: UpliftConfig) -> Tensor:
     """Half the central head's and half the sequence head's mean joint distance, in metres.
 
-    The newest tokens, which a stream reads first, count twice.
+    The newest tokens, which a stream reads first, count twice. Without the temporal stage there is only the central
+    head.
     """
     centre = (central - targets[:, config.centre]).norm(dim=-1).mean()
+    if not config.temporal:
+        return centre
     distance = (sequence - targets).norm(dim=-1).mean((0, 2))  # (T,)
     newest = torch.ones(config.tokens, device=distance.device)
     newest[-config.tokens // 4 :] = 2.0
@@ -120,9 +123,8 @@ def train(
         changes["stochastic_depth"] = stochastic_depth
     config = replace(VARIANTS[variant](), **changes)
     model = widen(weights.load(start, UpliftUpsample), config) if start else UpliftUpsample(config)
-    heads = (model.sequence_head, model.central_head)
     if not start:
-        _shrink(heads)
+        _shrink(model.heads)
     model.to(place)
     muon, adam = optimisers = _optimisers(model, learning_rate)
     average = ExponentialAverage(model, AVERAGE_DECAY ** (batch / AVERAGE_BATCH))
@@ -150,7 +152,7 @@ def train(
     sampler = WindowSampler(sequences, config, batch, np.random.default_rng((seed, step)), twins=twins)
     batches = iter(DataLoader(sampler, batch_size=None, num_workers=workers, worker_init_fn=_yield_to_others))
 
-    products = Bfloat16Transformer(heads, place.type) if bfloat16 else contextlib.nullcontext()
+    products = Bfloat16Transformer(model.heads, place.type) if bfloat16 else contextlib.nullcontext()
     model.train()
     losses: list[float] = []
     while (done := progress.fraction(step)) < 1:
@@ -212,7 +214,7 @@ def _optimisers(model: UpliftUpsample, learning_rate: float) -> tuple[torch.opti
     Muon's steps are scaled to the size of AdamW's, so that one learning rate suits both. 200 steps after a start from
     trained weights its loss was 3 mm below AdamW's.
     """
-    heads = [*model.sequence_head.parameters(), *model.central_head.parameters()]
+    heads = [parameter for head in model.heads for parameter in head.parameters()]
     inner = {name: parameter for name, parameter in model.named_parameters() if "head" not in name}
     matrices = [name for name in inner if name.endswith("weight") and inner[name].ndim == 2 and "embedding" not in name]
     muon = torch.optim.Muon(
@@ -241,7 +243,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report-every", type=int, default=100, metavar="STEPS", help="between checkpoints")
     parser.add_argument("--start", help="weights to start from, by name or file; narrower ones are widened")
     parser.add_argument("--bfloat16", action="store_true", help="faster on processors with bfloat16 instructions")
-    parser.add_argument("--twins", action="store_true", help="each window with its mirror image in the same batch")
+    parser.add_argument(
+        "--twins",
+        action=argparse.BooleanOptionalAction,
+        help="each window with its mirror image in the same batch; otherwise not, or as the recipe of the paper does",
+    )
     parser.add_argument(
         "--normalisation",
         choices=NORMALISATIONS,
@@ -279,7 +285,7 @@ def main(args: argparse.Namespace) -> int:
         normalisation=args.normalisation,
         stochastic_depth=args.stochastic_depth,
         scores=args.scores,
-        twins=args.twins,
+        twins=bool(args.twins),
         report_every=args.report_every,
     )
     print(json.dumps({"weights": str(args.out / f"{args.variant}.safetensors")}))
