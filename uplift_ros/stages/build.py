@@ -11,6 +11,7 @@ from typing import Any
 
 from uplift_ros.models import runtime
 from uplift_ros.models.configs import Refining, UpliftConfig, Uplifting
+from uplift_ros.models.mirrored import Mirrored
 from uplift_ros.settings import names_in
 from uplift_ros.stages.refinement import RefinementStage, Synchroniser
 from uplift_ros.stages.uplifting import UpliftingStage
@@ -41,6 +42,11 @@ class UpliftNetwork:
     model: Uplifting
     errors: uncertainty.ErrorModel | None = None
     spare: Callable[[], Uplifting] | None = None
+
+    def mirrored(self) -> "UpliftNetwork":
+        """Return the network that averages with mirrored poses."""
+        load = self.spare
+        return UpliftNetwork(Mirrored(self.model), self.errors, None if load is None else lambda: Mirrored(load()))
 
 
 def uplift_network(parameters: Parameters) -> UpliftNetwork:
@@ -73,6 +79,8 @@ def uplifting(
         ValueError: names the parameter that is out of range.
     """
     load = Load() if is_live else None
+    if parameters["flip"]:
+        network = network.mirrored()
     uplifter = StreamingUplifter(
         network.model,
         latency=parameters["latency"],

@@ -14,12 +14,12 @@ from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.data.virtual_camera import surrounding_views
 from uplift_ros.lab.plain import PlainRefine, PlainUplift
+from uplift_ros.models.mirrored import mirror
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.pipeline import Pipeline, Step
 from uplift_ros.poses import NANOSECONDS, Person2D, Person3D, SkeletonFrame
 from uplift_ros.settings import defaults_of
-from uplift_ros.skeleton import H36M17
 from uplift_ros.stages import build
 from uplift_ros.stages.detection import DetectionStage
 from uplift_ros.stages.refinement import RefinementStage
@@ -125,8 +125,7 @@ def offline(model: UpliftUpsample, clip: Clip, stride: int, *, flip: bool = Fals
     inputs = normalise(clip.plane[grid], config.normalisation, scores).inputs
     central = _central(model, inputs, stride)
     if flip:
-        mirrored = _central(model, inputs[:, H36M17.flip] * (-1, 1, 1)[: config.channels], stride)
-        central = (central + mirrored[:, H36M17.flip] * (-1, 1, 1)) / 2
+        central = (central + mirror(_central(model, mirror(inputs), stride))) / 2
     seen = np.arange(0, len(clip.plane), stride)
     pelvis = interpolate(grid.clip(max=seen[-1]), seen, clip.plane[seen, 0])
     rotation = camera_to_canonical_rotation(pelvis, config.normalisation)

@@ -58,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=("offline", "online"), default="offline")
     parser.add_argument("--latency", type=int, default=4, help="frames, for --mode online")
     parser.add_argument("--noise", choices=("none", "detector"), default="none")
-    parser.add_argument("--flip", action="store_true", help="average with mirrored input; offline")
+    parser.add_argument(
+        "--flip", action="store_true", help="average with mirrored input, offline, as online by default"
+    )
     parser.add_argument(
         "--upsample",
         nargs="+",
@@ -169,7 +171,7 @@ def _video_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
                     run = replace(
                         raw, estimate=protocols.refine(protocols.between_keyframes(raw.estimate, degree), refiner)
                     )
-                yield finished(given | {"flip": False, "upsample": upsampling} | labels, run)
+                yield finished(given | {"flip": evaluation.flip, "upsample": upsampling} | labels, run)
     for stride in video.WORLD_STRIDES:
         if (world := evaluation.world(stride)) is not None:
             given = {"model": "detector", "stride": stride, "mode": args.mode, "latency_frames": None, "noise": "video"}
@@ -199,7 +201,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.mode == "offline" and ADAPTIVE in args.stride:
         raise ValueError("stride adaptive needs --mode online")
     if args.mode == "online" and args.flip:
-        raise ValueError("flip needs --mode offline")
+        raise ValueError("flip needs --mode offline: online follows the parameter flip")
 
 
 def _check_video(args: argparse.Namespace) -> None:
@@ -242,7 +244,7 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
                 "mode": args.mode,
                 "latency_frames": args.latency if args.mode == "online" else None,
                 "noise": args.noise if takes is None else RECORDED,
-                "flip": args.flip,
+                "flip": args.flip or args.mode == "online",
                 "upsample": upsampling,
             }
             yield row, estimates, rate

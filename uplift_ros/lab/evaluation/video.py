@@ -133,15 +133,18 @@ class VideoEvaluation:
         model: uplifting weights by name.
         parameters: a file of ROS parameters, as `uplift process` takes it.
         person: NEAREST, or the id of a track.
+
+    Attributes:
+        flip: the pipeline averages with mirrored poses.
     """
 
     def __init__(
         self, video: Path, reference: Reference, model: str, parameters: Path | None, person: str = NEAREST
     ) -> None:
         self.reference, self.parameters, self.person = reference, parameters, person
-        networks = Networks.load(
-            settings.load(parameters, {"uplift": {"model": exported(model)}, "refiner": {"method": "none"}})
-        )
+        values = settings.load(parameters, {"uplift": {"model": exported(model)}, "refiner": {"method": "none"}})
+        networks = Networks.load(values)
+        self.flip = values["uplift"]["flip"]
         self._uplift = networks.uplift
         self.detections = DetectionCache(video, networks, (reference.camera.width, reference.camera.height))
         frames = np.arange(int(reference.seconds * RATE + 1e-6) + 1)
