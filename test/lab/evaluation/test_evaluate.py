@@ -42,6 +42,14 @@ def test_every_stride_and_refinement_has_a_row_with_the_documented_keys(folder, 
     assert [rows[index]["keyframe_hz"] for index in (0, 2)] == pytest.approx([50 * 16 / 61, 50 * 4 / 61])
 
 
+def test_several_files_are_measured_together(folder):
+    np.savez(folder / "more.npz", fps=50.0, **{"x/walk/1": np.stack([pose(frame / 50) for frame in range(40)])})
+    both = [str(folder / name) for name in ("mocap.npz", "more.npz")]
+    (row,) = evaluate(folder, "--stride", "20", "--data", *both, "--by", "class")
+    assert row["frames"] == 122 + 40
+    assert set(row["by_class"]) == {"box", "walk"}
+
+
 def test_rows_of_splines_share_their_key_frames_with_the_network_s(folder):
     rows = evaluate(folder, "--stride", "20", "--upsample", "model", "linear", "cubic", "--flip")
     assert [row["upsample"] for row in rows] == ["model", "linear", "cubic"]

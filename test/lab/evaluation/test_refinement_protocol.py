@@ -8,10 +8,14 @@ from support import paper_data, tiny
 
 from uplift_ros import cli
 from uplift_ros.lab.data.formats.smoothnet_data import load_release
+from uplift_ros.lab.data.refiners import Refiner
+from uplift_ros.lab.plain import PlainRefine
 from uplift_ros.lab.training import paper_refinement
-from uplift_ros.lab.training.paper_refinement import Recipe, Windows, recipe_of
+from uplift_ros.lab.training.paper_refinement import Recipe, Windows, batches, recipe_of
 from uplift_ros.models import weights
 from uplift_ros.models.configs import SynSPConfig
+from uplift_ros.models.synsp import SynSP
+from uplift_ros.streaming.refiner import refine_sequence
 
 
 def small(**changes):
@@ -94,6 +98,74 @@ def test_windows_are_counted_and_scaled_as_the_authors_do(tmp_path):
     assert estimated.shape == true.shape == (20, 8, 51)
     assert 0.9 <= factors.min() < 0.97 < 1.03 < factors.max() <= 1.1
     assert next(iter(windows[2].epoch(np.random.default_rng(0), 5)))[0].shape == (5, 4, 8, 51)
+
+
+@pytest.mark.parametrize("epoch", [1, 3, 4, 5, 9])
+def test_several_data_sets_have_as_many_batches_each_and_after_a_third_of_the_epochs_the_first_alone(tmp_path, epoch):
+    names = ("aist_vibe_3D", "pw3d_spin_3D")
+    sets = [load_release(paper_data.write_release(tmp_path, name), "train") for name in names]
+    longer = load_release(paper_data.write_release(tmp_path / "b", names[1], frames=(60,)), "train")
+    windows = [Windows(data, 8) for data in (longer, *sets)]
+    assert [len(part.first) for part in windows] == [52, 18, 18]
+    for number, part in enumerate(windows):
+        part.frames[:] = number
+    recipe = Recipe(batch=5, epochs=9, decay=0.95, acceleration_weight=0.1)
+    found = [true for _, true in batches(windows, epoch, recipe, np.random.default_rng(epoch))]
+    sources = [true.unique().tolist() for true in found]
+    assert sorted(sources) == ([[0]] * 4 + [[1]] * 4 + [[2]] * 4 if epoch <= 4 else [[0]] * 4)
+    assert epoch > 4 or sources != sorted(sources)
+    assert {len(true) for true in found} == ({5, 3} if epoch <= 4 else {5})
+
+
+def test_several_data_sets_train_one_network_and_are_evaluated_each(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paper_refinement, "SynSPConfig", small)
+    names = ("aist_vibe_3D", "pw3d_spin_3D", "h36m_fcn_3D")
+    vibe, spin, human = (str(paper_data.write_release(tmp_path, name)) for name in names)
+    training = ["train", "synsp", "--recipe", "paper", "--epochs", "4", "--threads", "1", "--out", str(tmp_path)]
+    assert cli.main([*training, "--batch", "8", "--data", vibe, spin]) == 0
+    network = str(tmp_path / "synsp.safetensors")
+    assert weights.read_header(network)[2]["data"] == "aist_vibe_3D pw3d_spin_3D"
+    options = ["--refine", "none", "synsp", "--refiner-model", network, "--json", str(tmp_path / "rows.json")]
+    assert cli.main(["evaluate", "--data", vibe, spin, *options]) == 0
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert [(row["data"], row["refine"]) for row in rows] == [(n, r) for n in names[:2] for r in ("none", "synsp")]
+    np.savez(tmp_path / "motion.npz", fps=50.0, walk=paper_data.motion(0, 20))
+    motion = str(tmp_path / "motion.npz")
+    capsys.readouterr()
+    for command, said in (
+        ([*training, "--data", vibe, human], f"data: {human} has 17 joints, 3D, must be as in {vibe}: 14 joints, 3D"),
+        ([*training, "--data", vibe, motion], f"not on {motion}"),
+        (["evaluate", "--data", vibe, motion, "--refine", "none"], f"data: {motion} is beside an estimator's output"),
+        (["train", "synsp", "--data", motion, "--device", "cuda"], "device must be cpu without --recipe paper"),
+    ):
+        assert cli.main(command) == 1
+        assert said in capsys.readouterr().err.splitlines()[0]
+
+
+@pytest.mark.parametrize("window", [8, 16, 32])
+def test_windows_of_table_3_are_trained_evaluated_and_streamed(tmp_path, monkeypatch, window):
+    monkeypatch.setattr(paper_refinement, "SynSPConfig", small)
+    folder = paper_data.write_release(tmp_path, "h36m_fcn_3D", frames=(50, 40))
+    options = ["--window", str(window), "--epochs", "2", "--threads", "1", "--out", str(tmp_path)]
+    assert cli.main(["train", "synsp", "--recipe", "paper", "--data", str(folder), *options]) == 0
+    path = str(tmp_path / "synsp.safetensors")
+    none, synsp = evaluate(folder, "--refine", "none", "synsp", "--refiner-model", path)
+    assert synsp["frames"] == none["frames"] == 90
+    assert synsp["mpjpe"] != none["mpjpe"]
+    # A stream that waits for a whole window averages as the paper does offline, but for its first frames.
+    network = weights.load(path, SynSP)
+    poses = load_release(folder, "test").sequences[0].estimated[0].reshape(-1, 17, 3)
+    streamed, _ = Refiner("synsp", network, delay=window - 1).refine(poses)
+    np.testing.assert_allclose(streamed[window:], refine_sequence(PlainRefine(network), poses)[window:], atol=1e-5)
+    # Frame by frame through the stages, too, on motion capture with the largest delay of the node.
+    np.savez(tmp_path / "motion.npz", fps=50.0, walk=paper_data.motion(0, 61))
+    weights.save(tiny.uplift(), tmp_path / "uplift.safetensors", {})
+    online = ["--model", str(tmp_path / "uplift.safetensors"), "--mode", "online", "--stride", "20", "--cameras", "1"]
+    motion = ["evaluate", "--data", str(tmp_path / "motion.npz"), "--json", str(tmp_path / "rows.json")]
+    assert cli.main([*motion, *online, "--refine", "none", "synsp", "--refiner-model", path]) == 0
+    raw, refined = json.loads((tmp_path / "rows.json").read_text())
+    assert (refined["frames"], refined["delay"]) == (raw["frames"], 7)
+    assert refined["accel"] != raw["accel"]
 
 
 def test_the_configurations_are_the_authors(tmp_path):

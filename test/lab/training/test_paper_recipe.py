@@ -9,6 +9,7 @@ import torch
 from support import paper_data, tiny
 
 from uplift_ros import cli
+from uplift_ros.lab.data.formats import papers
 from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.training import paper_recipe
 from uplift_ros.lab.training.paper_recipe import RECIPES, Recipe, paper_loss, train
@@ -140,6 +141,8 @@ def test_the_validation_sets_of_amass_are_left_out(folder, monkeypatch):
 
 def test_motion_capture_beside_recordings_is_refused(folder, monkeypatch, capsys):
     """MPI-INF-3DHP has cameras of its own; motion capture beside it would not be trained on."""
-    monkeypatch.setattr(paper_recipe, "load_takes", lambda path, args, test: None if "amass" in path.name else [path])
-    assert run(folder, "out", "--data", str(folder / "mpi_inf_3dhp"), str(folder / "amass")) == 1
-    assert f"data: {folder / 'amass'} is motion capture" in capsys.readouterr().err
+    mpi = folder / "mpi_inf_3dhp"
+    monkeypatch.setattr(papers, "_takes", lambda path, args, test: [path] if path == mpi else None)
+    for data in ([mpi, folder / "amass"], [folder / "amass", mpi]):
+        assert run(folder, "out", "--data", *map(str, data)) == 1
+        assert f"data: {folder / 'amass'} is motion capture" in capsys.readouterr().err

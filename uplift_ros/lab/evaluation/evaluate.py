@@ -13,7 +13,8 @@ from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols, refiners
 from uplift_ros.lab.data.formats import add_data_arguments, load_motion
 from uplift_ros.lab.data.formats.papers import add_paper_arguments, load_takes
-from uplift_ros.lab.data.formats.smoothnet_data import is_release
+from uplift_ros.lab.data.formats.smoothnet_data import FIT, is_release
+from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.data.refiners import RATE, Refiner
 from uplift_ros.lab.evaluation import gate, paper_protocol, refinement_protocol, scores, video
 from uplift_ros.lab.evaluation.reference import load_reference
@@ -40,7 +41,7 @@ Estimates = list[protocols.Estimate]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_data_arguments(parser, required=False)
+    add_data_arguments(parser, required=False, several=True)
     parser.add_argument("--video", type=Path, help="a video of a person whose joints are known: --reference, --camera")
     parser.add_argument("--reference", type=Path, help="npz with the joints in 3D; its format is in docs/TRAINING.md")
     parser.add_argument("--camera", type=Path, help="ROS calibration file of the video; camera_name selects the view")
@@ -104,7 +105,7 @@ def main(args: argparse.Namespace) -> int:
     if args.video is not None and args.data is None:
         _check_video(args)
         rows = list(_video_rows(args))
-    elif args.data is not None and is_release(args.data):
+    elif args.data is not None and all(map(is_release, args.data)):
         rows = []
         for row in refinement_protocol.rows(args):
             _print(row)
@@ -186,6 +187,9 @@ def _check(args: argparse.Namespace) -> None:
     """
     if (args.data is None) == (args.video is None):
         raise ValueError("data or video: give one of them")
+    if args.data is not None and any(map(is_release, args.data)):
+        other = next(path for path in args.data if not is_release(path))
+        raise ValueError(f"data: {other} is beside an estimator's output; {FIT}")
     if args.cameras < 1:
         raise ValueError(f"cameras must be at least 1, got {args.cameras}")
     if args.truth_noise is not None:
@@ -224,11 +228,7 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
     rate = model.config.model_rate
     takes = load_takes(args.data, args, test=True)
     if takes is None:
-        clips = list(
-            protocols.project_sequences(
-                load_motion(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed
-            )
-        )
+        clips = list(protocols.project_sequences(_motion(args, rate), rate, args.cameras, args.noise, args.seed))
     else:
         clips = [take.clip(model.config.normalisation) for take in takes]
     for stride in args.stride:
@@ -250,13 +250,14 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
             yield row, estimates, rate
 
 
+def _motion(args: argparse.Namespace, rate: float) -> list[Sequence]:
+    """The sequences of all files together."""
+    return [sequence for path in args.data for sequence in load_motion(path, rate, args.body_model)]
+
+
 def _disturbed(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates, float]]:
     """True poses with noise, in the form of `_uplifted`."""
-    clips = list(
-        protocols.project_sequences(
-            load_motion(args.data, RATE, args.body_model), RATE, args.cameras, "none", args.seed
-        )
-    )
+    clips = list(protocols.project_sequences(_motion(args, RATE), RATE, args.cameras, "none", args.seed))
     row = {
         "model": None,
         "stride": 1,

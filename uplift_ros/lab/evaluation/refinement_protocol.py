@@ -6,6 +6,7 @@ as stored, others and filters root-relative ones. Metrics are means over all fra
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,12 +43,17 @@ Row = dict[str, Any]
 
 
 def rows(args: argparse.Namespace) -> Iterator[Row]:
-    """One row for each method, network and branch.
+    """One row for each data set, method, network and branch.
 
     Raises:
         ValueError: options, files or networks that do not fit.
     """
-    data = load_release(args.data, "test", several_views=args.views)
+    for folder in args.data:
+        yield from _rows(args, folder)
+
+
+def _rows(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
+    data = load_release(folder, "test", several_views=args.views)
     body = BodyModel(args.body_model) if args.body_model and data.representation == "smpl" else None
     inputs = [measure(data, sequence, sequence.estimated, body) for sequence in data.sequences]
     for method in args.refine:
@@ -59,7 +65,7 @@ def rows(args: argparse.Namespace) -> Iterator[Row]:
                     for sequence in data.sequences
                 ]
                 figures = [measure(data, *pair, body) for pair in zip(data.sequences, refined, strict=True)]
-                given = {"data": args.data.name, "refine": method, "refiner_model": name, "branch": branch or None}
+                given = {"data": folder.name, "refine": method, "refiner_model": name, "branch": branch or None}
                 yield given | summary(figures, inputs)
 
 

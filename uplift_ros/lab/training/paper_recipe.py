@@ -79,10 +79,7 @@ def main(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     paths: list[Path] = args.data
-    loaded = [load_takes(path, args, test=False) for path in paths]
-    if None in loaded and any(loaded):
-        raise ValueError(f"data: {paths[loaded.index(None)]} is motion capture beside recordings; give one kind")
-    takes = [take for part in loaded for take in part or ()]
+    takes = load_takes(paths, args, test=False)
     kind = "amass" if not takes else "fine-tuning" if args.start else "h36m"
     recipe = RECIPES.get((args.variant, kind)) or RECIPES["n351", kind]
     recipe = replace(

@@ -2,13 +2,16 @@
 
 import argparse
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from uplift_ros.lab import device
 from uplift_ros.lab.data.formats.smoothnet_data import FIT, RefinementSet, is_release, load_release
 from uplift_ros.lab.training.loop import Checkpoint, TrainingLog
 from uplift_ros.models import weights
@@ -83,31 +86,65 @@ class Windows:
             yield (estimated, true) if true.shape[1] > 1 else (estimated[:, 0], true[:, 0])
 
 
+def batches(
+    sets: Sequence[Windows], epoch: int, recipe: Recipe, rng: np.random.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of an epoch, from 1: each of one data set, in random order, as many of each as the smallest one has.
+
+    After a third of the epochs only the first data set is used.
+    """
+    count = min(math.ceil(len(windows.first) / recipe.batch) for windows in sets)
+    used = sets if epoch - 1 <= recipe.epochs / 3 else sets[:1]
+    sources = [windows.epoch(rng, recipe.batch) for windows in used]
+    for index in rng.permutation(np.repeat(np.arange(len(used)), count)):
+        yield next(sources[index])
+
+
+def load_sets(folders: Sequence[Path], *, several_views: bool) -> list[RefinementSet]:
+    """The training files of all folders.
+
+    Raises:
+        ValueError: a folder of another form, or poses of another form than those of the first folder.
+    """
+    if wrong := [folder for folder in folders if not is_release(folder)]:
+        raise ValueError(f"data: recipe paper of synsp trains on an estimator's output, not on {wrong[0]}; {FIT}")
+    sets = [load_release(folder, "train", several_views=several_views) for folder in folders]
+    forms = [f"{data.joints} joints, {data.representation}" for data in sets]
+    for folder, form in zip(folders, forms, strict=True):
+        if form != forms[0]:
+            raise ValueError(f"data: {folder} has {form}, must be as in {folders[0]}: {forms[0]}")
+    return sets
+
+
 def main(args: argparse.Namespace) -> int:
-    if not is_release(args.data):
-        raise ValueError(f"data: recipe paper of synsp trains on an estimator's output, not on {args.data}; {FIT}")
+    place = device.find(args.device)
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    data = load_release(args.data, "train", several_views=args.views)
+    sets = load_sets(args.data, several_views=args.views)
+    data = sets[0]
     recipe = recipe_of(data, several_views=args.views)
     recipe = replace(recipe, batch=args.batch or recipe.batch, epochs=args.epochs or recipe.epochs)
     width = SMPL_WIDTH if data.representation == "smpl" else SynSPConfig().width
     config = SynSPConfig(joints=data.joints, coordinates=data.coordinates, window=args.window, width=width, ffn=width)
-    windows = Windows(data, args.window)
-    model = SynSP(config)
+    windows = [Windows(part, args.window) for part in sets]
+    model = SynSP(config).to(place)
     optimiser = torch.optim.Adam(model.parameters(), args.learning_rate or RATE, amsgrad=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, recipe.decay)
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "synsp.safetensors"
-    training = asdict(recipe) | {"recipe": "paper", "data": args.data.name, "seed": args.seed}
+    training = asdict(recipe) | {
+        "recipe": "paper",
+        "data": " ".join(path.name for path in args.data),
+        "seed": args.seed,
+    }
     parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
     checkpoint = Checkpoint(path.with_suffix(".pt"), asdict(config) | training, **parts)
     log = TrainingLog(path.with_suffix(".csv"))
     for epoch in range(checkpoint.restore() + 1, recipe.epochs + 1):
         model.train()
         losses = []
-        for estimated, true in windows.epoch(np.random.default_rng((args.seed, epoch)), recipe.batch):
-            loss = synsp_loss(model(estimated), true, recipe.acceleration_weight)
+        for estimated, true in batches(windows, epoch, recipe, np.random.default_rng((args.seed, epoch))):
+            loss = synsp_loss(model(estimated.to(place)), true.to(place), recipe.acceleration_weight)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -183,7 +183,7 @@ def train(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that all refinement networks share."""
-    add_data_arguments(parser)
+    add_data_arguments(parser, several=True)
     parser.add_argument("--validation", type=Path, help="the same, held out, for the log")
     parser.add_argument("--uplifter", metavar="NAME", help="train and validate on this network's own output too")
     parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for checkpoint, log and weights")
@@ -205,7 +205,7 @@ def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable[[A
     """Train as the options say."""
     name = args.network
     objective = Objective(loss_of, args.acceleration_weight, args.paired_weight, args.averaged)
-    training = load_motion(args.data, RATE, args.body_model)
+    training = [sequence for path in args.data for sequence in load_motion(path, RATE, args.body_model)]
     held_out = [
         mocap.Sequence(sequence.name, sequence.joints[:VALIDATION_FRAMES])
         for sequence in (load_motion(args.validation, RATE, args.body_model) if args.validation else [])
@@ -234,7 +234,7 @@ def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable[[A
         learning_rate=args.learning_rate or 1e-3,
         seed=args.seed,
         bfloat16=args.bfloat16,
-        provenance={"data": args.data.name, "start": args.start, "uplifter": args.uplifter},
+        provenance={"data": " ".join(path.name for path in args.data), "start": args.start, "uplifter": args.uplifter},
     )
     print(json.dumps({"weights": str(args.out / f"{name}.safetensors")}))
     return 0

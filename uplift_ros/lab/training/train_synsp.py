@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--epochs", type=int, help="of --recipe paper, otherwise its own")
     parser.add_argument("--views", action="store_true", help="of --recipe paper: the cameras of a moment together")
+    parser.add_argument("--device", default="cpu", help="of the network, with --recipe paper: cpu, cuda or cuda:N")
     parser.add_argument(
         "--inverse-dct",
         action="store_true",
@@ -26,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.recipe == "paper":
         return paper_refinement.main(args)
+    if args.device != "cpu":
+        raise ValueError(f"device must be cpu without --recipe paper, got {args.device}")
     torch.manual_seed(args.seed)
     changes = {} if args.dropout is None else {"dropout": args.dropout, "attention_dropout": args.dropout / 2}
     config = SynSPConfig(window=args.window, inverse_dct=args.inverse_dct)

@@ -1,6 +1,7 @@
 """The papers' own data for `uplift train` and `uplift evaluate`: which files make takes of real cameras."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from uplift_ros.lab.data.formats import h36m, mpi_inf_3dhp
@@ -16,12 +17,19 @@ def add_paper_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--views", action="store_true", help="of SmoothNet's release: the cameras of a moment together")
 
 
-def load_takes(data: Path, args: argparse.Namespace, *, test: bool) -> list[Take] | None:
+def load_takes(paths: Sequence[Path], args: argparse.Namespace, *, test: bool) -> list[Take] | None:
     """Load takes of real cameras if the options name any; None for motion capture alone.
 
     Raises:
-        FileNotFoundError, ValueError: options or files that do not fit.
+        FileNotFoundError, ValueError: options or files that do not fit, or motion capture beside takes.
     """
+    loaded = [_takes(path, args, test) for path in paths]
+    if None in loaded and any(loaded):
+        raise ValueError(f"data: {paths[loaded.index(None)]} is motion capture beside recordings; give one kind")
+    return [take for takes in loaded for take in takes or ()] or None
+
+
+def _takes(data: Path, args: argparse.Namespace, test: bool) -> list[Take] | None:
     if mpi_inf_3dhp.is_mpi_inf_3dhp(data):
         if test and not args.test_rate:
             raise ValueError("test-rate is missing: the test sequences of MPI-INF-3DHP do not hold theirs")
