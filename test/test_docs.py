@@ -5,6 +5,7 @@ import importlib
 import itertools
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 from support.places import ROOT
@@ -17,11 +18,24 @@ WITH_ROS = ("run", "record", "play")
 LAUNCH = r"(\w+\.launch\.py(?: \w+:=[^\s`']+)*)"
 
 
-TEXTS = [re.sub(r" *\\\n\s*", " ", path.read_text()) for path in DOCUMENTS]
-"""The documents, with continued lines joined."""
+def text_of(document: Path) -> str:
+    """A document with continued lines joined, and the shell variables that it sets in place of their names."""
+    text = re.sub(r" *\\\n\s*", " ", document.read_text())
+    for name, value in reversed(re.findall(r'^    (\w+)="(.*)"$', text, re.MULTILINE)):
+        text = text.replace(f"${name} ", f"{value} ")
+    return text
+
+
+def mentions(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", re.sub(r"\s+", " ", text))
+
+
+TEXTS = [text_of(path) for path in DOCUMENTS]
 
 BLOCKS = [line.split("    #")[0] for text in TEXTS for line in text.splitlines() if line.startswith("    ")]
-MENTIONS = [mention for text in TEXTS for mention in re.findall(r"`([^`]+)`", re.sub(r"\s+", " ", text))]
+MENTIONS = [mention for text in TEXTS for mention in mentions(text)]
+PAPERS = mentions(text_of(ROOT / "docs" / "PAPERS.md"))
+"""Commands in the tables of the papers have no placeholders."""
 
 
 def commands(program: str, lines: list[str]) -> list[str]:
@@ -41,7 +55,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
     return parser
 
 
-@pytest.mark.parametrize("command", commands("uplift", BLOCKS))
+@pytest.mark.parametrize("command", commands("uplift", BLOCKS + PAPERS))
 def test_an_uplift_command_to_type_parses(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").touch()
@@ -89,6 +103,7 @@ def test_relative_links_lead_to_files(document):
 
 def test_the_commands_looked_for_are_found():
     assert len(commands("uplift", BLOCKS)) > 8
+    assert len(commands("uplift", PAPERS)) > 30
     assert {"make demo", "make test"} <= set(commands("make", BLOCKS))
     assert len(re.findall(LAUNCH, "\n".join(TEXTS))) > 3
 

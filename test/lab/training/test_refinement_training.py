@@ -182,16 +182,18 @@ def test_the_command_trains_the_network_that_it_names(name, kind, tmp_path, monk
     )
     walk = np.stack([pose(frame / 50) for frame in range(120)]).astype(np.float32)
     np.savez(tmp_path / "mocap.npz", fps=50.0, **{"cmu/walk/1": walk})
+    np.savez(tmp_path / "more.npz", fps=50.0, **{"cmu/walk/2": walk})
     parser = ArgumentParser()
     command.add_arguments(parser)
     options = ["--minutes", "0.1", "--threads", "1", "--batch", "4", "--dropout", "0.1", "--acceleration-weight", "2"]
-    data = str(tmp_path / "mocap.npz")
-    args = parser.parse_args([name, "--data", data, "--validation", data, "--out", str(tmp_path), *options])
+    data = [str(tmp_path / "mocap.npz"), str(tmp_path / "more.npz")]
+    args = parser.parse_args([name, "--data", *data, "--validation", data[0], "--out", str(tmp_path), *options])
     assert command.main(args) == 0
     path = tmp_path / f"{name}.safetensors"
     assert str(path) in capsys.readouterr().out
     assert weights.load(str(path), kind).config.dropout == 0.1
-    assert weights.read_header(str(path))[2]["acceleration_weight"] == 2
+    header = weights.read_header(str(path))[2]
+    assert (header["acceleration_weight"], header["data"]) == (2, "mocap.npz more.npz")
 
 
 @pytest.mark.usefixtures("clock")
