@@ -5,7 +5,7 @@ import pytest
 import yaml
 from support.places import ROOT
 
-from uplift_ros.parameters import TABLES, Parameter, to_yaml
+from uplift_ros.parameters import AUTOSTART, TABLES, Parameter, to_yaml
 from uplift_ros.paths import share_folder
 
 EVERY = [(node, parameter) for node, table in TABLES.items() for parameter in table]
@@ -19,6 +19,11 @@ def test_every_default_is_allowed(node, parameter):
 @pytest.mark.parametrize(("node", "parameter"), EVERY, ids=[f"{node}.{p.name}" for node, p in EVERY])
 def test_every_parameter_is_described_in_a_sentence(node, parameter):
     assert parameter.description.endswith(".")
+
+
+@pytest.mark.parametrize("node", TABLES)
+def test_every_node_has_autostart_as_the_document_says(node):
+    assert AUTOSTART in TABLES[node]
 
 
 def test_the_committed_yaml_is_the_generated_one():

@@ -51,10 +51,13 @@ class Parameter:
     def allowed(self) -> str:
         """Allowed values, in words."""
         if self.choices:
-            return "one of " + ", ".join(self.choices)
-        if self.limited:
-            return f"{TYPE_NAMES[type(self.default)]} from {self.minimum:g} to {self.maximum:g}"
-        return TYPE_NAMES[type(self.default)]
+            return f"one of {self.limits}"
+        return TYPE_NAMES[type(self.default)] + (f" from {self.limits}" if self.limited else "")
+
+    @property
+    def limits(self) -> str:
+        """Choices, or range of a number; empty if every value of the type is allowed."""
+        return ", ".join(self.choices) or (f"{self.minimum:g} to {self.maximum:g}" if self.limited else "")
 
     def check(self, value: object) -> Value:
         """Validate a value and convert it to the parameter's type; an integer may be a number or a text (`source: 0`).
@@ -306,13 +309,14 @@ def to_yaml() -> str:
 def to_markdown() -> str:
     """Content of docs/PARAMETERS.md."""
     lines = ["# Parameters", "", "Every parameter of every node, made by `python -m uplift_ros.parameters --markdown`."]
-    lines += ["Those that say *live* may be changed while the node runs; the others are set at start."]
+    lines += ["Those marked *live* may be changed while the node runs.", ""]
+    lines += [f"Every node has `{AUTOSTART.name}`, `{yaml_value(AUTOSTART.default)}`: {AUTOSTART.description}"]
     for node, table in TABLES.items():
-        lines += ["", f"## {node}", "", "| parameter | default | allowed | live | meaning |", "|---|---|---|---|---|"]
+        lines += ["", f"## {node}", "", "| parameter | default | allowed | meaning |", "|---|---|---|---|"]
         for known in table:
-            live = "live" if known.dynamic else ""
-            row = (f"`{known.name}`", f"`{yaml_value(known.default)}`", known.allowed, live, known.description)
-            lines.append(f"| {' | '.join(row)} |")
+            if known is not AUTOSTART:
+                name = f"`{known.name}`" + " *live*" * known.dynamic
+                lines.append(f"| {name} | `{yaml_value(known.default)}` | {known.limits} | {known.description} |")
     return "\n".join(lines) + "\n"
 
 
