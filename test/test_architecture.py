@@ -138,7 +138,6 @@ def test_what_parameters_describe_is_constructed_in_one_place(algorithm):
 TESTED_BY = {
     "bags.ground_truth": "bags/test_summary",
     "bags.play": "ros/test_record",
-    "lab.data.formats.papers": "lab/data/formats/test_smoothnet_data",
     "lab.device": "lab/training/test_train_uplift",
     "lab.evaluation.paper_protocol": "lab/training/test_paper_recipe",
     "lab.plots.plot": "lab/plots/test_plots",
