@@ -11,7 +11,7 @@ from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.nodes.links.camera_info import CameraInfoInput
 from uplift_ros.nodes.links.depth import DepthImages
-from uplift_ros.nodes.links.estimator import EstimatorStride, ReportedValues
+from uplift_ros.nodes.links.estimator import EstimatorStride, Neighbours
 from uplift_ros.nodes.links.optional import needed
 from uplift_ros.parameters import Value
 from uplift_ros.poses import NANOSECONDS, SkeletonFrame
@@ -50,8 +50,7 @@ class UpliftNode(base.ManagedNode):
             period = 1 / self.parameter("output_rate")
             self.every(period, lambda: self._publish(self._stage.play()), self.get_clock())
         self._estimator = EstimatorStride(self, self.parameter("estimator_node"))
-        self._reported = ReportedValues(self, self.parameter("estimator_node"), "refiner")
-        self.every(1.0, self._count_estimators)
+        self._neighbours = Neighbours(self, self.parameter("estimator_node"))
         self._info.publish(ros_messages().skeleton_info(H36M17))
         rectified = self.parameter("rectified") or is_rectified(self.resolve_topic_name("image_raw"))
         self._camera = CameraInfoInput(self, rectified)
@@ -68,10 +67,7 @@ class UpliftNode(base.ManagedNode):
 
     def on_parameters(self, changes: dict[str, Value]) -> None:
         if hasattr(self, "_stage"):
-            parameters = {**self.parameters, **changes}
-            config, load = self._stage.config, self._stage.load
-            controller = build.stride_controller(parameters, config, load)
-            self._stage.control(controller, build.look_back_rule(parameters, config))
+            build.change_stride(self._stage, {**self.parameters, **changes})
 
     def diagnostic_values(self) -> dict[str, object]:
         if self._rates is None:
@@ -86,17 +82,10 @@ class UpliftNode(base.ManagedNode):
             "dropped": self._rates.dropped,
         }
 
-    def _count_estimators(self) -> None:
-        if (count := self.count_publishers("keyframes")) > 1:
-            message = f"{count} nodes publish key-frames on {self.resolve_topic_name('keyframes')}, one is allowed"
-            self.report("several_estimators", message)
-
     def _take_keyframe(self, message: Keyframe2D) -> None:
         keyframe = keyframe_from_msg(message)
         self.tick("keyframe_hz")
-        estimator = self.parameter("estimator_node")
-        estimate_ms = self._reported.get(estimator, "processing_ms")
-        self._stage.load.note(estimate_ms, self.processing_ms)
+        self._stage.load.note(self._neighbours.estimate_ms, self.processing_ms)
         depth = partial(self._depth.at, keyframe.stamp) if self._depth else None
         self._stage.is_answered = self._requests.get_subscription_count() > 0
         # Uplift the key-frame; the stage also decides the next stride, and which older images it needs
@@ -113,16 +102,8 @@ class UpliftNode(base.ManagedNode):
         self._live.publish(ros_messages().skeletons(uplifting.live))
         if uplifting.rates.stride != keyframe.stride:
             self._estimator.ask(uplifting.rates.stride)
-        # Complete the rates with those of the other nodes
-        self._rates = replace(
-            uplifting.rates,
-            camera_hz=self._reported.get(estimator, "camera_hz"),
-            estimate_ms=estimate_ms,
-            uplift_ms=self.processing_ms,
-            refine_ms=self._reported.get("refiner", "processing_ms"),
-            age_ms=self._age_ms,
-            dropped=uplifting.rates.dropped + int(self._reported.get(estimator, "dropped")),
-        )
+        rates = replace(uplifting.rates, uplift_ms=self.processing_ms, age_ms=self._age_ms)
+        self._rates = self._neighbours.complete(rates)
         self._rate_states.publish(ros_messages().rate_state(self._rates))
 
     def _publish(self, raw: list[SkeletonFrame]) -> None:

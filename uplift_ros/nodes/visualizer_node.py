@@ -1,16 +1,10 @@
 """Shows skeletons as RViz markers, as transforms, and as an overlay on the camera image."""
 
 from builtin_interfaces.msg import Duration
-from rclpy.subscription import Subscription
-from sensor_msgs.msg import Image
 from visualization_msgs.msg import Marker, MarkerArray
 
-from uplift_ros.drawing.image_buffer import WaitingImages
 from uplift_ros.drawing.markers import lifetime_s
-from uplift_ros.drawing.skeletons import draw_pose
-from uplift_ros.intrinsics import Calibration, is_rectified
-from uplift_ros.messages.conversion import ros_messages, skeletons_from_msg, stamp_from_msg
-from uplift_ros.messages.images import to_rgb
+from uplift_ros.messages.conversion import ros_messages, skeletons_from_msg
 from uplift_ros.msg import RateState, Skeletons
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
@@ -18,17 +12,11 @@ from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.nodes.links import marker_messages
 from uplift_ros.nodes.links.broadcast import tf_message
-from uplift_ros.nodes.links.camera_info import CameraInfoInput
+from uplift_ros.nodes.links.overlay import Overlay
 from uplift_ros.poses import NANOSECONDS, SkeletonFrame
-
-WATCH_PERIOD = 0.5
-"""Seconds between checks for subscribers of the overlay; images are received only while it has one."""
 
 UNKNOWN_STRIDE = 20
 """Stride of key-frames until `rate_state` arrives: the default of stride_slow."""
-
-IMAGE_DEPTH = 20
-"""Queue of images that arrive while a burst of skeletons is drawn."""
 
 
 class VisualizerNode(base.ManagedNode):
@@ -40,7 +28,7 @@ class VisualizerNode(base.ManagedNode):
     def configure(self) -> None:
         self._tf_message = tf_message("publish_tf") if self.parameter("publish_tf") else None
         self._markers = self.advertise(MarkerArray, "markers", qos.poses())
-        self._overlay = self.advertise(Image, "overlay", qos.images())
+        self._overlay = Overlay(self)
         if self._tf_message:
             self._transforms = self.advertise(self._tf_message, "/tf", qos.poses())
 
@@ -48,39 +36,19 @@ class VisualizerNode(base.ManagedNode):
         self._set_lifetime(UNKNOWN_STRIDE)
         self._shown: set[str] = set()
         self._shown_raw: set[str] = set()
-        self._waiting: WaitingImages[Image] = WaitingImages()
-        self._image_input: Subscription | None = None
         self.subscribe(RateState, "rate_state", lambda message: self._set_lifetime(message.stride), qos.poses())
         self.subscribe(Skeletons, "skeletons", self._take_skeletons, qos.poses())
         self.subscribe(Skeletons, "skeletons/raw", self._take_raw, qos.poses())
-        self._camera = CameraInfoInput(self, is_rectified(self.resolve_topic_name("image_raw")))
-        self.every(WATCH_PERIOD, self._watch_overlay)
+        self._overlay.start()
 
     def deactivate(self) -> None:
-        self._stop_images()
+        self._overlay.stop()
         if self.context.ok():
             self._markers.publish(MarkerArray(markers=[Marker(action=Marker.DELETEALL)]))
 
     def _set_lifetime(self, stride: int) -> None:
         nanoseconds = round(lifetime_s(self.parameter("marker_lifetime"), stride) * NANOSECONDS)
         self._lifetime = Duration(sec=nanoseconds // NANOSECONDS, nanosec=nanoseconds % NANOSECONDS)
-
-    def _watch_overlay(self) -> None:
-        wanted = self._overlay.get_subscription_count() > 0
-        if wanted and self._image_input is None:
-            profile = qos.images(IMAGE_DEPTH)
-            self._image_input = self.create_subscription(Image, "image_raw", self.guarded(self._take_image), profile)
-        elif not wanted:
-            self._stop_images()
-
-    def _stop_images(self) -> None:
-        if self._image_input is not None:
-            self.destroy_subscription(self._image_input)
-            self._image_input = None
-            self._waiting.clear()
-
-    def _take_image(self, message: Image) -> None:
-        self._waiting.push(stamp_from_msg(message.header.stamp), message, len(message.data))
 
     def _take_skeletons(self, message: Skeletons) -> None:
         self.tick("skeletons_hz")
@@ -90,8 +58,7 @@ class VisualizerNode(base.ManagedNode):
             self._shown = self._show_markers(frame, marker_messages.person_markers, self._shown)
             if self._tf_message:
                 self._transforms.publish(self._tf_message(transforms=marker_messages.body_transforms(frame)))
-            if (camera := self._camera.calibration) and (image := self._waiting.take(frame.stamp)):
-                self._show_overlay(image, frame, camera)
+            self._overlay.show(frame)
 
     def _take_raw(self, message: Skeletons) -> None:
         frame = skeletons_from_msg(message)
@@ -110,17 +77,6 @@ class VisualizerNode(base.ManagedNode):
             marker.header = header
         self._markers.publish(MarkerArray(markers=markers))
         return namespaces
-
-    def _show_overlay(self, message: Image, frame: SkeletonFrame, calibration: Calibration) -> None:
-        if frame.frame_id != message.header.frame_id:
-            frames = f"skeletons in {frame.frame_id!r}", f"images of {message.header.frame_id!r}"
-            self.report("no_overlay", "{} cannot be drawn on {}".format(*frames))
-            return
-        image = to_rgb(message).copy()
-        camera = calibration.for_image(image.shape[1], image.shape[0])
-        for person in frame.persons:
-            draw_pose(image, camera.project(person.joints), person.scores)
-        self._overlay.publish(ros_messages().image(image, message.header))
 
 
 def main() -> int:

@@ -127,6 +127,16 @@ def look_back_rule(parameters: Parameters, config: UpliftConfig) -> LookBackRule
     return LookBackRule(shortest, config.model_rate / config.token_stride)
 
 
+def change_stride(stage: UpliftingStage, parameters: Parameters) -> None:
+    """Let the parameters select another stride controller and look back, from the next key-frame on.
+
+    Raises:
+        ValueError: names the parameter out of range; the stage is unchanged.
+    """
+    controller = stride_controller(parameters, stage.config, stage.load)
+    stage.control(controller, look_back_rule(parameters, stage.config))
+
+
 def adaptive_stride(parameters: Parameters, config: UpliftConfig) -> AdaptiveStride:
     """Build the controller of the mode adaptive.
 

@@ -1,9 +1,8 @@
-"""Base class of all nodes: lifecycle, parameters from a table, guarded callbacks, counters and diagnostics."""
+"""Base class of all nodes: lifecycle, parameters from a table, publishers and subscriptions, diagnostics."""
 
 import contextlib
 import time
-import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
@@ -13,8 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
-from rclpy.exceptions import ParameterException
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -23,17 +21,14 @@ from rclpy.task import Future
 from rclpy.timer import Timer
 
 from uplift_ros.nodes.lifecycle.descriptor import descriptor
-from uplift_ros.nodes.lifecycle.health import SUBSCRIBERS, Health
+from uplift_ros.nodes.lifecycle.health import SUBSCRIBERS
+from uplift_ros.nodes.lifecycle.reporting import ReportingNode, explain
 from uplift_ros.parameters import TABLES, Value
-from uplift_ros.stages.problem import Problem
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
 except ImportError:  # its place up to Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
-
-EXPECTED_ERRORS = (ValueError, OSError, ImportError, ParameterException)
-"""Errors of bad input and bad configuration, logged by message only; any other error is logged with its traceback."""
 
 SHOWN_PARAMETERS = ("backend", "model", "method", "device", "delay", "latency")
 """Parameters that diagnostics show, if the node has them."""
@@ -46,7 +41,7 @@ class Closable(Protocol):
 Opened = TypeVar("Opened", bound=Closable)
 
 
-class ManagedNode(LifecycleNode):
+class ManagedNode(ReportingNode):
     """Managed (lifecycle) node with a parameter table.
 
     A node overrides the four hooks `configure`, `activate`, `deactivate` and `cleanup`, and `on_parameters` if it has
@@ -68,7 +63,6 @@ class ManagedNode(LifecycleNode):
         self._subscribed: list[Subscription] = []
         self._upstream: set[str] = set()
         self._repeated: list[Timer] = []
-        self._health = Health()
         self._state = "unconfigured"
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -189,46 +183,9 @@ class ManagedNode(LifecycleNode):
     def is_active(self) -> bool:
         return self._state == "active"
 
-    def count(self, name: str, amount: int = 1) -> None:
-        """Add to a counter shown in diagnostics."""
-        self._health.count(name, amount)
-
-    def tick(self, name: str) -> None:
-        """Count an event whose rate per second is shown in diagnostics."""
-        self._health.tick(name)
-
-    def timed(self, frames: int = 1) -> contextlib.AbstractContextManager[None]:
-        """Time the node's work on a number of frames; diagnostics show the mean per frame as processing_ms."""
-        return self._health.timed(frames)
-
-    @property
-    def processing_ms(self) -> float:
-        return self._health.processing_ms
-
-    def report(self, kind: str, message: str, error: bool = False) -> None:
-        """Count a problem, show it in diagnostics, and log it unless the same kind was logged in the last seconds."""
-        if self._health.problem(kind, message, error):
-            # Two calls, because rclpy allows only one severity per line of code.
-            if error:
-                self.get_logger().error(message)
-            else:
-                self.get_logger().warning(message)
-
-    def report_each(self, problems: Iterable[Problem]) -> None:
-        """Report the problems of a stage."""
-        for problem in problems:
-            self.report(problem.kind, problem.message)
-
     def full_name(self, node: str) -> str:
         """Fully qualified name of a node, as in diagnostics; a relative name is resolved in this node's namespace."""
         return self.resolve_service_name(f"{node}/set_parameters").removesuffix("/set_parameters")
-
-    def age_ms(self, stamp: int) -> float:
-        """Milliseconds since a stamp, by ROS time; 0 while use_sim_time has no /clock, which is reported."""
-        if now := self.get_clock().now().nanoseconds:
-            return (now - stamp) / 1e6
-        self.report("no_clock", "use_sim_time is true, but nothing publishes /clock: ages are not known")
-        return 0.0
 
     def finish(self, exit_code: int = 0) -> None:
         """End the process; may be called from any thread."""
@@ -283,7 +240,7 @@ class ManagedNode(LifecycleNode):
         try:
             hook()
         except Exception as error:
-            self.report(hook.__name__, f"cannot {hook.__name__}: {_explain(error)}", error=True)
+            self.report(hook.__name__, f"cannot {hook.__name__}: {explain(error)}", error=True)
             return TransitionCallbackReturn.FAILURE
         self._state = state
         return TransitionCallbackReturn.SUCCESS
@@ -305,18 +262,6 @@ class ManagedNode(LifecycleNode):
         self.guarded(self._opened.close)()
         while self._advertised:
             self.destroy_publisher(self._advertised.pop())
-
-    # Errors of callbacks end here
-
-    def guarded(self, callback: Callable) -> Callable:
-        def guarded(*arguments) -> None:
-            try:
-                callback(*arguments)
-            except Exception as error:
-                expected = isinstance(error, EXPECTED_ERRORS)
-                self.report("rejected" if expected else "errors", _explain(error), error=not expected)
-
-        return guarded
 
     def _set_parameters(self, changes: list[rclpy.Parameter]) -> SetParametersResult:
         try:
@@ -345,9 +290,3 @@ class ManagedNode(LifecycleNode):
         )
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
-
-
-def _explain(error: Exception) -> str:
-    if isinstance(error, EXPECTED_ERRORS):
-        return str(error)
-    return f"{type(error).__name__}: {error}\n{traceback.format_exc()}"

@@ -10,7 +10,8 @@ import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from uplift_ros.nodes.lifecycle.base import EXPECTED_ERRORS, ManagedNode
+from uplift_ros.nodes.lifecycle.base import ManagedNode
+from uplift_ros.nodes.lifecycle.reporting import EXPECTED_ERRORS
 
 LAST_MESSAGES_S = 0.1
 """Seconds to process messages that arrived before the signal to end."""

@@ -1,6 +1,7 @@
 """The pose estimator as the uplift node sees it: its stride, set by parameter service, and its diagnostics."""
 
 import time
+from dataclasses import replace
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import SetParameters
@@ -10,6 +11,7 @@ from rclpy.task import Future
 
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.base import ManagedNode
+from uplift_ros.streaming.rates import Rates
 
 PATIENCE = 1.0
 """Seconds to wait for a response before repeating the request: the estimator was restarted or is overloaded. The limit
@@ -53,25 +55,43 @@ class EstimatorStride:
                 self._node.report("stride_refused", f"the estimator refuses the stride: {result.reason}")
 
 
-class ReportedValues:
-    """Subscribes to the numeric diagnostics of other nodes until this node is deactivated.
+class Neighbours:
+    """The estimator and the refiner as they report themselves, until the node is deactivated; their rates and times.
 
     Args:
-        node: node that subscribes.
-        others: names of the other nodes, relative to the namespace of `node`.
+        node: node that subscribes, and reports a second estimator.
+        estimator: name of the estimator's node, relative to the namespace of `node`.
     """
 
-    def __init__(self, node: ManagedNode, *others: str) -> None:
-        self._names = {node.full_name(name): name for name in others}
-        self._values: dict[str, dict[str, float]] = {name: {} for name in others}
+    def __init__(self, node: ManagedNode, estimator: str) -> None:
+        self._node = node
+        self._estimator, self._refiner = node.full_name(estimator), node.full_name("refiner")
+        self._values: dict[str, dict[str, float]] = {self._estimator: {}, self._refiner: {}}
         node.subscribe(DiagnosticArray, "/diagnostics", self._take, qos.poses())
+        node.every(1.0, self._count_estimators)
 
-    def get(self, node: str, key: str) -> float:
-        """Newest value of a key, 0 before the first."""
-        return self._values[node].get(key, 0.0)
+    @property
+    def estimate_ms(self) -> float:
+        return self._values[self._estimator].get("processing_ms", 0.0)
+
+    def complete(self, rates: Rates) -> Rates:
+        """Add to the rates of the node what its neighbours measure; 0 before the first report."""
+        estimator = self._values[self._estimator]
+        return replace(
+            rates,
+            camera_hz=estimator.get("camera_hz", 0.0),
+            estimate_ms=self.estimate_ms,
+            refine_ms=self._values[self._refiner].get("processing_ms", 0.0),
+            dropped=rates.dropped + int(estimator.get("dropped", 0)),
+        )
+
+    def _count_estimators(self) -> None:
+        if (count := self._node.count_publishers("keyframes")) > 1:
+            topic = self._node.resolve_topic_name("keyframes")
+            self._node.report("several_estimators", f"{count} nodes publish key-frames on {topic}, one is allowed")
 
     def _take(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if name := self._names.get(status.name):
+            if status.name in self._values:
                 numbers = {pair.key: pair.value for pair in status.values if pair.value.replace(".", "", 1).isdigit()}
-                self._values[name] |= {key: float(value) for key, value in numbers.items()}
+                self._values[status.name] |= {key: float(value) for key, value in numbers.items()}
