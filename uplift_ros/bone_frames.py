@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from uplift_ros.human_model import MIN_FACE, SIDES, STRAIGHT, HumanPose
+from uplift_ros.human_model import MIN_FACE, STRAIGHT, HumanPose
 from uplift_ros.poses import SkeletonFrame
-from uplift_ros.skeleton import H36M17
+from uplift_ros.skeleton import H36M17, LIMBS
 from uplift_ros.transforms import own_covariances
 
 UNKNOWN_TWIST = np.pi**2 / 3
@@ -33,12 +33,8 @@ for _name, _axis in {
 }.items():  # fmt: skip
     DIRECTIONS[H36M17.index(_name)] = _axis
 
-LIMBS: list[tuple[str, int, int, int]] = [
-    (f"{side}_{root}", *(H36M17.index(f"{name}_{joint}") for joint in (root, middle, end)))  # type: ignore[misc]
-    for side, name in SIDES.items()
-    for root, middle, end in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
-]
-"""Link of REP-155 at the root of each limb, and its three joints."""
+ROOT_LINKS = ("r_hip", "l_hip", "l_shoulder", "r_shoulder")
+"""Links of REP-155 at the roots of LIMBS."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ class BoneFrames:
         rotations[[H36M17.index("nose"), H36M17.index("head")]] = head
         variances = np.full(len(H36M17), _trunk_variance(joints, covariances, body))
         variances[[H36M17.index("nose"), H36M17.index("head")]] = _face_variance(joints, covariances, head)
-        for link, root, middle, end in LIMBS:
+        for link, (root, middle, end) in zip(ROOT_LINKS, LIMBS, strict=True):
             rotations[middle] = body @ pose.links[link].rotation
             variances[[middle, end]] = _limb_variance(joints[[root, middle, end]], covariances, rotations[middle], end)
         # Bones are swung from these frames into their own directions, without a twist.

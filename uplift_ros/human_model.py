@@ -17,13 +17,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from uplift_ros.skeleton import H36M17
-from uplift_ros.transforms import RigidTransform, body_frame
+from uplift_ros.transforms import MIN_BONE, RigidTransform, body_frame
 
 STRAIGHT = 0.1
 """Radians of flexion of elbow or knee below which the twist of the limb is undefined."""
-
-MIN_BONE = 1e-3
-"""Metres, the minimum length of a bone that has a direction."""
 
 MIN_FACE = 0.01
 """Metres, the minimum distance of the nose from the line thorax to head that defines the direction of the face."""

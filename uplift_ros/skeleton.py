@@ -75,6 +75,26 @@ H36M17 = Skeleton(
     parents=(-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
 )
 
+LIMBS = ((1, 2, 3), (4, 5, 6), (11, 12, 13), (14, 15, 16))
+"""Root, middle and end of the right leg, the left leg, the left arm and the right arm of h36m17."""
+
+LIMB_JOINTS = [joint for limb in LIMBS for joint in limb]
+
+MEAN_LENGTHS = {
+    "hip": 0.101,
+    "knee": 0.413,
+    "ankle": 0.395,
+    "spine": 0.254,
+    "thorax": 0.254,
+    "nose": 0.210,
+    "head": 0.118,
+    "shoulder": 0.172,
+    "elbow": 0.280,
+    "wrist": 0.265,
+}
+"""Metres from its parent to each joint of h36m17, of adults of canonical stature between the points that detectors
+mark: means of people in triangulated views, and of the motion capture that networks are trained with."""
+
 COCO17 = Skeleton(
     "coco17",
     joints=(

@@ -20,8 +20,8 @@ SMALLEST_DEVIATION = 0.005
 LARGEST_COVARIANCE = 1e6
 """Square metres; larger numbers would lose all digits."""
 
-MIN_AXIS = 1e-3
-"""Metres, the minimum length of hips and trunk that define directions."""
+MIN_BONE = 1e-3
+"""Metres, the minimum length of a bone, or of hips and trunk, that has a direction."""
 
 
 def symmetric(covariances: np.ndarray) -> np.ndarray:
@@ -139,7 +139,7 @@ def body_frame(joints: np.ndarray) -> RigidTransform | None:
     to_the_left = joint("left_hip") - joint("right_hip") + joint("left_shoulder") - joint("right_shoulder")
     forward = np.cross(to_the_left, trunk)
     height, depth = np.linalg.norm(trunk), np.linalg.norm(forward)
-    if not (height > MIN_AXIS and depth > MIN_AXIS * height):  # not finite counts as too small
+    if not (height > MIN_BONE and depth > MIN_BONE * height):  # not finite counts as too small
         return None
     x, z = forward / depth, trunk / height
     return RigidTransform(np.stack([x, np.cross(z, x), z], -1), joint("pelvis"))

@@ -20,7 +20,7 @@ from uplift_ros.messages.conversion import (
 from uplift_ros.messages.images import to_rgb
 from uplift_ros.poses import NANOSECONDS, Keyframe, SkeletonFrame
 
-IMAGE_TOPICS = ("image_raw/compressed", "image_raw")
+IMAGE_TOPICS = ("/image_raw/compressed", "/image_raw")
 """Image topics in order of preference, the cheapest first."""
 
 
@@ -48,25 +48,23 @@ class Recording:
     rates: list[tuple[int, Any]] = field(default_factory=list)
 
 
-def load(path: str | Path, namespace: str = "/") -> Recording:
-    """Read the topics of the graph in `namespace` from a bag.
+def load(path: str | Path) -> Recording:
+    """Read the topics of the graph from a bag.
 
     Raises:
         BagError: the bag cannot be read, has no topic of the graph, or a message that no node of the graph publishes.
     """
     with BagReader(path) as bag:
-        recorded = [topic for topic in ("camera_info", *IMAGE_TOPICS) if _absolute(namespace, topic) in bag.topics]
-        names = {_absolute(namespace, topic): topic for topic in _TAKE}
-        if not recorded and not set(names) & set(bag.topics):
-            raise BagError(f"bag {path} has no topic of the graph in {namespace}, only: {', '.join(bag.topics)}")
-        recording = Recording(image_topic=next((_absolute(namespace, t) for t in IMAGE_TOPICS if t in recorded), ""))
-        stamped = recording.image_topic or _absolute(namespace, "camera_info")
+        if not {*IMAGE_TOPICS, *_TAKE} & set(bag.topics):
+            raise BagError(f"bag {path} has no topic of the graph, only: {', '.join(bag.topics)}")
+        recording = Recording(image_topic=next((topic for topic in IMAGE_TOPICS if topic in bag.topics), ""))
+        stamped = recording.image_topic or "/camera_info"
         for _, _, data in bag.raw([stamped]):
             with _explained(f"bag {path}, topic {stamped}"):
                 recording.image_stamps.append(serialized_header(data)[0])
-        for topic, log_time, message in bag.messages(names):
+        for topic, log_time, message in bag.messages(_TAKE):
             with _explained(f"bag {path}, topic {topic}"):
-                _TAKE[names[topic]](recording, log_time, message)
+                _TAKE[topic](recording, log_time, message)
     return recording
 
 
@@ -110,14 +108,12 @@ def _take_skeletons(recording: Recording, log_time: int, message: Any) -> None:
 
 
 _TAKE = {
-    "camera_info": _take_camera_info,
-    "keyframes": lambda recording, _, message: recording.keyframes.append(keyframe_from_msg(message)),
-    "skeletons/raw": lambda recording, _, message: recording.raw_skeletons.append(_skeletons(message)),
-    "skeletons": _take_skeletons,
-    "ground_truth": lambda recording, _, message: recording.ground_truth.append(_skeletons(message)),
-    "rate_state": lambda recording, _, message: recording.rates.append((stamp_from_msg(message.header.stamp), message)),
+    "/camera_info": _take_camera_info,
+    "/keyframes": lambda recording, _, message: recording.keyframes.append(keyframe_from_msg(message)),
+    "/skeletons/raw": lambda recording, _, message: recording.raw_skeletons.append(_skeletons(message)),
+    "/skeletons": _take_skeletons,
+    "/ground_truth": lambda recording, _, message: recording.ground_truth.append(_skeletons(message)),
+    "/rate_state": lambda recording, _, message: recording.rates.append(
+        (stamp_from_msg(message.header.stamp), message)
+    ),
 }
-
-
-def _absolute(namespace: str, topic: str) -> str:
-    return f"/{namespace.strip('/')}/{topic}".replace("//", "/")

@@ -6,6 +6,7 @@ latency, delay) is not included.
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ from uplift_ros.bags.reader import BagReader
 from uplift_ros.bags.recording import load
 from uplift_ros.messages.conversion import serialized_header
 
-TOPICS = ("keyframes", "skeletons/raw", "skeletons", "rate_state")
+TOPICS = ("/keyframes", "/skeletons/raw", "/skeletons", "/rate_state")
 PERCENTILES = {"p50": 50, "p99": 99}
 
 
-def stages(bag: str | Path, namespace: str = "/") -> dict[str, dict[str, float]]:
+def stages(bag: str | Path) -> dict[str, dict[str, float]]:
     """Measure milliseconds per stage, p50 and p99 over the key-frames of a run; empty if the bag lacks a topic.
 
     Returns:
@@ -30,17 +31,14 @@ def stages(bag: str | Path, namespace: str = "/") -> dict[str, dict[str, float]]
         BagError: the bag cannot be read.
     """
     with BagReader(bag) as reader:
-        names = {f"/{namespace.strip('/')}/{topic}".replace("//", "/"): topic for topic in TOPICS}
         arrived: dict[str, list[tuple[int, int]]] = {topic: [] for topic in TOPICS}
-        for name, log_time, data in reader.raw([name for name in names if name in reader.topics]):
-            arrived[names[name]].append((log_time, serialized_header(data)[0]))
-    work = {
-        stamp: (state.estimate_ms + state.uplift_ms, state.refine_ms) for stamp, state in load(bag, namespace).rates
-    }
-    ends = {stamp: log_time for log_time, stamp in arrived["rate_state"]}
-    raw, refined = ([log_time for log_time, _ in arrived[topic]] for topic in ("skeletons/raw", "skeletons"))
+        for topic, log_time, data in reader.raw(TOPICS):
+            arrived[topic].append((log_time, serialized_header(data)[0]))
+    work = {stamp: (state.estimate_ms + state.uplift_ms, state.refine_ms) for stamp, state in load(bag).rates}
+    ends = {stamp: log_time for log_time, stamp in arrived["/rate_state"]}
+    raw, refined = ([log_time for log_time, _ in arrived[topic]] for topic in ("/skeletons/raw", "/skeletons"))
     rows = []
-    for (begin, stamp), (following, _) in zip(arrived["keyframes"], arrived["keyframes"][1:], strict=False):
+    for (begin, stamp), (following, _) in pairwise(arrived["/keyframes"]):
         burst = _between(raw, begin, ends.get(stamp, begin))
         if burst and (smooth := _between(refined, burst[0], following)):
             single, per_frame = work[stamp]

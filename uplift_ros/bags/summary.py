@@ -1,6 +1,7 @@
 """Summary of a recorded run, for out/summary.json and as a table."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,11 @@ from uplift_ros.poses import NANOSECONDS, SkeletonFrame
 from uplift_ros.streaming.stride import Reason
 
 
-def summarise(bag: str | Path, source: str = "", namespace: str = "/") -> dict[str, Any]:
+def summarise(bag: str | Path, source: str = "") -> dict[str, Any]:
     """Compute the summary of the run recorded in `bag`.
 
     Args:
         source: image source of the run, copied to the summary.
-        namespace: namespace of the graph.
 
     Returns:
         The keys of summary.json. Errors are None without ground truth, times are None if nothing was recorded.
@@ -29,7 +29,7 @@ def summarise(bag: str | Path, source: str = "", namespace: str = "/") -> dict[s
     Raises:
         BagError: the bag cannot be read, or holds no topic of the graph.
     """
-    recording = load(bag, namespace)
+    recording = load(bag)
     stamps = recording.image_stamps or [frame.stamp for frame in recording.skeletons] or [0]
     seconds = (max(stamps) - min(stamps)) / NANOSECONDS
     detected = [bool(keyframe.persons) for keyframe in recording.keyframes]
@@ -104,7 +104,7 @@ def _stride_switches(recording: Recording, first: int) -> list[dict[str, Any]]:
             "velocity": round(float(state.velocity), 3),
             "reason": Reason(state.reason).name.lower(),
         }
-        for (_, before), (stamp, state) in zip(recording.rates, recording.rates[1:], strict=False)
+        for (_, before), (stamp, state) in pairwise(recording.rates)
         if state.stride != before.stride
     ]
 

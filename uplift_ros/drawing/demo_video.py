@@ -22,6 +22,7 @@ from uplift_ros.poses import NANOSECONDS, SkeletonFrame
 CODECS = ("avc1", "mp4v")
 """Codecs in order of preference: H.264 plays everywhere, but few builds of OpenCV include it."""
 
+FPS = 50.0
 PANEL_HEIGHT = 480
 CHART_HEIGHT = 120
 TURN = np.radians(12.0)
@@ -38,7 +39,7 @@ GREY = (128, 136, 150)
 BADGE = (255, 196, 84)
 
 
-def render(bag: str | Path, path: str | Path, fps: float = 50.0, namespace: str = "/") -> None:
+def render(bag: str | Path, path: str | Path) -> None:
     """Draw the run recorded in `bag` to an mp4 at `path`.
 
     Everything is shown at its stamp, without processing latency. The skeleton in the image is the refined 3D skeleton,
@@ -50,14 +51,14 @@ def render(bag: str | Path, path: str | Path, fps: float = 50.0, namespace: str 
         ValueError: an image cannot be decoded.
         OSError: the video cannot be written.
     """
-    recording = load(bag, namespace)
+    recording = load(bag)
     scene = _Scene(recording)
     writer: cv2.VideoWriter | None = None
     with atomic_write(Path(path)) as beside, closing(prefetch(_images(bag, recording), IMAGES_AHEAD)) as frames:
-        for stamp, image in _at_rate(frames, scene.first, scene.last, fps):
+        for stamp, image in _at_rate(frames, scene.first, scene.last):
             frame = scene.draw(stamp, image)
             if writer is None:
-                writer = _open(beside, fps, frame.shape[1], frame.shape[0], str(path))
+                writer = _open(beside, frame.shape[1], frame.shape[0], str(path))
             writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         if writer is None:
             raise BagError(f"bag {bag} holds nothing to draw")
@@ -175,11 +176,9 @@ def _images(bag: str | Path, recording: Recording) -> Generator[tuple[int, np.nd
         yield stamp, black
 
 
-def _at_rate(
-    frames: Iterator[tuple[int, np.ndarray]], first: int, last: int, fps: float
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Resample images to a constant rate: some are repeated or dropped; a new image keeps its own stamp."""
-    period = NANOSECONDS / fps
+def _at_rate(frames: Iterator[tuple[int, np.ndarray]], first: int, last: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Resample images to FPS: some are repeated or dropped; a new image keeps its own stamp."""
+    period = NANOSECONDS / FPS
     shown, following = next(frames, None), next(frames, None)
     for index in range(round((last - first) / period) + 1):
         now = first + round(index * period)
@@ -190,11 +189,11 @@ def _at_rate(
             yield (shown[0] if fresh else now), shown[1]
 
 
-def _open(path: Path, fps: float, width: int, height: int, name: str) -> cv2.VideoWriter:
+def _open(path: Path, width: int, height: int, name: str) -> cv2.VideoWriter:
     """Open a video writer for the temporary file `path`; errors use `name`, the path that the user knows."""
     for codec in CODECS:
         with _quiet():
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (width, height))
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), FPS, (width, height))
         if writer.isOpened():
             return writer
     raise OSError(

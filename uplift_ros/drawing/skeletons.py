@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from uplift_ros.skeleton import H36M17, Skeleton
+from uplift_ros.skeleton import H36M17
 
 Colour = tuple[int, int, int]
 
@@ -18,9 +18,9 @@ FAINTEST = 0.35
 """Opacity of a joint with score 0."""
 
 
-def joint_colours(skeleton: Skeleton = H36M17) -> np.ndarray:
-    """(J, 3) uint8 RGB by side."""
-    return np.array([SIDE_COLOURS[skeleton.side(joint)] for joint in range(len(skeleton))], np.uint8)
+def joint_colours() -> np.ndarray:
+    """(17, 3) uint8 RGB by side."""
+    return np.array([SIDE_COLOURS[H36M17.side(joint)] for joint in range(len(H36M17))], np.uint8)
 
 
 def joint_alphas(scores: np.ndarray) -> np.ndarray:
@@ -28,12 +28,12 @@ def joint_alphas(scores: np.ndarray) -> np.ndarray:
     return FAINTEST + (1 - FAINTEST) * np.clip(np.nan_to_num(scores), 0, 1)
 
 
-def bone_colours(skeleton: Skeleton = H36M17) -> np.ndarray:
+def bone_colours() -> np.ndarray:
     """(B, 3) uint8 RGB: a bone has the colour of the joint that it leads to."""
-    return joint_colours(skeleton)[[child for _, child in skeleton.bones]]
+    return joint_colours()[[child for _, child in H36M17.bones]]
 
 
-def draw_pose(image: np.ndarray, pixels: np.ndarray, scores: np.ndarray, skeleton: Skeleton = H36M17) -> None:
+def draw_pose(image: np.ndarray, pixels: np.ndarray, scores: np.ndarray) -> None:
     """Draw bones and joints of one person.
 
     Args:
@@ -43,8 +43,8 @@ def draw_pose(image: np.ndarray, pixels: np.ndarray, scores: np.ndarray, skeleto
     visible = _drawable(image, pixels)
     width = max(2, round(image.shape[0] / 160))
     alphas = joint_alphas(scores)
-    bones = [bone for bone in skeleton.bones if visible[list(bone)].all()]
-    colours = joint_colours(skeleton)
+    bones = [bone for bone in H36M17.bones if visible[list(bone)].all()]
+    colours = joint_colours()
     for thickness, outline in ((width + 2, True), (width, False)):
         for parent, child in bones:
             colour = OUTLINE if outline else _shaded(colours[child], min(alphas[parent], alphas[child]))

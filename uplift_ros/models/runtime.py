@@ -98,7 +98,7 @@ class OnnxRefine:
         return _run(self._session, {"windows": windows.astype(np.float32)})[0]
 
 
-def load_uplift(name: str, device: str = "cpu", precision: str = "float32", threads: int = 1) -> OnnxUplift:
+def load_uplift(name: str, device: str = "cpu", precision: str = "float32") -> OnnxUplift:
     """Load and warm up the uplifting network `name`, of shipped weights or the path of an .onnx file.
 
     Raises:
@@ -106,17 +106,17 @@ def load_uplift(name: str, device: str = "cpu", precision: str = "float32", thre
         ValueError: it holds another network, or the device or the precision is not available.
     """
     path = find(name)
-    network = OnnxUplift(path, path.with_suffix(CENTRAL_SUFFIX), device, precision, threads)
+    network = OnnxUplift(path, path.with_suffix(CENTRAL_SUFFIX), device, precision)
     config = network.config
     blank = (np.zeros((1, config.joints, config.channels)), np.empty((0, config.temporal_width)))
     _warm_up(path, lambda: network(*blank, np.ones((1, config.tokens))).sequence)
     return network
 
 
-def load_refine(name: str, device: str = "cpu", threads: int = 1) -> OnnxRefine:
+def load_refine(name: str, device: str = "cpu") -> OnnxRefine:
     """Load and warm up SynSP `name`, as `load_uplift` does."""
     path = find(name)
-    network = OnnxRefine(path, device, threads)
+    network = OnnxRefine(path, device)
     config = network.config
     _warm_up(path, lambda: network(np.zeros((1, config.window, config.joints, config.coordinates))))
     return network

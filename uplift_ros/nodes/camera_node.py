@@ -101,7 +101,3 @@ class CameraNode(base.ManagedNode):
 def main() -> int:
     keep_freed_memory()
     return spin(CameraNode)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

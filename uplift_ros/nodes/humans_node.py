@@ -98,7 +98,3 @@ class HumansNode(base.ManagedNode):
 
 def main() -> int:
     return spin(HumansNode)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

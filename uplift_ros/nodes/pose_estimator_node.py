@@ -102,7 +102,3 @@ class PoseEstimatorNode(base.ManagedNode):
 def main() -> int:
     keep_freed_memory()
     return spin(PoseEstimatorNode)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

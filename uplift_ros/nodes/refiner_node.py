@@ -100,7 +100,3 @@ class RefinerNode(base.ManagedNode):
 
 def main() -> int:
     return spin(RefinerNode)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

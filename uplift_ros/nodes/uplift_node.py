@@ -114,7 +114,3 @@ class UpliftNode(base.ManagedNode):
 
 def main() -> int:
     return spin(UpliftNode)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

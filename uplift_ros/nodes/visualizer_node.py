@@ -82,7 +82,3 @@ class VisualizerNode(base.ManagedNode):
 def main() -> int:
     keep_freed_memory()
     return spin(VisualizerNode)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

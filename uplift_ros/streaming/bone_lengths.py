@@ -12,7 +12,7 @@ import numpy as np
 
 from uplift_ros.camera import CANONICAL_STATURE
 from uplift_ros.poses import NANOSECONDS, Person3D, ScaleSource, SkeletonFrame
-from uplift_ros.skeleton import H36M17
+from uplift_ros.skeleton import H36M17, MEAN_LENGTHS
 from uplift_ros.streaming.clock import MAX_SKELETON_GAP_NS, SIZE_MEMORY_NS
 from uplift_ros.transforms import SMALLEST_DEVIATION, own_covariances
 
@@ -25,18 +25,10 @@ TO = np.append(CHILDREN, H36M17.index("head"))
 MIRRORED = np.array([list(TO).index(joint) for joint in H36M17.flip[CHILDREN]] + [len(CHILDREN)])
 """Index of the length of the other side."""
 
-MEAN_LENGTHS = {
-    "right_hip": 0.101, "right_knee": 0.413, "right_ankle": 0.395, "left_hip": 0.101, "left_knee": 0.413,
-    "left_ankle": 0.395, "spine": 0.254, "thorax": 0.254, "nose": 0.21, "head": 0.118, "left_shoulder": 0.172,
-    "left_elbow": 0.28, "left_wrist": 0.265, "right_shoulder": 0.172, "right_elbow": 0.28, "right_wrist": 0.265,
-}  # fmt: skip
-"""Metres from its parent to each joint, of adults of canonical stature between the points that detectors mark: means of
-the bodies that the networks are trained with."""
-
 HEAD_ABOVE_THORAX = 0.264
-"""Metres, of the same body."""
+"""Metres, of the body of MEAN_LENGTHS."""
 
-PROPORTIONS = np.array([MEAN_LENGTHS[H36M17.joints[joint]] for joint in CHILDREN] + [HEAD_ABOVE_THORAX])
+PROPORTIONS = np.array([MEAN_LENGTHS[H36M17.joints[joint].split("_")[-1]] for joint in CHILDREN] + [HEAD_ABOVE_THORAX])
 
 DEVIATIONS = PROPORTIONS * np.where(np.isin(TO, [H36M17.index(name) for name in ("nose", "head")]), 0.1, 0.05)
 """Standard deviations of PROPORTIONS: 5 % among adults (Winter; ANSUR), twice as much for nose and head."""
@@ -58,8 +50,8 @@ ITERATIONS = 3
 MAX_STEP = 0.2
 """Share of a bone's length by which a step changes it at most: the linear approximation of larger ones is poor."""
 
-MIN_BONE = 1e-6
-"""Metres, the shortest bone that has a direction."""
+LENGTH_EPS = 1e-6
+"""Metres, below which lengths are not divided by."""
 
 
 @dataclass
@@ -92,7 +84,7 @@ class BoneLengths:
         if not is_first and person.scale_source is not self.scale_source:
             self._rescale(float(observed.sum()) / self.total)
         # 1. Weights: the variance along the bone, the time that the frame stands for, and Huber's for outliers.
-        along = bones / np.maximum(observed, MIN_BONE)[:, None]
+        along = bones / np.maximum(observed, LENGTH_EPS)[:, None]
         spread = covariances[TO] + covariances[FROM]
         variance = np.maximum((along[:, None] @ spread @ along[..., None])[:, 0, 0], SMALLEST_DEVIATION**2)
         seconds = min(stamp - self.stamp, MAX_SKELETON_GAP_NS) / NANOSECONDS if not is_first else CORRELATION_S
@@ -107,7 +99,7 @@ class BoneLengths:
         mean = self.weighted / self.information
         trust = 1.0 / (1.0 / self.information + DEVIATIONS**2)
         size = float((trust * PROPORTIONS * mean).sum() / (trust * PROPORTIONS**2).sum())
-        prior = 1.0 / (max(size, MIN_BONE) * DEVIATIONS) ** 2
+        prior = 1.0 / (max(size, LENGTH_EPS) * DEVIATIONS) ** 2
         self.lengths = (self.weighted + prior * size * PROPORTIONS) / (self.information + prior)
         self.stamp, self.scale_source, self.total = stamp, person.scale_source, float(observed.sum())
 
@@ -202,4 +194,4 @@ def _directions(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Unit vectors (N, 16, 3) along the bones, 0 if they have no length, and the lengths (N, 16)."""
     bones = joints[:, CHILDREN] - joints[:, PARENTS]
     lengths = np.linalg.norm(bones, axis=-1)
-    return bones / np.maximum(lengths, MIN_BONE)[..., None], lengths
+    return bones / np.maximum(lengths, LENGTH_EPS)[..., None], lengths

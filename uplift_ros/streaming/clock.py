@@ -22,6 +22,9 @@ MAX_SKELETON_GAP_NS = 100_000_000
 PERSON_MEMORY_NS = 1_700_000_000
 """An unseen person keeps the id for this long: an occlusion of a second between two key-frames that are 0.4 s apart."""
 
+SIDES_MEMORY_NS = 1_500_000_000
+"""A person who was not seen for longer has no history of swapped sides."""
+
 VIEW_MEMORY_NS = 5_000_000_000
 """For this long, the persons of several cameras that were matched are remembered as one person."""
 

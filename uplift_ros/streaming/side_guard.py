@@ -12,17 +12,33 @@ import numpy as np
 
 from uplift_ros.poses import NANOSECONDS, Keyframe, Origin, Person2D
 from uplift_ros.skeleton import H36M17
+from uplift_ros.streaming.clock import SIDES_MEMORY_NS
 
-TORSO = ("shoulder", "hip")
-LIMBS = ("elbow", "wrist", "knee", "ankle")
-LEFT, RIGHT = ([H36M17.index(f"{side}_{joint}") for joint in TORSO + LIMBS] for side in ("left", "right"))
+TORSO, OUTER = ("shoulder", "hip"), ("elbow", "wrist", "knee", "ankle")
+LEFT, RIGHT = ([H36M17.index(f"{side}_{joint}") for joint in TORSO + OUTER] for side in ("left", "right"))
 PELVIS, THORAX = H36M17.index("pelvis"), H36M17.index("thorax")
 
 LIMB_WEIGHT = 0.3
 """Weight of limbs against the torso: they cross and alternate while the body faces the same way."""
 
+SEPARATION = 0.02
+"""Product of two separations, as fractions of the person's size, that is one unit of evidence: shoulders 14 % of the
+size apart in both key-frames. Raising it trusts the detector more."""
+
+TURN_S, LIMB_S = 0.1, 0.12
+"""A body may turn to its other side in about twice the first; limbs count up to about the second between key-frames.
+Raising the first keeps more people who turn fast as detected, and corrects fewer swaps of people who stand upright and
+symmetric at long strides; raising the second takes more alternating limbs of people who walk or run for swaps."""
+
+SWITCH_COST = 0.4
+"""Evidence that a change between correct and swapped must exceed; raising it reacts to fewer swaps."""
+
+BELIEF_S = 2.0
+"""After that long the detector is trusted again; raising it corrects longer swaps, and trusts a wrong first key-frame
+for longer."""
+
 PAIR_LIMIT, LIMIT = 0.6, 1.0
-"""Largest evidence of one pair of joints and of all, in units of `separation`: one outlier joint is no swap, and no
+"""Largest evidence of one pair of joints and of all, in units of SEPARATION: one outlier joint is no swap, and no
 single key-frame overrules a long history."""
 
 FIRST_COST = 0.2
@@ -53,34 +69,9 @@ class _Memory:
 
 
 class SideGuard:
-    """Guard that corrects key-frames whose left and right contradict the motion of the person.
+    """Guard that corrects key-frames whose left and right contradict the motion of the person."""
 
-    Args:
-        separation: product of two separations, as fractions of the person's size, that is one unit of evidence; raising
-            it trusts the detector more. 0.02 is shoulders 14 % of the size apart in both key-frames.
-        turn_seconds: a body may turn to its other side in about twice that; raising it keeps more people who turn
-            fast as detected, and corrects fewer swaps of people who stand upright and symmetric at long strides.
-        limb_seconds: limbs count up to about that time between key-frames; raising it takes more alternating limbs of
-            people who walk or run for swaps.
-        switch_cost: evidence that a change between correct and swapped must exceed; raising it reacts to fewer swaps.
-        belief_seconds: after that long the detector is trusted again; raising it corrects longer swaps, and trusts a
-            first key-frame that was wrong for longer.
-        memory_seconds: a person who was not seen for longer starts again without history.
-    """
-
-    def __init__(
-        self,
-        *,
-        separation: float = 0.02,
-        turn_seconds: float = 0.1,
-        limb_seconds: float = 0.12,
-        switch_cost: float = 0.4,
-        belief_seconds: float = 2.0,
-        memory_seconds: float = 1.5,
-    ) -> None:
-        self.separation, self.switch_cost = separation, switch_cost
-        self.turn_seconds, self.limb_seconds = turn_seconds, limb_seconds
-        self.belief_seconds, self.memory_seconds = belief_seconds, memory_seconds
+    def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
@@ -98,7 +89,7 @@ class SideGuard:
             self._frame_id = keyframe.frame_id
         stamp, scheduled = keyframe.stamp, keyframe.origin is Origin.SCHEDULED
         if scheduled:
-            oldest = stamp - round(self.memory_seconds * NANOSECONDS)
+            oldest = stamp - SIDES_MEMORY_NS
             self._memory = {id: memory for id, memory in self._memory.items() if oldest <= memory.stamp <= stamp}
         seen = {person.id: self._follow(person, stamp) for person in keyframe.persons}
         if scheduled:
@@ -114,9 +105,9 @@ class SideGuard:
             return _Memory(stamp, separations, trunk, np.array([0.0, FIRST_COST]))
         seconds = abs(stamp - before.stamp) / NANOSECONDS
         evidence = self._evidence(before, separations, trunk, seconds)
-        stay, change = before.costs - evidence / 2, before.costs[::-1] + evidence / 2 + self.switch_cost
+        stay, change = before.costs - evidence / 2, before.costs[::-1] + evidence / 2 + SWITCH_COST
         costs = np.minimum(stay, change)
-        costs[1] += seconds / self.belief_seconds
+        costs[1] += seconds / BELIEF_S
         return _Memory(stamp, separations, trunk, costs - costs.min())
 
     def _evidence(self, before: _Memory, separations: np.ndarray, trunk: np.ndarray, seconds: float) -> float:
@@ -127,15 +118,15 @@ class SideGuard:
         """
         products = np.nan_to_num(separations * before.separations)
         # Evidence for equal sides counts fully; evidence against them only if the body had no time to turn.
-        turned = np.exp(-((seconds / self.turn_seconds) ** 2))
-        weight = np.full((len(LEFT), 2), LIMB_WEIGHT * np.exp(-((seconds / self.limb_seconds) ** 2)))
+        turned = np.exp(-((seconds / TURN_S) ** 2))
+        weight = np.full((len(LEFT), 2), LIMB_WEIGHT * np.exp(-((seconds / LIMB_S) ** 2)))
         weight[: len(TORSO)] = 1.0
         against = weight.copy()
         against[: len(TORSO)] = turned
         if min(-trunk[1], -before.trunk[1]) > UPRIGHT:
             against[: len(TORSO), 1] = np.exp(-(seconds**2))  # heights stay in a turn about the vertical
         against *= max(0.0, float(np.nan_to_num(trunk @ before.trunk)))  # a cartwheel reverses separations as well
-        pairs = np.where(products < 0, against * products, weight * products).sum(-1) / self.separation
+        pairs = np.where(products < 0, against * products, weight * products).sum(-1) / SEPARATION
         pairs = pairs.clip(-PAIR_LIMIT, PAIR_LIMIT)
         torso, limbs = pairs[: len(TORSO)].sum(), pairs[len(TORSO) :].sum()
         # Limbs seen from the side alternate with every step: they only confirm what the torso says.

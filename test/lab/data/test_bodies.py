@@ -8,7 +8,6 @@ from uplift_ros.lab.data import bodies
 from uplift_ros.lab.data.bodies import (
     COMBINED,
     KNEE_DEG,
-    LIMBS,
     SEGMENTS,
     STRAIGHTEST,
     bent,
@@ -20,7 +19,7 @@ from uplift_ros.lab.data.bodies import (
     varied,
 )
 from uplift_ros.lab.data.mocap import ANKLE_HEIGHT, CANONICAL_CHAIN, chain_length
-from uplift_ros.skeleton import H36M17
+from uplift_ros.skeleton import H36M17, LIMBS
 from uplift_ros.sources.synthetic.motion import pose
 
 LEGS, UPPER_BODY = slice(0, 7), slice(7, 17)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from uplift_ros.lab.data.mocap import ANKLE_HEIGHT, CANONICAL_CHAIN, chain_length
-from uplift_ros.skeleton import H36M17
+from uplift_ros.skeleton import H36M17, LIMBS, MEAN_LENGTHS
 
 COMBINED = 0.2
 """Share of people with the legs of one motion and the upper body of another: captures show few of all combinations."""
@@ -18,22 +18,20 @@ STEEPEST = 0.5
 UPPER_BODY = slice(H36M17.index("spine"), len(H36M17))
 HEAD_JOINTS = slice(H36M17.index("nose"), H36M17.index("head") + 1)
 THORAX, LEFT_HIP, RIGHT_HIP = (H36M17.index(name) for name in ("thorax", "left_hip", "right_hip"))
-LIMBS = ((1, 2, 3), (4, 5, 6), (11, 12, 13), (14, 15, 16))
 
 SEGMENTS = {
-    "hips": (0.101, 0.09),
-    "thigh": (0.413, 0.045),
-    "shank": (0.395, 0.045),
-    "trunk": (0.254, 0.05),
+    "hips": (MEAN_LENGTHS["hip"], 0.09),
+    "thigh": (MEAN_LENGTHS["knee"], 0.045),
+    "shank": (MEAN_LENGTHS["ankle"], 0.045),
+    "trunk": (MEAN_LENGTHS["spine"], 0.05),
     "head": (0.252, 0.06),
-    "shoulders": (0.172, 0.065),
-    "upper_arm": (0.280, 0.055),
-    "forearm": (0.265, 0.055),
+    "shoulders": (MEAN_LENGTHS["shoulder"], 0.065),
+    "upper_arm": (MEAN_LENGTHS["elbow"], 0.055),
+    "forearm": (MEAN_LENGTHS["wrist"], 0.055),
 }
 """Mean length in metres at canonical stature, and standard deviation of its logarithm. Hips and shoulders are half
-breadths, the trunk is half of it, from pelvis to spine and from spine to thorax. Means are those of people whom
-detectors saw in triangulated views and of the motion capture; deviations are those of Winter's and ANSUR's adults and
-of what detectors mean by a joint."""
+breadths, the trunk is half of it, from pelvis to spine and from spine to thorax. Deviations are those of Winter's and
+ANSUR's adults and of what detectors mean by a joint."""
 
 COMMON = {"upper_arm": 0, "forearm": 0, "thigh": 1, "shank": 1, "hips": 2, "shoulders": 2}
 """Segments that share half of their variance."""
@@ -172,12 +170,7 @@ def bent(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
     forwards = np.cross(left, up)
     knees = np.radians(rng.uniform(-KNEE_DEG, KNEE_DEG, batch))
     elbows = np.radians(rng.uniform(-ELBOW_DEG, ELBOW_DEG, batch))
-    for limb, angle, towards in (
-        (LIMBS[0], knees, 1),
-        (LIMBS[1], knees, 1),
-        (LIMBS[2], elbows, -1),
-        (LIMBS[3], elbows, -1),
-    ):
+    for limb, angle, towards in zip(LIMBS, (knees, knees, elbows, elbows), (1, 1, -1, -1), strict=True):
         _flex(joints, limb, angle, towards * forwards)
     return joints
 

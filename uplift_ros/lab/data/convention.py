@@ -11,7 +11,7 @@ points.
 import numpy as np
 
 from uplift_ros.lab.data.mocap import MOCAP_CHAIN, chain_length
-from uplift_ros.skeleton import H36M17, THORAX_RAISE
+from uplift_ros.skeleton import H36M17, LIMBS, THORAX_RAISE
 
 OFFSETS_MM = {
     "hip": (11, 8, 0),
@@ -60,7 +60,7 @@ def joint_axes(joints: np.ndarray) -> np.ndarray:
         trunk[pair["left"]] = left, forwards
         for side, outwards in (("left", left), ("right", -left)):
             axes[..., pair[side], :, :] = np.stack([outwards, up, forwards], -2)
-    for root, middle, end in ((1, 2, 3), (4, 5, 6), (11, 12, 13), (14, 15, 16)):
+    for root, middle, end in LIMBS:
         left, forwards = trunk[HIPS["left"] if root < PELVIS + 7 else SHOULDERS["left"]]
         straight = _unit(joints[..., end, :] - joints[..., root, :])
         axes[..., middle, :, :] = np.stack([straight, left, forwards], -2)

@@ -28,7 +28,7 @@ from scipy.signal import lfilter
 
 from uplift_ros.lab.data.convention import joint_axes
 from uplift_ros.lab.data.virtual_camera import IMAGE_HEIGHT, NEAREST
-from uplift_ros.skeleton import H36M17
+from uplift_ros.skeleton import H36M17, LIMB_JOINTS, LIMBS
 
 SLOW, FAST = 0.8, 0.2
 """Seconds: time constants of the drift of trunk and head, and of limbs, whose bias follows their pose (measured)."""
@@ -52,7 +52,6 @@ OFFSET, DRIFT, SECONDS = np.array([MEASURED[joint.split("_")[-1]] for joint in H
 
 PELVIS, SPINE, THORAX, HIPS = 0, 7, 8, [1, 4]
 LEGS, ARMS = slice(1, 7), slice(11, 17)
-LIMBS = ((1, 2, 3), (4, 5, 6), (11, 12, 13), (14, 15, 16))
 
 FREE_JOINTS = np.array([index for index, name in enumerate(H36M17.joints) if name not in ("pelvis", "spine", "thorax")])
 """Joints that a detector can miss on their own; the others are means of several."""
@@ -86,8 +85,6 @@ HIDING = (
 
 POSE_DEVIATION = 0.35
 """Of a coordinate of the 2D pose around its mean over a window of lively motion, in torso lengths."""
-
-HIDEABLE = (1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16)
 
 
 def unit_length(plane: np.ndarray) -> np.ndarray:
@@ -248,7 +245,7 @@ def hidden_joints(joints: np.ndarray, plane: np.ndarray) -> np.ndarray:
     hidden = np.zeros(joints.shape[:3], bool)
     depth = joints[..., 2]
     for first, last, radius in HIDING:
-        mine = [joint for joint in HIDEABLE if joint not in (first, last)]
+        mine = [joint for joint in LIMB_JOINTS if joint not in (first, last)]
         if first == 0:
             mine = [joint for joint in mine if joint not in (1, 4, 11, 14)]
         start, along = plane[:, :, None, first], plane[:, :, None, last] - plane[:, :, None, first]

@@ -113,9 +113,9 @@ def random_rotations(rng: np.random.Generator, count: int) -> np.ndarray:
     return rotation_xyz(pitch, level, roll) @ heading @ WORLD_TO_LEVEL
 
 
-def noise_pairs(sequences: Sequence[mocap.Sequence], noise: PoseNoise, seed: int = 0) -> list[Pair]:
+def noise_pairs(sequences: Sequence[mocap.Sequence], noise: PoseNoise) -> list[Pair]:
     """Each sequence's first frames with synthetic noise, the same at every call: for validation."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     pairs = []
     for sequence in sequences:
         joints = sequence.joints[:VALIDATION_FRAMES]

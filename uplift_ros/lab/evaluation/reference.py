@@ -11,13 +11,6 @@ from uplift_ros.intrinsics import load_calibration
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.skeleton import H36M17
 
-LIMBS = [
-    H36M17.index(f"{side}_{joint}")
-    for side in ("right", "left")
-    for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
-]
-"""Joints that detectors and references define alike; definitions of trunk and head differ."""
-
 
 @dataclass(frozen=True)
 class Reference:

@@ -8,8 +8,7 @@ import numpy as np
 from uplift_ros import metrics
 from uplift_ros.lab.data.mocap import motion_class
 from uplift_ros.lab.data.protocols import Estimate
-from uplift_ros.lab.evaluation.reference import LIMBS
-from uplift_ros.skeleton import H36M17
+from uplift_ros.skeleton import H36M17, LIMB_JOINTS
 
 FAST = 0.5
 """m/s; the supplement of Uplift and Upsample changes to the short stride above it."""
@@ -71,7 +70,7 @@ def _speed_error(estimates: Sequence[Estimate], rate: float) -> float | None:
 
 
 def _bone_variation(poses: np.ndarray) -> float:
-    parents, children = np.transpose([bone for bone in H36M17.bones if set(bone) <= set(LIMBS)])
+    parents, children = np.transpose([bone for bone in H36M17.bones if set(bone) <= set(LIMB_JOINTS)])
     lengths = np.linalg.norm(poses[:, children] - poses[:, parents], axis=-1)
     return float(100 * (lengths.std(0) / lengths.mean(0)).mean())
 

@@ -14,12 +14,12 @@ from uplift_ros import metrics, settings
 from uplift_ros.lab.data.protocols import Clip, Estimate
 from uplift_ros.lab.data.refiners import RATE, Refiner
 from uplift_ros.lab.evaluation import scores
-from uplift_ros.lab.evaluation.reference import LIMBS, Reference
+from uplift_ros.lab.evaluation.reference import Reference
 from uplift_ros.lab.export import exported
 from uplift_ros.offline.image_sequence import LazyImage, VideoSequence
 from uplift_ros.offline.process import STAGES, Networks
 from uplift_ros.poses import NANOSECONDS, Person2D, Person3D, SkeletonFrame, Source
-from uplift_ros.skeleton import H36M17
+from uplift_ros.skeleton import H36M17, LIMB_JOINTS
 from uplift_ros.stages import build
 from uplift_ros.streaming.keyframes import KeyframeSchedule
 from uplift_ros.streaming.track import interpolate
@@ -198,7 +198,7 @@ class VideoEvaluation:
         return Run(estimate, self.detections.seconds, len(stamps))
 
     def row(self, run: Run) -> scores.Row:
-        """`scores.score` over hips, knees, ankles, shoulders, elbows and wrists, and metrics of real recordings.
+        """`scores.score` over limbs, and metrics of real recordings; definitions of trunk and head differ.
 
         Keys:
             scale: the factor that brings the clip nearest to the truth.
@@ -208,15 +208,15 @@ class VideoEvaluation:
             cpu_per_second: CPU seconds for a second of video, decoding left out.
         """
         estimate = run.estimate
-        row = scores.score([estimate], RATE, LIMBS)
+        row = scores.score([estimate], RATE, LIMB_JOINTS)
         relative, truth = metrics.root_relative(estimate.poses), metrics.root_relative(estimate.truth)
-        turn, _ = Rotation.align_vectors(truth[:, LIMBS].reshape(-1, 3), relative[:, LIMBS].reshape(-1, 3))
+        turn, _ = Rotation.align_vectors(truth[:, LIMB_JOINTS].reshape(-1, 3), relative[:, LIMB_JOINTS].reshape(-1, 3))
         placed = bool((estimate.poses[:, 0, 2] > 0).all())
         off = np.linalg.norm(estimate.poses[:, 0] - estimate.truth[:, 0], axis=-1)
-        known = np.isfinite(self._truth[:, [0, *LIMBS]]).all((1, 2)).sum()
+        known = np.isfinite(self._truth[:, [0, *LIMB_JOINTS]]).all((1, 2)).sum()
         return row | {
             "keyframe_hz": run.keyframes / self.reference.seconds,
-            "scale": metrics.clip_scale(estimate.poses, estimate.truth, LIMBS),
+            "scale": metrics.clip_scale(estimate.poses, estimate.truth, LIMB_JOINTS),
             "tilt": float(np.degrees(np.arccos(np.clip(turn.as_matrix()[1, 1], -1.0, 1.0)))),
             "root_error": float(metrics.MILLIMETRES * off.mean()) if placed else None,
             "coverage": len(estimate.frames) / int(known),
@@ -260,6 +260,6 @@ class VideoEvaluation:
         poses, frames, keyframes = poses[inside], frames[inside], keyframes[inside]
         if stamps is not None:
             truth[frames] = self.reference.at(stamps[inside])
-        known = np.isfinite(truth[frames][:, [0, *LIMBS]]).all((1, 2))
+        known = np.isfinite(truth[frames][:, [0, *LIMB_JOINTS]]).all((1, 2))
         clip = Clip(f"video/{self.reference.name}/0", truth, np.empty((0, len(H36M17), 2)), np.empty((0, len(H36M17))))
         return Estimate(clip, poses[known], frames[known], keyframes[known])

@@ -1,7 +1,6 @@
 """Environment variables of the node processes."""
 
 import os
-from collections.abc import Mapping
 
 from uplift_ros.paths import share_folder
 
@@ -9,11 +8,11 @@ FAST_DDS_2 = ("humble", "iron", "jazzy")
 """Distributions whose Fast DDS knows only the old name of the profile variable; newer ones warn about it."""
 
 
-def node_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Add our Fast DDS profile and localhost-only discovery to an environment, unless the user has set them."""
-    completed = dict(environment)
+def node_environment() -> dict[str, str]:
+    """This environment, with our Fast DDS profile and localhost-only discovery unless the user has set them."""
+    completed = dict(os.environ)
     completed.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    if not {"FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"} & set(environment):
-        variable = "FASTRTPS" if environment.get("ROS_DISTRO") in FAST_DDS_2 else "FASTDDS"
+    if not {"FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"} & set(completed):
+        variable = "FASTRTPS" if completed.get("ROS_DISTRO") in FAST_DDS_2 else "FASTDDS"
         completed[f"{variable}_DEFAULT_PROFILES_FILE"] = str(share_folder() / "config" / "fastdds.xml")
     return completed

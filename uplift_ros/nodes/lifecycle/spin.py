@@ -20,7 +20,7 @@ UPSTREAM_S = 3.0
 """Seconds to wait for the last messages of the nodes before this one, which launch ends at the same time."""
 
 
-def spin(node_type: Callable[[], ManagedNode], arguments: list[str] | None = None) -> int:
+def spin(node_type: Callable[[], ManagedNode]) -> int:
     """Run a node until it finishes or a signal ends it.
 
     The executor spins in a thread of its own, so that signals reach Python at once and the node can still publish while
@@ -30,7 +30,7 @@ def spin(node_type: Callable[[], ManagedNode], arguments: list[str] | None = Non
         The node's exit code, 0 after a signal, or 1 if it could not start; the reason is one line on stderr.
     """
     try:
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         node = node_type()
     except (*EXPECTED_ERRORS, RuntimeError) as error:  # rclpy's own errors are RuntimeErrors
         print(f"{error}", file=sys.stderr)
