@@ -130,7 +130,7 @@ def test_a_camera_of_one_pixel_is_a_camera():
         ((500, 500, 320, 240, 0, 480), "image size"),
         ((500, 500, 320, 240, 640, -1), "image size"),
         ((500, 500, 320, 240, 640, 0), "image size"),
-        ((500, 500, 320, 240, 640, 480, (), "magic"), "distortion_model.*magic"),
+        ((500, 500, 320, 240, 640, 480, (), "magic"), "distortion_model"),
     ],
 )
 def test_impossible_cameras_are_refused_by_name(arguments, message):

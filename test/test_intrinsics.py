@@ -77,12 +77,12 @@ def test_rectified_images_are_projected_by_p_without_distortion():
 @pytest.mark.parametrize(
     ("change", "image", "named"),
     [
-        ({"k": (0.0,) * 9}, (640, 480), r"camera_info\.k is all zeros: the camera is not calibrated"),
-        ({"rectified": True, "p": (0.0,) * 12}, (640, 480), r"camera_info\.p is all zeros"),
-        ({"width": 0, "height": 0}, (640, 480), "width and height must be positive, got 0x0"),
-        ({}, (320, 240), "camera_info is of 640x480 images, these are 320x240"),
-        ({"binning": (2, 2)}, (160, 120), "640x480, binning 2x2 images, these are 160x120"),
-        ({"roi": (10, 20, 100, 90)}, (320, 240), r"640x480, roi 100x90 at \(10, 20\) images, these are 320x240"),
+        ({"k": (0.0,) * 9}, (640, 480), r"camera_info\.k"),
+        ({"rectified": True, "p": (0.0,) * 12}, (640, 480), r"camera_info\.p"),
+        ({"width": 0, "height": 0}, (640, 480), "width and height"),
+        ({}, (320, 240), "640x480.*320x240"),
+        ({"binning": (2, 2)}, (160, 120), "binning"),
+        ({"roi": (10, 20, 100, 90)}, (320, 240), "roi"),
     ],
 )
 def test_what_cannot_be_reconciled_is_named(change, image, named):

@@ -19,7 +19,7 @@ def test_the_installation_is_found_above_the_package(monkeypatch, tmp_path):
 
 def test_a_package_without_its_share_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "PACKAGE", tmp_path / "uplift_ros")
-    with pytest.raises(FileNotFoundError, match="is uplift_ros installed"):
+    with pytest.raises(FileNotFoundError, match="share/uplift_ros"):
         paths.share_folder()
 
 

@@ -30,7 +30,7 @@ def test_a_quaternion_survives_the_way_through_the_matrix():
 
 @pytest.mark.parametrize("quaternion", [(0, 0, 0, 0), (np.nan, 0, 0, 1)])
 def test_a_quaternion_without_direction_is_refused(quaternion):
-    with pytest.raises(ValueError, match="quaternion x, y, z, w other than 0"):
+    with pytest.raises(ValueError, match="quaternion"):
         RigidTransform.from_quaternion(np.array(quaternion, float), np.zeros(3))
 
 

@@ -200,10 +200,10 @@ def test_what_is_no_bag_is_refused(tmp_path, content):
 
 
 def test_a_folder_without_a_recording_is_refused(tmp_path):
-    with pytest.raises(BagError, match=r"must be an \.mcap, a \.db3, or a folder with one of them, got 0"):
+    with pytest.raises(BagError, match=r"\.mcap"):
         recover(tmp_path, tmp_path / "whole.mcap")
 
 
 def test_a_recording_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(BagError, match=r"nowhere does not exist"):
+    with pytest.raises(BagError, match="nowhere"):
         recover(tmp_path / "nowhere", tmp_path / "whole.mcap")

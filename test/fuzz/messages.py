@@ -25,8 +25,8 @@ def targets(_: Path) -> list[Target]:
     ]
 
 
-def make(name: str, *fields: Any) -> Any:
-    return message_class(name)(*fields)
+def make(name: str, **fields: Any) -> Any:
+    return message_class(name)(**fields)
 
 
 def single(random: Random) -> float:
@@ -36,50 +36,76 @@ def single(random: Random) -> float:
 
 def time(random: Random) -> Any:
     seconds = random.choice((0, 1, -1, 2**31 - 1, -(2**31), random.getrandbits(31)))
-    return make("builtin_interfaces/msg/Time", seconds, random.choice((0, 1, 10**9 - 1, 10**9, 2**32 - 1)))
+    nanoseconds = random.choice((0, 1, 10**9 - 1, 10**9, 2**32 - 1))
+    return make("builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
 
 
 def header(random: Random) -> Any:
-    return make("std_msgs/msg/Header", time(random), random.choice(("camera", *WORDS[:14])))
+    return make("std_msgs/msg/Header", stamp=time(random), frame_id=random.choice(("camera", *WORDS[:14])))
 
 
 def few(random: Random, usual: int) -> range:
     return range(usual if random.random() < 0.7 else random.randint(0, 20))
 
 
+def filled(name: str, fields: str, random: Random, value: Callable[[Random], float]) -> Any:
+    """A message of numbers."""
+    return make(name, **{field: value(random) for field in fields.split()})
+
+
 def keyframe(random: Random) -> Any:
     def person() -> Any:
         bbox = np.array([single(random) for _ in range(4)], np.float32)
-        points = [
-            make("uplift_ros/msg/Keypoint2D", single(random), single(random), single(random)) for _ in few(random, 17)
-        ]
-        return make("uplift_ros/msg/Person2D", random.choice(WORDS[:14]), single(random), bbox, points)
+        points = [filled("uplift_ros/msg/Keypoint2D", "x y score", random, single) for _ in few(random, 17)]
+        name = random.choice(WORDS[:14])
+        return make("uplift_ros/msg/Person2D", id=name, score=single(random), bbox=bbox, keypoints=points)
 
-    sizes = [number(random) for _ in range(4)]
-    people = [person() for _ in few(random, 1)]
-    skeleton = random.choice(("h36m17", *WORDS[:14]))
-    origin = random.choice((0, 0, 1, 2, 255))
-    return make("uplift_ros/msg/Keyframe2D", header(random), skeleton, *sizes, origin, people)
+    width, height, sequence, stride = (number(random) for _ in range(4))
+    return make(
+        "uplift_ros/msg/Keyframe2D",
+        width=width,
+        height=height,
+        sequence=sequence,
+        stride=stride,
+        persons=[person() for _ in few(random, 1)],
+        skeleton=random.choice(("h36m17", *WORDS[:14])),
+        origin=random.choice((0, 0, 1, 2, 255)),
+        header=header(random),
+    )
 
 
 def skeletons(random: Random) -> Any:
     def person() -> Any:
-        joints = [make("geometry_msgs/msg/Point", real(random), real(random), real(random)) for _ in few(random, 17)]
+        joints = [filled("geometry_msgs/msg/Point", "x y z", random, real) for _ in few(random, 17)]
         scores = np.array([single(random) for _ in few(random, 17)], np.float32)
         covariance = np.array([single(random) for _ in range(random.choice((0, 0, 102, 102, 6, 7, 108)))], np.float32)
         velocities, orientations = (
-            [make(f"geometry_msgs/msg/{kind}", *(real(random) for _ in range(size))) for _ in few(random, 17)]
-            for kind, size in (("Vector3", 3), ("Quaternion", 4))
+            [filled(f"geometry_msgs/msg/{kind}", axes, random, real) for _ in few(random, 17)]
+            for kind, axes in (("Vector3", "x y z"), ("Quaternion", "x y z w"))
         )
-        sources = [random.choice((0, 1, 2, 3, 4, 255)) for _ in range(2)]
+        source, scale_source = (random.choice((0, 1, 2, 3, 4, 255)) for _ in range(2))
         return make(
-            "uplift_ros/msg/Person3D", random.choice(WORDS[:14]), single(random), *sources, joints, scores, covariance,
-            single(random), velocities, single(random), orientations, np.array([single(random)], np.float32),
-        )  # fmt: skip
+            "uplift_ros/msg/Person3D",
+            id=random.choice(WORDS[:14]),
+            score=single(random),
+            source=source,
+            scale_source=scale_source,
+            joints=joints,
+            scores=scores,
+            covariance=covariance,
+            velocity=single(random),
+            velocities=velocities,
+            height=single(random),
+            orientations=orientations,
+            twist_variances=np.array([single(random)], np.float32),
+        )
 
-    people = [person() for _ in few(random, 1)]
     return make(
-        "uplift_ros/msg/Skeletons", header(random), random.choice(("h36m17", "")), random.random() < 0.5, people
+        "uplift_ros/msg/Skeletons",
+        persons=[person() for _ in few(random, 1)],
+        header=header(random),
+        skeleton=random.choice(("h36m17", "")),
+        is_final=random.random() < 0.5,
     )
 
 
@@ -97,11 +123,28 @@ def camera_info(random: Random) -> tuple[Any, bool, tuple[int, int]]:
     bins = random.choice((0, 0, 1, 2, number(random)))
     window = [value if random.random() < 0.9 else number(random) for value in (*offset, *region)]
     x, y, width, height = window
-    roi = make("sensor_msgs/msg/RegionOfInterest", x, y, height, width, random.random() < 0.1)
+    roi = make(
+        "sensor_msgs/msg/RegionOfInterest",
+        x_offset=x,
+        y_offset=y,
+        height=height,
+        width=width,
+        do_rectify=random.random() < 0.1,
+    )
     message = make(
-        "sensor_msgs/msg/CameraInfo", header(random), *size, random.choice(models), d, k, np.zeros(9), p, bins, bins,
-        roi,
-    )  # fmt: skip
+        "sensor_msgs/msg/CameraInfo",
+        header=header(random),
+        height=size[0],
+        width=size[1],
+        distortion_model=random.choice(models),
+        d=d,
+        k=k,
+        r=np.zeros(9),
+        p=p,
+        binning_x=bins,
+        binning_y=bins,
+        roi=roi,
+    )
     shown = [(length or whole) // max(bins, 1) for length, whole in zip((width, height), size[::-1], strict=True)]
     image = random.choice((shown, shown[::-1], size[::-1], [number(random), number(random)]))
     return message, random.random() < 0.3, (image[0], image[1])

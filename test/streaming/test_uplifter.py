@@ -183,9 +183,9 @@ def test_images_of_another_camera_start_a_new_stream(model):
         ),
         (
             lambda: keyframes.keyframe(0, replace(keyframes.person(0), keypoints=np.zeros((16, 2)))),
-            "person 'p1' must be .*16, 2",
+            "keypoints",
         ),
-        (lambda: keyframes.keyframe(0, keyframes.person(0), keyframes.person(0)), r"must differ, got \['p1', 'p1'\]"),
+        (lambda: keyframes.keyframe(0, keyframes.person(0), keyframes.person(0)), "ids"),
     ],
 )
 def test_invalid_key_frames_are_refused_and_change_nothing(model, wrong, message):

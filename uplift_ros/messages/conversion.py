@@ -28,34 +28,19 @@ class MessageFactory:
     """
 
     def __init__(self, message_class: Callable[[str], type]) -> None:
-        self._time = message_class("builtin_interfaces/msg/Time")
-        self._header = message_class("std_msgs/msg/Header")
-        self._point = message_class("geometry_msgs/msg/Point")
-        self._quaternion = message_class("geometry_msgs/msg/Quaternion")
-        self._vector = message_class("geometry_msgs/msg/Vector3")
-        self._camera_info = message_class("sensor_msgs/msg/CameraInfo")
-        self._image = message_class("sensor_msgs/msg/Image")
-        self._region = message_class("sensor_msgs/msg/RegionOfInterest")
-        self._keypoint2d = message_class("uplift_ros/msg/Keypoint2D")
-        self._person2d = message_class("uplift_ros/msg/Person2D")
-        self._keyframe2d = message_class("uplift_ros/msg/Keyframe2D")
-        self._keyframe_request = message_class("uplift_ros/msg/KeyframeRequest")
-        self._person3d = message_class("uplift_ros/msg/Person3D")
-        self._skeletons = message_class("uplift_ros/msg/Skeletons")
-        self._skeleton_info = message_class("uplift_ros/msg/SkeletonInfo")
-        self._rate_state = message_class("uplift_ros/msg/RateState")
+        self._class_of = cache(message_class)
 
     def time(self, stamp: int) -> Any:
         """Create a builtin_interfaces/Time from nanoseconds."""
         seconds, nanoseconds = divmod(stamp, NANOSECONDS)
-        return self._time(sec=seconds, nanosec=nanoseconds)
+        return self._class_of("builtin_interfaces/msg/Time")(sec=seconds, nanosec=nanoseconds)
 
     def header(self, stamp: int, frame_id: str) -> Any:
-        return self._header(stamp=self.time(stamp), frame_id=frame_id)
+        return self._class_of("std_msgs/msg/Header")(stamp=self.time(stamp), frame_id=frame_id)
 
     def keyframe(self, keyframe: Keyframe) -> Any:
         """Create a uplift_ros/Keyframe2D."""
-        return self._keyframe2d(
+        return self._class_of("uplift_ros/msg/Keyframe2D")(
             header=self.header(keyframe.stamp, keyframe.frame_id),
             skeleton=keyframe.skeleton,
             width=keyframe.width,
@@ -68,24 +53,25 @@ class MessageFactory:
 
     def keyframe_request(self, stamp: int, frame_id: str, stamps: Sequence[int]) -> Any:
         """Create a uplift_ros/KeyframeRequest."""
-        return self._keyframe_request(
+        return self._class_of("uplift_ros/msg/KeyframeRequest")(
             header=self.header(stamp, frame_id), stamps=[self.time(wanted) for wanted in stamps]
         )
 
     def _person_in_image(self, person: Person2D) -> Any:
-        return self._person2d(
+        keypoint = self._class_of("uplift_ros/msg/Keypoint2D")
+        return self._class_of("uplift_ros/msg/Person2D")(
             id=person.id,
             score=float(person.score),
             bbox=np.asarray(person.bbox, np.float32),
             keypoints=[
-                self._keypoint2d(x=x, y=y, score=score)
+                keypoint(x=x, y=y, score=score)
                 for (x, y), score in zip(person.keypoints.tolist(), person.scores.tolist(), strict=True)
             ],
         )
 
     def skeletons(self, frame: SkeletonFrame) -> Any:
         """Create a uplift_ros/Skeletons."""
-        return self._skeletons(
+        return self._class_of("uplift_ros/msg/Skeletons")(
             header=self.header(frame.stamp, frame.frame_id),
             skeleton=frame.skeleton,
             is_final=frame.is_final,
@@ -93,51 +79,42 @@ class MessageFactory:
         )
 
     def _person_in_space(self, person: Person3D) -> Any:
-        return self._person3d(
+        point, vector, quaternion = (
+            self._class_of(f"geometry_msgs/msg/{kind}") for kind in ("Point", "Vector3", "Quaternion")
+        )
+        return self._class_of("uplift_ros/msg/Person3D")(
             id=person.id,
             score=float(person.score),
             source=int(person.source),
             scale_source=int(person.scale_source),
-            joints=[self._point(x=x, y=y, z=z) for x, y, z in np.asarray(person.joints, np.float64).tolist()],
+            joints=[point(x=x, y=y, z=z) for x, y, z in np.asarray(person.joints, np.float64).tolist()],
             scores=np.asarray(person.scores, np.float32),
             covariance=np.asarray(person.covariance, np.float32).ravel(),
             velocity=float(person.velocity),
-            velocities=[self._vector(x=x, y=y, z=z) for x, y, z in np.asarray(person.velocities, np.float64).tolist()],
+            velocities=[vector(x=x, y=y, z=z) for x, y, z in np.asarray(person.velocities, np.float64).tolist()],
             height=float(person.height),
             orientations=[
-                self._quaternion(x=x, y=y, z=z, w=w)
-                for x, y, z, w in np.asarray(person.orientations, np.float64).tolist()
+                quaternion(x=x, y=y, z=z, w=w) for x, y, z, w in np.asarray(person.orientations, np.float64).tolist()
             ],
             twist_variances=np.asarray(person.twist_variances, np.float32),
         )
 
     def rate_state(self, rates: Rates) -> Any:
         """Create a uplift_ros/RateState."""
-        return self._rate_state(
-            header=self.header(rates.stamp, rates.frame_id),
-            stride=rates.stride,
-            velocity=rates.velocity,
-            camera_hz=rates.camera_hz,
-            keyframe_hz=rates.keyframe_hz,
-            output_hz=rates.output_hz,
-            estimate_ms=rates.estimate_ms,
-            uplift_ms=rates.uplift_ms,
-            refine_ms=rates.refine_ms,
-            age_ms=rates.age_ms,
-            dropped=rates.dropped,
-            reason=int(rates.reason),
-        )
+        numbers = {name: value for name, value in vars(rates).items() if name not in ("stamp", "frame_id", "reason")}
+        header = self.header(rates.stamp, rates.frame_id)
+        return self._class_of("uplift_ros/msg/RateState")(header=header, reason=int(rates.reason), **numbers)
 
     def skeleton_info(self, skeleton: Skeleton) -> Any:
         """Create a uplift_ros/SkeletonInfo."""
-        return self._skeleton_info(
+        return self._class_of("uplift_ros/msg/SkeletonInfo")(
             name=skeleton.name, joints=list(skeleton.joints), parents=np.asarray(skeleton.parents, np.int32)
         )
 
     def camera_info(self, camera: Camera, stamp: int, frame_id: str) -> Any:
         """Create the sensor_msgs/CameraInfo of a monocular camera."""
         matrix = camera.matrix
-        return self._camera_info(
+        return self._class_of("sensor_msgs/msg/CameraInfo")(
             header=self.header(stamp, frame_id),
             width=camera.width,
             height=camera.height,
@@ -148,13 +125,15 @@ class MessageFactory:
             p=np.hstack([matrix, np.zeros((3, 1))]).ravel(),
             binning_x=0,
             binning_y=0,
-            roi=self._region(x_offset=0, y_offset=0, height=0, width=0, do_rectify=False),
+            roi=self._class_of("sensor_msgs/msg/RegionOfInterest")(
+                x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+            ),
         )
 
     def image(self, rgb: np.ndarray, header: Any) -> Any:
         """Create a sensor_msgs/Image of (height, width, 3) uint8, RGB."""
         height, width = rgb.shape[:2]
-        return self._image(
+        return self._class_of("sensor_msgs/msg/Image")(
             header=header,
             height=height,
             width=width,

@@ -89,13 +89,15 @@ class GraphBag:
     def write_problems(self, stamp: int, problems: Sequence[tuple[str, str]]) -> None:
         """Write missing parts of the input, (kind, message), to /diagnostics; writes nothing if there are none."""
         if problems:
-            level = np.uint8(1)
+            status_class = message_class("diagnostic_msgs/msg/DiagnosticStatus")
             status = [
-                message_class("diagnostic_msgs/msg/DiagnosticStatus")(level, f"uplift process: {kind}", message, "", [])
+                status_class(
+                    level=np.uint8(1), name=f"uplift process: {kind}", message=message, hardware_id="", values=[]
+                )
                 for kind, message in problems
             ]
-            header = self._messages.header(stamp, "")
-            self._writer.write(PROBLEMS, stamp, message_class("diagnostic_msgs/msg/DiagnosticArray")(header, status))
+            array_class = message_class("diagnostic_msgs/msg/DiagnosticArray")
+            self._writer.write(PROBLEMS, stamp, array_class(header=self._messages.header(stamp, ""), status=status))
 
 
 def is_complete(path: Path) -> bool:

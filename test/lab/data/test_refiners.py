@@ -75,7 +75,7 @@ def test_branches_differ_and_share_their_tension():
     assert tension.shape == (40, 17)
 
 
-@pytest.mark.parametrize(("network", "delay", "message"), [(None, -1, "at least 0"), (tiny.synsp(), 8, "window of 8")])
-def test_delays_out_of_range_are_refused(network, delay, message):
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize(("network", "delay"), [(None, -1), (tiny.synsp(), 8)])
+def test_delays_out_of_range_are_refused(network, delay):
+    with pytest.raises(ValueError, match="delay"):
         Refiner("synsp" if network else "savgol", network, delay=delay)

@@ -47,8 +47,8 @@ def test_npz_files_are_read(tmp_path, sequences):
     ("arrays", "message"),
     [
         ({"walk": np.zeros((5, 17, 3))}, "fps"),
-        ({"fps": 50, "walk": np.zeros((5, 16, 3))}, "walk.*17, 3.*16, 3"),
-        ({"fps": 50, "walk": np.full((5, 17, 3), np.nan)}, "walk.*finite"),
+        ({"fps": 50, "walk": np.zeros((5, 16, 3))}, "walk"),
+        ({"fps": 50, "walk": np.full((5, 17, 3), np.nan)}, "walk"),
     ],
 )
 def test_npz_files_of_another_form_are_refused_by_name(tmp_path, arrays, message):
@@ -61,7 +61,7 @@ def test_npz_files_of_another_form_are_refused_by_name(tmp_path, arrays, message
 def test_a_file_that_is_no_npz_is_refused(tmp_path):
     path = tmp_path / "data.npz"
     path.write_text("not an archive")
-    with pytest.raises(ValueError, match="not an npz file"):
+    with pytest.raises(ValueError, match=r"data\.npz"):
         load_npz(path)
 
 

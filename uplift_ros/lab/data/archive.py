@@ -1,6 +1,7 @@
-"""npz files whose arrays are checked as they are read. Pickles are never loaded: they can run code."""
+"""Arrays of data files, checked as they are read: form, numbers, rates. Pickles are never loaded: they can run code."""
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,27 +58,53 @@ class Archive:
             raise ValueError(f"{self.what}: {self.path} has no array {name!r}, only {', '.join(self.names)}")
         try:
             with self._zip.open(f"{name}.npy") as file:
-                array: np.ndarray = np.load(file, allow_pickle=False)
+                array = np.load(file, allow_pickle=False)
         except Exception as error:  # a damaged file makes the parsers fail in many ways
             raise ValueError(f"{where} cannot be read ({_reason(error)})") from error
-        if array.dtype.kind not in "fiu":
-            raise ValueError(f"{where} must be numbers, got dtype {array.dtype}")
-        if not any(_fits(array.shape, shape) for shape in shapes):
-            expected = " or ".join(_text(shape) for shape in shapes)
-            raise ValueError(f"{where}: expected {expected}, got {_text(array.shape)}")
-        if finite and not np.isfinite(array).all():
+        return require(where, array, *shapes, finite=finite)
+
+    def read_rate(self, name: str) -> float:
+        """Frames per second from an array of one number, see `read` and `frame_rate`."""
+        return frame_rate(f"{self.what}: {self.path}, array {name!r}", self.read(name, ()))
+
+
+def require(where: str, value: object, *shapes: Shape, fits: str = "", finite: bool = True) -> np.ndarray:
+    """An array of numbers that has one of the shapes.
+
+    Args:
+        where: file and array, for the error message.
+        fits: what would fit, a command or an option.
+
+    Raises:
+        ValueError: any other value; reports what was received.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and _fits(value.shape, shapes):
+        if finite and not np.isfinite(value).all():
             raise ValueError(f"{where} must be finite")
-        return array
+        return value
+    came = f"{value.dtype} of shape {_text(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
+    expected = " or ".join(_text(shape) for shape in shapes)
+    raise ValueError(f"{where}: expected numbers of shape {expected}, got {came}{fits and f'; {fits}'}")
+
+
+def frame_rate(where: str, value: np.ndarray) -> float:
+    """A plausible number of frames per second.
+
+    Raises:
+        ValueError: any other; names file and array.
+    """
+    if not 1 <= value <= 1000:
+        raise ValueError(f"{where}: must be 1 to 1000, got {value}")
+    return float(value)
 
 
 def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _fits(actual: tuple[int, ...], shape: Shape) -> bool:
-    return len(actual) == len(shape) and all(
-        length > 0 if wanted is None else length == wanted for length, wanted in zip(actual, shape, strict=True)
-    )
+def _fits(actual: tuple[int, ...], shapes: Sequence[Shape]) -> bool:
+    same_rank = (zip(actual, shape, strict=True) for shape in shapes if len(shape) == len(actual))
+    return any(all(n > 0 if wanted is None else n == wanted for n, wanted in pairs) for pairs in same_rank)
 
 
 def _text(shape: Shape) -> str:

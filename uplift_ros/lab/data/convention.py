@@ -10,7 +10,7 @@ points.
 
 import numpy as np
 
-from uplift_ros.lab.data.mocap import MOCAP_CHAIN, chain_length
+from uplift_ros.lab.data.mocap import MOCAP_CHAIN, chain_length, unit
 from uplift_ros.skeleton import H36M17, LIMBS, THORAX_RAISE
 
 OFFSETS_MM = {
@@ -51,7 +51,7 @@ def joint_axes(joints: np.ndarray) -> np.ndarray:
     along the line from its root to its end), to the left, forwards. Nose and head: up the head, forwards, to the left.
     Trunk: left, up, forwards.
     """
-    up = _unit(joints[..., THORAX, :] - joints[..., PELVIS, :])
+    up = unit(joints[..., THORAX, :] - joints[..., PELVIS, :])
     axes = np.empty((*joints.shape, 3))
     trunk = {}
     for pair in (HIPS, SHOULDERS):
@@ -62,12 +62,12 @@ def joint_axes(joints: np.ndarray) -> np.ndarray:
             axes[..., pair[side], :, :] = np.stack([outwards, up, forwards], -2)
     for root, middle, end in LIMBS:
         left, forwards = trunk[HIPS["left"] if root < PELVIS + 7 else SHOULDERS["left"]]
-        straight = _unit(joints[..., end, :] - joints[..., root, :])
+        straight = unit(joints[..., end, :] - joints[..., root, :])
         axes[..., middle, :, :] = np.stack([straight, left, forwards], -2)
-        axes[..., end, :, :] = np.stack([_unit(joints[..., end, :] - joints[..., middle, :]), left, forwards], -2)
+        axes[..., end, :, :] = np.stack([unit(joints[..., end, :] - joints[..., middle, :]), left, forwards], -2)
     left, forwards = trunk[SHOULDERS["left"]]
     axes[..., [PELVIS, SPINE, THORAX], :, :] = np.stack([left, up, forwards], -2)[..., None, :, :]
-    head = _unit(joints[..., HEAD, :] - joints[..., THORAX, :])
+    head = unit(joints[..., HEAD, :] - joints[..., THORAX, :])
     face = _across(joints[..., NOSE, :] - joints[..., THORAX, :], head)
     axes[..., [NOSE, HEAD], :, :] = np.stack([head, face, np.cross(head, face)], -2)[..., None, :, :]
     return axes
@@ -75,8 +75,4 @@ def joint_axes(joints: np.ndarray) -> np.ndarray:
 
 def _across(vector: np.ndarray, axis: np.ndarray) -> np.ndarray:
     """The part of `vector` at right angles to the unit vector `axis`, of length 1."""
-    return _unit(vector - (vector * axis).sum(-1, keepdims=True) * axis)
-
-
-def _unit(vector: np.ndarray) -> np.ndarray:
-    return vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-6)
+    return unit(vector - (vector * axis).sum(-1, keepdims=True) * axis)

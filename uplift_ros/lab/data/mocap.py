@@ -55,6 +55,17 @@ def joints_at(joints: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return joints[before] * (1 - part) + joints[np.minimum(before + 1, len(joints) - 1)] * part
 
 
+def runs(found: np.ndarray) -> list[tuple[int, int]]:
+    """Begin and end of every run of true values in (T,)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], found, [False]]).astype(int))).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., 3) of length 1 in the directions of the given ones."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+
+
 def grounded(joints: np.ndarray) -> np.ndarray:
     """Joints (T, 17, 3) with the median pelvis above the origin and the lower ankle's 5th percentile at 0.08 m."""
     lowest = np.percentile(joints[:, [3, 6], 2].min(1), 5)

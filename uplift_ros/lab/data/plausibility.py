@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from uplift_ros.camera import CANONICAL_STATURE
-from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, Sequence, chain_length
+from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, Sequence, chain_length, runs, unit
 from uplift_ros.skeleton import H36M17
 
 STATURES = (0.5, 2.5)
@@ -64,9 +64,8 @@ def without_gaps(name: str, joints: np.ndarray, found: np.ndarray, where: str) -
         found: (T,) whether a frame has a person.
         where: file and array, for the report.
     """
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], found, [False]]).astype(int)))
     shortest = min(2, len(joints))  # a single frame between gaps is no motion
-    parts = [joints[begin:end] for begin, end in edges.reshape(-1, 2).tolist() if end - begin >= shortest]
+    parts = [joints[begin:end] for begin, end in runs(found) if end - begin >= shortest]
     if lost := len(joints) - sum(map(len, parts)):
         print(f"{where}: {lost} of {len(joints)} frames without a person cut out", file=sys.stderr)
     return [
@@ -77,7 +76,7 @@ def without_gaps(name: str, joints: np.ndarray, found: np.ndarray, where: str) -
 
 def up_axis(joints: np.ndarray) -> str:
     """The axis, a key of UP, along which heads of bodies (T, 17, 3) are above their ankles; 'z' if none clearly is."""
-    towards_head = _unit(joints[:, H36M17.index("head")] - joints[:, [3, 6]].mean(1)).mean(0)
+    towards_head = unit(joints[:, H36M17.index("head")] - joints[:, [3, 6]].mean(1)).mean(0)
     axis = int(np.abs(towards_head).argmax())
     if abs(towards_head[axis]) < CLEARLY_UP:
         return "z"
@@ -129,11 +128,7 @@ def check_order(joints: np.ndarray) -> None:
             f"by {stretch[worst]:.0%}"
         )
     across, shoulders = joints[:, 4] - joints[:, 1], joints[:, 11] - joints[:, 14]
-    facing = _unit(np.cross(across, joints[:, 8] - joints[:, 0]))
-    nose = _unit(joints[:, 9] - (joints[:, 8] + joints[:, 10]) / 2)
-    if (facing * nose).sum(-1).mean() < MIRRORED or (_unit(across) * _unit(shoulders)).sum(-1).mean() < MIRRORED:
+    facing = unit(np.cross(across, joints[:, 8] - joints[:, 0]))
+    nose = unit(joints[:, 9] - (joints[:, 8] + joints[:, 10]) / 2)
+    if (facing * nose).sum(-1).mean() < MIRRORED or (unit(across) * unit(shoulders)).sum(-1).mean() < MIRRORED:
         raise ValueError("left and right must be the person's own: these are exchanged, or the axes are left-handed")
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)

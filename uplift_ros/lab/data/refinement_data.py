@@ -10,9 +10,7 @@ from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.pose_noise import PoseNoise
 from uplift_ros.lab.data.virtual_camera import rotation_xyz
 from uplift_ros.skeleton import H36M17
-
-WORLD_TO_LEVEL = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
-"""Rotation from the world (z up) into the optical frame of a level camera that looks along y."""
+from uplift_ros.streaming.refiner import WORLD_TO_OPTICAL
 
 VALIDATION_FRAMES = 150
 """Frames of each validation sequence, so that a report takes seconds."""
@@ -110,7 +108,7 @@ def random_rotations(rng: np.random.Generator, count: int) -> np.ndarray:
     level = np.zeros(count)
     heading = rotation_xyz(level, rng.uniform(-np.pi, np.pi, count), level)
     pitch, roll = np.radians(rng.uniform(-30, 30, count)), np.radians(rng.uniform(-5, 5, count))
-    return rotation_xyz(pitch, level, roll) @ heading @ WORLD_TO_LEVEL
+    return rotation_xyz(pitch, level, roll) @ heading @ WORLD_TO_OPTICAL
 
 
 def noise_pairs(sequences: Sequence[mocap.Sequence], noise: PoseNoise) -> list[Pair]:

@@ -35,24 +35,3 @@ class Take:
 def screen(pixels: np.ndarray, camera: Camera) -> np.ndarray:
     """Pixels (..., 2) to x' = 2 x / w - 1, y' = 2 y / w - h / w (Uplift and Upsample, as VideoPose3D)."""
     return 2 * pixels / camera.width - (1.0, camera.height / camera.width)
-
-
-def require(where: str, value: object, *shapes: tuple[int | None, ...], fits: str) -> np.ndarray:
-    """A finite array of one of the shapes, None standing for any length of at least 1.
-
-    Args:
-        where: file and array, for the error message.
-        fits: what would fit, a command or an option.
-
-    Raises:
-        ValueError: any other value; reports what was received.
-    """
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
-        wildcards = [tuple(want or max(n, 1) for n, want in zip(value.shape, s, strict=False)) for s in shapes]
-        if any(value.shape == wanted and value.ndim == len(s) for wanted, s in zip(wildcards, shapes, strict=True)):
-            if not np.isfinite(value).all():
-                raise ValueError(f"{where} must be finite")
-            return value
-    came = f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-    wanted = " or ".join("(" + ", ".join(str(n or "T") for n in shape) + ")" for shape in shapes)
-    raise ValueError(f"{where}: expected numbers of shape {wanted}, got {came}; {fits}")

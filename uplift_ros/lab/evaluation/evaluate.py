@@ -11,10 +11,9 @@ from tqdm import tqdm
 
 from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols, refiners
-from uplift_ros.lab.data.formats import add_data_arguments, load_motion
+from uplift_ros.lab.data.formats import add_clip_arguments, add_data_arguments, load_clips
 from uplift_ros.lab.data.formats.papers import add_paper_arguments, load_takes
 from uplift_ros.lab.data.formats.smoothnet_data import FIT, is_release
-from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.data.refiners import RATE, Refiner
 from uplift_ros.lab.evaluation import gate, paper_protocol, refinement_protocol, scores, video
 from uplift_ros.lab.evaluation.reference import load_reference
@@ -58,7 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--mode", choices=("offline", "online"), default="offline")
     parser.add_argument("--latency", type=int, default=4, help="frames, for --mode online")
-    parser.add_argument("--noise", choices=("none", "detector"), default="none")
     parser.add_argument(
         "--flip", action="store_true", help="average with mirrored input, offline, as online by default"
     )
@@ -86,8 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="METRES",
         help="no uplifter: refine true poses with uniform noise of this full width on every coordinate",
     )
-    parser.add_argument("--cameras", type=int, default=4, help="around each sequence")
-    parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
+    add_clip_arguments(parser, cameras=4)
     parser.add_argument(
         "--by", nargs="+", choices=("class", "velocity"), default=[], help="these breakdowns in the rows of --json too"
     )
@@ -227,10 +224,7 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
     model, errors = weights.load(args.model, UpliftUpsample), uncertainty.load(args.model)
     rate = model.config.model_rate
     takes = load_takes(args.data, args, test=True)
-    if takes is None:
-        clips = list(protocols.project_sequences(_motion(args, rate), rate, args.cameras, args.noise, args.seed))
-    else:
-        clips = [take.clip(model.config.normalisation) for take in takes]
+    clips = load_clips(args, rate) if takes is None else [take.clip(model.config.normalisation) for take in takes]
     for stride in args.stride:
         by_network = [
             _estimate(args, model, clip, stride, errors) for clip in tqdm(clips, f"stride {stride}", leave=False)
@@ -250,14 +244,9 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
             yield row, estimates, rate
 
 
-def _motion(args: argparse.Namespace, rate: float) -> list[Sequence]:
-    """The sequences of all files together."""
-    return [sequence for path in args.data for sequence in load_motion(path, rate, args.body_model)]
-
-
 def _disturbed(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates, float]]:
     """True poses with noise, in the form of `_uplifted`."""
-    clips = list(protocols.project_sequences(_motion(args, RATE), RATE, args.cameras, "none", args.seed))
+    clips = load_clips(args, RATE)
     row = {
         "model": None,
         "stride": 1,

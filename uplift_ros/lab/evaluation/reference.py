@@ -1,6 +1,5 @@
 """3D reference of a person in a video: the joints at any time, in the frame of the camera that recorded it."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from uplift_ros.camera import Camera
 from uplift_ros.intrinsics import load_calibration
+from uplift_ros.lab.data.archive import Archive
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.skeleton import H36M17
 
@@ -61,22 +61,10 @@ def load_reference(path: Path, camera_file: Path) -> Reference:
     """
     calibration = load_calibration(camera_file)
     name, camera = calibration.name, calibration.for_image(*calibration.size)
-    if not path.is_file():
-        raise FileNotFoundError(f"reference: no file {path}")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            values = {key: np.asarray(arrays[key], float) for key in arrays.files}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"reference: {path} is not an npz file of numbers ({error})") from error
-    joints = f"joints_without_{name}" if f"joints_without_{name}" in values else "joints"
-    shapes = {joints: (-1, len(H36M17), 3), "fps": (), f"rotation_{name}": (3, 3), f"translation_{name}": (3,)}
-    for key, shape in shapes.items():
-        if key not in values:
-            raise ValueError(f"reference: {path} has no array {key!r}, only {', '.join(sorted(values))}")
-        found = values[key].shape
-        if len(found) != len(shape) or any(wanted not in (-1, size) for size, wanted in zip(found, shape, strict=True)):
-            raise ValueError(f"reference: {path}, array {key!r}: must be {shape}, got {found}")
-    if not 1 <= (fps := float(values["fps"])) <= 1000:
-        raise ValueError(f"reference: {path}, array 'fps': must be 1 to 1000, got {fps}")
-    seen = values[joints] @ values[f"rotation_{name}"].T + values[f"translation_{name}"]
+    with Archive(path, "reference") as archive:
+        without = f"joints_without_{name}"
+        joints = archive.read(without if without in archive.names else "joints", (None, len(H36M17), 3), finite=False)
+        fps = archive.read_rate("fps")
+        rotation, translation = archive.read(f"rotation_{name}", (3, 3)), archive.read(f"translation_{name}", (3,))
+    seen = joints.astype(float) @ rotation.T.astype(float) + translation
     return Reference(name, camera, seen, fps)

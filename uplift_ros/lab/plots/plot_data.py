@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uplift_ros.lab.data import protocols
-from uplift_ros.lab.data.formats import add_data_arguments, load_motion
+from uplift_ros.lab.data.formats import add_clip_arguments, add_data_arguments, load_motion
 from uplift_ros.models import weights
 from uplift_ros.models.uplift import UpliftUpsample
 
@@ -36,14 +36,12 @@ class Study:
 def add_study_arguments(parser: argparse.ArgumentParser, one_sequence: bool = False) -> None:
     """Add the options that `load_study` reads; with `one_sequence` the figure shows a single clip."""
     add_data_arguments(parser)
+    add_clip_arguments(parser, cameras=None if one_sequence else 1)
     parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
     if one_sequence:
         parser.add_argument("--sequence", required=True, help="name of the one to show")
     else:
         parser.add_argument("--sequence", nargs="+", help="names, or beginnings of names; all sequences otherwise")
-        parser.add_argument("--cameras", type=int, default=1, help="around each sequence")
-    parser.add_argument("--noise", choices=("none", "detector"), default="none")
-    parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
 
 
 def load_study(args: argparse.Namespace) -> Study:
@@ -55,8 +53,6 @@ def load_study(args: argparse.Namespace) -> Study:
     """
     one_sequence = isinstance(args.sequence, str)
     cameras = 1 if one_sequence else args.cameras
-    if cameras < 1:
-        raise ValueError(f"cameras must be at least 1, got {cameras}")
     model = weights.load(args.model, UpliftUpsample)
     rate = model.config.model_rate
     sequences = load_motion(args.data, rate, args.body_model)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from uplift_ros import metrics
 from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols
-from uplift_ros.lab.data.formats import add_data_arguments, load_motion
+from uplift_ros.lab.data.formats import add_clip_arguments, add_data_arguments, load_clips
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig
@@ -169,9 +169,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser)
     parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
     parser.add_argument("--latency", type=int, default=4, help="frames")
-    parser.add_argument("--noise", choices=("none", "detector"), default="none")
-    parser.add_argument("--cameras", type=int, default=1, help="around each sequence")
-    parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
+    add_clip_arguments(parser, cameras=1)
     parser.add_argument("--threshold", nargs="*", type=float, default=[0.3, 0.5, 0.7, 0.9], help="m/s")
     parser.add_argument("--hold", nargs="*", type=int, default=[0, 10, 20], help="frames")
     parser.add_argument("--json", type=Path, help="file for the rows")
@@ -179,12 +177,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     model = weights.load(args.model, UpliftUpsample)
-    rate = model.config.model_rate
-    clips = list(
-        protocols.project_sequences(
-            load_motion(args.data, rate, args.body_model), rate, args.cameras, args.noise, args.seed
-        )
-    )
+    clips = load_clips(args, model.config.model_rate)
     adaptive = adaptive_rules(model.config, args.threshold, args.hold)
     rules = [*fixed_rules(model.config), look_back_rule(model.config), *adaptive]
     rows = list(evaluate(model, clips, tqdm(rules), args.latency))

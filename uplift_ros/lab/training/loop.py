@@ -3,12 +3,14 @@
 import csv
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from uplift_ros.models import weights
 from uplift_ros.parameters import brief
 
 ADDED = {"temporal": True}
@@ -57,7 +59,7 @@ class Progress:
         minutes: in all, instead of steps.
     """
 
-    def __init__(self, steps: int, minutes: float | None = None) -> None:
+    def __init__(self, steps: int = 0, minutes: float | None = None) -> None:
         self.steps, self.minutes = steps, minutes
         self.earlier_minutes = 0.0
         self._start = time.monotonic()
@@ -124,6 +126,32 @@ class Checkpoint:
         for name, part in self.parts.items():
             part.load_state_dict(state[name])
         return state["step"]
+
+
+class TrainingFiles:
+    """Files of one training, beside each other: weights `path`, checkpoint and log of the same name.
+
+    Args:
+        config: of the network; it identifies the training, as does what is in `training`.
+        training: also goes into the header of the weights.
+        parts: of the checkpoint, see `Checkpoint`.
+    """
+
+    def __init__(self, path: Path, config: Any, training: Mapping[str, Any], **parts: Any) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self.training = path, dict(training)
+        self._checkpoint = Checkpoint(path.with_suffix(".pt"), asdict(config) | self.training, **parts)
+        self._log = TrainingLog(path.with_suffix(".csv"))
+
+    def restore(self) -> int:
+        """Load the parts from the checkpoint, see `Checkpoint.restore`."""
+        return self._checkpoint.restore()
+
+    def save(self, step: int, model: nn.Module, header: Mapping[str, Any], row: Mapping[str, float]) -> None:
+        """Write a row of the log, the checkpoint, and the weights of `model` with `header` added to theirs."""
+        self._log.write(**row)
+        self._checkpoint.save(step)
+        weights.save(model, self.path, self.training | dict(header))
 
 
 class TrainingLog:

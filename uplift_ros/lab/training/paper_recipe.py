@@ -18,7 +18,7 @@ from uplift_ros.lab import device
 from uplift_ros.lab.data.formats import h36m, load
 from uplift_ros.lab.data.formats.amass_joints import VALIDATION
 from uplift_ros.lab.data.formats.papers import load_takes
-from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, TrainingLog
+from uplift_ros.lab.training.loop import ExponentialAverage, TrainingFiles
 from uplift_ros.lab.training.paper_windows import PaperSampler, Videos
 from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig, n81, n351
@@ -152,7 +152,6 @@ def train(
         ValueError: no such device, start weights of another shape, or a checkpoint of another training.
     """
     place = device.find(on)
-    path.parent.mkdir(parents=True, exist_ok=True)
     model = UpliftUpsample(config)
     if start:
         begun = weights.load(start, UpliftUpsample)
@@ -166,9 +165,8 @@ def train(
     average = ExponentialAverage(model, 0.999 if recipe.averaged else 0.0)
     training = asdict(recipe) | {"seed": seed, **provenance}
     parts = {"model": model, "optimiser": optimiser, "schedule": schedule, "average": average}
-    checkpoint = Checkpoint(path.with_suffix(".pt"), asdict(config) | training, **parts)
-    log = TrainingLog(path.with_suffix(".csv"))
-    first = checkpoint.restore()
+    files = TrainingFiles(path, config, training, **parts)
+    first = files.restore()
     rng = np.random.default_rng((seed, first))
     sampler = PaperSampler(videos, config, recipe.batch, rng, twins=recipe.twins, cameras=cameras)
     losses = []
@@ -184,11 +182,9 @@ def train(
             average.update(model)
         losses.append(loss.detach())
         if step % report_every == 0 or step == steps:
-            mean = 1000 * torch.stack(losses).mean().item()
-            log.write(step=step, loss_mm=mean, rate=optimiser.param_groups[0]["lr"])
-            losses.clear()
-            checkpoint.save(step)
             kept = UpliftUpsample(config)
             kept.load_state_dict(average.weights if recipe.averaged else model.state_dict())
-            weights.save(kept, path, training | {"steps": step})
+            mean, rate = 1000 * torch.stack(losses).mean().item(), optimiser.param_groups[0]["lr"]
+            files.save(step, kept, {"steps": step}, {"step": step, "loss_mm": mean, "rate": rate})
+            losses.clear()
     return path

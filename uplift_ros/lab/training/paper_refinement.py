@@ -13,8 +13,7 @@ from torch import Tensor
 
 from uplift_ros.lab import device
 from uplift_ros.lab.data.formats.smoothnet_data import FIT, RefinementSet, is_release, load_release
-from uplift_ros.lab.training.loop import Checkpoint, TrainingLog
-from uplift_ros.models import weights
+from uplift_ros.lab.training.loop import TrainingFiles
 from uplift_ros.models.configs import SynSPConfig
 from uplift_ros.models.synsp import SynSP, synsp_loss
 
@@ -130,7 +129,6 @@ def main(args: argparse.Namespace) -> int:
     model = SynSP(config).to(place)
     optimiser = torch.optim.Adam(model.parameters(), args.learning_rate or RATE, amsgrad=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, recipe.decay)
-    args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "synsp.safetensors"
     training = asdict(recipe) | {
         "recipe": "paper",
@@ -138,9 +136,8 @@ def main(args: argparse.Namespace) -> int:
         "seed": args.seed,
     }
     parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
-    checkpoint = Checkpoint(path.with_suffix(".pt"), asdict(config) | training, **parts)
-    log = TrainingLog(path.with_suffix(".csv"))
-    for epoch in range(checkpoint.restore() + 1, recipe.epochs + 1):
+    files = TrainingFiles(path, config, training, **parts)
+    for epoch in range(files.restore() + 1, recipe.epochs + 1):
         model.train()
         losses = []
         for estimated, true in batches(windows, epoch, recipe, np.random.default_rng((args.seed, epoch))):
@@ -149,9 +146,8 @@ def main(args: argparse.Namespace) -> int:
             loss.backward()
             optimiser.step()
             losses.append(loss.item())
-        log.write(epoch=epoch, loss=float(np.mean(losses)), rate=optimiser.param_groups[0]["lr"])
+        row = {"epoch": epoch, "loss": float(np.mean(losses)), "rate": optimiser.param_groups[0]["lr"]}
         schedule.step()
-        checkpoint.save(epoch)
-        weights.save(model, path, training | {"epoch": epoch})
+        files.save(epoch, model, {"epoch": epoch}, row)
     print(json.dumps({"weights": str(path)}))
     return 0

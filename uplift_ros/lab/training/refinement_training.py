@@ -4,9 +4,8 @@ import argparse
 import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from uplift_ros.lab.data.pose_noise import PoseNoise
 from uplift_ros.lab.data.refinement_data import VALIDATION_FRAMES, ClipSampler, Pair, noise_pairs
 from uplift_ros.lab.data.refiners import RATE, Refiner
 from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
-from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, TrainingLog, check_finite
+from uplift_ros.lab.training.loop import ExponentialAverage, Progress, TrainingFiles, check_finite
 from uplift_ros.lab.training.precision import Bfloat16Products
 from uplift_ros.lab.training.refinement_loss import Objective, windows
 from uplift_ros.lab.training.uplifter_pairs import uplifter_pairs
@@ -69,23 +68,6 @@ def network(
     return model
 
 
-class Stopwatch:
-    """Minutes spent in training, resumed runs together."""
-
-    def __init__(self) -> None:
-        self.before, self.start = 0.0, monotonic()
-
-    @property
-    def minutes(self) -> float:
-        return self.before + (monotonic() - self.start) / 60
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"minutes": self.minutes}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.before, self.start = state["minutes"], monotonic()
-
-
 def train(
     model: SynSP | SmoothNet,
     objective: Objective,
@@ -127,10 +109,9 @@ def train(
         raise ValueError(f"minutes must be positive, got {minutes}")
     if pairs and batch < 2 * per_clip:
         raise ValueError(f"batch must be at least {2 * per_clip} windows where there are pairs, got {batch}")
-    out.mkdir(parents=True, exist_ok=True)
     shadow = type(model)(model.config)  # type: ignore[arg-type]
     optimiser = torch.optim.Adam(model.parameters(), learning_rate, amsgrad=True)
-    average, watch = ExponentialAverage(model, 0.999), Stopwatch()
+    average, progress = ExponentialAverage(model, 0.999), Progress(minutes=minutes)
     training = {
         "batch": batch,
         "rate": learning_rate,
@@ -140,16 +121,9 @@ def train(
         "averaged": objective.averaged,
         **(provenance or {}),
     }
-    checkpoint = Checkpoint(
-        out / f"{name}.pt",
-        asdict(model.config) | training,
-        model=model,
-        optimiser=optimiser,
-        average=average,
-        watch=watch,
-    )
-    log = TrainingLog(out / f"{name}.csv")
-    first = checkpoint.restore()
+    parts = {"model": model, "optimiser": optimiser, "average": average, "watch": progress}
+    files = TrainingFiles(out / f"{name}.safetensors", model.config, training, **parts)
+    first = files.restore()
     rng = np.random.default_rng((seed, first))
     sampler = ClipSampler(sequences, length + per_clip - 1, max(batch // per_clip, 1), rng, pairs)
 
@@ -157,7 +131,7 @@ def train(
     model.train()
     losses: list[float] = []
     for step, (noisy, true) in enumerate(sampler, first + 1):
-        rate = learning_rate * RATE_AT_END ** min(watch.minutes / minutes, 1.0)
+        rate = learning_rate * RATE_AT_END ** progress.fraction(step)
         for group in optimiser.param_groups:
             group["lr"] = rate
         with products:
@@ -169,14 +143,13 @@ def train(
         optimiser.step()
         average.update(model)
         losses.append(loss.item())
-        finished = watch.minutes >= minutes
+        finished = progress.fraction(step) == 1
         if finished or step % report_every == 0:
             shadow.load_state_dict(average.weights)
             shadow.eval()
-            log.write(step=step, loss=float(np.mean(losses)), rate=rate, **validate(shadow, validation or {}))
+            row = {"step": step, "loss": float(np.mean(losses)), "rate": rate} | validate(shadow, validation or {})
+            files.save(step, shadow, {"steps": step, "minutes": minutes}, row)
             losses.clear()
-            checkpoint.save(step)
-            weights.save(shadow, out / f"{name}.safetensors", training | {"steps": step, "minutes": minutes})
         if finished:
             return
 

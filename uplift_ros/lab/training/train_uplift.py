@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from uplift_ros.lab.data.formats.papers import add_paper_arguments
 from uplift_ros.lab.data.windows import Batch, WindowSampler
 from uplift_ros.lab.device import find as find_device
 from uplift_ros.lab.training import paper_recipe
-from uplift_ros.lab.training.loop import Checkpoint, ExponentialAverage, Progress, TrainingLog, check_finite
+from uplift_ros.lab.training.loop import ExponentialAverage, Progress, TrainingFiles, check_finite
 from uplift_ros.lab.training.precision import Bfloat16Transformer
 from uplift_ros.lab.training.widen import widen
 from uplift_ros.models import weights
@@ -112,7 +112,6 @@ def train(
     """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    out.mkdir(parents=True, exist_ok=True)
     place = find_device(device)
     changes: dict[str, Any] = {"normalisation": normalisation, **dict.fromkeys(ablate, False)}
     if strides:
@@ -137,17 +136,9 @@ def train(
         "start": start,
         "twins": twins,
     }
-    checkpoint = Checkpoint(
-        out / f"{variant}.pt",
-        asdict(config) | training,
-        model=model,
-        muon=muon,
-        adam=adam,
-        average=average,
-        progress=progress,
-    )
-    log = TrainingLog(out / f"{variant}.csv")
-    step = checkpoint.restore()
+    parts = {"model": model, "muon": muon, "adam": adam, "average": average, "progress": progress}
+    files = TrainingFiles(out / f"{variant}.safetensors", config, training, **parts)
+    step = files.restore()
     sequences = [sequence for path in data for sequence in load_motion(path, config.model_rate, body_model)]
     sampler = WindowSampler(sequences, config, batch, np.random.default_rng((seed, step)), twins=twins)
     batches = iter(DataLoader(sampler, batch_size=None, num_workers=workers, worker_init_fn=_yield_to_others))
@@ -174,12 +165,11 @@ def train(
         average.update(model)
         step += 1
         if step % report_every == 0 or progress.fraction(step) == 1:
-            log.write(step=step, loss_mm=1000 * sum(losses) / len(losses), rate=muon.param_groups[0]["lr"])
-            losses.clear()
-            checkpoint.save(step)
             averaged = UpliftUpsample(config)
             averaged.load_state_dict(average.weights)
-            weights.save(averaged, out / f"{variant}.safetensors", training | {"steps": step})
+            loss_mm, rate = 1000 * sum(losses) / len(losses), muon.param_groups[0]["lr"]
+            files.save(step, averaged, {"steps": step}, {"step": step, "loss_mm": loss_mm, "rate": rate})
+            losses.clear()
     return model.eval()
 
 

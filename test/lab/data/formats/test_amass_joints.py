@@ -20,7 +20,7 @@ def test_a_folder_of_datasets_is_read_where_it_was_captured(tmp_path):
             {"positions_3d": np.zeros((5, 24, 3)), "frame_rate": 50},
             r"expected numbers of shape \(T, 17, 3\), got float64",
         ),
-        ({"positions_3d": np.zeros((5, 17, 3)), "frame_rate": 0}, "frame_rate must be 1 to 1000"),
+        ({"positions_3d": np.zeros((5, 17, 3)), "frame_rate": 0}, "frame_rate"),
         ({"positions_3d": np.zeros((5, 17, 3))}, "give files of the authors' conversion"),
         ({"positions_3d": np.full((5, 17, 3), np.nan), "frame_rate": 50}, "must be finite"),
     ],

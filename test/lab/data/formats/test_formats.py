@@ -70,16 +70,16 @@ def test_damaged_files_give_value_errors_and_nothing_else(tmp_path, kind):
 def test_what_is_no_motion_capture_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load(tmp_path / "nowhere.npz", 50.0)
-    with pytest.raises(ValueError, match=r"folder .* must hold \.bvh"):
+    with pytest.raises(ValueError, match="folder"):
         load(tmp_path, 50.0)
     (tmp_path / "a.txt").touch()
-    with pytest.raises(ValueError, match=r"a\.txt must be \.npz or \.bvh"):
+    with pytest.raises(ValueError, match=r"a\.txt"):
         load(tmp_path / "a.txt", 50.0)
 
 
 def test_a_file_that_holds_no_sequence_is_refused(tmp_path):
     np.savez(tmp_path / "empty.npz", fps=50)
-    with pytest.raises(ValueError, match=r"empty\.npz holds no sequence"):
+    with pytest.raises(ValueError, match=r"empty\.npz"):
         load(tmp_path / "empty.npz", 50.0)
 
 
@@ -91,7 +91,7 @@ def test_a_rate_that_no_camera_has_is_refused(tmp_path, fps):
 
 
 def test_a_file_that_vanished_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"data: no file .*gone\.npz"):
+    with pytest.raises(FileNotFoundError, match=r"gone\.npz"):
         load_npz(tmp_path / "gone.npz")
 
 

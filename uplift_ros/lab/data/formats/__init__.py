@@ -12,6 +12,7 @@ from uplift_ros.lab.data.formats.bvh import load_bvh
 from uplift_ros.lab.data.formats.joints import load_npz
 from uplift_ros.lab.data.mocap import Sequence, resample
 from uplift_ros.lab.data.object_arrays import array_names, load_objects
+from uplift_ros.lab.data.protocols import Clip, project_sequences
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True, several: bool = False) -> None:
@@ -59,6 +60,21 @@ def load(path: Path, rate: float, body_model: Path | None = None) -> list[Sequen
 def load_motion(path: Path, rate: float, body_model: Path | None = None) -> list[Sequence]:
     """Read motion capture as `load` does, with joints at the points that detectors mark (`convention.as_detected`)."""
     return [Sequence(sequence.name, as_detected(sequence.joints)) for sequence in load(path, rate, body_model)]
+
+
+def add_clip_arguments(parser: argparse.ArgumentParser, cameras: int | None) -> None:
+    """Add the arguments of `load_clips`, with the default of --cameras, which None leaves out."""
+    if cameras:
+        parser.add_argument("--cameras", type=int, default=cameras, help="around each sequence")
+    parser.add_argument("--noise", choices=("none", "detector"), default="none")
+    parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
+
+
+def load_clips(args: argparse.Namespace, rate: float) -> list[Clip]:
+    """Motion capture of one or several files as virtual cameras see it; raises as `load` and `project_sequences` do."""
+    paths = args.data if isinstance(args.data, list) else [args.data]
+    motion = [sequence for path in paths for sequence in load_motion(path, rate, args.body_model)]
+    return list(project_sequences(motion, rate, args.cameras, args.noise, args.seed))
 
 
 def _takes(file: Path, name: Path, body_model: Path | None) -> list[tuple[Sequence, float]]:

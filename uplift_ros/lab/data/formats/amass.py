@@ -110,9 +110,7 @@ def load_amass(path: Path, name: str, body_model: Path | None) -> tuple[Sequence
         poses = archive.read("poses", (None, 3 * len(model.parents))).astype(float)
         translation = archive.read("trans", (len(poses), 3)).astype(float)
         betas = archive.read("betas", (None,)).astype(float)
-        fps = float(archive.read("mocap_framerate", ()))
-    if not 1 <= fps <= 1000:
-        raise ValueError(f"data: {path}, array 'mocap_framerate': must be 1 to 1000, got {fps}")
+        fps = archive.read_rate("mocap_framerate")
     chunks = [slice(start, start + CHUNK) for start in range(0, len(poses), CHUNK)]
     joints = np.concatenate([model.h36m17(poses[chunk], betas, translation[chunk]) for chunk in chunks])
     return Sequence(name, grounded(joints)), fps

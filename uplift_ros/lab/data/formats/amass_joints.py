@@ -3,8 +3,8 @@
 import numpy as np
 
 from uplift_ros.lab.data import mocap
+from uplift_ros.lab.data.archive import frame_rate, require
 from uplift_ros.lab.data.formats.amass import FROM_REGRESSOR
-from uplift_ros.lab.data.takes import require
 
 VALIDATION = ("MPIHDM05", "SFU", "MPImosh")
 """Datasets that the authors leave out of training."""
@@ -36,9 +36,8 @@ def amass_sequences(content: dict, where: str, dataset: str) -> list[tuple[mocap
             if not isinstance(entry, dict) or not {"positions_3d", "frame_rate"} <= set(entry):
                 raise ValueError(f"{place}: expected a dictionary, got {type(entry).__name__}; {FIT}")
             joints = require(place, entry["positions_3d"], (None, 17, 3), fits=FIT)
-            rate = float(require(f"{place}, frame_rate", np.asarray(entry["frame_rate"]), (), fits=FIT))
-            if not 1 <= rate <= 1000:
-                raise ValueError(f"{place}: frame_rate must be 1 to 1000, got {rate}")
+            of_rate = f"{place}, frame_rate"
+            rate = frame_rate(of_rate, require(of_rate, np.asarray(entry["frame_rate"]), (), fits=FIT))
             name = f"{dataset}/{subject}/{take}"
             sequences.append((mocap.Sequence(name, joints[:, FROM_REGRESSOR].astype(np.float32)), rate))
     return sequences

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from uplift_ros.lab.data.mocap import MOCAP_CHAIN, Sequence, chain_length, grounded
+from uplift_ros.lab.data.mocap import MOCAP_CHAIN, Sequence, chain_length, grounded, unit
 from uplift_ros.lab.data.plausibility import UP, up_axis, without_gaps
 from uplift_ros.parameters import brief
 from uplift_ros.skeleton import H36M17
@@ -227,11 +227,11 @@ def to_h36m17(skeleton: list[Joint], rotations: np.ndarray, positions: np.ndarra
     joints[:, H36M17.index("spine")] = _along(
         np.stack([pelvis, *(positions[:, joint] for joint in vertebrae), thorax], 1), SPINE_FRACTION
     )
-    up = _unit(positions[:, head] - thorax)
+    up = unit(positions[:, head] - thorax)
     chest_forward = np.cross(left["shoulder"] - right["shoulder"], thorax - pelvis)
-    face = (np.swapaxes(rotations[:, head], -1, -2) @ _unit(chest_forward)[..., None]).mean(0)
+    face = (np.swapaxes(rotations[:, head], -1, -2) @ unit(chest_forward)[..., None]).mean(0)
     forward = (rotations[:, head] @ face)[..., 0]
-    forward = _unit(forward - (forward * up).sum(-1, keepdims=True) * up)
+    forward = unit(forward - (forward * up).sum(-1, keepdims=True) * up)
     trunk = np.linalg.norm(thorax - pelvis, axis=-1).mean() / TRUNK
     for joint, place in (("nose", NOSE), ("head", HEAD)):
         joints[:, H36M17.index(joint)] = thorax + trunk * (place[0] * forward + place[2] * up)
@@ -267,7 +267,3 @@ def _along(line: np.ndarray, fraction: float) -> np.ndarray:
     segment = min(int(np.searchsorted(reached, wanted, side="right")), len(lengths)) - 1
     part = (wanted - reached[segment]) / max(lengths[segment], 1e-9)
     return line[:, segment] * (1 - part) + line[:, segment + 1] * part
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)

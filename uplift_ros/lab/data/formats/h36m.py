@@ -15,8 +15,9 @@ from scipy.spatial.transform import Rotation
 
 from uplift_ros.camera import Camera
 from uplift_ros.lab.data import mocap
+from uplift_ros.lab.data.archive import require
 from uplift_ros.lab.data.object_arrays import array_names, load_objects
-from uplift_ros.lab.data.takes import Take, require
+from uplift_ros.lab.data.takes import Take
 
 RATE = 50.0
 TRAINING_SUBJECTS = ("S1", "S5", "S6", "S7", "S8")

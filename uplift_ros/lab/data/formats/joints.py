@@ -22,9 +22,7 @@ def load_npz(path: Path) -> tuple[list[Sequence], float]:
         ValueError: not an npz file, no `fps`, or an array of another form, unit or order of joints; names the key.
     """
     with Archive(path) as archive:
-        fps = float(archive.read("fps", ()))
-        if not 1 <= fps <= 1000:
-            raise ValueError(f"data: {path}, array 'fps': must be 1 to 1000, got {fps}")
+        fps = archive.read_rate("fps")
         sequences = [part for name in archive.names if name != "fps" for part in _sequences(archive, name)]
     if sequences:
         # All sequences of a file have the same axes, but a person may lie in one of them.

@@ -12,8 +12,9 @@ import numpy as np
 from scipy.io import loadmat
 
 from uplift_ros.camera import Camera
-from uplift_ros.lab.data.mocap import resample
-from uplift_ros.lab.data.takes import Take, require
+from uplift_ros.lab.data.archive import require
+from uplift_ros.lab.data.mocap import resample, runs
+from uplift_ros.lab.data.takes import Take
 
 RATE = 50.0
 FROM_28 = (4, 23, 24, 25, 18, 19, 20, 3, 5, 6, 7, 9, 10, 11, 14, 15, 16)
@@ -93,8 +94,7 @@ def _test(file: Path, rate: float) -> Iterator[Take]:
     valid = require(f"{where} 'valid_frame'", arrays[2], (len(joints), 1), fits=FIT)[:, 0] > 0
     name = file.parent.name
     width, height = (1920, 1080) if name in WIDE else (2048, 2048)
-    ends = np.flatnonzero(np.diff(np.concatenate([[False], valid, [False]]).astype(int)))
-    for start, end in zip(ends[::2], ends[1::2], strict=True):
+    for start, end in runs(valid):
         run = slice(start, end)
         yield _take(f"{name}/{name}/{start}", joints[run], pixels[run], rate, width, height)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from uplift_ros.lab.data.archive import require
 from uplift_ros.lab.data.object_arrays import array_names, load_objects
-from uplift_ros.lab.data.takes import require
 
 REPRESENTATIONS = {"3D": ("joints_3d", 3), "2D": ("joints_2d", 2), "smpl": ("pose", 6)}
 """Array of each, and values of a joint as the network has them: SMPL's rotations are two columns of a matrix."""
