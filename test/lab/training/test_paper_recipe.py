@@ -11,7 +11,7 @@ from support import paper_data, tiny
 from uplift_ros import cli
 from uplift_ros.lab.data.formats import papers
 from uplift_ros.lab.data.mocap import Sequence
-from uplift_ros.lab.training import paper_recipe
+from uplift_ros.lab.training import loop, paper_recipe
 from uplift_ros.lab.training.paper_recipe import RECIPES, Recipe, paper_loss, train
 from uplift_ros.lab.training.paper_windows import Videos
 from uplift_ros.models import weights
@@ -64,7 +64,7 @@ def test_one_step_is_adamw_with_decay_on_every_parameter_and_the_rate_falls_in_s
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, *a: (steps.append(self), plain(self, *a))[1])
     monkeypatch.setattr(paper_recipe, "STEPS_PER_EPOCH", 2)
     rates = []
-    monkeypatch.setattr(paper_recipe.TrainingLog, "write", lambda self, **row: rates.append(row["rate"]))
+    monkeypatch.setattr(loop.TrainingLog, "write", lambda self, **row: rates.append(row["rate"]))
     motion = Videos.of_motion([Sequence("CMU/01/walk", paper_data.motion(0, 40))])
     cameras = list(paper_recipe.h36m.load_calibration(paper_data.write_metadata(tmp_path / "m.xml")).values())
     recipe = Recipe(4, 4e-5, 1, twins=True, averaged=True)

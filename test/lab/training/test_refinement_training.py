@@ -4,6 +4,7 @@ import csv
 from argparse import ArgumentParser
 from dataclasses import replace
 from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,7 +42,8 @@ def small() -> SynSP:
 def clock(monkeypatch):
     """The clock advances by a second at every read, two or three times a step."""
     seconds = count()
-    monkeypatch.setattr("uplift_ros.lab.training.refinement_training.monotonic", lambda: float(next(seconds)))
+    steady = SimpleNamespace(monotonic=lambda: float(next(seconds)))
+    monkeypatch.setattr("uplift_ros.lab.training.loop.time", steady)
 
 
 def log_of(folder) -> list[dict[str, str]]:
