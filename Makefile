@@ -1,9 +1,9 @@
-# uplift_ros on any Linux with Python 3.11 or 3.12, g++, make and git: `make demo`, `make test`.
+# uplift_ros on any Linux with Python 3.11 to 3.14, g++, make and git: `make demo`, `make test`.
 # Everything goes into .venv, which is also the ament prefix, so that `.venv/bin/uplift` runs without sourcing anything.
 # On a robot with a ROS distribution none of this is needed: README.md, "On a robot".
 
-FITS := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
-PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$python -c '$(FITS)' 2>/dev/null && break; done; echo $$python)
 SOURCE ?= synthetic
 # Seconds of the demo: a camera never ends by itself; a video file runs to its end.
@@ -23,7 +23,7 @@ LENGTH ?= --minutes 8
 # For `make bench-gpu`, which needs onnxruntime-gpu in place of onnxruntime: seconds per measurement.
 SECONDS ?= 1
 
-COMPILE = uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header --python-version 3.11
+COMPILE = uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header --universal --python-version 3.11
 
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
@@ -83,7 +83,7 @@ bench: $(BUILT) $(MODELS) $(TESTABLE) ## Measure the speed of every part; writes
 bench-gpu: $(BUILT) $(TESTABLE) ## Measure the networks on DEVICE (cuda), under 4 minutes; writes out/bench_gpu.json
 	$(BIN)/uplift bench --networks --device $(DEVICE) --seconds $(SECONDS) --json out/bench_gpu.json
 
-matrix: ## Install and test the part without ROS on every Python from 3.10 to 3.14 that is installed
+matrix: ## Install and test afresh on every Python from 3.10 to 3.14 that is installed, also with the lowest requirements
 	PYTHONPATH=test $(PYTHON) -m support.matrix
 
 fuzz: $(BUILT) $(TESTABLE) ## Feed a million malformed inputs to every reader; writes out/fuzz.json
@@ -103,7 +103,7 @@ clean: ## Remove everything that make has built
 	rm -rf .venv build out .mypy_cache .pytest_cache .ruff_cache
 
 $(INSTALLED):
-	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "uplift_ros needs Python 3.11 or 3.12, not" \
+	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "uplift_ros needs Python 3.11 to 3.14, not" \
 		"$$($(PYTHON) --version 2>&1) ($(PYTHON)); name one: make PYTHON=python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo \
 		"$(PYTHON) comes without venv: install it, on Debian and Ubuntu the package python3-venv" >&2; exit 1; }

@@ -38,14 +38,14 @@ setup(
     install_requires=[
         "ai-edge-litert>=1.2",
         "mcap>=1.6",
-        "numpy>=1.22",
+        "numpy>=1.21",
         "onnxruntime>=1.16",
         "opencv-python-headless>=4.5",
-        "pyyaml>=5.4",
-        "rich>=12",
-        "rosbags>=0.10.4",
+        "pyyaml>=6.0",
+        "rich>=11.2",
+        "rosbags>=0.10.9",
         "scipy>=1.8",
-        "tqdm>=4.60",
+        "tqdm>=4.57",
     ],
     extras_require={
         "lab": ["h5py>=3.8", "matplotlib>=3.5", "onnx>=1.15", "safetensors>=0.4", "torch>=2.9"],  # Muon: torch 2.9

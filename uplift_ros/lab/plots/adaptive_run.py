@@ -95,7 +95,7 @@ def run_all(study: Study, adaptive: AdaptiveStride, latency: int) -> dict[str, R
 def draw(runs: dict[str, Run], rate: float, thresholds: Sequence[float]) -> Figure:
     """Three panels over one time axis; the first run is the adaptive one, with its thresholds in m/s."""
     figure = new_figure(height=4.6)
-    panels = figure.subplots(3, 1, sharex=True, height_ratios=(1.2, 0.7, 1.5))
+    panels = figure.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": (1.2, 0.7, 1.5)})
     adaptive = next(iter(runs.values()))
     _draw_velocity(panels[0], adaptive, rate, thresholds)
     _draw_stride(panels[1], adaptive, rate)

@@ -60,7 +60,7 @@ def legend_above(axes: Axes) -> None:
     """Draw the legend in one row above the panel, so that it hides no curve."""
     columns = len(axes.get_legend_handles_labels()[1])
     axes.legend(
-        loc="lower right", bbox_to_anchor=(1, 0.98), ncols=columns, borderpad=0, borderaxespad=0.2, handlelength=1.6
+        loc="lower right", bbox_to_anchor=(1, 0.98), ncol=columns, borderpad=0, borderaxespad=0.2, handlelength=1.6
     )
 
 
