@@ -43,7 +43,7 @@ setup(
         "opencv-python-headless>=4.5",
         "pyyaml>=6.0",
         "rich>=11.2",
-        "rosbags>=0.10.9",
+        "rosbags>=0.11.6",
         "scipy>=1.8",
         "tqdm>=4.57",
     ],

@@ -65,7 +65,7 @@ class Installation:
             ".git", ".venv", ".*_cache", ".hypothesis", "build", "out", "*.egg-info", "__pycache__"
         )
         shutil.copytree(ROOT, self.source, ignore=ignored)
-        self.run("venv", "uv", "venv", "--python", python, str(self.venv))
+        self.run("venv", "uv", "venv", "--seed", "--python", python, str(self.venv))
 
     def run(self, step: str, *command: str) -> str:
         """Run a command in the copy, and return what it prints.
