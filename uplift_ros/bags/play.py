@@ -190,3 +190,9 @@ def _play(bag: BagReader, args: argparse.Namespace, stop: threading.Event) -> No
             break
     player.wait_until_received()
     player.destroy_node()
+
+
+if __name__ == "__main__":
+    argument_parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(argument_parser)
+    sys.exit(main(argument_parser.parse_args()))

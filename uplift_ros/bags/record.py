@@ -196,3 +196,9 @@ def _record(writer: BagWriter, args: argparse.Namespace, stop: threading.Event) 
 
 def _way_out(folder: Path) -> str:
     return f"{folder} holds a recording that was cut off; `uplift recover {folder} -o BAG` makes it a whole one"
+
+
+if __name__ == "__main__":
+    argument_parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(argument_parser)
+    sys.exit(main(argument_parser.parse_args()))
