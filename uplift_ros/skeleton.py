@@ -75,6 +75,14 @@ H36M17 = Skeleton(
     parents=(-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
 )
 
+
+def mirror(poses: np.ndarray) -> np.ndarray:
+    """Mirror poses (..., 17, C) of h36m17, whose first coordinate is horizontal: the sides change, too."""
+    sign = np.ones(poses.shape[-1])
+    sign[0] = -1
+    return poses[..., H36M17.flip, :] * sign
+
+
 LIMBS = ((1, 2, 3), (4, 5, 6), (11, 12, 13), (14, 15, 16))
 """Root, middle and end of the right leg, the left leg, the left arm and the right arm of h36m17."""
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from support import tiny
 
-from uplift_ros.models.mirrored import Mirrored, mirror
+from uplift_ros.models.mirrored import Mirrored
+from uplift_ros.skeleton import mirror
 
 
 @pytest.fixture

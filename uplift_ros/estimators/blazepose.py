@@ -145,15 +145,12 @@ class BlazePose:
             scores += list(certainty)
         return [found[index] for index in np.argsort(-np.array(scores), kind="stable")]
 
-    def _see_fitted(self, image: np.ndarray, region: Region) -> Pose | None:
-        """Estimate the person in a region, again while the region does not fit, if there is one."""
-        fitted = pose = self._see(image, region)
-        for _ in range(MAX_PASSES - 1):
-            if pose is None or box_overlap(pose.region.box, pose.next_region.box) >= FITTING:
-                break
-            pose = self._see(image, pose.next_region)
-            fitted = pose or fitted
-        return fitted
+    def _see_fitted(self, image: np.ndarray, region: Region, passes: int = MAX_PASSES) -> Pose | None:
+        """Estimate the person in a region, if there is one; again in the next region if this one does not fit."""
+        pose = self._see(image, region)
+        if pose is None or passes == 1 or box_overlap(region.box, pose.next_region.box) >= FITTING:
+            return pose
+        return self._see_fitted(image, pose.next_region, passes - 1) or pose
 
     def _see(self, image: np.ndarray, region: Region) -> Pose | None:
         """Estimate the person in a region, if there is one."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from uplift_ros.models.configs import Lifted, Uplifting
-from uplift_ros.skeleton import H36M17
+from uplift_ros.skeleton import mirror
 
 
 class Mirrored:
@@ -18,7 +18,7 @@ class Mirrored:
 
     def __call__(self, poses: np.ndarray, known: np.ndarray, windows: np.ndarray) -> Lifted:
         # 1. The network's poses: the new ones, then their mirror images; its known tokens likewise.
-        known = known.reshape(len(known), 2, -1) if len(known) else np.empty((0, 2, self.config.temporal_width))
+        known = known.reshape(-1, 2, self.config.temporal_width)
         # 2. Its windows: index 0 is none; the second half of each kind belongs to the mirror images.
         is_known = windows > len(poses)
         own = windows + is_known * len(poses)
@@ -32,13 +32,6 @@ class Mirrored:
 
     def central(self, hidden: np.ndarray) -> np.ndarray:
         return _averaged(self.network.central(hidden))
-
-
-def mirror(poses: np.ndarray) -> np.ndarray:
-    """Mirror poses (..., 17, C), whose first coordinate is horizontal: the sides change, too."""
-    sign = np.ones(poses.shape[-1])
-    sign[0] = -1
-    return poses[..., H36M17.flip, :] * sign
 
 
 def _averaged(poses: np.ndarray) -> np.ndarray:

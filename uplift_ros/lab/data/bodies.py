@@ -4,7 +4,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from uplift_ros.lab.data.mocap import ANKLE_HEIGHT, CANONICAL_CHAIN, chain_length
-from uplift_ros.skeleton import H36M17, LIMBS, MEAN_LENGTHS
+from uplift_ros.skeleton import H36M17, LIMBS, MEAN_LENGTHS, mirror
 
 COMBINED = 0.2
 """Share of people with the legs of one motion and the upper body of another: captures show few of all combinations."""
@@ -80,7 +80,7 @@ def varied(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
     changed = rng.random(len(joints)) < FALLEN
     joints[changed] = turned_over(rng, joints[changed])
     changed = rng.random(len(joints)) < 0.5
-    joints[changed] = joints[changed][:, :, H36M17.flip] * (-1, 1, 1)
+    joints[changed] = mirror(joints[changed])
     return joints
 
 

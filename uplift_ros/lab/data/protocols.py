@@ -14,12 +14,12 @@ from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.data.virtual_camera import surrounding_views
 from uplift_ros.lab.plain import PlainRefine, PlainUplift
-from uplift_ros.models.mirrored import mirror
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.pipeline import Pipeline, Step
 from uplift_ros.poses import NANOSECONDS, Person2D, Person3D, SkeletonFrame
 from uplift_ros.settings import defaults_of
+from uplift_ros.skeleton import mirror
 from uplift_ros.stages import build
 from uplift_ros.stages.detection import DetectionStage
 from uplift_ros.stages.refinement import RefinementStage

@@ -9,7 +9,7 @@ from torch import Tensor
 from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.pose_noise import PoseNoise
 from uplift_ros.lab.data.virtual_camera import rotation_xyz
-from uplift_ros.skeleton import H36M17
+from uplift_ros.skeleton import H36M17, mirror
 from uplift_ros.streaming.refiner import WORLD_TO_OPTICAL
 
 VALIDATION_FRAMES = 150
@@ -80,7 +80,7 @@ class ClipSampler:
             start = rng.integers(max(len(joints) - self.frames, 0) + 1)
             clip[:] = joints[np.clip(start + offsets, 0, len(joints) - 1)]
         mirrored = rng.random(count) < 0.5
-        clips[mirrored] = clips[mirrored][:, :, H36M17.flip] * (-1, 1, 1)
+        clips[mirrored] = mirror(clips[mirrored])
         clips = (clips - clips[:, :, :1]) @ np.swapaxes(random_rotations(rng, count), -1, -2)[:, None]
         inside = slice(margin, margin + self.frames)
         return self.noise.apply(rng, clips)[:, inside], clips[:, inside]
@@ -98,7 +98,7 @@ class ClipSampler:
             drawn.append((estimated[start : start + frames], true[start : start + frames]))
         both = np.array(drawn).swapaxes(0, 1)  # (2, count, L, 17, 3)
         mirrored = rng.random(count) < 0.5
-        both[:, mirrored] = both[:, mirrored][..., H36M17.flip, :] * (-1, 1, 1)
+        both[:, mirrored] = mirror(both[:, mirrored])
         estimated, true = both - both[..., :1, :]
         return estimated, true + (estimated - true).mean(1, keepdims=True)
 

@@ -24,9 +24,9 @@ CLEAN = 0.2
 BORDERED = 0.5
 """Share of windows in which joints beyond the border of the image are lost or guessed; the others see whole people."""
 
-HIPS = 2.5
-"""See DetectorNoise. On a real person a hip was 3 to 5 % of a torso off on its own, the drawn person's 1 %; with small
-errors the network takes the slope of the line through the hips, and with it the lean of the trunk, for certain."""
+HIPS_APART = 2.5
+"""Parameter `hips` of DetectorNoise. On a real person a hip was 3 to 5 % of a torso off on its own, on the drawn one
+1 %; with small errors the network takes the slope of the hips' line, and with it the lean of the trunk, for certain."""
 
 SLOWEST = 0.2
 """m/s that are added for frames without motion when frames are drawn by their speed."""
@@ -66,7 +66,7 @@ class WindowSampler(IterableDataset):
             raise ValueError(f"batch must be even for windows and their mirror images, got {batch}")
         self.config, self.rng, self.twins = config, rng, twins
         self.drawn = batch // 2 if twins else batch
-        self.noise = DetectorNoise(hips=HIPS, dropout=0.03)
+        self.noise = DetectorNoise(hips=HIPS_APART, dropout=0.03)
         self.joints = np.concatenate([sequence.joints for sequence in sequences])
         self.ends = np.cumsum([len(sequence.joints) for sequence in sequences])
         weights = [

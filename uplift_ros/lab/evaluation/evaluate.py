@@ -238,7 +238,7 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
                 "mode": args.mode,
                 "latency_frames": args.latency if args.mode == "online" else None,
                 "noise": args.noise if takes is None else RECORDED,
-                "flip": args.flip or args.mode == "online",
+                "flip": defaults_of("uplift")["flip"] if args.mode == "online" else args.flip,
                 "upsample": upsampling,
             }
             yield row, estimates, rate

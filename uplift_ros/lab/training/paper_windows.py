@@ -11,9 +11,7 @@ from uplift_ros.lab.data.mocap import Sequence as Motion
 from uplift_ros.lab.data.takes import Take, screen
 from uplift_ros.lab.data.windows import Batch
 from uplift_ros.models.configs import UpliftConfig
-from uplift_ros.skeleton import H36M17
-
-MIRROR = np.array([-1.0, 1.0, 1.0], np.float32)
+from uplift_ros.skeleton import mirror
 
 
 @dataclass(frozen=True)
@@ -95,13 +93,13 @@ class PaperSampler:
             inputs = self.videos.inputs[frames]
             if self.twins:
                 inputs, joints, mask, mirrored = _doubled(inputs, joints, mask)
-            inputs[mirrored] = inputs[mirrored][:, :, H36M17.flip] * MIRROR[:2]
-            joints[mirrored] = joints[mirrored][:, :, H36M17.flip] * MIRROR
+            inputs[mirrored] = mirror(inputs[mirrored])
+            joints[mirrored] = mirror(joints[mirrored])
             return _batch(inputs, mask, joints)
         cameras = self.rng.integers(len(self.cameras), size=self.drawn)
         if self.twins:
             cameras, joints, mask, mirrored = _doubled(cameras, joints, mask)
-        joints[mirrored] = joints[mirrored][:, :, H36M17.flip] * MIRROR
+        joints[mirrored] = mirror(joints[mirrored])
         seen, inputs = np.empty_like(joints), np.empty((*joints.shape[:-1], 2), np.float32)
         for index in np.unique(cameras):
             chosen = cameras == index
