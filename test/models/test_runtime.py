@@ -86,7 +86,7 @@ def test_refining_equals_pytorch_for_every_batch(config):
     model = stirred(SynSP(config).eval().requires_grad_(False))
     plain, network = PlainRefine(model), runtime.OnnxRefine(export.refine_file(model))
     assert network.config == config
-    for batch in (1, 7, 20):
+    for batch in (1, 7, 20, 2 * runtime.MAX_WINDOWS + 1):
         windows = np.random.default_rng(batch).normal(0, 0.4, (batch, config.window, 17, 3))
         np.testing.assert_allclose(network(windows), plain(windows), rtol=1e-5, atol=1e-5)
 

@@ -33,6 +33,9 @@ FATAL = 4
 
 CENTRAL_SUFFIX = ".central.onnx"
 
+MAX_WINDOWS = 64
+"""Windows of one forward pass of SynSP. Four seconds that arrive at once would otherwise take 190 MB."""
+
 
 class OnnxUplift:
     """Uplift and Upsample for streams: each pose goes through the spatial stage once.
@@ -90,12 +93,13 @@ class OnnxRefine:
         self.config: SynSPConfig = _config(self._session, file, "synsp", SynSPConfig)
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
-        """Refine windows; see `Refining`.
+        """Refine windows, at most MAX_WINDOWS at a time; see `Refining`.
 
         Raises:
             RuntimeError: the device failed.
         """
-        return _run(self._session, {"windows": windows.astype(np.float32)})[0]
+        batches = np.split(windows.astype(np.float32), range(MAX_WINDOWS, len(windows), MAX_WINDOWS))
+        return np.concatenate([_run(self._session, {"windows": batch})[0] for batch in batches])
 
 
 def load_uplift(name: str, device: str = "cpu", precision: str = "float32") -> OnnxUplift:
