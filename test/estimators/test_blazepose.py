@@ -9,7 +9,6 @@ from support.networks import require_blazepose
 from support.places import SHARED
 
 from uplift_ros import estimators
-from uplift_ros.similarity import box_overlap
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 
@@ -106,19 +105,6 @@ def test_an_image_gives_the_same_whatever_came_before(one_person):
     alone = one_person.estimate(first)[0].keypoints
     one_person.estimate(other)
     np.testing.assert_array_equal(one_person.estimate(first)[0].keypoints, alone)
-
-
-@pytest.mark.parametrize("factor", [0.8, 1.3])
-def test_landmarks_are_estimated_again_if_the_region_does_not_fit(one_person, factor):
-    image = SyntheticSource().frame(0).image
-    (region,) = one_person._detect(image)
-    exact = one_person._see_fitted(image, region)
-    loose = blazepose.Region(region.centre, factor * region.side, region.angle)
-    once, fitted = one_person._see(image, loose), one_person._see_fitted(image, loose)
-    assert box_overlap(once.region.box, once.next_region.box) < blazepose.FITTING
-    assert box_overlap(fitted.region.box, fitted.next_region.box) >= blazepose.FITTING
-    distances = [np.linalg.norm(pose.landmarks - exact.landmarks, axis=-1).mean() for pose in (once, fitted)]
-    assert distances[1] < distances[0]
 
 
 def test_an_empty_room_has_no_person_in_it(one_person):

@@ -5,7 +5,8 @@ that the person is upright. Both follow MediaPipe's graph `pose_landmark_cpu` (s
 
 Each image is processed on its own. Taking the last landmarks for the next region would save the detector, a third of
 the time; but key-frames are up to 0.4 s apart, and landmarks depend on how well the region fits the person: on a real
-clip with 5 key-frames a second 3D errors were 8 % larger, and 5 % larger with stricter limits (measured).
+clip with 5 key-frames a second 3D errors were 8 % larger, and 5 % larger with stricter limits (measured). Estimating
+landmarks again where the region did not fit them gained 1 % for a third more passes.
 """
 
 import os
@@ -40,10 +41,6 @@ from uplift_ros.skeleton import BLAZEPOSE33, to_h36m17
 
 MIN_PRESENCE = 0.5
 """Minimum confidence of the landmark network that its region shows a person."""
-
-FITTING, MAX_PASSES = 0.9, 3
-"""Minimum overlap (intersection over union) of a person's region and the region that follows from the landmarks; below
-it the landmarks are estimated again, in the new region. A third of the people take a second pass."""
 
 MIN_EXTENT = 0.15
 """Minimum extent of a person as a fraction of the image height: smaller ones are furniture (measured)."""
@@ -120,7 +117,7 @@ class BlazePose:
             if len(poses) == self._max_persons:
                 break
             seen = any(box_overlap(region.box, pose.next_region.box) > DUPLICATE_OVERLAP for pose in poses)
-            if not seen and (pose := self._see_fitted(image, region)):
+            if not seen and (pose := self._see(image, region)):
                 poses.append(pose)
         # 2. Remove duplicates, the most visible person first.
         found = [(pose, person) for pose in poses if (person := _person(pose, image.shape[0]))]
@@ -144,13 +141,6 @@ class BlazePose:
             found += [Region.around(*view.to_image(points[4:8].reshape(2, 2))) for points in detections]
             scores += list(certainty)
         return [found[index] for index in np.argsort(-np.array(scores), kind="stable")]
-
-    def _see_fitted(self, image: np.ndarray, region: Region, passes: int = MAX_PASSES) -> Pose | None:
-        """Estimate the person in a region, if there is one; again in the next region if this one does not fit."""
-        pose = self._see(image, region)
-        if pose is None or passes == 1 or box_overlap(region.box, pose.next_region.box) >= FITTING:
-            return pose
-        return self._see_fitted(image, pose.next_region, passes - 1) or pose
 
     def _see(self, image: np.ndarray, region: Region) -> Pose | None:
         """Estimate the person in a region, if there is one."""
