@@ -14,7 +14,8 @@ from tqdm import tqdm
 from uplift_ros import metrics
 from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols
-from uplift_ros.lab.data.formats import add_clip_arguments, add_data_arguments, load_clips
+from uplift_ros.lab.data.day import robot_day
+from uplift_ros.lab.data.formats import add_clip_arguments, add_data_arguments, load_motion
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig
@@ -170,6 +171,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
     parser.add_argument("--latency", type=int, default=4, help="frames")
     add_clip_arguments(parser, cameras=1)
+    parser.add_argument("--day", type=float, metavar="MINUTES", help="a robot's day made of the sequences, this long")
     parser.add_argument("--threshold", nargs="*", type=float, default=[0.3, 0.5, 0.7, 0.9], help="m/s")
     parser.add_argument("--hold", nargs="*", type=int, default=[0, 10, 20], help="frames")
     parser.add_argument("--json", type=Path, help="file for the rows")
@@ -177,7 +179,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     model = weights.load(args.model, UpliftUpsample)
-    clips = load_clips(args, model.config.model_rate)
+    rate = model.config.model_rate
+    motion = load_motion(args.data, rate, args.body_model)
+    if args.day is not None:
+        motion = robot_day(motion, args.day, rate, args.seed)
+    clips = list(protocols.project_sequences(motion, rate, args.cameras, args.noise, args.seed))
     adaptive = adaptive_rules(model.config, args.threshold, args.hold)
     rules = [*fixed_rules(model.config), look_back_rule(model.config), *adaptive]
     rows = list(evaluate(model, clips, tqdm(rules), args.latency))
