@@ -20,16 +20,21 @@ from uplift_ros.settings import names_in
 UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
 RECORD = str(Path(__file__).with_name("record.launch.py"))
 
-PER_CAMERA = ("namespace", "rviz", "humans")
+PER_CAMERA = ("namespace", "rviz", "humans", "phase")
 """Arguments of uplift.launch.py that are set per camera and not by the user. The topics of ROS4HRI bodies are absolute,
 so two cameras would publish two people with the same id."""
 
 
-def graph(name: str, arguments: dict[str, str], source: str | None) -> GroupAction:
-    """Start the graph of one camera, and a camera node if a source is given."""
+def graph(name: str, arguments: dict[str, str], source: str | None, phase: float) -> GroupAction:
+    """Start the graph of one camera, and a camera node if a source is given.
+
+    Args:
+        phase: part of the stride, so that the cameras' key-frames, which cost most, take turns.
+    """
     record = f"{arguments['record']}_{name}" if arguments["record"] else ""
     enclave = f"{arguments['enclave'].rstrip('/')}/{name}" if arguments["enclave"] else ""
     own = {"namespace": name, "rviz": "false", "humans": "false", "record": record, "enclave": enclave}
+    own["phase"] = f"{phase:.2f}"
     actions = [IncludeLaunchDescription(PythonLaunchDescriptionSource(UPLIFT), launch_arguments=own.items())]
     if source:
         parameters = {"source": source, "frame_id": f"{name}_optical_frame"}
@@ -61,7 +66,10 @@ def graphs(context: LaunchContext) -> list[GroupAction]:
         raise ValueError(f"cameras must be different names like front,rear, got {arguments['cameras']!r}")
     if len(sources) != len(cameras):
         raise ValueError(f"sources must name one source for each of {len(cameras)} cameras, got {len(sources)}")
-    started = [graph(name, arguments, source) for name, source in zip(cameras, sources, strict=True)]
+    started = [
+        graph(name, arguments, source, index / len(cameras))
+        for index, (name, source) in enumerate(zip(cameras, sources, strict=True))
+    ]
     return [*started, together(cameras, arguments)] if arguments["target_frame"] else started
 
 

@@ -37,6 +37,7 @@ PARAMETERS = {
     "playout": ("uplift",),
     "device": ("uplift", "refiner"),  # the embedded 2D estimator supports only cpu
     "image_transport": ("pose_estimator",),
+    "phase": ("pose_estimator",),
 }
 """Launch arguments that set the parameter of the same name, and the nodes that have it."""
 

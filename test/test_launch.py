@@ -267,6 +267,8 @@ def test_every_camera_has_a_graph_in_its_namespace(launch):
     assert set(processes) == {f"{camera}/{name}" for camera in ("front", "rear") for name in GRAPH | {"camera"}}
     assert processes["rear/camera"].parameters == {"source": "clip.mp4", "frame_id": "rear_optical_frame"}
     assert processes["front/camera"].parameters["source"] == "0"
+    phases = [processes[f"{camera}/pose_estimator"].parameters["phase"] for camera in ("front", "rear")]
+    assert phases == [0.0, 0.5]
     assert all(processes[f"{camera}/uplift"].parameters["stride"] == 4 for camera in ("front", "rear"))
 
 

@@ -110,6 +110,14 @@ POSE_ESTIMATOR = (
         dynamic=True,
     ),
     Parameter("model_rate", 50.0, "Frames per second at which stride is counted.", 1.0, 240.0),
+    Parameter(
+        "phase",
+        -1.0,
+        "Part of the stride by which key-frames are later than its multiples since stamp 0, so that several cameras "
+        "take turns; negative: multiples since the first image.",
+        -1.0,
+        0.99,
+    ),
     Parameter("backend", "blazepose", "2D pose estimator.", choices=("blazepose", "onnx")),
     Parameter(
         "model",

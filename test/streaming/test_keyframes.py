@@ -155,3 +155,33 @@ def test_a_stride_out_of_range_is_refused_while_running_and_the_old_one_stays():
     with pytest.raises(ValueError, match="got -1"):
         schedule.stride = -1
     assert schedule.stride == 4
+
+
+@pytest.mark.parametrize("stride", [4, 10, 20])
+@pytest.mark.parametrize("cameras", [2, 4])
+def test_cameras_with_phases_take_turns_whenever_they_start(stride, cameras):
+    found: list[int] = []
+    for camera in range(cameras):
+        stamps = stamps_at(50, 4, START + camera * 123_000_000)
+        schedule = KeyframeSchedule(stride, 50.0, camera / cameras)
+        taken = [frame for frame in keyframes(schedule, stamps) if frame]
+        assert {frame % stride for frame in taken} == {camera * stride // cameras}
+        assert len(taken) >= 150 // stride
+        found += taken
+    assert len(set(found)) == len(found)
+
+
+def test_a_new_stride_keeps_the_phase():
+    schedule = KeyframeSchedule(20, 50.0, 0.5)
+    stamps = stamps_at(50, 8)
+    before = keyframes(schedule, stamps[:200])
+    schedule.stride = 8
+    after = keyframes(schedule, stamps[200:])
+    assert {frame % 20 for frame in before} == {10}
+    assert {frame % 8 for frame in after} == {4}
+
+
+@pytest.mark.parametrize("phase", [-0.1, 1.0, math.nan])
+def test_a_phase_outside_the_stride_is_refused(phase):
+    with pytest.raises(ValueError, match="phase"):
+        KeyframeSchedule(20, 50.0, phase)

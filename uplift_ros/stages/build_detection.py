@@ -26,4 +26,5 @@ def detection(parameters: Mapping[str, Any], estimator: PoseEstimator) -> Detect
     Raises:
         ValueError: names the parameter that is out of range.
     """
-    return DetectionStage(estimator, parameters["stride"], parameters["model_rate"], parameters["look_back"])
+    phase = None if parameters["phase"] < 0 else parameters["phase"]
+    return DetectionStage(estimator, parameters["stride"], parameters["model_rate"], parameters["look_back"], phase)

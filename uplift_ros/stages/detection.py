@@ -34,6 +34,7 @@ class DetectionStage:
         stride: frames between key-frames. Raising it costs fewer estimates, and leaves more to upsample.
         model_rate: frames per second in which the stride is counted.
         look_back: seconds of images that are kept, undecoded, for requests; 0 answers no request.
+        phase: see `KeyframeSchedule`.
         tracker: creates the tracker, at every reset.
 
     Attributes:
@@ -42,7 +43,7 @@ class DetectionStage:
         rate: of the key-frames, against the rate that the stride asks for.
 
     Raises:
-        ValueError: stride or model_rate out of range.
+        ValueError: stride, model_rate or phase out of range.
     """
 
     def __init__(
@@ -51,10 +52,11 @@ class DetectionStage:
         stride: int,
         model_rate: float,
         look_back: float = 0.0,
+        phase: float | None = None,
         tracker: Callable[[], Tracker] = PersonTracker,
     ) -> None:
-        self._estimator, self._model_rate, self._make_tracker = estimator, model_rate, tracker
-        self._schedule = KeyframeSchedule(stride, model_rate)
+        self._estimator, self._model_rate, self._phase, self._make_tracker = estimator, model_rate, phase, tracker
+        self._schedule = KeyframeSchedule(stride, model_rate, phase)
         self.history: ImageHistory[Any] = ImageHistory(look_back)
         self._sequence = 0
         self.dropped = 0
@@ -62,7 +64,7 @@ class DetectionStage:
 
     def reset(self) -> None:
         """Forget images and people; the count of key-frames continues."""
-        self._schedule = KeyframeSchedule(self.stride, self._model_rate)
+        self._schedule = KeyframeSchedule(self.stride, self._model_rate, self._phase)
         self.history.clear()
         self._tracker = self._make_tracker()
         self._dropped_keyframe: int | None = None
@@ -114,7 +116,7 @@ class DetectionStage:
         if not self._schedule.is_due(stamp):
             return None
         if is_busy:
-            keyframe = self._schedule.frame(stamp) // self.stride
+            keyframe = self._schedule.multiple(self._schedule.frame(stamp))
             self.dropped += keyframe != self._dropped_keyframe
             self._dropped_keyframe = keyframe
             return None

@@ -10,21 +10,26 @@ from uplift_ros.streaming.clock import PAUSE_NS, is_break
 class KeyframeSchedule:
     """Decides from stamps which images are key-frames.
 
-    Frames are counted from the first image (the anchor). A key-frame is the first image at or after each multiple of
-    the stride, so that dropped images, jitter and the camera's rate do not shift the schedule.
+    Frames are counted from the first image, or with a phase from stamp 0, which cameras have in common. A key-frame is
+    the first image at or after each multiple of the stride, so that dropped images, jitter and the camera's rate do not
+    shift the schedule.
 
     Args:
         stride: frames between key-frames; raising it costs fewer estimates and leaves more frames to upsample.
         model_rate: frames per second in which the stride is counted.
+        phase: part of the stride, from 0 to below 1, by which key-frames are later than its multiples. The i-th of N
+            cameras has i / N: they take turns.
 
     Raises:
-        ValueError: stride below 1, or a rate that is not positive.
+        ValueError: stride below 1, a rate that is not positive, or a phase outside its range.
     """
 
-    def __init__(self, stride: int, model_rate: float) -> None:
+    def __init__(self, stride: int, model_rate: float, phase: float | None = None) -> None:
         if not model_rate > 0:
             raise ValueError(f"model_rate must be positive, got {model_rate}")
-        self._model_rate = model_rate
+        if phase is not None and not 0 <= phase < 1:
+            raise ValueError(f"phase must be at least 0 and below 1, got {phase}")
+        self._model_rate, self._phase = model_rate, phase
         self._stride = _checked_stride(stride)
         self._anchor: int | None = None
         self._newest = 0
@@ -43,15 +48,18 @@ class KeyframeSchedule:
             self._next_frame = self._multiple_after(self.frame(self._newest))
 
     def frame(self, stamp: int) -> int:
-        """Index of the frame at `stamp`, 0 at the anchor."""
+        """Index of the frame at `stamp`, 0 at the first image without a phase."""
         anchor = stamp if self._anchor is None else self._anchor
         return round((stamp - anchor) * self._model_rate / NANOSECONDS)
+
+    def multiple(self, frame: int) -> int:
+        """Number of the newest multiple of the stride, later by the phase, at or before a frame."""
+        return (frame - self._later) // self._stride
 
     def is_due(self, stamp: int) -> bool:
         """Whether this image is a key-frame. Images stay due until one is taken."""
         if self._anchor is None or is_break(stamp, self._newest, PAUSE_NS):
-            self._anchor = self._newest = stamp
-            self._next_frame = 0
+            self._start(stamp)
         self._newest = max(self._newest, stamp)
         return self.frame(stamp) >= self._next_frame
 
@@ -63,8 +71,22 @@ class KeyframeSchedule:
         """Note that the image at `stamp`, which was due, became a key-frame."""
         self._next_frame = self._multiple_after(self.frame(stamp))
 
+    def _start(self, stamp: int) -> None:
+        """Count from the first image; with a phase its number is that of the nearest frame since stamp 0."""
+        self._anchor = self._newest = stamp
+        self._next_frame = 0
+        if self._phase is not None:
+            number = round(stamp * self._model_rate / NANOSECONDS)
+            self._anchor = stamp - round(number * NANOSECONDS / self._model_rate)
+            self._next_frame = self._multiple_after(number - 1)
+
     def _multiple_after(self, frame: int) -> int:
-        return (frame // self._stride + 1) * self._stride
+        return (self.multiple(frame) + 1) * self._stride + self._later
+
+    @property
+    def _later(self) -> int:
+        """Frames by which key-frames are later than multiples of the stride."""
+        return int((self._phase or 0.0) * self._stride)
 
 
 def _checked_stride(stride: int) -> int:

@@ -66,6 +66,16 @@ def test_there_is_a_row_for_every_number_of_cameras_and_way():
     assert alone["single"] == pytest.approx(alone["mean"]) == pytest.approx(alone["fused"], rel=1e-6)
 
 
+def test_cameras_in_turn_are_compared_where_all_have_poses():
+    found = []
+    for in_turn in (False, True):
+        rows = several_views.evaluate(
+            [Sequence("a/b/c", JOINTS)], tiny.uplift(), tiny.synsp(), (2,), 20, "none", 0, in_turn=in_turn
+        )
+        found.append({row["frames"] for row in rows})
+    assert found == [{61}, {41}]
+
+
 @pytest.fixture
 def command(tmp_path):
     """`uplift study views` with tiny networks on two short motions; returns the exit code."""

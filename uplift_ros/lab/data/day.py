@@ -1,5 +1,5 @@
-"""A robot's day in front of people, from motion capture: they stand, sit, talk and gesture, walk past, and move fast for
-seconds in between. Takes of motion capture have hardly any pauses; here each pause lasts as long as in a room."""
+"""A robot's day in front of people, from motion capture: they stand, sit, talk, walk past, and move fast for seconds in
+between. Takes of motion capture have hardly any pauses; here each pause lasts as long as in a room."""
 
 from collections.abc import Iterator, Sequence
 

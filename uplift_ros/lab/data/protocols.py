@@ -186,6 +186,7 @@ def online(
     latency: int,
     look_back: LookBackRule | None = None,
     errors: ErrorModel | None = None,
+    phase: float | None = None,
 ) -> Estimate:
     """Run the nodes' pipeline over a clip; frames that are pending at its end become final.
 
@@ -193,8 +194,10 @@ def online(
         stride: until the controller's first decision.
         look_back: requests older images; None requests none.
         errors: the network's, for covariances.
+        phase: of the key-frames; see `KeyframeSchedule`.
     """
-    steps = stream(clip, build.UpliftNetwork(PlainUplift(model), errors), controller, stride, latency, look_back)
+    network = build.UpliftNetwork(PlainUplift(model), errors)
+    steps = stream(clip, network, controller, stride, latency, look_back, phase=phase)
     rate = model.config.model_rate
     outputs = [frame for step in steps for frame in step.raw]
     poses = np.stack([output.persons[0].joints for output in outputs])
@@ -210,6 +213,7 @@ def stream(
     latency: int,
     look_back: LookBackRule | None = None,
     refinement: RefinementStage | None = None,
+    phase: float | None = None,
 ) -> list[Step]:
     """Run the pipeline's steps over a clip, frame by frame; arguments as in `online`.
 
@@ -218,7 +222,7 @@ def stream(
     """
     rate, detector = network.model.config.model_rate, ClipDetector(clip)
     pipeline = Pipeline(
-        DetectionStage(detector, stride, rate, defaults_of("pose_estimator")["look_back"], tracker=lambda: detector),
+        DetectionStage(detector, stride, rate, defaults_of("pose_estimator")["look_back"], phase, lambda: detector),
         build.uplifting(defaults_of("uplift", latency=latency), network, controller, look_back),
         refinement or build.refinement(defaults_of("refiner", method="none", delay=0, rigid=False), None),
     )

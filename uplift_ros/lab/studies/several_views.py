@@ -2,7 +2,8 @@
 
 Methods for one skeleton from cameras of known pose: one camera (`single`), the mean of all (`mean`), weighted by
 covariance (`fused`, as the refiner node does), and SynSP's own input of several views (`synsp_views`). The first three
-are evaluated without refinement and with SynSP on the result.
+are evaluated without refinement and with SynSP on the result. With --in-turn the key-frames of the cameras take turns,
+as those of multi_camera.launch.py do.
 """
 
 import argparse
@@ -37,13 +38,24 @@ LATENCY = 4
 
 def common_frame(estimates: Sequence[protocols.Estimate]) -> list[RigidTransform]:
     """Transforms from each camera's frame to the first one's, from the truth, which all of them see."""
-    first = estimates[0].clip.truth[0].astype(float)
+    first = estimates[0].truth[0].astype(float)
     transforms = []
     for estimate in estimates:
-        seen = estimate.clip.truth[0].astype(float)
+        seen = estimate.truth[0].astype(float)
         rotation = Rotation.align_vectors(first - first[0], seen - seen[0])[0].as_matrix()
         transforms.append(RigidTransform(rotation, first[0] - rotation @ seen[0]))
     return transforms
+
+
+def in_common(estimates: Sequence[protocols.Estimate]) -> list[protocols.Estimate]:
+    """Estimates cut to the frames that all of them have."""
+    first, last = (limit(estimate.frames[end] for estimate in estimates) for limit, end in ((max, 0), (min, -1)))
+    cut = []
+    for estimate in estimates:
+        kept = (estimate.frames >= first) & (estimate.frames <= last)
+        arrays = {name: getattr(estimate, name)[kept] for name in ("poses", "frames", "keyframes")}
+        cut.append(protocols.Estimate(estimate.clip, **arrays))
+    return cut
 
 
 def fused(estimates: Sequence[protocols.Estimate], transforms: Sequence[RigidTransform]) -> np.ndarray:
@@ -102,19 +114,30 @@ def evaluate(
     stride: int,
     noise: str,
     seed: int,
+    *,
+    in_turn: bool = False,
 ) -> list[dict[str, object]]:
-    """One row for each number of cameras and method: mpjpe in mm, accel in mm/frame^2."""
+    """One row for each number of cameras and method: mpjpe in mm, accel in mm/frame^2.
+
+    Args:
+        in_turn: the i-th of N cameras has the phase i / N.
+    """
     config = uplifter.config
     errors: dict[tuple[int, str, str], list[tuple[float, float, int]]] = defaultdict(list)
     for index, sequence in enumerate(tqdm(sequences, "sequences", leave=False, disable=None)):
-        clips = protocols.project_sequences([sequence], config.model_rate, max(cameras), noise, seed + index)
-        estimates = [
-            protocols.online(uplifter, clip, FixedStride(stride, config.token_stride), stride, LATENCY)
-            for clip in clips
-        ]
-        truth = estimates[0].truth
+        clips = list(protocols.project_sequences([sequence], config.model_rate, max(cameras), noise, seed + index))
         for count in cameras:
-            for (way, refinement), poses in ways(estimates[:count], model).items():
+            phases = np.arange(count) / count if in_turn else np.zeros(count)
+            estimates = in_common(
+                [
+                    protocols.online(
+                        uplifter, clip, FixedStride(stride, config.token_stride), stride, LATENCY, phase=phase
+                    )
+                    for clip, phase in zip(clips[:count], phases, strict=True)
+                ]
+            )
+            truth = estimates[0].truth
+            for (way, refinement), poses in ways(estimates, model).items():
                 figures = metrics.mpjpe(poses, truth), metrics.accel(poses, truth), len(poses)
                 errors[count, way, refinement].append(figures)
     rows = []
@@ -135,6 +158,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cameras", type=int, nargs="+", default=[2, 3, 4], help="how many together")
     parser.add_argument("--stride", type=int, default=10, help="frames between key-frames")
     parser.add_argument("--noise", choices=("none", "detector"), default="detector")
+    parser.add_argument("--in-turn", action="store_true", help="key-frames of the cameras take turns")
     parser.add_argument("--every", type=int, default=1, help="take every N-th sequence")
     parser.add_argument("--frames", type=int, default=100_000, help="of each sequence, at most")
     parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
@@ -155,6 +179,7 @@ def main(args: argparse.Namespace) -> int:
         args.stride,
         args.noise,
         args.seed,
+        in_turn=args.in_turn,
     )
     for row in rows:
         print(
