@@ -7,13 +7,14 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from uplift_ros.files import atomic_write
-from uplift_ros.lab.plots import adaptive_run, attention, latency, sheet, training_curve, velocity
+from uplift_ros.lab.plots import adaptive_run, attention, latency, rate, sheet, training_curve, velocity
 from uplift_ros.lab.plots.style import STYLE
 
 KINDS = {
     "attention": attention,
     "velocity": velocity,
     "adaptive": adaptive_run,
+    "rate": rate,
     "sheet": sheet,
     "latency": latency,
     "training": training_curve,

@@ -1,0 +1,72 @@
+"""Error against the rate of key-frames: adaptive strides and look back, beside fixed strides."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from uplift_ros.lab.plots.style import FAINT, SERIES, caption, new_figure
+
+LABELS = {
+    ("paper", "adaptive"): "paper's two strides",
+    ("medium", "adaptive"): "three strides",
+    ("look back", "adaptive"): "three strides, look back (default)",
+    ("look back", "longest"): "longest stride, look back",
+}
+"""Legend by the rule and the stride of a row."""
+
+PANELS = {"mpjpe": "all frames", "mpjpe_fast": "fast frames"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rows", type=Path, required=True, help="written by `uplift study adaptive --json`")
+
+
+def picture(args: argparse.Namespace) -> Figure:
+    rows = json.loads(args.rows.read_text())
+    figure = draw(rows)
+    first = rows[0]
+    noise = "no noise" if first["noise"] == "none" else f"{first['noise']} noise"
+    caption(figure, f"{first['model']}, online, latency {first['latency_frames']} frames, {noise}")
+    return figure
+
+
+def draw(rows: Sequence[dict[str, Any]]) -> Figure:
+    """Draw the error of all and of fast frames over the key-frames per second; the fixed strides are a line.
+
+    Args:
+        rows: of `uplift study adaptive`.
+
+    Raises:
+        ValueError: there is no row of a fixed stride.
+    """
+    fixed = sorted((row for row in rows if row["rule"] == "fixed"), key=lambda row: row["keyframe_hz"])
+    if not fixed:
+        raise ValueError("rows must have some of the rule fixed, as `uplift study adaptive --json` writes them")
+    figure = new_figure(height=3.0)
+    panels = figure.subplots(1, 2)
+    for axes, (key, title) in zip(panels, PANELS.items(), strict=True):
+        rates = [row["keyframe_hz"] for row in fixed]
+        axes.plot(rates, [row[key] for row in fixed], color=FAINT, marker=".", label="fixed stride")
+        for row in fixed:
+            axes.annotate(row["stride"], (row["keyframe_hz"], row[key]), (2, 4), textcoords="offset points", fontsize=7)
+        for (kind, label), (colour, marker) in zip(LABELS.items(), SERIES, strict=False):
+            of_kind = [row for row in rows if _kind(row) == kind]
+            axes.plot(
+                [row["keyframe_hz"] for row in of_kind],
+                [row[key] for row in of_kind],
+                color=colour,
+                marker=marker,
+                linestyle="",
+                label=label,
+            )
+        axes.set(xlabel="key-frames per second", ylabel="MPJPE (mm)", title=title)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def _kind(row: dict[str, Any]) -> tuple[str, str]:
+    return row["rule"], "adaptive" if row["stride"] == "adaptive" else "longest"
