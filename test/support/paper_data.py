@@ -11,6 +11,10 @@ from uplift_ros.lab.data.mocap import FROM_H36M32
 from uplift_ros.sources.synthetic.motion import pose
 
 SUBJECTS = TRAINING_SUBJECTS + TEST_SUBJECTS
+TO_REGRESSOR = [0, 4, 5, 6, 1, 2, 3, *range(7, 17)]
+"""SPIN's regressor has the left leg first."""
+
+TO_14 = [3, 2, 1, 4, 5, 6, 16, 15, 14, 11, 12, 13, 8, 10]
 
 
 def motion(start: int, frames: int) -> np.ndarray:
@@ -67,6 +71,26 @@ def write_parameters(path: Path) -> Path:
     return path
 
 
+def write_source(path: Path) -> Path:
+    """The same cameras as tables of a source file, which must not be run; two subjects have none."""
+    extrinsics, intrinsics = h36m_cameras()
+    inner = [
+        {"center": [cx, cy], "focal_length": [fx, fy], "radial_distortion": k, "tangential_distortion": [p2, p1]}
+        for fx, fy, cx, cy, *k, p1, p2 in intrinsics.tolist()
+    ]
+    outer: dict = {"S2": [{}, {}, {}, {}]}
+    for subject in SUBJECTS:
+        values = extrinsics[:, int(subject[1:]) - 1]
+        turns = Rotation.from_euler("XYZ", values[:, :3]).inv().as_quat()[:, [3, 0, 1, 2]].tolist()
+        places = values[:, 3:].tolist()
+        outer[subject] = [{"orientation": q, "translation": t} for q, t in zip(turns, places, strict=True)]
+    path.write_text(
+        f"import missing\n\nh36m_cameras_intrinsic_params = {inner}\nh36m_cameras_extrinsic_params = {outer}\n"
+        "\n\nclass Human36mDataset(missing.Dataset):\n    fps = missing.fps\n"
+    )
+    return path
+
+
 def write_h36m(folder: Path, frames: int = 60, actions: tuple[str, ...] = ("Walking 1", "Walking", "Eating 1")) -> Path:
     """data_3d_h36m.npz, data_2d_h36m_cpn_ft_h36m_dbb.npz (three frames longer) and metadata.xml."""
     cameras = load_calibration(write_metadata(folder / "metadata.xml"))
@@ -97,10 +121,9 @@ def h36m_options(folder: Path) -> list[str]:
 
 def write_amass_joints(folder: Path, frames: int = 80) -> Path:
     """CMU.npz and SFU.npz, joints in the order of the regressor, left leg first."""
-    to_regressor = [0, 4, 5, 6, 1, 2, 3, *range(7, 17)]
     folder.mkdir(exist_ok=True)
     for number, dataset in enumerate(("CMU", "SFU")):
-        joints = motion(500 * number, frames)[:, to_regressor].astype(np.float32)
+        joints = motion(500 * number, frames)[:, TO_REGRESSOR].astype(np.float32)
         takes = {"01_01_poses": {"positions_3d": joints, "frame_rate": np.float64(50.0)}}
         np.savez_compressed(folder / f"{dataset}.npz", positions_3d={"01": takes})
     return folder
@@ -121,8 +144,8 @@ def write_release(folder: Path, name: str, frames: tuple[int, ...] = (20, 14), c
             images = np.array([f"S9_{number}_camera_{camera}/{frame:06d}.jpg" for frame in range(length)])
             joints = motion(100 * number, length)
             if representation == "3D":
-                joints = joints if dataset == "h36m" else joints[:, [3, 2, 1, 4, 5, 6, 16, 15, 14, 11, 12, 13, 8, 10]]
-                truth, noise, key = joints - joints[:, :1], 0.05, "joints_3d"
+                order = {"h36m": slice(None), "pw3d": TO_REGRESSOR}.get(dataset, TO_14)
+                truth, noise, key = joints[:, order] - joints[:, order][:, :1], 0.05, "joints_3d"
             elif representation == "2D":
                 joints = joints[:, : 17 if dataset == "h36m" else 15, [0, 2]]
                 truth, noise, key = 200 + 100 * joints, 5.0, "joints_2d"
@@ -133,11 +156,11 @@ def write_release(folder: Path, name: str, frames: tuple[int, ...] = (20, 14), c
                 content = files[part]
                 content.setdefault("imgname", []).append(images)
                 content.setdefault(key, []).append(values.reshape(length, -1))
-                if representation == "smpl":
+                if representation == "smpl" and (dataset, part) != ("aist", "groundtruth"):
                     content.setdefault("shape", []).append(np.full((length, 10), 0.1))
                 if dataset == "jhmdb":
-                    content.setdefault("bbox", []).append(np.tile([100.0, 50.0, 200.0, 250.0], (length, 1)))
-                    content.setdefault("imgshape", []).append(np.array([320, 240, 3]))
+                    content.setdefault("bbox", []).append(np.tile([100.9, 50.0, 200.0, 250.0], (length, 1)))
+                    content.setdefault("imgshape", []).append(np.array([240, 320, 3]))
     for part, label in (("detected", estimator), ("groundtruth", "gt")):
         (folder / name / part).mkdir(parents=True)
         for split in ("train", "test"):

@@ -93,6 +93,16 @@ def test_the_lens_is_that_of_human36m_but_for_its_tangential_terms(cameras):
     np.testing.assert_array_equal(beside, project(np.array([[[1.0, 0, 1.0]]]), cameras[0]))
 
 
+def test_the_tangential_terms_are_the_papers_vector_in_reverse_order(cameras):
+    """VideoPose3D's p is (p2, p1) of Human3.6M and OpenCV, and moves the image by p r^2."""
+    lens = replace(cameras[0].camera, distortion=(0.0, 0.0, 0.01, 0.02, 0.0))
+    ray = np.array([0.3, -0.4])
+    seen = project(np.array([*ray, 1.0]), replace(cameras[0], camera=lens))
+    p = np.array([0.02, 0.01])
+    pixels = (ray * (1 + ray @ p) + p * (ray @ ray)) * (lens.fx, lens.fy) + (lens.cx, lens.cy)
+    np.testing.assert_allclose(seen, 2 * pixels / lens.width - (1, lens.height / lens.width))
+
+
 def test_what_cannot_be_drawn_is_refused(cameras):
     with pytest.raises(ValueError, match="batch"):
         PaperSampler(recorded(cameras), n81(), 5, np.random.default_rng(0), twins=True)

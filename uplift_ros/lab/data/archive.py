@@ -78,13 +78,14 @@ def require(where: str, value: object, *shapes: Shape, fits: str = "", finite: b
     Raises:
         ValueError: any other value; reports what was received.
     """
+    hint = f"; {fits}" if fits else ""
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and _fits(value.shape, shapes):
-        if finite and not np.isfinite(value).all():
-            raise ValueError(f"{where} must be finite")
+        if finite and (wrong := int(np.count_nonzero(~np.isfinite(value)))):
+            raise ValueError(f"{where}, {_text(value.shape)}: must be finite, {wrong} numbers are not{hint}")
         return value
     came = f"{value.dtype} of shape {_text(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
     expected = " or ".join(_text(shape) for shape in shapes)
-    raise ValueError(f"{where}: expected numbers of shape {expected}, got {came}{fits and f'; {fits}'}")
+    raise ValueError(f"{where}: expected numbers of shape {expected}, got {came}{hint}")
 
 
 def frame_rate(where: str, value: np.ndarray) -> float:

@@ -131,14 +131,15 @@ def paper_masks(rng: np.random.Generator, config: UpliftConfig, count: int) -> n
 def project(joints: np.ndarray, camera: H36MCamera) -> np.ndarray:
     """Joints (..., 3) in the optical frame to the screen with the lens of Human3.6M, as the authors (and VideoPose3D).
 
-    Their distortion is u (1 + k1 r^2 + k2 r^4 + k3 r^6 + p . u) + p r^2 of a ray u that is cut off at 45 degrees.
+    Their distortion is u (1 + k1 r^2 + k2 r^4 + k3 r^6 + p . u) + p r^2 of a ray u that is cut off at 45 degrees, where
+    p is (p2, p1) in OpenCV's order.
     Joints outside the image stay.
     """
     lens = camera.camera
     k1, k2, p1, p2, k3 = lens.distortion
     rays = (joints[..., :2] / joints[..., 2:]).clip(-1, 1)
     r2 = (rays**2).sum(-1, keepdims=True)
-    tangential = np.array([p1, p2])
+    tangential = np.array([p2, p1])
     factor = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3 + (rays * tangential).sum(-1, keepdims=True)
     return screen((rays * factor + tangential * r2) * (lens.fx, lens.fy) + (lens.cx, lens.cy), lens)
 

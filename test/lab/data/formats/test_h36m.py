@@ -16,6 +16,7 @@ from uplift_ros.models import weights
 def folder(tmp_path_factory):
     folder = paper_data.write_h36m(tmp_path_factory.mktemp("h36m"))
     paper_data.write_parameters(folder / "camera-parameters.json")
+    paper_data.write_source(folder / "h36m_dataset.py")
     weights.save(tiny.uplift("screen"), folder / "uplift.safetensors", {})
     return folder
 
@@ -54,12 +55,14 @@ def to_3d(plane):
     return np.concatenate([plane, np.ones_like(plane[..., :1])], -1)
 
 
-def test_both_files_of_cameras_give_the_same(folder):
-    ours, theirs = (h36m.load_calibration(folder / name) for name in ("metadata.xml", "camera-parameters.json"))
+@pytest.mark.parametrize("name", ["camera-parameters.json", "h36m_dataset.py"])
+def test_all_files_of_cameras_give_the_same(folder, name):
+    ours, theirs = (h36m.load_calibration(folder / file) for file in ("metadata.xml", name))
     assert set(ours) == set(theirs)
     assert len(ours) == 28
     for key in ours:
         assert ours[key].camera == theirs[key].camera
+        assert ours[key].camera.distortion == pytest.approx((-0.2, 0.24, -0.001, -0.003, -0.002))
         np.testing.assert_allclose(ours[key].see(np.ones(3)), theirs[key].see(np.ones(3)), atol=1e-6)
 
 
@@ -100,7 +103,11 @@ def test_files_of_other_forms_are_refused_in_a_line_that_says_what_fits(folder, 
     np.savez(tmp_path / "plain.npz", positions_3d=np.zeros((5, 17, 3)))
     np.savez(tmp_path / "2d.npz", positions_2d={"S9": {"Walking 1": [np.zeros((60, 16, 2))] * 4}})
     (tmp_path / "cameras.xml").write_text("<w0>[1 2 3]</w0>")
+    (tmp_path / "other.py").write_text("h36m_cameras_intrinsic_params = open('created', 'w')")
+    (tmp_path / "broken.py").write_text("def")
     paper_data.write_metadata(tmp_path / "moved.xml", first=1)
+    joints = np.full((5, 17, 3), np.nan)
+    np.savez(tmp_path / "nan.npz", positions_3d={"S9": {"Walking": joints}})
     swapped = folder / "data_2d_h36m_cpn_ft_h36m_dbb.npz"
     for files, said in (
         ({"data": tmp_path / "3d.npz"}, "'positions_3d', S9, Walking: expected numbers of shape (T, 32, 3) or "
@@ -110,6 +117,9 @@ def test_files_of_other_forms_are_refused_in_a_line_that_says_what_fits(folder, 
         ({"keypoints": folder / "data_3d_h36m.npz"}, "not 'positions_2d'; give --keypoints"),
         ({"keypoints": tmp_path / "2d.npz"}, "S9, Walking 1, camera 0: expected numbers of shape (T, 17, 2)"),
         ({"calibration": tmp_path / "cameras.xml"}, "300 numbers, got 3); give --calibration metadata.xml"),
+        ({"calibration": tmp_path / "other.py"}, "not of Human3.6M's cameras"),
+        ({"calibration": tmp_path / "broken.py"}, "not of Human3.6M's cameras"),
+        ({"data": tmp_path / "nan.npz"}, "S9, Walking, (5, 17, 3): must be finite, 255 numbers are not; give --data"),
         ({"calibration": tmp_path / "moved.xml"}, "pixels from the projected truth"),
         ({"calibration": tmp_path / "none.xml"}, "calibration: no file"),
     ):  # fmt: skip

@@ -28,7 +28,21 @@ def test_2d_poses_are_in_the_papers_units(tmp_path):
     pixels = 200 + 100 * paper_data.motion(0, 20)[..., [0, 2]]
     np.testing.assert_allclose(human.true.reshape(20, 17, 2), (pixels - 500) / 500)
     np.testing.assert_allclose(other.true.reshape(20, 15, 2), pixels[:, :15] / (320, 240) - 0.5)
-    assert set(other.boxes) == {200.0}
+    assert set(other.boxes) == {200}
+
+
+def test_bodies_of_other_data_sets_have_the_papers_14_joints(tmp_path):
+    """3DPW's files have 17 joints in the order of SPIN's regressor."""
+    data = load_release(paper_data.write_release(tmp_path, "pw3d_spin_3D"), "test")
+    world = paper_data.motion(0, 20)
+    expected = (world - world[:, :1])[:, paper_data.TO_14]
+    np.testing.assert_allclose(data.sequences[0].true.reshape(20, 14, 3), expected, atol=1e-6)
+
+
+def test_without_a_true_shape_the_body_is_the_mean(tmp_path):
+    (first, _) = load_release(paper_data.write_release(tmp_path, "aist_spin_smpl"), "test").sequences
+    estimated, true = first.shapes
+    assert (set(estimated.ravel()), set(true.ravel()), true.shape) == ({0.1}, {0.0}, (1, 20, 10))
 
 
 def test_rotations_are_two_columns_row_by_row_and_come_back():
@@ -59,4 +73,25 @@ def test_files_of_other_forms_are_refused(tmp_path):
         load_release(folder, "test")
     np.savez(detected, imgname=paper_data.objects([["a"]] * 2), joints_3d=np.full((2, 5, 51), "x"))
     with pytest.raises(ValueError, match="sequence 0"):
+        load_release(folder, "test")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"joints_3d": paper_data.objects([np.zeros((20, 50)), np.zeros((14, 51))])}, r"sequence 0: .*\(20, 50\)"),
+        ({"joints_3d": paper_data.objects([np.zeros((20, 42)), np.zeros((14, 51))])}, r"\(20, 42\), \(20, 51\)"),
+        ({"joints_3d": paper_data.objects([np.zeros((20, 51))])}, r"got \(1, 2\)"),
+        ({"joints_3d": paper_data.objects([np.full((20, 51), np.nan)] * 2)}, r"sequence 0, \(20, 51\): must be finite"),
+        ({"joints_3d": np.array({"S9": {}}, object)}, "sequence 0: expected numbers"),
+        ({"imgname": paper_data.objects([["a"]])}, r"'imgname': expected 2 sequences, got \(1,\)"),
+    ],
+)
+def test_a_file_of_another_form_is_refused_with_its_array_and_shape(tmp_path, arrays, said):
+    folder = paper_data.write_release(tmp_path, "h36m_fcn_3D")
+    path = folder / "detected" / "h36m_fcn_3D_test.npz"
+    with np.load(path, allow_pickle=True) as file:
+        content = dict(file)
+    np.savez(path, **content | arrays)
+    with pytest.raises(ValueError, match=said):
         load_release(folder, "test")

@@ -4,6 +4,7 @@
 Neither holds the extrinsics and intrinsics of the cameras.
 """
 
+import ast
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ LARGEST_OFFSET = 30.0
 
 FIT_3D = "give --data data_3d_h36m.npz of VideoPose3D"
 FIT_2D = "give --keypoints data_2d_h36m_cpn_ft_h36m_dbb.npz, VideoPose3D's 2D file of 17 joints"
-FIT_CAMERAS = "give --calibration metadata.xml of Human3.6M, or camera-parameters.json made from it"
+FIT_CAMERAS = "give --calibration metadata.xml of Human3.6M, camera-parameters.json, or VideoPose3D's h36m_dataset.py"
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ def load_calibration(path: Path) -> Calibration:
 
     Args:
         path: `metadata.xml` of the dataset (300 numbers in the element w0: of each camera six extrinsic ones for each
-            of 11 subjects, Euler angles and millimetres; then nine intrinsic ones of each), or JSON with `intrinsics`
-            and `extrinsics` by the cameras' serial numbers, where x_camera = R x + t in millimetres.
+            of 11 subjects, Euler angles and millimetres; then nine intrinsic ones of each); JSON with `intrinsics`
+            and `extrinsics` by the cameras' serial numbers, where x_camera = R x + t in millimetres; or the source file
+            `h36m_dataset.py` of VideoPose3D, whose tables are read without running it.
 
     Raises:
         FileNotFoundError: no such file.
@@ -73,8 +75,9 @@ def load_calibration(path: Path) -> Calibration:
         raise FileNotFoundError(f"calibration: no file {path}")
     text = path.read_text(errors="replace")
     try:
-        return dict(_from_json(json.loads(text)) if text.lstrip().startswith("{") else _from_metadata(text))
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+        read = _from_source if path.suffix == ".py" else _from_json if path.suffix == ".json" else _from_metadata
+        return dict(read(text))
+    except (ValueError, KeyError, TypeError, IndexError, SyntaxError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
         raise ValueError(f"calibration: {path} is not of Human3.6M's cameras ({reason}); {FIT_CAMERAS}") from error
 
@@ -93,7 +96,24 @@ def _from_metadata(text: str) -> Iterator[tuple[tuple[str, int], H36MCamera]]:
             yield (subject, index), H36MCamera(camera, rotation, values[3:] / 1000)
 
 
-def _from_json(content: dict) -> Iterator[tuple[tuple[str, int], H36MCamera]]:
+def _from_source(text: str) -> Iterator[tuple[tuple[str, int], H36MCamera]]:
+    nodes = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
+    tables = {ast.unparse(node.targets[0]): node.value for node in nodes}
+    intrinsics, extrinsics = (
+        ast.literal_eval(tables[f"h36m_cameras_{kind}_params"]) for kind in ("intrinsic", "extrinsic")
+    )
+    for index, inner in enumerate(intrinsics):
+        (k1, k2, k3), (p2, p1) = inner["radial_distortion"], inner["tangential_distortion"]
+        (fx, fy), (cx, cy) = inner["focal_length"], inner["center"]
+        camera = Camera(fx, fy, cx, cy, 1000, HEIGHTS[index], (k1, k2, p1, p2, k3))
+        for subject in TRAINING_SUBJECTS + TEST_SUBJECTS:
+            outer = extrinsics[subject][index]
+            rotation = Rotation.from_quat(np.roll(outer["orientation"], -1)).inv().as_matrix()
+            yield (subject, index), H36MCamera(camera, rotation, np.array(outer["translation"], float) / 1000)
+
+
+def _from_json(text: str) -> Iterator[tuple[tuple[str, int], H36MCamera]]:
+    content = json.loads(text)
     for index, serial in enumerate(CAMERAS):
         inner = content["intrinsics"][serial]
         matrix, distortion = np.array(inner["calibration_matrix"], float), np.array(inner["distortion"], float)

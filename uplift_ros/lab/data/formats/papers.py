@@ -11,7 +11,8 @@ from uplift_ros.lab.data.takes import Take
 def add_paper_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that takes of real cameras need beside --data."""
     parser.add_argument("--keypoints", type=Path, help="2D poses of Human3.6M: VideoPose3D's data_2d_h36m_*.npz")
-    parser.add_argument("--calibration", type=Path, help="Human3.6M's cameras: metadata.xml or camera-parameters.json")
+    cameras = "Human3.6M's cameras: metadata.xml, camera-parameters.json or h36m_dataset.py"
+    parser.add_argument("--calibration", type=Path, help=cameras)
     parser.add_argument("--subjects", nargs="+", help="of Human3.6M; S1 S5 S6 S7 S8 for training, S9 S11 for tests")
     parser.add_argument("--test-rate", type=float, help="frames per second of MPI-INF-3DHP's test sequences")
     parser.add_argument("--views", action="store_true", help="of SmoothNet's release: the cameras of a moment together")

@@ -2,7 +2,8 @@
 
 A folder such as `h36m_fcn_3D` names data set, estimator and representation, and holds `detected/` and `groundtruth/`
 with one npz file each for `train` and `test`. A file has one array for each sequence: `joints_3d` (T, 3 J) metres,
-`joints_2d` (T, 2 J) pixels, or `pose` (T, 72) axis-angle vectors of SMPL with `shape` (T, 10).
+`joints_2d` (T, 2 J) pixels, or `pose` (T, 72) axis-angle vectors of SMPL with `shape` (T, 10), which the truth of
+AIST++ does not have. That of JHMDB also has `imgshape` (height, width, 3) and `bbox` (T, 4) corners in pixels.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,17 @@ H36M_SCREEN = 500.0
 """Pixels: 2D poses of Human3.6M are (x - 500) / 500, whatever the image's exact height."""
 
 SMPL_JOINTS = 24
+WIDTHS = {"joints_3d": (51, 42), "joints_2d": (34, 32, 30), "pose": (72,), "shape": (10,), "bbox": (4,)}
+"""Numbers of a frame in each array."""
+
+MPI_TO_14 = (13, 12, 11, 8, 9, 10, 7, 6, 5, 2, 3, 4, 1, 0)
+TO_14 = {
+    "pw3d": (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10),
+    "mpiinf3dhp": MPI_TO_14,
+    "mupots": MPI_TO_14,
+}
+"""The 14 joints of SynSP among the 17 that files of these data sets have (of 3DPW those of SPIN, EFT and PARE)."""
+
 FIT = "give a folder of SmoothNet's release, such as h36m_fcn_3D with detected/ and groundtruth/ in it"
 
 
@@ -81,17 +93,20 @@ def load_release(folder: Path, split: str, *, several_views: bool = False) -> Re
     array, coordinates = REPRESENTATIONS[representation]
     detected, truth = (_file(folder / part, split) for part in ("detected", "groundtruth"))
     estimated, true = _sequences(detected, array), _sequences(truth, array)
-    if [len(part) for part in estimated] != [len(part) for part in true]:
-        raise ValueError(f"data: {detected} and {truth}, array {array!r}: sequences have different lengths")
-    names = [str(np.ravel(images)[0]) for images in load_objects(detected, "imgname")]
-    sizes = load_objects(truth, "imgshape") if "imgshape" in array_names(truth) else None
+    forms = [[part.shape for part in parts] for parts in (estimated, true)]
+    if forms[0] != forms[1]:
+        came = next((pair for pair in zip(*forms, strict=False) if pair[0] != pair[1]), tuple(map(len, forms)))
+        raise ValueError(f"data: {detected}, {truth}, array {array!r}: must have sequences of one shape, got {came}")
+    names = _listed(detected, "imgname", len(true))
+    sizes = _listed(truth, "imgshape", len(true)) if "imgshape" in array_names(truth) else None
     boxes = _sequences(truth, "bbox") if "bbox" in array_names(truth) else None
-    shapes = [_sequences(file, "shape") for file in (detected, truth)] if representation == "smpl" else None
+    shapes = [_shapes(file, true) for file in (detected, truth)] if representation == "smpl" else None
     sequences = []
-    for index, name in enumerate(names):
-        size = np.ones(2) if sizes is None else np.asarray(sizes[index], float).ravel()[:2]
+    for index, images in enumerate(names):
+        name = str(next(iter(np.ravel(images)), ""))
+        size = np.ones(2) if sizes is None else np.asarray(sizes[index], float)[[1, 0]]
         pair = [_values(part[index], dataset, representation, size)[None] for part in (estimated, true)]
-        box = None if boxes is None else np.ptp(boxes[index].reshape(-1, 2, 2), axis=1).max(-1)
+        box = None if boxes is None else np.ptp(boxes[index].astype(int).reshape(-1, 2, 2), axis=1).max(-1)
         betas = (shapes[0][index][None], shapes[1][index][None]) if shapes else None
         scale = np.full(2, H36M_SCREEN) if representation == "2D" and dataset == "h36m" else size
         sequences.append(RefinementSequence(name, pair[0], pair[1], scale, box, betas))
@@ -114,11 +129,24 @@ def _sequences(path: Path, name: str) -> list[np.ndarray]:
     arrays = []
     for index, values in enumerate(load_objects(path, name)):
         values = np.asarray(values)
-        flat = values.reshape(len(values), -1) if values.ndim > 1 else values
-        arrays.append(
-            require(f"data: {path}, array {name!r}, sequence {index}", flat, (None, flat.shape[-1]), fits=FIT)
-        )
+        flat = values.reshape(len(values), -1) if values.ndim > 1 and values.size else values
+        shapes = [(None, width) for width in WIDTHS[name]]
+        arrays.append(require(f"data: {path}, array {name!r}, sequence {index}", flat, *shapes, fits=FIT))
     return arrays
+
+
+def _listed(path: Path, name: str, count: int) -> np.ndarray:
+    """An array with an entry for each of `count` sequences."""
+    entries = load_objects(path, name)
+    if not isinstance(entries, np.ndarray) or len(entries) != count:
+        came = getattr(entries, "shape", type(entries).__name__)
+        raise ValueError(f"data: {path}, array {name!r}: expected {count} sequences, got {came}; {FIT}")
+    return entries
+
+
+def _shapes(path: Path, true: list[np.ndarray]) -> list[np.ndarray]:
+    """Shapes of the bodies; the mean body if a file has none, as in the authors' evaluation."""
+    return _sequences(path, "shape") if "shape" in array_names(path) else [np.zeros((len(part), 10)) for part in true]
 
 
 def _values(values: np.ndarray, dataset: str, representation: str, size: np.ndarray) -> np.ndarray:
@@ -129,6 +157,8 @@ def _values(values: np.ndarray, dataset: str, representation: str, size: np.ndar
         points = values.reshape(len(values), -1, 2)
         points = (points - H36M_SCREEN) / H36M_SCREEN if dataset == "h36m" else points / size - 0.5
         return points.reshape(len(values), -1)
+    if dataset in TO_14 and values.shape[1] == 51:
+        return values.reshape(len(values), 17, 3)[:, TO_14[dataset]].reshape(len(values), -1)
     return values
 
 
