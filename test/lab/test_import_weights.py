@@ -276,7 +276,7 @@ def test_files_that_do_not_fit_are_refused_in_a_line(tmp_path, capsys, monkeypat
         ("text.h5", "is no HDF5 file"),
         ("joints.pth.tar", "'proj_i_a.0.weight': 39 values a frame"),
         ("part.pth.tar", "no parameter 'decoder_2.layer_stack.0.enc_attn.w_qs.weight'"),
-        ("code.pth.tar", "nor a checkpoint of tensors"),
+        ("code.pth.tar", "nor a checkpoint of tensors (GLOBAL "),
         ("amass/CMU.npz", "nor a checkpoint of tensors"),
         ("missing.h5", "no file"),
     ):

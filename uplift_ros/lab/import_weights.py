@@ -5,6 +5,7 @@ and Upsample's Keras file is read by layer, SynSP's checkpoint by parameter.
 """
 
 import argparse
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -188,7 +189,8 @@ def import_synsp(path: Path, window: int) -> SynSP:
         with torch.serialization.safe_globals(NUMPY_NUMBERS):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a foreign file makes torch fail in many ways
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        foreign = re.search(r"GLOBAL \S+", str(error))  # the rest of that message recommends to run it
+        reason = foreign[0] if foreign else (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ValueError(
             f"import: {path} is neither Keras weights (.h5) nor a checkpoint of tensors ({reason})"
         ) from error
@@ -270,5 +272,5 @@ def _fill(where: str, target: Tensor, tensor: Tensor, third: str) -> None:
     if target.shape != tensor.shape:
         raise ValueError(f"{where}: shape {tuple(tensor.shape)} does not fit, expected {tuple(target.shape)}")
     if not torch.isfinite(tensor).all():
-        raise ValueError(f"{where}: is not finite")
+        raise ValueError(f"{where}: shape {tuple(tensor.shape)} is not finite")
     target.copy_(tensor)

@@ -16,7 +16,8 @@ from rich.table import Table
 from uplift_ros.files import write_json
 from uplift_ros.lab import device
 from uplift_ros.lab.bench.measurements import measure, timed
-from uplift_ros.models.configs import estimate_flops, n81, n351
+from uplift_ros.lab.bench.networks import VARIANTS
+from uplift_ros.models.configs import estimate_flops
 from uplift_ros.models.uplift import UpliftUpsample
 
 PUBLISHED = {
@@ -30,14 +31,13 @@ PUBLISHED = {
 """MFLOPs, and poses per second on a GTX 1080 Ti without the 2D network, by network and s_in."""
 
 
-VARIANTS = {"n81": n81, "n351": n351}
 BATCH = 64
 
 
 @torch.inference_mode()
 def rows(seconds: float, on: str) -> Iterator[dict[str, Any]]:
     """One row for each row of the table."""
-    models = {name: UpliftUpsample(variant()).eval().to(on) for name, variant in VARIANTS.items()}
+    models = {name: UpliftUpsample(VARIANTS[name]()).eval().to(on) for name in ("n81", "n351")}
     for (variant, stride), (mflops, poses_per_second) in PUBLISHED.items():
         model, config = models[variant], models[variant].config
         mask = (torch.arange(config.tokens) * config.token_stride % stride == 0).expand(BATCH, -1).to(on)

@@ -102,7 +102,8 @@ def main(args: argparse.Namespace) -> int:
                 f"cameras see (calibration is missing: {h36m.FIT_CAMERAS})"
             )
         cameras = list(h36m.load_calibration(args.calibration).values())
-        motion = [sequence for path in paths for sequence in load(path, config.model_rate, args.body_model)]
+        subjects = args.subjects or h36m.TRAINING_SUBJECTS
+        motion = [part for path in paths for part in load(path, config.model_rate, args.body_model, subjects)]
         videos = Videos.of_motion([part for part in motion if part.name.split("/")[0] not in VALIDATION])
     else:
         videos = Videos.of_takes(takes)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.formats import add_data_arguments, load_motion
+from uplift_ros.lab.data.formats.h36m import TRAINING_SUBJECTS
 from uplift_ros.lab.data.pose_noise import PoseNoise
 from uplift_ros.lab.data.refinement_data import VALIDATION_FRAMES, ClipSampler, Pair, noise_pairs
 from uplift_ros.lab.data.refiners import RATE, Refiner
@@ -157,6 +158,7 @@ def train(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that all refinement networks share."""
     add_data_arguments(parser, several=True)
+    parser.add_argument("--subjects", nargs="+", help="of Human3.6M; S1 S5 S6 S7 S8 otherwise")
     parser.add_argument("--validation", type=Path, help="the same, held out, for the log")
     parser.add_argument("--uplifter", metavar="NAME", help="train and validate on this network's own output too")
     parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for checkpoint, log and weights")
@@ -178,7 +180,8 @@ def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable[[A
     """Train as the options say."""
     name = args.network
     objective = Objective(loss_of, args.acceleration_weight, args.paired_weight, args.averaged)
-    training = [sequence for path in args.data for sequence in load_motion(path, RATE, args.body_model)]
+    subjects = args.subjects or TRAINING_SUBJECTS
+    training = [sequence for path in args.data for sequence in load_motion(path, RATE, args.body_model, subjects)]
     held_out = [
         mocap.Sequence(sequence.name, sequence.joints[:VALIDATION_FRAMES])
         for sequence in (load_motion(args.validation, RATE, args.body_model) if args.validation else [])

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from uplift_ros.camera import NORMALISATIONS
 from uplift_ros.lab.data.formats import add_data_arguments, load_motion
+from uplift_ros.lab.data.formats.h36m import TRAINING_SUBJECTS
 from uplift_ros.lab.data.formats.papers import add_paper_arguments
 from uplift_ros.lab.data.windows import Batch, WindowSampler
 from uplift_ros.lab.device import find as find_device
@@ -89,6 +90,7 @@ def train(
     scores: bool = False,
     twins: bool = False,
     report_every: int = 200,
+    subjects: Sequence[str] = TRAINING_SUBJECTS,
 ) -> UpliftUpsample:
     """Train, or resume from the checkpoint in `out`, and write the averaged `out`/`variant`.safetensors.
 
@@ -109,6 +111,7 @@ def train(
         scores: the network reads the detector's scores, whatever the variant's default.
         twins: windows come with their mirror images (`WindowSampler`).
         report_every: steps between checkpoints.
+        subjects: of Human3.6M.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
@@ -139,7 +142,7 @@ def train(
     parts = {"model": model, "muon": muon, "adam": adam, "average": average, "progress": progress}
     files = TrainingFiles(out / f"{variant}.safetensors", config, training, **parts)
     step = files.restore()
-    sequences = [sequence for path in data for sequence in load_motion(path, config.model_rate, body_model)]
+    sequences = [part for path in data for part in load_motion(path, config.model_rate, body_model, subjects)]
     sampler = WindowSampler(sequences, config, batch, np.random.default_rng((seed, step)), twins=twins)
     batches = iter(DataLoader(sampler, batch_size=None, num_workers=workers, worker_init_fn=_yield_to_others))
 
@@ -255,6 +258,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.recipe == "paper":
         return paper_recipe.main(args)
+    if ignored := [name for name in ("keypoints", "calibration") if getattr(args, name)]:
+        raise ValueError(
+            f"{', '.join(ignored)}: need --recipe paper; the product's own recipe draws cameras and errors"
+        )
     train(
         args.data,
         args.body_model,
@@ -277,6 +284,7 @@ def main(args: argparse.Namespace) -> int:
         scores=args.scores,
         twins=bool(args.twins),
         report_every=args.report_every,
+        subjects=args.subjects or TRAINING_SUBJECTS,
     )
     print(json.dumps({"weights": str(args.out / f"{args.variant}.safetensors")}))
     return 0

@@ -13,6 +13,13 @@ def test_a_folder_of_datasets_is_read_where_it_was_captured(tmp_path):
     np.testing.assert_allclose(cmu.joints, paper_data.motion(0, 80), atol=1e-6)
 
 
+def test_a_damaged_file_among_others_is_refused(tmp_path):
+    folder = paper_data.write_amass_joints(tmp_path / "amass")
+    (folder / "SFU.npz").write_bytes((folder / "SFU.npz").read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"SFU\.npz is not an npz file"):
+        load(folder, 50.0)
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [

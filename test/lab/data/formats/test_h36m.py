@@ -72,6 +72,27 @@ def test_without_keypoints_the_joints_are_motion_capture(folder):
     np.testing.assert_allclose(sequences[0].joints, paper_data.motion(0, 60), atol=1e-6)
 
 
+def test_training_and_evaluation_have_their_own_subjects(folder, tmp_path, monkeypatch, capsys):
+    """Also as motion capture, without 2D poses: the file has those of training and test."""
+    seen = []
+    data, worlds = str(folder / "data_3d_h36m.npz"), h36m.world_sequences
+    monkeypatch.setattr(h36m, "world_sequences", lambda *a: seen.append(worlds(*a)) or seen[-1])
+    train = ["train", "uplift", "--data", data, "--steps", "1", "--batch", "2", "--workers", "0"]
+    assert cli.main([*train, "--out", str(tmp_path)]) == 0
+    common = ["--model", str(folder / "uplift.safetensors"), "--stride", "20", "--cameras", "1"]
+    assert cli.main(["evaluate", "--data", data, *common]) == 0
+    assert cli.main(["evaluate", "--data", data, *common, "--subjects", "S11"]) == 0
+    subjects = [{sequence.name.split("/")[0] for sequence in sequences} for sequences in seen]
+    assert subjects == [set(h36m.TRAINING_SUBJECTS), {"S9", "S11"}, {"S11"}]
+    capsys.readouterr()
+    for command, said in (
+        ([*train, *paper_data.h36m_options(folder)[2:]], "keypoints, calibration: need --recipe paper"),
+        (["evaluate", *paper_data.h36m_options(folder)[:2], "--calibration", data, *common], "keypoints is missing"),
+    ):
+        assert cli.main(command) == 1
+        assert said in capsys.readouterr().err
+
+
 def test_evaluate_prints_the_papers_protocol(folder, capsys):
     options = ["--model", str(folder / "uplift.safetensors"), "--stride", "4", "20", "--flip", "--subjects", "S9"]
     assert cli.main(["evaluate", *paper_data.h36m_options(folder), *options, "--json", str(folder / "rows.json")]) == 0

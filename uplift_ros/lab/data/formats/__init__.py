@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from uplift_ros.lab.data.convention import as_detected
@@ -27,13 +28,14 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True
     parser.add_argument("--body-model", type=Path, help="npz file of the SMPL+H body model, for AMASS data")
 
 
-def load(path: Path, rate: float, body_model: Path | None = None) -> list[Sequence]:
+def load(path: Path, rate: float, body_model: Path | None = None, subjects: Collection[str] = ()) -> list[Sequence]:
     """Read motion capture.
 
     Args:
         path: an npz file of joints, a BVH file, an AMASS file, or a folder of BVH or AMASS files.
         rate: frames per second of the sequences that are returned; others are interpolated linearly.
         body_model: file that turns AMASS's body parameters into joints, see `BodyModel`.
+        subjects: of Human3.6M, whose file has those of training and test; all if none is given.
 
     Raises:
         FileNotFoundError: no such file or folder.
@@ -51,15 +53,21 @@ def load(path: Path, rate: float, body_model: Path | None = None) -> list[Sequen
         root = path
     else:
         files, root = [path], path.parent
-    takes = [take for file in files for take in _takes(file, file.relative_to(root).with_suffix(""), body_model)]
+    takes = [
+        take for file in files for take in _takes(file, file.relative_to(root).with_suffix(""), body_model, subjects)
+    ]
     if not takes:
         raise ValueError(f"data: {path} holds no sequence")
     return [Sequence(sequence.name, resample(sequence.joints, fps, rate)) for sequence, fps in takes]
 
 
-def load_motion(path: Path, rate: float, body_model: Path | None = None) -> list[Sequence]:
+def load_motion(
+    path: Path, rate: float, body_model: Path | None = None, subjects: Collection[str] = ()
+) -> list[Sequence]:
     """Read motion capture as `load` does, with joints at the points that detectors mark (`convention.as_detected`)."""
-    return [Sequence(sequence.name, as_detected(sequence.joints)) for sequence in load(path, rate, body_model)]
+    return [
+        Sequence(sequence.name, as_detected(sequence.joints)) for sequence in load(path, rate, body_model, subjects)
+    ]
 
 
 def add_clip_arguments(parser: argparse.ArgumentParser, cameras: int | None) -> None:
@@ -73,11 +81,12 @@ def add_clip_arguments(parser: argparse.ArgumentParser, cameras: int | None) -> 
 def load_clips(args: argparse.Namespace, rate: float) -> list[Clip]:
     """Motion capture of one or several files as virtual cameras see it; raises as `load` and `project_sequences` do."""
     paths = args.data if isinstance(args.data, list) else [args.data]
-    motion = [sequence for path in paths for sequence in load_motion(path, rate, args.body_model)]
+    subjects = args.subjects or h36m.TEST_SUBJECTS
+    motion = [sequence for path in paths for sequence in load_motion(path, rate, args.body_model, subjects)]
     return list(project_sequences(motion, rate, args.cameras, args.noise, args.seed))
 
 
-def _takes(file: Path, name: Path, body_model: Path | None) -> list[tuple[Sequence, float]]:
+def _takes(file: Path, name: Path, body_model: Path | None, subjects: Collection[str]) -> list[tuple[Sequence, float]]:
     """Sequences in a file, with frames per second."""
     suffix = file.suffix.lower()
     if suffix == ".bvh":
@@ -89,7 +98,7 @@ def _takes(file: Path, name: Path, body_model: Path | None) -> list[tuple[Sequen
         content = load_objects(file, "positions_3d")
         if is_amass_joints(content):
             return amass_sequences(content, f"data: {file}, array 'positions_3d'", name.as_posix())
-        return [(sequence, h36m.RATE) for sequence in h36m.world_sequences(content, file)]
+        return [(sequence, h36m.RATE) for sequence in h36m.world_sequences(content, file, subjects)]
     if is_amass(file):
         return [load_amass(file, name.as_posix(), body_model)]
     sequences, fps = load_npz(file)
@@ -97,6 +106,6 @@ def _takes(file: Path, name: Path, body_model: Path | None) -> list[tuple[Sequen
 
 
 def _files_of_joints(folder: Path) -> list[Path]:
-    return sorted(
-        path for path in folder.iterdir() if path.suffix.lower() == ".npz" and "positions_3d" in array_names(path)
-    )
+    """The npz files of joints in a folder, and those that cannot be read, which must not be skipped silently."""
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".npz")
+    return [path for path in files if not (names := array_names(path)) or "positions_3d" in names]

@@ -7,7 +7,7 @@ Neither holds the extrinsics and intrinsics of the cameras.
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def _from_json(text: str) -> Iterator[tuple[tuple[str, int], H36MCamera]]:
             yield (subject, index), H36MCamera(camera, rotation, -rotation.T @ translation / 1000)
 
 
-def world_sequences(content: object, path: Path, subjects: Sequence[str] = ()) -> list[mocap.Sequence]:
+def world_sequences(content: object, path: Path, subjects: Collection[str] = ()) -> list[mocap.Sequence]:
     """Joints in the world, z up, 50 Hz, named subject/action/take; of all subjects if none is given.
 
     Args:
@@ -192,7 +192,9 @@ def _positions(path: Path, name: str, what: str, fits: str) -> object:
 
 
 def _came(content: object) -> str:
-    return f"an array of shape {content.shape}" if isinstance(content, np.ndarray) else type(content).__name__
+    if isinstance(content, np.ndarray):
+        return f"an array of shape {content.shape}"
+    return f"{len(content)}" if isinstance(content, list) else type(content).__name__
 
 
 def _check(take: Take, place: str) -> None:

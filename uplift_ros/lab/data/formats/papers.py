@@ -36,6 +36,8 @@ def _takes(data: Path, args: argparse.Namespace, test: bool) -> list[Take] | Non
             raise ValueError("test-rate is missing: the test sequences of MPI-INF-3DHP do not hold theirs")
         return mpi_inf_3dhp.load_takes(data, test, args.test_rate)
     if args.keypoints is None:
+        if test and args.calibration:
+            raise ValueError(f"keypoints is missing beside calibration: {h36m.FIT_2D}")
         return None
     if args.calibration is None:
         raise ValueError(f"calibration is missing: the files of VideoPose3D hold no cameras; {h36m.FIT_CAMERAS}")
