@@ -1,5 +1,7 @@
 """The authors' weights as this package's: files with their layers' names and order, and their networks' formulas."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -139,6 +141,22 @@ def test_an_imported_uplifter_computes_what_the_authors_network_does(tmp_path, t
     architecture, config, provenance = weights.read_header(str(tmp_path / "h36m.safetensors"))
     assert (architecture, config["normalisation"], provenance["imported"]) == ("uplift", "screen", "h36m.h5")
     assert "MIT" in provenance["licence"]
+
+
+def test_imported_weights_are_evaluated(tmp_path):
+    paper_data.write_h36m(tmp_path, frames=21, actions=("Walking 1",))
+    write_keras(tmp_path / "h36m.h5", keras_network(41))
+    write_synsp(tmp_path / "fcn.pth.tar", synsp_state())
+    release = paper_data.write_release(tmp_path, "h36m_fcn_3D")
+    for name, options in (
+        ("h36m.h5", [*paper_data.h36m_options(tmp_path), "--subjects", "S9", "--stride", "20", "--model"]),
+        ("fcn.pth.tar", ["--data", str(release), "--refine", "synsp", "--refiner-model"]),
+    ):
+        imported = str(tmp_path / f"{name}.safetensors")
+        assert cli.main(["import", str(tmp_path / name), "-o", imported]) == 0
+        assert cli.main(["evaluate", *options, imported, "--json", str(tmp_path / "rows.json")]) == 0
+        (row,) = json.loads((tmp_path / "rows.json").read_text())
+        assert (row["frames"], np.isfinite(row["mpjpe"])) == ({"h36m.h5": 84, "fcn.pth.tar": 34}[name], True)
 
 
 def test_their_joints_are_ours_in_another_order():

@@ -10,6 +10,7 @@ from support import paper_data, tiny
 from uplift_ros import cli
 from uplift_ros.lab.data.formats import mpi_inf_3dhp
 from uplift_ros.lab.data.formats.mpi_inf_3dhp import FROM_17, FROM_28, load_takes
+from uplift_ros.lab.training import paper_recipe
 from uplift_ros.models import weights
 
 h5py = pytest.importorskip("h5py")
@@ -52,6 +53,14 @@ def test_training_sequences_of_25_hz_are_brought_to_50(tmp_path):
     np.testing.assert_allclose(takes[0].pixels[::2], pixels, atol=1e-3)
     camera = takes[0].camera
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == pytest.approx((1500, 1500, 1010, 1030), abs=1e-2)
+
+
+def test_the_papers_recipe_trains_on_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(paper_recipe, "VARIANTS", {"n81": lambda: tiny.uplift().config})
+    options = ["--recipe", "paper", "--variant", "n81", "--steps", "2", "--batch", "4", "--out", str(tmp_path / "out")]
+    assert cli.main(["train", "uplift", "--data", str(write_training(tmp_path)), *options]) == 0
+    _, config, provenance = weights.read_header(str(tmp_path / "out" / "n81.safetensors"))
+    assert (config["normalisation"], provenance["configuration"]) == ("screen", "h36m")
 
 
 def test_runs_of_valid_test_frames_are_evaluated(tmp_path):
