@@ -74,11 +74,25 @@ def test_rectified_images_are_projected_by_p_without_distortion():
     assert (cropped.cx, cropped.cy, cropped.distortion) == (220, 190, ())
 
 
+def test_rectified_images_need_p_alone():
+    assert replace(SENSOR, rectified=True, k=(0.0,) * 9).for_image(640, 480).fx == 500
+
+
+@pytest.mark.parametrize("model", ["", "none", "pinhole", "Plumb_Bob", "inverse_brown_conrady"])
+@pytest.mark.parametrize("d", [(), (0.0,) * 5])
+def test_without_distortion_the_name_of_its_model_means_nothing(model, d):
+    assert replace(SENSOR, model=model, d=d).for_image(640, 480) == replace(RAW, distortion=())
+
+
 @pytest.mark.parametrize(
     ("change", "image", "named"),
     [
         ({"k": (0.0,) * 9}, (640, 480), r"camera_info\.k"),
         ({"rectified": True, "p": (0.0,) * 12}, (640, 480), r"camera_info\.p"),
+        ({"k": (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0)}, (640, 480), r"camera_info\.k.*pixels"),
+        ({"k": (0.9, 0, 0.5, 0, 1.2, 0.5, 0, 0, 1.0)}, (640, 480), r"camera_info\.k.*pixels"),
+        ({"k": (600.0, 0, 0, 0, 610.0, 0, 330.0, 250.0, 1)}, (640, 480), r"camera_info\.k.*principal point"),
+        ({"rectified": True, "p": (1.0, 0, 0, 0, 0, 1.0, 0, 0, 0, 0, 1, 0)}, (640, 480), r"camera_info\.p"),
         ({"width": 0, "height": 0}, (640, 480), "width and height"),
         ({}, (320, 240), "640x480.*320x240"),
         ({"binning": (2, 2)}, (160, 120), "binning"),

@@ -96,9 +96,13 @@ class Camera:
     def from_matrix(
         cls, k: Sequence[float], distortion: Sequence[float], width: int, height: int, model: str = "plumb_bob"
     ) -> "Camera":
-        """Create a camera from the row-major 3x3 matrix `k` and coefficients `d` of sensor_msgs/CameraInfo."""
-        coefficients = tuple(float(value) for value in distortion)
-        return cls(k[0], k[4], k[2], k[5], width, height, coefficients if any(coefficients) else (), model)
+        """Create a camera from the row-major 3x3 matrix `k` and coefficients `d` of sensor_msgs/CameraInfo.
+
+        Without distortion the name of its model means nothing: simulators write "", "none" or "pinhole".
+        """
+        if not any(distortion):
+            return cls(k[0], k[4], k[2], k[5], width, height)
+        return cls(k[0], k[4], k[2], k[5], width, height, tuple(map(float, distortion)), model)
 
     @classmethod
     def from_fov(cls, horizontal_fov: float, width: int, height: int) -> "Camera":

@@ -23,6 +23,9 @@ COMPRESSED = "compressed"
 CLOCKWISE_TURNS = {1: 0, 6: 1, 3: 2, 8: 3}
 """Quarter turns of the EXIF orientations that do not mirror."""
 
+SHORTEST_FOCAL = 0.05
+"""Focal length in widths of the image, of a field of view of 169 degrees; a fisheye lens of 180 degrees has 0.32."""
+
 MAX_PIXELS = 2**32 - 1
 """Maximum width and height that sensor_msgs/CameraInfo can hold."""
 
@@ -85,11 +88,6 @@ class Calibration:
     orientation: int = 0
 
     @property
-    def is_calibrated(self) -> bool:
-        """Whether k is known: all zeros mean uncalibrated (sensor_msgs)."""
-        return any(self.k)
-
-    @property
     def size(self) -> tuple[int, int]:
         """Width and height of the image that REP-104 expects."""
         _, _, width, height = self.roi
@@ -114,8 +112,6 @@ class Calibration:
             CalibrationError: not calibrated, or of an image of another size.
             ValueError: the values are not those of a camera.
         """
-        if not self.is_calibrated:
-            raise CalibrationError("camera_info.k is all zeros: the camera is not calibrated")
         if self.width <= 0 or self.height <= 0:
             raise CalibrationError(f"camera_info.width and height must be positive, got {self.width}x{self.height}")
         sensor = self._sensor()
@@ -133,12 +129,18 @@ class Calibration:
         raise CalibrationError(f"camera_info is of {self._described()} images, these are {width}x{height}")
 
     def _sensor(self) -> Camera:
-        if not self.rectified:
-            return Camera.from_matrix(self.k, self.d, self.width, self.height, self.model or "plumb_bob")
-        if not any(self.p):
-            raise CalibrationError("camera_info.p is all zeros: it says nothing of rectified images")
-        fx, _, cx, _, _, fy, cy, *_ = self.p
-        return Camera(fx, fy, cx, cy, self.width, self.height)
+        """Camera of the whole sensor."""
+        name, k, d = "k", self.k, self.d
+        if self.rectified:
+            name, k, d = "p", (*self.p[:3], *self.p[4:7], *self.p[8:11]), ()
+        if not any(k):
+            raise CalibrationError(f"camera_info.{name} is all zeros: the camera is not calibrated")
+        if k[0] < SHORTEST_FOCAL * self.width or not (k[2] or k[5]):
+            raise CalibrationError(
+                f"camera_info.{name} must have focal lengths and a principal point in pixels of {self.width}x"
+                f"{self.height}, got fx={k[0]:g}, cx={k[2]:g}, cy={k[5]:g}"
+            )
+        return Camera.from_matrix(k, d, self.width, self.height, self.model or "plumb_bob")
 
     def _views(self, image: tuple[int, int]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
         """Possible offsets and bins of an image of a size (width, height); none if it is not of this calibration."""

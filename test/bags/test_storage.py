@@ -200,6 +200,20 @@ def test_of_two_types_on_a_topic_the_more_frequent_is_read_unless_another_is_cho
         assert not bag.choose("/camera", ["sensor_msgs/msg/Image"])
 
 
+@pytest.mark.parametrize(("kind", "encoding"), [(STRING, "json"), ("foxglove.Text", "protobuf")])
+def test_other_encodings_on_the_topic_of_cdr_messages_are_ignored(tmp_path, kind, encoding):
+    with (tmp_path / "run.mcap").open("wb") as stream:
+        writer = McapWriter(stream)
+        writer.start("ros2")
+        foreign = writer.register_channel("/text", encoding, writer.register_schema(kind, encoding, b"{}"))
+        channel = writer.register_channel("/text", "cdr", writer.register_schema(STRING, "ros2msg", b"string data\n"))
+        for time in (1, 2, 3):
+            writer.add_message(foreign, time, b"{}", time)
+        writer.add_message(channel, 4, cdr("four"), 4)
+        writer.finish()
+    assert texts(tmp_path / "run.mcap") == [(4, "four")]
+
+
 # ---------------------------------------------------------------- metadata and splits
 
 
@@ -257,6 +271,29 @@ def test_a_split_that_is_missing_is_named(tmp_path):
     edit_metadata(folder, lambda information: information.update(relative_file_paths=["run.mcap", "run_1.mcap"]))
     with pytest.raises(BagError, match=r"run_1\.mcap"):
         BagReader(folder)
+
+
+def test_a_split_that_was_cut_off_is_named_with_the_remedy(tmp_path):
+    folder = write_texts(tmp_path / "run")
+    data = (folder / "run.mcap").read_bytes()
+    (folder / "run_1.mcap").write_bytes(data[: len(data) // 2])
+    edit_metadata(folder, lambda information: information.update(relative_file_paths=["run.mcap", "run_1.mcap"]))
+    with pytest.raises(BagError, match=r"run_1\.mcap.*uplift recover"):
+        BagReader(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "rosbag2_bagfile_information: {version: 5}"])
+def test_metadata_without_files_is_refused_by_the_name_of_its_field(tmp_path, text):
+    (write_texts(tmp_path / "run") / "metadata.yaml").write_text(text)
+    with pytest.raises(BagError, match="relative_file_paths"):
+        BagReader(tmp_path / "run")
+
+
+def test_a_compressed_file_that_was_cut_off_is_named(tmp_path):
+    path = write_texts(tmp_path / "run") / "run.mcap"
+    (tmp_path / "run.mcap.zstd").write_bytes(zstandard.compress(path.read_bytes())[:20])
+    with pytest.raises(BagError, match=r"run\.mcap\.zstd, uncompressed, is empty"):
+        BagReader(tmp_path / "run.mcap.zstd")
 
 
 # ---------------------------------------------------------------- without an index

@@ -243,6 +243,34 @@ def test_the_axes_of_simcc_follow_from_name_or_length(tmp_path, names):
     np.testing.assert_allclose(person.keypoints[4], joints_at(20, 30)[11], atol=1)
 
 
+@pytest.mark.parametrize("names", [("simcc_y", "simcc_x"), ("b", "a")])
+def test_the_axes_of_square_pictures_follow_from_names_alone(tmp_path, names):
+    given = simcc_outputs(joints_at(20, 30))
+    given["simcc_x"] = np.pad(given["simcc_x"], ((0, 0), (0, 0), (0, 2 * HEIGHT - 2 * WIDTH)))
+    swapped = dict(zip(names, reversed(given.values()), strict=True))
+    path = network(tmp_path / "simcc.onnx", swapped, width=HEIGHT)
+    if names == ("b", "a"):
+        with pytest.raises(ValueError, match=r"simcc\.onnx.*named"):
+            backend.create(model_path=path, **OPTIONS)
+    else:
+        (person,) = backend.create(model_path=path, **OPTIONS).estimate(np.zeros((HEIGHT, HEIGHT, 3), np.uint8))
+        np.testing.assert_allclose(person.keypoints[4], joints_at(20, 30)[11], atol=1)
+
+
+def test_a_suffix_in_capitals_is_read(tmp_path):
+    backend.create(model_path=network(tmp_path / "POSE.ONNX", simcc_outputs(joints_at(20, 30))), **OPTIONS)
+
+
+@pytest.mark.parametrize("wrong", [np.inf, np.nan, -1.0])
+def test_boxes_without_a_size_or_not_finite_are_no_people(tmp_path, wrong):
+    boxes, joints = people(0.6, 0.9)
+    boxes[0, 1, 2] = wrong
+    path = network(tmp_path / "rtmo.onnx", {"dets": boxes, "keypoints": joints})
+    estimator = estimators.create("onnx", model_path=path, **OPTIONS | {"max_persons": 5})
+    (person,) = estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    assert person.score == pytest.approx(0.6)
+
+
 @pytest.mark.parametrize(("person_class", "x"), [(0, 10), (16, 40)])
 def test_only_boxes_with_the_label_of_people_are_people(tmp_path, person_class, x):
     boxes = np.array([[[4, 4, 16, 60, 0.7], [34, 4, 46, 60, 0.9]]])

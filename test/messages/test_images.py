@@ -163,6 +163,24 @@ def test_deep_images_keep_the_upper_of_the_bits_that_they_use(bits, big_endian):
     assert to_rgb(message)[0, :, 0].tolist() == [0, 127, 255]
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_deep_png_images_keep_the_upper_bits_too(bits):
+    white = (1 << bits) - 1
+    data = cv2.imencode(".png", np.array([[0, white // 2, white]], np.uint16))[1].tobytes()
+    assert to_rgb(SimpleNamespace(format="mono16; png compressed", data=data))[0].tolist() == [
+        [0, 0, 0],
+        [127, 127, 127],
+        [255, 255, 255],
+    ]
+
+
+@pytest.mark.parametrize("header", [b"", bytes(12)])
+def test_compressed_depth_is_no_picture(header):
+    data = header + cv2.imencode(".png", np.full((4, 4), 2000, np.uint16))[1].tobytes()
+    with pytest.raises(ValueError, match="'16UC1; compressedDepth png'.*depth"):
+        to_rgb(SimpleNamespace(format="16UC1; compressedDepth png", data=data))
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_orientation_of_exif_is_the_one_that_decoding_applies(orientation, order):

@@ -233,7 +233,27 @@ def test_images_from_before_1970_cost_themselves(uplift_process, tmp_path, monke
     assert uplift_process(write(tmp_path, monkeypatch, image=early), "-o", tmp_path / "out.mcap") == 3
     said = capsys.readouterr().out
     assert "lost_image (5): " in said
-    assert "must not be before 1970, got -5.0" in said
+    assert "header.stamp" in said
+    assert "got -5.0" in said
+
+
+@pytest.mark.parametrize(("without_time", "lost"), [({12}, 1), ({12, 13}, 2), ({0}, 0), ({0, 1, 2}, 2)])
+def test_images_without_a_time_cost_themselves(uplift_process, tmp_path, monkeypatch, capsys, without_time, lost):
+    def at_zero(stamp, pixels):
+        index = round((stamp - recordings.START) * filming.FPS / 10**9)
+        return recordings.compressed_image(0 if index in without_time else stamp, pixels)
+
+    assert uplift_process(write(tmp_path, monkeypatch, image=at_zero), "-o", tmp_path / "out.mcap") == 3 * (lost > 0)
+    said = capsys.readouterr().out
+    assert f"{filming.FRAMES - lost} frames" in said
+    assert (f"lost_image ({lost}): " in said) == (lost > 0)
+
+
+def test_images_that_all_lack_a_time_are_refused(uplift_process, tmp_path, monkeypatch, capsys):
+    path = write(tmp_path, monkeypatch, image=lambda _, pixels: recordings.compressed_image(0, pixels))
+    assert uplift_process(path, "-o", tmp_path / "out.mcap") == 1
+    assert "/cam/image_raw/compressed carry no time: header.stamp" in capsys.readouterr().err
+    assert not (tmp_path / "out.mcap").exists()
 
 
 def test_jumps_and_pauses_are_no_recorded_time(uplift_process, tmp_path, monkeypatch, capsys):

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from uplift_ros.sources import open_source, video
-from uplift_ros.sources.container import Track, read_container
+from uplift_ros.sources import open_source
+from uplift_ros.sources.container import read_container
 
 OPTIONS = {"loop": False, "width": 0, "height": 0, "horizontal_fov": 1.0}
 ONE = 1 << 16
@@ -117,14 +117,46 @@ def test_a_recording_without_its_index_is_named_as_one(clip):
         open_source(str(clip), **OPTIONS)
 
 
-def test_a_thumbnail_before_the_video_is_not_taken_for_it(tmp_path, clip, monkeypatch):
-    container = read_container(clip)
-    (track,) = container.tracks
-    assert (track.seconds, track.is_default) == (1.0, True)
-    thumbnail = Track(0, 0.04, True, track.matrix)
-    monkeypatch.setattr(video, "read_container", lambda _: type(container)((thumbnail, track), has_index=True))
-    with pytest.raises(ValueError, match="video tracks"):
-        open_source(str(clip), **OPTIONS)
+def with_thumbnail(path: Path) -> Path:
+    """Insert a track of one frame before the video; moov is the last box, so no offset changes."""
+    data = path.read_bytes()
+    begin, end = data.index(b"moov") - 4, data.index(b"trak") - 4
+    (size,) = struct.unpack_from(">I", data, end)
+    track = bytearray(data[end : end + size])
+    for box, offset, value in ((b"tkhd", 24, 40), (b"tkhd", 16, 2), (b"stts", 12, 1), (b"stsz", 12, 1)):
+        struct.pack_into(">I", track, track.index(box) + offset, value)  # duration in ms, id, frames
+    (length,) = struct.unpack_from(">I", data, begin)
+    path.write_bytes(data[:begin] + struct.pack(">I", length + size) + data[begin + 4 : end] + track + data[end:])
+    return path
+
+
+def test_a_thumbnail_before_the_video_is_not_taken_for_it(clip):
+    plain = next(open_source(str(clip), **OPTIONS).frames()).image
+    thumbnail, track = read_container(with_thumbnail(clip)).tracks
+    assert (thumbnail.seconds, track.seconds) == (0.04, 1.0)
+    source = open_source(str(clip), **OPTIONS)
+    np.testing.assert_array_equal(next(source.frames()).image, plain)
+    assert (len(list(source.frames())), source.missing) == (20, 0)
+    source.close()
+
+
+@pytest.mark.parametrize(("roll", "matrix"), [(None, 0), (90, 6), (180, 2), (-90, 7)])
+def test_mirrored_matroska_files_have_the_matrix_of_mp4(tmp_path, roll, matrix):
+    rolled = b"" if roll is None else b"\x76\x75\x88" + struct.pack(">d", roll)
+    inside = b"\x76\x73\x88" + struct.pack(">d", 180.0) + rolled
+    head = b"\x1aE\xdf\xa3" + bytes(300) + b"\x76\x70" + bytes([128 + len(inside)]) + inside + bytes(300)
+    (tmp_path / "clip.mkv").write_bytes(head)
+    (track,) = read_container(tmp_path / "clip.mkv").tracks
+    expected = {0: np.fliplr, 2: np.flipud, 6: ORIENTATIONS[0, 1, 1, 0], 7: ORIENTATIONS[0, -1, -1, 0]}[matrix]
+    image = np.arange(6 * 4 * 3, dtype=np.uint8).reshape(6, 4, 3)
+    np.testing.assert_array_equal(track.upright(image), expected(image))
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", bytes(range(256))])
+def test_the_code_of_a_format_is_named_only_if_there_is_one(tmp_path, content):
+    (tmp_path / "clip.mp4").write_bytes(content)
+    with pytest.raises(ValueError, match="clip.mp4.*unknown format$"):
+        open_source(str(tmp_path / "clip.mp4"), **OPTIONS)
 
 
 def test_other_formats_say_nothing_and_damaged_ones_no_more(clip, tmp_path):

@@ -39,7 +39,7 @@ class Topic:
         msgtype: "package/msg/Type"; if the topic has several types, the most frequent.
         qos: profiles that its publishers offered; empty if the bag does not store them.
         counts: messages by type.
-        encoding: message encoding; only CDR is read.
+        encoding: message encoding; only CDR is read, and if the topic has it, others are ignored.
     """
 
     name: str
@@ -165,7 +165,11 @@ class BagReader:
     def _messages(
         storage: Storage, types: Collection[tuple[str, str]], start: int | None
     ) -> Iterator[tuple[Channel, int, bytes]]:
-        channels = [channel for channel in storage.channels if (channel.topic, channel.msgtype) in types]
+        channels = [
+            channel
+            for channel in storage.channels
+            if (channel.topic, channel.msgtype) in types and channel.encoding == CDR
+        ]
         return storage.messages(channels, start) if channels else iter(())
 
     def _files(self) -> list[Path]:
@@ -178,18 +182,24 @@ class BagReader:
                 return files
             raise ValueError(f"the folder has no {METADATA} and no file of a bag")
         described = yaml.safe_load((self.path / METADATA).read_text())
-        names = described["rosbag2_bagfile_information"]["relative_file_paths"]
-        return [self.path / Path(name).name for name in names]
+        try:
+            names = described["rosbag2_bagfile_information"]["relative_file_paths"]
+            return [self.path / Path(name).name for name in names]
+        except (TypeError, KeyError) as error:
+            raise ValueError(
+                f"{METADATA} has no relative_file_paths in rosbag2_bagfile_information; without {METADATA} all files "
+                "of the folder are read"
+            ) from error
 
     def _topic(self, name: str) -> Topic:
-        channels = [channel for channel in self._channels if channel.topic == name]
+        everything = [channel for channel in self._channels if channel.topic == name]
+        channels = [channel for channel in everything if channel.encoding == CDR] or everything
         counts: Counter[str] = Counter()
         for channel in channels:
             counts[channel.msgtype] += channel.count
         msgtype = max(counts, key=counts.__getitem__)
         profiles = [profile for channel in channels if channel.msgtype == msgtype for profile in channel.qos]
-        encoding = next(channel.encoding for channel in channels if channel.msgtype == msgtype)
-        return Topic(name, msgtype, tuple(dict.fromkeys(profiles)), counts, encoding)
+        return Topic(name, msgtype, tuple(dict.fromkeys(profiles)), counts, channels[0].encoding)
 
     def _typestore(self, msgtype: str) -> Typestore:
         for channel in self._channels:

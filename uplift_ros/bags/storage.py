@@ -81,18 +81,21 @@ def open_storage(path: Path, folder: Path) -> Storage:
     """Open a file of a bag; a compressed one is unpacked into `folder`.
 
     Raises:
-        StorageError: the file is not part of a bag. Errors of the parsers are passed on.
+        StorageError: the file is not part of a bag, or is damaged; names it.
     """
-    kind = bag_kind(path)
+    name, kind = path.name, bag_kind(path)
     if kind == "zstd":
-        unpacked = folder / f"{path.name}.unpacked"
+        unpacked = folder / f"{name}.unpacked"
         with path.open("rb") as source, unpacked.open("wb") as target:
             zstandard.ZstdDecompressor().copy_stream(source, target)
-        path, kind = unpacked, bag_kind(unpacked)
+        path, kind, name = unpacked, bag_kind(unpacked), f"{name}, uncompressed,"
     if kind not in STORAGES:
         empty = "empty (0 bytes)" if path.stat().st_size == 0 else "neither MCAP nor SQLite nor a ROS 1 bag"
-        raise StorageError(f"{path.name} is {empty}")
-    return STORAGES[kind](path)
+        raise StorageError(f"{name} is {empty}")
+    try:
+        return STORAGES[kind](path)
+    except Exception as error:  # damaged data makes the parsers fail in many ways
+        raise StorageError(f"{name}: {_text(error)}") from error
 
 
 class McapStorage:
@@ -104,8 +107,8 @@ class McapStorage:
             self._open(path.stat().st_size)
         except Exception as error:
             self.close()
-            way_out = "The recording was cut off or is damaged; `uplift recover` saves what is whole."
-            raise StorageError(f"{_text(error)}. {way_out}") from error
+            reason = f"cut off or damaged ({_text(error)})"
+            raise StorageError(f"{reason}; `uplift recover` saves what is whole") from error
 
     def _open(self, size: int) -> None:
         self._reader = SeekingReader(self._file, record_size_limit=size)

@@ -76,7 +76,15 @@ def rows(output: np.ndarray) -> Detections:
 
 
 def distinct(found: Detections, score_threshold: float, max_detections: int) -> Detections:
-    """Non-maximum suppression: the best `max_detections` people above the threshold, the most confident first."""
-    kept = np.array(cv2.dnn.NMSBoxes(found.boxes.tolist(), found.scores.tolist(), score_threshold, MAX_OVERLAP), int)
+    """Non-maximum suppression: the best `max_detections` people above the threshold, the most confident first.
+
+    Boxes without a size, and people with numbers that are not finite, are no people.
+    """
+    sound = np.isfinite(found.boxes).all(-1) & (found.boxes[:, 2:] > 0).all(-1)
+    if found.joints is not None:
+        sound &= np.isfinite(found.joints).all((1, 2))
+    scores = np.where(sound, found.scores, 0.0)
+    boxes = np.where(sound[:, None], found.boxes, 0.0)
+    kept = np.array(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), score_threshold, MAX_OVERLAP), int)
     kept = kept.ravel()[:max_detections]
     return Detections(found.boxes[kept], found.scores[kept], None if found.joints is None else found.joints[kept])

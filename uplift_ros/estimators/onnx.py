@@ -109,7 +109,7 @@ class Network:
     """
 
     def __init__(self, path: Path, device: str, person_class: int = 0) -> None:
-        if path.suffix != ".onnx" or not path.is_file():
+        if path.suffix.lower() != ".onnx" or not path.is_file():
             raise ValueError(f"model_path must be an .onnx file, got {str(path)!r}")
         providers = _providers(device)
         options = onnxruntime.SessionOptions()
@@ -141,7 +141,9 @@ class Network:
             outputs = self._run(np.zeros((self._batch or 1, 3, shape[2], shape[3]), np.float32))
         except Exception as error:  # as above
             raise ValueError(f"model_path: {path} does not run on {what} ({_reason(error)})") from error
-        self.kind = _kind(path, {name: output.shape for name, output in outputs.items()})
+        shapes = {name: output.shape for name, output in outputs.items()}
+        self.kind = _kind(path, shapes)
+        self._y_first = self.kind == "simcc" and _is_y_first(path, shapes, self.size)
 
     def run(self, pictures: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Run the network on images (height, width, 3) uint8 RGB; returns outputs by name, float32, in its order."""
@@ -166,14 +168,9 @@ class Network:
         return {name: np.asarray(output, np.float32) for name, output in zip(self._names, outputs, strict=True)}
 
     def simcc(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
-        """Joints of a network with one output per axis, which are identified by name or length."""
-        (first_name, first), (second_name, second) = outputs.items()
-        names = [name.lower() for name in (first_name, second_name)]
-        bins = self.size[0] / self.size[1], first.shape[-1] / second.shape[-1]
-        by_name = names[0].endswith("y") and names[1].endswith("x")
-        by_length = bins[0] != 1 and abs(bins[1] * bins[0] - 1) < abs(bins[1] / bins[0] - 1)
-        is_named = {name[-1:] for name in names} == {"x", "y"}
-        return heads.simcc(second, first) if (by_name if is_named else by_length) else heads.simcc(first, second)
+        """Joints of a network with one output per axis."""
+        first, second = outputs.values()
+        return heads.simcc(second, first) if self._y_first else heads.simcc(first, second)
 
     def find(self, picture: np.ndarray) -> heads.Detections:
         """Find people in one image, with a detector or a single-stage network."""
@@ -312,3 +309,17 @@ def _kind(path: Path, outputs: dict[str, tuple[int, ...]]) -> str:
         f"model_path: {path} must give simcc_x and simcc_y, heat maps (N, 17, h, w), dets and keypoints, "
         f"rows (1, 56, A), or dets and labels; got {brief(outputs)}"
     )
+
+
+def _is_y_first(path: Path, outputs: dict[str, tuple[int, ...]], size: np.ndarray) -> bool:
+    """Order of a network's outputs for x and y, by their names, or else by their lengths."""
+    ends = [name[-1:].lower() for name in outputs]
+    if set(ends) == {"x", "y"}:
+        return ends[0] == "y"
+    if size[0] == size[1]:
+        raise ValueError(
+            f"model_path: {path}: outputs for square pictures must be named as x and y, got {brief(outputs)}"
+        )
+    aspect = float(size[0] / size[1])
+    first, second = (shape[-1] for shape in outputs.values())
+    return abs(first / second * aspect - 1) < abs(first / second / aspect - 1)

@@ -41,6 +41,12 @@ EXIF, EXIF_WITHIN, ORIENTATION_TAG = b"Exif\0\0", 1 << 16, 0x0112
 
 SIGNIFICANT_BITS = (10, 12, 14, 16)
 
+COMPRESSED_DEPTH = "compressedDepth"
+"""Part of the format of depth images by image_transport."""
+
+IMREAD = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+"""Three channels, turned as EXIF says, of 8 or 16 bits."""
+
 DEPTH_ENCODINGS: dict[str, tuple[np.dtype, float]] = {
     "16UC1": (np.dtype(np.uint16), 0.001),
     "32FC1": (np.dtype(np.float32), 1.0),
@@ -91,14 +97,16 @@ def _upper_bits(values: np.ndarray) -> np.ndarray:
 
 
 def _decompressed(message: Any) -> np.ndarray:
+    what = f"compressed image of format {brief(message.format)} ({len(message.data)} bytes)"
+    if COMPRESSED_DEPTH in message.format:
+        raise ValueError(f"{what} is a depth image")
     try:
-        image = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR) if len(message.data) else None
+        image = cv2.imdecode(np.frombuffer(message.data, np.uint8), IMREAD) if len(message.data) else None
     except cv2.error:  # more pixels than the limit, 2^26 (see __init__.py)
         image = None
-    if image is None:
-        what = f"compressed image of format {brief(message.format)} ({len(message.data)} bytes)"
+    if image is None or image.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"{what} cannot be decoded, or is too large")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_upper_bits(image) if image.dtype == np.uint16 else image, cv2.COLOR_BGR2RGB)
 
 
 def exif_orientation(data: bytes) -> int:

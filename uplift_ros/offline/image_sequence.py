@@ -109,7 +109,8 @@ class VideoSequence:
             image, size = _kept(frame.make) if self._keeps_images else (frame.make, 0)
             yield LazyImage(frame.time, self._frame_id, self._intrinsics, image, size)
         if self._video.missing:
-            message = f"{self._video.missing} of {self.length} frames are missing at the end: the file was cut off"
+            count = f"{self._video.missing} of {self.length} frames"
+            message = f"{count} are missing at the end: the file was cut off, or has a longer track"
             self.problems.append(Problem(LOST_FRAMES, message))
 
     def close(self) -> None:
@@ -157,7 +158,11 @@ class BagSequence:
         self._rectified |= is_rectified(self._image_topic)
 
     def images(self) -> Iterator[LazyImage]:
-        """Yield all images; raises ValueError if their stamps are all 0."""
+        """Yield all images with a time. In simulations the first one may have the stamp 0, later ones have no time.
+
+        Raises:
+            ValueError: no image has a time.
+        """
         for _, _, data in self._bag.raw([self._camera_info_topic]):
             self._take_camera_info(data)
             if self._intrinsics[1] is not None:
@@ -169,8 +174,8 @@ class BagSequence:
                 continue
             try:
                 stamp, frame_id = serialized_header(data)
-                if stamp < 0:
-                    raise ValueError(f"header.stamp must not be before 1970, got {stamp / NANOSECONDS:.9f}")
+                if stamp < 0 or (stamp == 0 and previous is not None):
+                    raise ValueError(f"header.stamp must be a time after 1970, got {stamp / NANOSECONDS:.9f}")
             except ValueError as error:
                 self.problems.append(
                     Problem(
@@ -178,11 +183,11 @@ class BagSequence:
                     )
                 )
                 continue
-            if stamp == previous == 0:
-                raise ValueError(f"images on {topic} carry no time: header.stamp is 0")
             depth = self._depth.at(stamp) if self._depth else None
             yield LazyImage(stamp, frame_id, self._intrinsics_of(data), partial(self._decode, data), len(data), depth)
             previous = stamp
+        if previous == 0 and any(problem.kind == LOST_IMAGE for problem in self.problems):
+            raise ValueError(f"images on {self._image_topic} carry no time: header.stamp is 0")
 
     def close(self) -> None:
         self._bag.close()

@@ -1,18 +1,28 @@
-"""Video tracks of an MP4 or QuickTime file, and their rotation and mirroring, which OpenCV does not report.
+"""Video tracks of an MP4 or QuickTime file, and rotation and mirroring, also in Matroska, which OpenCV does not report.
 
 Boxes as in ISO/IEC 14496-12: moov / trak / (tkhd, mdia / hdlr).
 """
 
+import math
+import re
+import shutil
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import NamedTemporaryFile
+from typing import IO, BinaryIO
 
 import numpy as np
 
 LARGEST_INDEX = 1 << 28
 """Maximum bytes of a moov box that are read: enough for days of video."""
+
+MATROSKA, MATROSKA_HEAD = b"\x1aE\xdf\xa3", 1 << 16
+"""First bytes of a Matroska file, and the size of the part that describes its tracks."""
+
+MIRRORED = re.compile(rb"\x76\x70.\x76\x73\x88\x40\x66\x80\0{5}(?:\x76\x75\x88(.{8}))?", re.DOTALL)
+"""Matroska's Projection with a yaw of 180 degrees, which FFmpeg writes for mirrored tracks, and its roll, if any."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +31,7 @@ class Track:
 
     Attributes:
         position: file offset of the four letters that name the track's box.
-        seconds: duration of playback.
+        seconds: duration of playback, 0 if unknown.
         is_default: whether the track is enabled; thumbnails and alternative tracks are not.
         matrix: rows (a, b) and (c, d): the pixel (x, y) is shown at (a x + c y, b x + d y), up to an offset.
     """
@@ -59,9 +69,13 @@ class Container:
 
 
 def read_container(path: Path) -> Container | None:
-    """Read the tracks of a file; None if it has another format or its index is damaged."""
+    """Read the tracks of a file; None if its index is damaged, or it has another format: Matroska only if mirrored."""
     try:
         with path.open("rb") as file:
+            head = file.read(MATROSKA_HEAD)
+            if head.startswith(MATROSKA):
+                mirrored = MIRRORED.search(head)
+                return Container((_mirrored_track(mirrored[1]),), has_index=True) if mirrored else None
             boxes = list(_file_boxes(file, path.stat().st_size))
             if not boxes or boxes[0][0] not in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
                 return None
@@ -73,6 +87,25 @@ def read_container(path: Path) -> Container | None:
             return Container(tuple(_video_tracks(content, index[0])), has_index=True)
     except struct.error:
         return None
+
+
+def only_track(path: Path, container: Container, track: Track) -> IO[bytes]:
+    """Copy a file without its other video tracks, because OpenCV reads the first; the copy is deleted when closed."""
+    copy = NamedTemporaryFile(suffix=path.suffix)  # noqa: SIM115
+    with path.open("rb") as source:
+        shutil.copyfileobj(source, copy)
+    for other in container.tracks:
+        if other is not track:
+            copy.seek(other.position)
+            copy.write(b"free")
+    copy.flush()
+    return copy
+
+
+def _mirrored_track(roll: bytes | None) -> Track:
+    angle = math.radians(struct.unpack(">d", roll)[0]) if roll else 0.0
+    cosine, sine = round(math.cos(angle)), round(math.sin(angle))
+    return Track(0, 0.0, True, ((-cosine, sine), (sine, cosine)))
 
 
 def _file_boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:

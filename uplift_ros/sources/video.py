@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from uplift_ros.camera import Camera
 from uplift_ros.files import bag_kind
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.sources import SourceFrame, is_stream
-from uplift_ros.sources.container import Track, read_container
+from uplift_ros.sources.container import Track, only_track, read_container
 
 FALLBACK_FPS = 25.0
 """Frames per second if a container or driver reports no rate."""
@@ -49,15 +50,15 @@ class VideoFile:
     """
 
     def __init__(self, path: str | Path, fps: float, loop: bool, horizontal_fov: float) -> None:
-        self._path, self._track = str(path), None
+        self._path, self._track, self._copy = str(path), None, None
         if not is_stream(self._path):
             if not Path(path).is_file():
                 raise FileNotFoundError(f"source: no video file {self._path!r}")
             if bag_kind(Path(path)):
                 raise ValueError(f"source: {self._path!r} is a bag: `uplift play` and `uplift process` read it")
-            self._track = _track(Path(path))
+            self._track, self._copy = _track(Path(path))
             # FFmpeg parses text before a colon as a protocol, unless the path is absolute.
-            self._path = str(Path(path).absolute())
+            self._path = self._copy.name if self._copy else str(Path(path).absolute())
         self._loop = loop
         self._own_times = not fps
         self.missing = 0
@@ -66,9 +67,9 @@ class VideoFile:
         if not readable:
             codec = int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
             self.close()
-            known = f": it is coded as {codec.decode(errors='replace')}" if any(codec) else ""
+            known = f": it is coded as {codec.decode()}" if codec.isalnum() else ""
             raise ValueError(
-                f"source: OpenCV reads no frame from {self._path!r}: not a video, or an unknown format{known}"
+                f"source: OpenCV reads no frame from {str(path)!r}: not a video, or an unknown format{known}"
             )
         self.fps = fps or _frame_rate(self._capture)
         self.length = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
@@ -93,6 +94,8 @@ class VideoFile:
 
     def close(self) -> None:
         self._capture.release()
+        if self._copy:
+            self._copy.close()
 
     def _open(self) -> None:
         self._capture = cv2.VideoCapture(self._path)
@@ -187,23 +190,25 @@ def _frame_rate(capture: cv2.VideoCapture) -> float:
     return fps if 0 < fps <= MAX_FPS else FALLBACK_FPS
 
 
-def _track(path: Path) -> Track | None:
+def _track(path: Path) -> tuple[Track | None, IO[bytes] | None]:
     """Find the video track of an MP4 or QuickTime file; None for other files.
 
+    Returns:
+        The first track, unless it is disabled or less than half as long as another one, as thumbnails are; a copy of
+        the file in which OpenCV finds the track, if it is not the first.
+
     Raises:
-        ValueError: the file has no video track that OpenCV would play.
+        ValueError: the file has no index.
+        OSError: the copy cannot be written.
     """
     container = read_container(path)
     if container is None:
-        return None
+        return None, None
     if not container.has_index:
         raise ValueError(f"source: {str(path)!r} has no index (moov): the recording was cut off before it was written")
     if not container.tracks:
-        return None
+        return None, None
     first, longest = container.tracks[0], max(container.tracks, key=lambda track: (track.is_default, track.seconds))
     if first.seconds < longest.seconds / 2 or not first.is_default:
-        raise ValueError(
-            f"source: the first of {len(container.tracks)} video tracks in {str(path)!r} has {first.seconds:.1f} s, "
-            f"another {longest.seconds:.1f} s; OpenCV reads the first only: `ffmpeg -map 0:v:1 -c copy` takes one out"
-        )
-    return first
+        return longest, None if longest is first else only_track(path, container, longest)
+    return first, None

@@ -64,6 +64,18 @@ def test_gaps_are_cut_out_and_counted(tmp_path, walk, lost, capsys):
     assert "'walk': 11 of 60 frames without a person cut out" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("lost", [-1.0, 9999.0, "all at the pelvis", "a wrist at the pelvis"])
+def test_gaps_filled_with_other_values_are_cut_out(tmp_path, walk, lost):
+    joints = walk.copy()
+    if isinstance(lost, float):
+        joints[20:30] = lost
+    else:
+        joints[20:30, 13 if "wrist" in lost else slice(None)] = joints[20:30, 0 if "wrist" in lost else slice(1)]
+    before, after = loaded(tmp_path, walk=joints)
+    np.testing.assert_allclose(before.joints, walk[:20], atol=1e-6)
+    np.testing.assert_allclose(after.joints, walk[30:], atol=1e-6)
+
+
 def test_a_root_at_the_origin_is_no_gap(tmp_path, walk):
     (sequence,) = loaded(tmp_path, a=walk - walk[:, :1])
     assert len(sequence.joints) == 60
@@ -140,6 +152,10 @@ def test_keywords_of_bvh_may_be_spelt_in_any_way(tmp_path, spell):
     for word in ("HIERARCHY", "ROOT", "JOINT", "End Site", "OFFSET", "CHANNELS", "MOTION", "Frames:", "Frame Time:"):
         text = text.replace(word, spell(word))
     np.testing.assert_allclose(take(tmp_path, text), take(tmp_path, bvh()))
+
+
+def test_a_byte_order_mark_before_bvh_is_none_of_its_words(tmp_path):
+    np.testing.assert_allclose(take(tmp_path, "\ufeff" + bvh()), take(tmp_path, bvh()))
 
 
 def test_end_sites_leave_their_joints_where_they_are(tmp_path):

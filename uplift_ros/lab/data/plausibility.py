@@ -9,7 +9,7 @@ import numpy as np
 
 from uplift_ros.camera import CANONICAL_STATURE
 from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, Sequence, chain_length, runs, unit
-from uplift_ros.skeleton import H36M17
+from uplift_ros.skeleton import H36M17, LIMBS
 
 STATURES = (0.5, 2.5)
 """Metres, of people."""
@@ -32,6 +32,9 @@ MAX_ASYMMETRY = 0.5
 MAX_STRETCH = 0.6
 """Deviation of a bone's length as part of it; 0.33 in that data, if the spine is one bone."""
 
+MAX_LIMB_CHANGE = 0.5
+"""Deviation of a limb's bone from its median as part of it, in any frame; 0.02 in that data."""
+
 MIRRORED = -0.2
 """Mean cosine of the facing direction of hips and trunk and the nose's; below it sides are swapped. Data: over 0.45."""
 
@@ -47,12 +50,17 @@ UP = {
 
 
 def present(joints: np.ndarray) -> np.ndarray:
-    """(T,) whether a frame of (T, 17, 3) shows a body: all joints finite, and none but the root exactly at the origin.
+    """(T,) whether a frame of (T, 17, 3) shows a body.
 
-    Programs write zeros, or NaN, where a person was lost.
+    Programs write NaN or zeros where a person or a joint was lost, others -1 or 9999, or one place for all joints.
+    In a body all joints are finite, none but the root is exactly at the origin, and limbs keep their length.
     """
     at_origin = (joints[:, 1:] == 0).all(-1).any(1)
     found: np.ndarray = np.isfinite(joints).all((1, 2)) & ~at_origin
+    if found.any():
+        limbs = np.linalg.norm(np.diff(joints[found][:, LIMBS], axis=2), axis=-1)
+        usual = np.median(limbs, 0)
+        found[found] = (np.abs(limbs - usual) <= MAX_LIMB_CHANGE * usual).all((1, 2))
     return found
 
 

@@ -21,6 +21,9 @@ from uplift_ros.sources.synthetic.posture import SPINE_FRACTION
 
 MAX_FILE_BYTES = 1 << 30
 
+BYTE_ORDER_MARK = "\xef\xbb\xbf"
+"""That of UTF-8, which Windows programs write, read as Latin-1."""
+
 TRUNK, NOSE, HEAD = 0.482, np.array([0.085, 0.0, 0.126]), np.array([0.005, 0.0, 0.225])
 """Length of the trunk of a body, and its nose and head seen from the thorax (forward, left, up), metres."""
 
@@ -69,7 +72,7 @@ def load_bvh(path: Path, name: str) -> tuple[list[Sequence], float]:
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ValueError(f"data: {path} has {path.stat().st_size} bytes, allowed are {MAX_FILE_BYTES}")
     try:
-        skeleton, motion, fps = parse(path.read_text(encoding="latin-1"))
+        skeleton, motion, fps = parse(path.read_text(encoding="latin-1").removeprefix(BYTE_ORDER_MARK))
         found = np.isfinite(motion).all(1) & motion.any(1)
         if not found.any():
             raise ValueError("MOTION: no frame has a body: its numbers must be finite, and not all zero")

@@ -42,7 +42,9 @@ def _sequences(archive: Archive, name: str) -> list[Sequence]:
     where = f"data: {archive.path}, array {name!r}"
     found = plausibility.present(joints)
     if not found.any():
-        raise ValueError(f"{where}: no frame has a body: joints must be finite, and not at the origin")
+        raise ValueError(
+            f"{where}: no frame has a body: joints must be finite, not at the origin, and limbs of one length"
+        )
     try:
         plausibility.check_order(joints[found])
         plausibility.check_stature(joints[found])
