@@ -177,7 +177,7 @@ def test_deep_png_images_keep_the_upper_bits_too(bits):
 @pytest.mark.parametrize("header", [b"", bytes(12)])
 def test_compressed_depth_is_no_picture(header):
     data = header + cv2.imencode(".png", np.full((4, 4), 2000, np.uint16))[1].tobytes()
-    with pytest.raises(ValueError, match="'16UC1; compressedDepth png'.*depth"):
+    with pytest.raises(ValueError, match=r"'16UC1; compressedDepth png'.*depth"):
         to_rgb(SimpleNamespace(format="16UC1; compressedDepth png", data=data))
 
 

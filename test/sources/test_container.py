@@ -155,7 +155,7 @@ def test_mirrored_matroska_files_have_the_matrix_of_mp4(tmp_path, roll, matrix):
 @pytest.mark.parametrize("content", [b"", b"hello", bytes(range(256))])
 def test_the_code_of_a_format_is_named_only_if_there_is_one(tmp_path, content):
     (tmp_path / "clip.mp4").write_bytes(content)
-    with pytest.raises(ValueError, match="clip.mp4.*unknown format$"):
+    with pytest.raises(ValueError, match=r"clip.mp4.*unknown format$"):
         open_source(str(tmp_path / "clip.mp4"), **OPTIONS)
 
 
