@@ -64,13 +64,10 @@ def test_gaps_are_cut_out_and_counted(tmp_path, walk, lost, capsys):
     assert "'walk': 11 of 60 frames without a person cut out" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("lost", [-1.0, 9999.0, "all at the pelvis", "a wrist at the pelvis"])
+@pytest.mark.parametrize("lost", [-1.0, 9999.0, "all joints at the pelvis"])
 def test_gaps_filled_with_other_values_are_cut_out(tmp_path, walk, lost):
     joints = walk.copy()
-    if isinstance(lost, float):
-        joints[20:30] = lost
-    else:
-        joints[20:30, 13 if "wrist" in lost else slice(None)] = joints[20:30, 0 if "wrist" in lost else slice(1)]
+    joints[20:30] = lost if isinstance(lost, float) else joints[20:30, :1]
     before, after = loaded(tmp_path, walk=joints)
     np.testing.assert_allclose(before.joints, walk[:20], atol=1e-6)
     np.testing.assert_allclose(after.joints, walk[30:], atol=1e-6)
