@@ -58,9 +58,10 @@ def present(joints: np.ndarray) -> np.ndarray:
     at_origin = (joints[:, 1:] == 0).all(-1).any(1)
     found: np.ndarray = np.isfinite(joints).all((1, 2)) & ~at_origin
     if found.any():
-        limbs = np.linalg.norm(np.diff(joints[found][:, LIMBS], axis=2), axis=-1)
-        usual = np.median(limbs, 0)
-        found[found] = (np.abs(limbs - usual) <= MAX_LIMB_CHANGE * usual).all((1, 2))
+        with np.errstate(over="ignore", invalid="ignore"):  # values near the largest number
+            limbs = np.linalg.norm(np.diff(joints[found][:, LIMBS], axis=2), axis=-1)
+            usual = np.median(limbs, 0)
+            found[found] = (np.abs(limbs - usual) <= MAX_LIMB_CHANGE * usual).all((1, 2))
     return found
 
 
