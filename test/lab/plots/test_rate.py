@@ -32,13 +32,19 @@ def test_fixed_strides_are_a_line_and_rules_are_points_at_their_rates():
         assert lines[rate.LABELS["paper", "adaptive"]] == []
 
 
+def test_without_fast_motion_the_panel_of_fast_frames_is_empty():
+    figure = rate.draw([each | {"mpjpe_fast": None} for each in ROWS])
+    assert [line.get_xydata().size for line in figure.axes[1].lines] == [0] * len(figure.axes[1].lines)
+    assert figure.axes[0].lines[0].get_xydata().size > 0
+
+
 def test_one_command_draws_the_rows_of_a_study(tmp_path):
     (tmp_path / "rows.json").write_text(json.dumps(ROWS))
     assert cli.main(["plot", "rate", "--rows", str(tmp_path / "rows.json"), "--out", str(tmp_path / "rate.png")]) == 0
     assert (tmp_path / "rate.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("content", ["[]", json.dumps([ROWS[2]])])
+@pytest.mark.parametrize("content", ["[]", json.dumps([ROWS[2]]), '[{"stride": 4}]', "{}", "[3]"])
 def test_rows_without_a_fixed_stride_are_refused(tmp_path, content, capsys):
     (tmp_path / "rows.json").write_text(content)
     assert cli.main(["plot", "rate", "--rows", str(tmp_path / "rows.json"), "--out", str(tmp_path / "rate.png")]) == 1

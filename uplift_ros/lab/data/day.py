@@ -19,7 +19,7 @@ LASTING = (10.0, 40.0)
 """Seconds that a pause lasts, uniform."""
 
 PASSING = 0.25
-"""Probability of a visit without pause: somebody who walks, runs or jumps past."""
+"""Probability of a visit without pause: a person walks, runs or jumps past."""
 
 
 def robot_day(sequences: Sequence[Motion], minutes: float, rate: float, seed: int) -> list[Motion]:
@@ -37,8 +37,9 @@ def robot_day(sequences: Sequence[Motion], minutes: float, rate: float, seed: in
     """
     if not minutes > 0:
         raise ValueError(f"day must be more than 0 minutes, got {minutes:g}")
-    staying = [sequence for sequence in sequences if pauses(sequence.joints, rate)]
-    passing = [sequence for sequence in sequences if not pauses(sequence.joints, rate)]
+    found = [(sequence, pauses(sequence.joints, rate)) for sequence in sequences]
+    staying = [(sequence, still) for sequence, still in found if still]
+    passing = [(sequence, still) for sequence, still in found if not still]
     if not staying or not passing:
         raise ValueError(
             f"data: a day needs sequences with a pause of {SHORTEST:g} s and without one, "
@@ -46,10 +47,13 @@ def robot_day(sequences: Sequence[Motion], minutes: float, rate: float, seed: in
         )
     rng = np.random.default_rng(seed)
     visits: list[Motion] = []
-    while sum(len(visit.joints) for visit in visits) < minutes * 60 * rate:
+    remaining = minutes * 60 * rate
+    while remaining > 0:
         kind = passing if rng.random() < PASSING else staying
-        sequence = kind[rng.integers(len(kind))]
-        visits.append(Motion(sequence.name, sequence.joints[list(_frames(sequence.joints, rate, rng))]))
+        sequence, still = kind[rng.integers(len(kind))]
+        frames = list(_frames(len(sequence.joints), still, rate, rng))
+        visits.append(Motion(sequence.name, sequence.joints[frames]))
+        remaining -= len(frames)
     return visits
 
 
@@ -60,13 +64,13 @@ def pauses(joints: np.ndarray, rate: float) -> list[tuple[int, int]]:
     return [(begin, end) for begin, end in runs(speed < CALM) if end - begin >= SHORTEST * rate]
 
 
-def _frames(joints: np.ndarray, rate: float, rng: np.random.Generator) -> Iterator[int]:
-    """Frames of a sequence in the order of the visit."""
+def _frames(length: int, still: Sequence[tuple[int, int]], rate: float, rng: np.random.Generator) -> Iterator[int]:
+    """Frames of a sequence, whose pauses are `still`, in the order of the visit."""
     done = 0
-    for begin, end in pauses(joints, rate):
+    for begin, end in still:
         yield from range(done, end)
         back_and_forth = [*range(end - 2, begin, -1), *range(begin, end)]
         lasting = rng.uniform(*LASTING) * rate - (end - begin)
         yield from max(1, round(lasting / len(back_and_forth))) * back_and_forth
         done = end
-    yield from range(done, len(joints))
+    yield from range(done, length)

@@ -27,8 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def picture(args: argparse.Namespace) -> Figure:
     rows = json.loads(args.rows.read_text())
-    figure = draw(rows)
-    first = rows[0]
+    try:
+        figure, first = draw(rows), rows[0]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"rows: {args.rows} must be written by `uplift study adaptive --json`") from error
     noise = "no noise" if first["noise"] == "none" else f"{first['noise']} noise"
     caption(figure, f"{first['model']}, online, latency {first['latency_frames']} frames, {noise}")
     return figure
@@ -43,26 +45,19 @@ def draw(rows: Sequence[dict[str, Any]]) -> Figure:
     Raises:
         ValueError: there is no row of a fixed stride.
     """
-    fixed = sorted((row for row in rows if row["rule"] == "fixed"), key=lambda row: row["keyframe_hz"])
-    if not fixed:
+    if not any(row["rule"] == "fixed" for row in rows):
         raise ValueError("rows must have some of the rule fixed, as `uplift study adaptive --json` writes them")
     figure = new_figure(height=3.0)
     panels = figure.subplots(1, 2)
     for axes, (key, title) in zip(panels, PANELS.items(), strict=True):
-        rates = [row["keyframe_hz"] for row in fixed]
-        axes.plot(rates, [row[key] for row in fixed], color=FAINT, marker=".", label="fixed stride")
-        for row in fixed:
-            axes.annotate(row["stride"], (row["keyframe_hz"], row[key]), (2, 4), textcoords="offset points", fontsize=7)
+        known = [row for row in rows if row[key] is not None]  # fast frames may be missing
+        fixed = sorted((row["keyframe_hz"], row[key], row["stride"]) for row in known if row["rule"] == "fixed")
+        axes.plot([hz for hz, _, _ in fixed], [error for _, error, _ in fixed], ".-", color=FAINT, label="fixed stride")
+        for hz, error, stride in fixed:
+            axes.annotate(stride, (hz, error), (2, 4), textcoords="offset points", fontsize=7)
         for (kind, label), (colour, marker) in zip(LABELS.items(), SERIES, strict=False):
-            of_kind = [row for row in rows if _kind(row) == kind]
-            axes.plot(
-                [row["keyframe_hz"] for row in of_kind],
-                [row[key] for row in of_kind],
-                color=colour,
-                marker=marker,
-                linestyle="",
-                label=label,
-            )
+            points = [(row["keyframe_hz"], row[key]) for row in known if _kind(row) == kind]
+            axes.plot([hz for hz, _ in points], [error for _, error in points], marker, color=colour, label=label)
         axes.set(xlabel="key-frames per second", ylabel="MPJPE (mm)", title=title)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure

@@ -53,8 +53,8 @@ def in_common(estimates: Sequence[protocols.Estimate]) -> list[protocols.Estimat
     cut = []
     for estimate in estimates:
         kept = (estimate.frames >= first) & (estimate.frames <= last)
-        arrays = {name: getattr(estimate, name)[kept] for name in ("poses", "frames", "keyframes")}
-        cut.append(protocols.Estimate(estimate.clip, **arrays))
+        poses, frames, keyframes = (values[kept] for values in (estimate.poses, estimate.frames, estimate.keyframes))
+        cut.append(protocols.Estimate(estimate.clip, poses, frames, keyframes))
     return cut
 
 
@@ -126,16 +126,13 @@ def evaluate(
     errors: dict[tuple[int, str, str], list[tuple[float, float, int]]] = defaultdict(list)
     for index, sequence in enumerate(tqdm(sequences, "sequences", leave=False, disable=None)):
         clips = list(protocols.project_sequences([sequence], config.model_rate, max(cameras), noise, seed + index))
+        control = FixedStride(stride, config.token_stride)
+        seen: dict[tuple[int, float], protocols.Estimate] = {}
         for count in cameras:
-            phases = np.arange(count) / count if in_turn else np.zeros(count)
-            estimates = in_common(
-                [
-                    protocols.online(
-                        uplifter, clip, FixedStride(stride, config.token_stride), stride, LATENCY, phase=phase
-                    )
-                    for clip, phase in zip(clips[:count], phases, strict=True)
-                ]
-            )
+            views = [(index, index / count if in_turn else 0.0) for index in range(count)]
+            for index, phase in set(views) - seen.keys():
+                seen[index, phase] = protocols.online(uplifter, clips[index], control, stride, LATENCY, phase=phase)
+            estimates = in_common([seen[view] for view in views])
             truth = estimates[0].truth
             for (way, refinement), poses in ways(estimates, model).items():
                 figures = metrics.mpjpe(poses, truth), metrics.accel(poses, truth), len(poses)
