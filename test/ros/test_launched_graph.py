@@ -18,6 +18,7 @@ from uplift_ros.msg import Keyframe2D, Skeletons
 
 from uplift_ros.bags.reader import read
 from uplift_ros.nodes import qos
+from uplift_ros.paths import command_script
 
 pytest.importorskip("launch_ros", reason="launch_ros is not installed")
 
@@ -113,15 +114,13 @@ def player(tmp_path, monkeypatch):
     monkeypatch.setenv("AMENT_PREFIX_PATH", f"{os.environ['AMENT_PREFIX_PATH']}{os.pathsep}{tmp_path / 'prefix'}")
     (tmp_path / "bin").mkdir()
     script = tmp_path / "bin/ros2"
-    script.write_text(PLAYER.format(python=sys.executable))
+    script.write_text(PLAYER.format(python=sys.executable, uplift=command_script()))
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
 
 
-PLAYER = """#!{python}
-import runpy, sys
-sys.argv = ["play", sys.argv[3], "--clock", "--wait", "--topics", "/image_raw/compressed"]
-runpy.run_module("uplift_ros.bags.play", run_name="__main__")
+PLAYER = """#!/bin/sh
+exec {python} {uplift} play "$3" --clock --wait --topics /image_raw/compressed
 """
 
 

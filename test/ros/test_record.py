@@ -22,6 +22,7 @@ from std_msgs.msg import String
 from uplift_ros.bags.reader import BagReader, read
 from uplift_ros.bags.writer import BagWriter
 from uplift_ros.messages.typestore import message_class
+from uplift_ros.paths import command_script
 
 RELIABLE = QoSProfile(depth=10)
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -29,10 +30,10 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Process:
-    """A module of bags/ as a process; killed at the end of the test if it still runs."""
+    """A command of `uplift` as a process; killed at the end of the test if it still runs."""
 
-    def __init__(self, module: str, *arguments: object):
-        command = [sys.executable, "-m", f"uplift_ros.bags.{module}", *map(str, arguments)]
+    def __init__(self, *arguments: object):
+        command = [sys.executable, str(command_script()), *map(str, arguments)]
         self.popen = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def __enter__(self) -> "Process":
@@ -263,12 +264,12 @@ def test_only_the_topics_asked_for_are_played(observer, tmp_path):
 
 @pytest.fixture
 def on_terminal():
-    """Run a module of bags/ on a terminal of its own; return the progress that it shows."""
+    """Run a command of `uplift` on a terminal of its own; return the progress that it shows."""
 
-    def run(module: str, *arguments: object) -> str:
+    def run(*arguments: object) -> str:
         terminal, end = pty.openpty()
         fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))  # rows and columns
-        command = [sys.executable, "-m", f"uplift_ros.bags.{module}", *map(str, arguments)]
+        command = [sys.executable, str(command_script()), *map(str, arguments)]
         subprocess.run(command, stderr=end, stdout=subprocess.DEVNULL, timeout=120, check=True)
         return os.read(terminal, 100_000).decode()
 

@@ -14,6 +14,7 @@ from std_msgs.msg import String
 from uplift_ros.bags.reader import read
 from uplift_ros.bags.recover import recover
 from uplift_ros.bags.writer import unfinished
+from uplift_ros.paths import command_script
 
 RELIABLE = QoSProfile(depth=100)
 HEADER = 100
@@ -38,7 +39,7 @@ def record(observer, publisher):
 
     def start(bag: Path, *options: str) -> subprocess.Popen:
         killed = listening()  # recorders that were killed seem to listen for some more seconds
-        command = [sys.executable, "-m", "uplift_ros.bags.record", str(bag), *options, "--topics", "/text"]
+        command = [sys.executable, str(command_script()), "record", str(bag), *options, "--topics", "/text"]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
         observer.wait_for(lambda: listening() - killed)
         return started[-1]

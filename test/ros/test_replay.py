@@ -16,6 +16,7 @@ from uplift_ros.bags.reader import read
 from uplift_ros.bags.writer import BagWriter
 from uplift_ros.messages.conversion import MessageFactory, skeletons_from_msg, stamp_from_msg
 from uplift_ros.messages.typestore import message_class
+from uplift_ros.paths import command_script
 from uplift_ros.poses import SkeletonFrame
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 
@@ -89,7 +90,7 @@ def test_a_replay_on_sim_time_gives_the_skeletons_that_process_gives(graph, obse
     raw = observer.collect(Skeletons, "skeletons/raw")
     observer.wait_for_connection("pose_estimator")
     observer.wait_for_connection("refiner")
-    command = [sys.executable, "-m", "uplift_ros.bags.play", filmed, "--clock", "--wait", "--rate", RATE]
+    command = [sys.executable, command_script(), "play", filmed, "--clock", "--wait", "--rate", RATE]
     player = subprocess.Popen(list(map(str, command)))
     observer.wait_for(lambda: player.poll() is not None, timeout=120)
     assert player.returncode == 0

@@ -20,7 +20,7 @@ START, STEP = 1_700_000_000_000_000_000, 200_000_000
 
 def scene(t: float = 0.0, stature: float = CANONICAL_STATURE, wall: float = WALL) -> tuple[np.ndarray, np.ndarray]:
     """True joints (17, 3) in the optical frame, and a depth image (H, W) in metres, of a person before a wall."""
-    world, viewpoint = pose(t, stature), viewpoint_at(CAMERA, 0.0)
+    world, viewpoint = pose(t) * (stature / CANONICAL_STATURE), viewpoint_at(CAMERA, 0.0)
     parts = figure(world)
     directions = np.random.default_rng(0).normal(size=(400, 3))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)

@@ -2,7 +2,6 @@
 
 import argparse
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -143,20 +142,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Play until the bag ends or a signal arrives."""
+    """Play until the bag ends or a signal arrives.
+
+    Raises:
+        BagError: the bag cannot be read, or has nothing of what the options ask for.
+    """
     stop = threading.Event()
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, lambda *_: stop.set())
-    try:
-        with BagReader(args.bag) as bag:
-            _check(bag, args)
-            rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    with BagReader(args.bag) as bag:
+        _check(bag, args)
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        try:
             _play(bag, args, stop)
-    except BagError as error:
-        print(error, file=sys.stderr)
-        return 1
-    finally:
-        rclpy.try_shutdown()
+        finally:
+            rclpy.try_shutdown()
     return 0
 
 
@@ -190,9 +190,3 @@ def _play(bag: BagReader, args: argparse.Namespace, stop: threading.Event) -> No
             break
     player.wait_until_received()
     player.destroy_node()
-
-
-if __name__ == "__main__":
-    argument_parser = argparse.ArgumentParser(description=__doc__)
-    add_arguments(argument_parser)
-    sys.exit(main(argument_parser.parse_args()))

@@ -148,17 +148,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Record until a signal or --seconds ends it; the bag is complete then, or `uplift recover` completes it."""
+    """Record until a signal or --seconds ends it; the bag is complete then, or `uplift recover` completes it.
+
+    Raises:
+        BagError: the bag cannot be written.
+    """
     stop = threading.Event()
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, lambda *_: stop.set())
     if unfinished(args.bag).exists():
         print(_way_out(set_aside(unfinished(args.bag))), file=sys.stderr)
-    try:
-        writer = BagWriter(args.bag, args.storage)
-    except BagError as error:
-        print(error, file=sys.stderr)
-        return 1
+    writer = BagWriter(args.bag, args.storage)
     print(f"recording to {args.bag}, Ctrl-C stops", flush=True)
     try:
         _record(writer, args, stop)
@@ -167,8 +167,7 @@ def main(args: argparse.Namespace) -> int:
         writer.close()
     except BagError as error:
         writer.abandon()
-        print(f"{error}\n{_way_out(unfinished(args.bag))}", file=sys.stderr)
-        return 1
+        raise BagError(f"{error}; {_way_out(unfinished(args.bag))}") from error
     for topic, count in sorted(writer.counts.items()):
         print(f"{count:8d}  {topic}")
     return 0
@@ -196,9 +195,3 @@ def _record(writer: BagWriter, args: argparse.Namespace, stop: threading.Event) 
 
 def _way_out(folder: Path) -> str:
     return f"{folder} holds a recording that was cut off; `uplift recover {folder} -o BAG` makes it a whole one"
-
-
-if __name__ == "__main__":
-    argument_parser = argparse.ArgumentParser(description=__doc__)
-    add_arguments(argument_parser)
-    sys.exit(main(argument_parser.parse_args()))

@@ -31,7 +31,7 @@ def figure(joints: np.ndarray) -> Parts:
 
 
 class _Figure:
-    """Collects parts; sizes are given for a body of CANONICAL_STATURE and multiplied by `size`."""
+    """Collects parts; sizes are given for a body of canonical stature and multiplied by `size`."""
 
     def __init__(self, size: float) -> None:
         self.size = size

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uplift_ros.camera import CANONICAL_STATURE
 from uplift_ros.sources.synthetic.posture import (
     ANKLE_BEHIND,
     ANKLE_HEIGHT,
@@ -18,7 +17,6 @@ from uplift_ros.sources.synthetic.posture import (
     blend,
     body_joints,
     rotation_z,
-    scaled,
 )
 
 PERIOD = 20.0
@@ -33,7 +31,7 @@ WALK_STRIDES, TURN_STRIDES, JOG_STRIDES = 6.0, 5.0, 3.5
 """Multiples of 0.5, so that the feet end side by side."""
 
 
-def pose(t: float, stature: float = CANONICAL_STATURE) -> np.ndarray:
+def pose(t: float) -> np.ndarray:
     """Joints (17, 3) h36m17 at `t` seconds, metres, world (z up, ground z = 0, home at the origin, facing +x)."""
     t = t % PERIOD
     strides = strides_at(t)
@@ -41,12 +39,7 @@ def pose(t: float, stature: float = CANONICAL_STATURE) -> np.ndarray:
     active = [(activity, w) for activity, w in zip(SCHEDULE, weights, strict=True) if w > 0]
     posture = blend([activity.posture(t - activity.start, strides) for activity, _ in active], [w for _, w in active])
     place = route(strides)
-    return scaled(body_joints(posture, place, _ankles(posture, place, strides)), stature)
-
-
-def activity_at(t: float) -> str:
-    """Name of the activity that has the most weight at `t` seconds."""
-    return max(SCHEDULE, key=lambda activity: activity.weight(t % PERIOD)).name
+    return body_joints(posture, place, _ankles(posture, place, strides))
 
 
 def _ease(x: float) -> float:

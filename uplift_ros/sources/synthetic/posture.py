@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from uplift_ros.camera import CANONICAL_STATURE
 from uplift_ros.skeleton import H36M17
 
-# Lengths in metres of a body of CANONICAL_STATURE, between the points that detectors mark (docs/TRAINING.md).
+# Lengths in metres of a body of canonical stature, between the points that detectors mark (docs/TRAINING.md).
 HIP_HALF_WIDTH = 0.099
 THIGH, SHANK = 0.418, 0.398
 TRUNK = 0.505
@@ -76,7 +75,7 @@ def rotation_z(angle: float) -> np.ndarray:
 
 
 def body_joints(posture: Posture, place: np.ndarray, ankles: np.ndarray) -> np.ndarray:
-    """Forward kinematics of a body of CANONICAL_STATURE.
+    """Forward kinematics of a body of canonical stature.
 
     Args:
         place: (3,) x, y, heading of the body on the ground.
@@ -130,8 +129,3 @@ def _soft_limit(value: float, soft: float, limit: float) -> float:
     if value <= soft:
         return value
     return limit - (limit - soft) * np.exp(-(value - soft) / (limit - soft))
-
-
-def scaled(joints: np.ndarray, stature: float) -> np.ndarray:
-    """Scale a pose to another stature (metres), ground at z = 0."""
-    return joints * (stature / CANONICAL_STATURE)
