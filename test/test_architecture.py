@@ -138,6 +138,8 @@ def test_what_parameters_describe_is_constructed_in_one_place(algorithm):
 TESTED_BY = {
     "bags.ground_truth": "bags/test_summary",
     "bags.play": "ros/test_record",
+    "bags.ros1_storage": "bags/test_storage",
+    "bags.sqlite_storage": "bags/test_storage",
     "lab.device": "lab/training/test_train_uplift",
     "lab.evaluation.paper_protocol": "lab/training/test_paper_recipe",
     "lab.plots.plot": "lab/plots/test_plots",

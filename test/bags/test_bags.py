@@ -274,7 +274,7 @@ def test_a_file_without_a_bag_inside_is_rejected(tmp_path, content, suffix):
         list(read(path))
 
 
-@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
 def test_a_truncated_file_is_rejected_with_the_remedy(tmp_path, keep):
     path = tmp_path / "bag.mcap"
     with BagWriter(path) as writer:

@@ -1,10 +1,11 @@
 """`uplift recover`: recordings that were cut off, at every possible place."""
 
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+import zstandard
 from mcap.reader import make_reader
 from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
@@ -14,7 +15,6 @@ from support import recordings
 from uplift_ros import cli
 from uplift_ros.bags.reader import BagError, BagReader, read
 from uplift_ros.bags.recover import recover
-from uplift_ros.bags.salvage import CorruptionError, MessageRecord, salvage
 from uplift_ros.bags.writer import BagWriter, unfinished
 from uplift_ros.messages.typestore import message_class, typestore
 
@@ -45,12 +45,9 @@ def texts(path: Path) -> list[str]:
 
 
 def text_data(path: Path) -> list[bytes]:
-    """Serialised messages that are salvaged from a file."""
-    messages: list[MessageRecord] = []
-    with suppress(CorruptionError):
-        for record in salvage(path):
-            messages += [record] if isinstance(record, MessageRecord) else []
-    return [message.data for message in messages if message.topic == "/text"]
+    """Serialised messages that are readable in a file."""
+    with BagReader(path, skip_damaged=True) as bag:
+        return [data for _, _, data in bag.raw(["/text"])]
 
 
 def numbered(count: int) -> list[str]:
@@ -93,16 +90,117 @@ def test_a_damaged_file_gives_the_chunks_before_the_damage(tmp_path):
         assert text_data(damaged)[:before] == sound[:before]
 
 
+@pytest.mark.parametrize("part", [1.0, 0.5])
+def test_a_damaged_chunk_is_lost_alone_and_the_exit_code_reports_it(tmp_path, capsys, part):
+    """A bag as rosbag2 writes it, with checksums, whole or cut off; two messages in each chunk, and a damaged one."""
+    file = tmp_path / "run.mcap"
+    with file.open("wb") as stream:
+        writer = McapWriter(stream, chunk_size=90, compression=CompressionType.NONE)
+        writer.start()
+        channel = writer.register_channel(
+            "/text", "cdr", writer.register_schema("std_msgs/msg/String", "ros2msg", b"string data")
+        )
+        for i in range(60):
+            data = bytes(typestore().serialize_cdr(text(f"message {i}"), "std_msgs/msg/String"))
+            writer.add_message(channel, i, data, i)
+        writer.finish()
+    size = int(part * file.stat().st_size)
+    file.write_bytes(file.read_bytes()[:size].replace(b"message 20", b"message 99"))
+    assert cli.main(["recover", str(file), "-o", str(tmp_path / "whole.mcap")]) == 3
+    found = texts(tmp_path / "whole.mcap")
+    lost = set(numbered(60)) - set(found)
+    assert "message 20" in lost
+    assert found == [each for each in numbered(60) if each not in lost]
+    printed = capsys.readouterr()
+    assert printed.out == f"{len(found):8d}  /text\n"
+    damaged, *cut_off = printed.err.splitlines()
+    assert "chunk of log times 0.000 to 0.000 s is damaged (crc" in damaged
+    assert len(lost) == 2 if part == 1 else "cut off at byte" in cut_off[0]
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_the_files_of_a_split_recording_become_one_bag(tmp_path, storage):
+    folder = tmp_path / "split"
+    folder.mkdir()
+    for number in range(3):
+        file = record(tmp_path / f"part{number}", 10, storage=storage)
+        file.rename(folder / f"split_{number}{file.suffix}")
+        if (journal := file.with_name(f"{file.name}-journal")).exists():
+            journal.rename(folder / f"split_{number}{file.suffix}-journal")
+    recovered = recover(folder, tmp_path / "whole")
+    assert recovered.counts == {"/image": 30, "/text": 30}
+    assert sorted(texts(tmp_path / "whole")) == sorted(numbered(10) * 3)
+
+
+def test_a_file_of_a_split_that_is_missing_or_unreadable_is_lost_alone(tmp_path, capsys):
+    with BagWriter(tmp_path / "run") as writer:
+        writer.write("/text", 1, text("message 0"))
+    metadata = tmp_path / "run" / "metadata.yaml"
+    tree = yaml.safe_load(metadata.read_text())
+    tree["rosbag2_bagfile_information"]["relative_file_paths"] += ["run_1.mcap", "run_2.mcap"]
+    metadata.write_text(yaml.safe_dump(tree))
+    (tmp_path / "run" / "run_2.mcap").write_bytes(b"")
+    assert cli.main(["recover", str(tmp_path / "run"), "-o", str(tmp_path / "whole.mcap")]) == 3
+    assert texts(tmp_path / "whole.mcap") == numbered(1)
+    said = capsys.readouterr().err
+    assert "run_1.mcap" in said
+    assert "run_2.mcap is empty" in said
+
+
+@pytest.mark.parametrize("part", [1.0, 0.6])
+def test_a_compressed_recording_is_recovered_as_far_as_it_is_there(tmp_path, part):
+    file = record(tmp_path / "run.mcap", 2000)
+    compressed = zstandard.compress(file.read_bytes())
+    (tmp_path / "run.mcap.zstd").write_bytes(compressed[: int(part * len(compressed))])
+    recovered = recover(tmp_path / "run.mcap.zstd", tmp_path / "whole.mcap")
+    found = texts(tmp_path / "whole.mcap")
+    assert found == numbered(len(found))
+    assert len(found) == 2000 if part == 1 else 0 < len(found) < 2000
+    assert [damage.is_end for damage in recovered.damage] == [True]
+
+
+def test_what_cannot_be_copied_is_named_by_its_topic(tmp_path):
+    with (tmp_path / "run.mcap").open("wb") as file:
+        writer = McapWriter(file)
+        writer.start()
+        channel = writer.register_channel("/log", "protobuf", writer.register_schema("Log", "protobuf", b"\0"))
+        writer.add_message(channel, 1, b"\0", 1)
+        channel = writer.register_channel("/odd", "cdr", writer.register_schema("a/msg/Odd", "ros2msg", b"int64[<=1 x"))
+        writer.add_message(channel, 2, b"\0", 2)
+        writer.finish()
+    recovered = recover(tmp_path / "run.mcap", tmp_path / "whole.mcap")
+    assert not recovered.counts
+    assert [damage.text.split(" ")[:2] for damage in recovered.damage] == [["/log:", "1"], ["/odd:", "1"]]
+
+
+def test_a_database_goes_to_the_format_of_the_new_bag(tmp_path):
+    record(tmp_path / "run", 10, storage="sqlite3")
+    recover(unfinished(tmp_path / "run"), tmp_path / "whole.mcap")
+    assert texts(tmp_path / "whole.mcap") == numbered(10)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "run.db3").write_bytes(b"not a database, however long it may be" * 100)
+    with pytest.raises(BagError, match=r"run\.db3"):
+        recover(tmp_path / "run.db3", tmp_path / "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.db3"]
+
+
 def test_a_bag_that_lost_its_end_is_recovered_too(tmp_path):
     path = tmp_path / "run.mcap"
     with BagWriter(path) as writer:
         for i in range(300):
             writer.write("/text", i, text(f"message {i}"))
-    path.write_bytes(path.read_bytes()[:-100])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])  # of the index: no message is missing
+    assert texts(path) == numbered(300)
+    path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(BagError, match="uplift recover"):
         BagReader(path)
-    recover(path, tmp_path / "whole.mcap")
+    path.write_bytes(whole[:-100])
+    recovered = recover(path, tmp_path / "whole.mcap")
     assert texts(tmp_path / "whole.mcap") == numbered(300)
+    assert not recovered.damage
 
 
 def test_what_is_recovered_keeps_topics_types_and_qos(tmp_path):

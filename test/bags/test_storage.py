@@ -1,6 +1,7 @@
 """Bags from the field: any name, ROS 1, compressed, with foreign channels, split, edited, unindexed."""
 
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.typesys import Stores, get_typestore
 from support import recordings
 
+from uplift_ros.bags import mcap_storage
 from uplift_ros.bags.reader import BagError, BagReader, is_bag, read
+from uplift_ros.bags.recover import recover
 from uplift_ros.bags.writer import STORAGES, BagWriter
 from uplift_ros.messages.typestore import message_class, typestore
 
@@ -172,8 +175,6 @@ def test_a_foreign_channel_that_was_asked_for_is_refused_by_name(tmp_path, topic
 
 def test_a_definition_that_rosbag2_could_not_find_harms_no_other(tmp_path):
     path = write_texts(tmp_path / "run", storage="sqlite3") / "run.db3"
-    import sqlite3
-
     with sqlite3.connect(path) as database:
         database.execute("INSERT INTO topics VALUES (9, '/odd', 'other/msg/Thing', 'cdr', '', '')")
         database.execute("INSERT INTO message_definitions VALUES (9, 'other/msg/Thing', 'unknown', '', '')")
@@ -325,16 +326,83 @@ def test_messages_slightly_out_of_order_without_an_index_are_sorted(tmp_path, ch
         assert [time for _, time, _ in bag.raw(start=20)] == [20, 30, 40]
 
 
-def test_messages_far_out_of_order_without_an_index_are_refused_with_the_remedy(tmp_path):
-    path = write_unindexed(tmp_path / "run.mcap", [10, 10**10, 2 * 10**10, 20])
-    with pytest.raises(BagError, match="mcap sort"):
+@pytest.mark.parametrize("chunks", [True, False])
+def test_messages_far_out_of_order_are_sorted(tmp_path, chunks, monkeypatch):
+    monkeypatch.setattr(mcap_storage, "BLOCK_BYTES", 100)
+    times = [10, 10**10, 2 * 10**10, 20, 5]
+    path = write_unindexed(tmp_path / "run.mcap", times, chunks)
+    assert texts(path) == [(time, str(time)) for time in sorted(times)]
+
+
+# ---------------------------------------------------------------- damage
+
+
+def write_chunks(path: Path, compression: CompressionType = CompressionType.NONE, **options) -> Path:
+    """Ten texts, two in each chunk but the first; each text begins with its time."""
+    with path.open("wb") as stream:
+        writer = McapWriter(stream, chunk_size=150, compression=compression, **options)
+        writer.start("ros2")
+        channel = writer.register_channel("/text", "cdr", writer.register_schema(STRING, "ros2msg", b"string data\n"))
+        for time in range(10):
+            writer.add_message(channel, time * 10**9, cdr(f"{time}{'.' * 80}"), 0)
+        writer.finish()
+    return path
+
+
+def flip(path: Path, what: bytes) -> Path:
+    data = bytearray(path.read_bytes())
+    data[data.index(what)] ^= 1
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("options", [{}, {"index_types": IndexType.NONE, "use_statistics": False}])
+def test_a_chunk_whose_checksum_is_wrong_is_refused_or_skipped_and_named(tmp_path, options):
+    path = flip(write_chunks(tmp_path / "run.mcap", **options), b"5...")
+    with pytest.raises(BagError, match=r"chunk of log times 5\.000 to 6\.000 s is damaged.*crc.*uplift recover"):
         texts(path)
+    with BagReader(path, skip_damaged=True) as bag:
+        for _ in range(2):
+            assert [message.data[0] for _, _, message in bag.messages()] == list("01234789")
+            (damage,) = bag.damage
+        assert damage.text.startswith("run.mcap: the chunk of log times 5.000 to 6.000 s is damaged")
+        assert not damage.is_end
 
 
-def test_a_large_image_stays_in_memory_no_longer_than_it_may_be_overtaken(tmp_path):
-    second = 10**9
-    path = write_unindexed(tmp_path / "run.mcap", range(0, 20 * second, second))
-    with BagReader(path) as bag:
-        messages = bag.raw()
-        assert next(messages)[1] == 0
-        assert next(messages)[1] == second
+@pytest.mark.parametrize("compression", CompressionType)
+@pytest.mark.parametrize("use_chunking", [True, False], ids=["chunks", "no chunks"])
+def test_a_file_that_was_cut_off_is_read_up_to_there(tmp_path, compression, use_chunking):
+    path = write_chunks(tmp_path / "run.mcap", compression, use_chunking=use_chunking)
+    path.write_bytes(path.read_bytes()[: -path.stat().st_size // 2])
+    with BagReader(path, skip_damaged=True) as bag:
+        found = [message.data[0] for _, _, message in bag.messages()]
+        assert found == list("0123456789"[: len(found)])
+        assert 0 < len(found) < 10
+        assert bag.topics["/text"].count == len(found)
+        (damage,) = bag.damage
+        assert damage.is_end
+
+
+def test_messages_whose_channel_was_in_a_damaged_chunk_are_counted(tmp_path):
+    path = write_chunks(tmp_path / "run.mcap", index_types=IndexType.NONE, use_statistics=False, repeat_channels=False)
+    with BagReader(flip(path, b"0..."), skip_damaged=True) as bag:
+        assert not list(bag.messages())
+        assert [damage.text.partition(": ")[2] for damage in bag.damage][1:] == [
+            "9 messages belong to no known channel"
+        ]
+
+
+def test_a_database_that_was_not_closed_is_not_read_without_its_last_messages(tmp_path):
+    path = write_texts(tmp_path / "run", storage="sqlite3") / "run.db3"
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("UPDATE messages SET timestamp = 7 WHERE timestamp = 4")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in path.parent.glob("run.db3*"):  # as it is after a kill
+        shutil.copy(file, copy / file.name)
+    database.close()
+    with pytest.raises(BagError, match=r"run\.db3-wal.*uplift recover"):
+        BagReader(copy)
+    recover(copy, tmp_path / "whole.mcap")
+    assert [time for time, _ in texts(tmp_path / "whole.mcap")] == [0, 1, 2, 3, 7]

@@ -268,6 +268,28 @@ def test_jumps_and_pauses_are_no_recorded_time(uplift_process, tmp_path, monkeyp
     assert " 1.1 s in " in said  # three stretches of nine periods of 40 ms
 
 
+def test_a_chunk_whose_checksum_is_wrong_costs_itself(uplift_process, tmp_path, monkeypatch, capsys):
+    begin, end = (recordings.START + i * 10**9 // filming.FPS for i in (10, 14))
+    path = recordings.with_wrong_checksum(write(tmp_path, monkeypatch), begin, end)
+    assert uplift_process(path, "-o", tmp_path / "out" / "in.mcap") == 3
+    said = capsys.readouterr().out
+    assert f"{filming.FRAMES - 4} frames" in said
+    assert "lost_frames (1): 4 of 30 images are missing; in.mcap: the chunk of log times 1000.400 to 1000.520 s" in said
+    results = recording.load(tmp_path / "out" / "in.mcap")
+    assert not any(begin <= keyframe.stamp < end for keyframe in results.keyframes)
+    assert uplift_process(path, "-o", tmp_path / "out") == 3  # again
+
+
+def test_a_bag_that_was_cut_off_is_processed_up_to_there(uplift_process, tmp_path, monkeypatch, capsys):
+    end = recordings.START + 20 * 10**9 // filming.FPS
+    path = recordings.with_wrong_checksum(write(tmp_path, monkeypatch), end, 2 * end)  # images 20 to 29 in a chunk
+    path.write_bytes(path.read_bytes()[: 9 * path.stat().st_size // 10])
+    assert uplift_process(path, "-o", tmp_path / "out.mcap") == 3
+    said = capsys.readouterr().out
+    assert "20 frames" in said
+    assert "lost_frames (1): in.mcap: cut off at byte" in said
+
+
 def test_a_video_that_was_cut_off_is_incomplete(uplift_process, clip, tmp_path, monkeypatch, capsys):
     footage = image_sequence.VideoFile
     monkeypatch.setattr(footage, "_count_missing", lambda video, count, seconds: setattr(video, "missing", 28))

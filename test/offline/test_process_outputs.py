@@ -18,7 +18,7 @@ def test_an_input_that_fails_is_named_and_the_rest_continues(uplift_process, cli
     assert code == 1
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["clip.mcap"]
     said = capsys.readouterr().err
-    assert f"{damaged}: bag {damaged} cannot be read" in said
+    assert f"{damaged}: bag {damaged} has no images, only: nothing; damaged.mcap: cut off at byte" in said
     assert "nowhere.mp4: source: no video file" in said
 
 

@@ -18,6 +18,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
+from support import recordings
 
 from uplift_ros.bags.reader import BagReader, read
 from uplift_ros.bags.writer import BagWriter
@@ -319,3 +320,18 @@ def test_what_cannot_be_played_is_reported_in_a_line(bag, arguments, reason):
         code, output = player.wait()
     assert code != 0
     assert reason in output
+
+
+def test_a_damaged_chunk_is_not_played_and_the_exit_code_reports_it(observer, tmp_path):
+    bag = tmp_path / "bag.mcap"
+    with BagWriter(bag) as writer:
+        for i in range(10):
+            writer.write("/text", recordings.START + i, message_class("std_msgs/msg/String")(f"{i}"))
+    recordings.with_wrong_checksum(bag, recordings.START + 3, recordings.START + 6)
+    received = observer.collect(String, "/text")
+    with Process("play", bag, "--wait") as player:
+        code, output = player.wait()
+    observer.wait_for(lambda: len(received) >= 7)
+    assert [message.data for message in received] == list("0126789")
+    assert code == 3
+    assert "bag.mcap: the chunk of log times 1000.000 to 1000.000 s is damaged (crc" in output

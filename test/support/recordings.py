@@ -3,10 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 import cv2
 import numpy as np
+from mcap.reader import make_reader
+from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
 from support.people import STANDING
 
 from uplift_ros.bags.writer import BagWriter
@@ -115,4 +119,29 @@ def write_run(
                 writer.write(topic, stamp + age, skeletons(stamp, person(predict(t), velocity=0.5)))
             if truth is not None:
                 writer.write("/ground_truth", stamp + age, skeletons(stamp, person(truth(t), "truth")))
+    return path
+
+
+def with_wrong_checksum(path: Path, begin: int, end: int) -> Path:
+    """Write an MCAP file again, as rosbag2 does, the messages of log times from `begin` to before `end` in one chunk,
+    of which a byte has changed."""
+    with path.open("rb") as source:
+        messages = list(make_reader(source).iter_messages())
+    chunks = groupby(messages, lambda item: begin <= item[2].log_time < end)
+    channels: dict[str, int] = {}
+    with path.open("wb") as target:
+        writer = McapWriter(target, chunk_size=1 << 30, compression=CompressionType.NONE)
+        writer.start("ros2")
+        for _, chunk in chunks:
+            for schema, channel, message in chunk:
+                if channel.topic not in channels:
+                    kind = writer.register_schema(schema.name, schema.encoding, schema.data)
+                    channels[channel.topic] = writer.register_channel(channel.topic, "cdr", kind, channel.metadata)
+                writer.add_message(channels[channel.topic], message.log_time, message.data, message.publish_time)
+            writer.flush()
+        writer.finish()
+    data = bytearray(path.read_bytes())
+    changed = next(message.data for _, _, message in messages if begin <= message.log_time < end)
+    data[data.index(changed) + len(changed) - 1] ^= 1
+    path.write_bytes(data)
     return path

@@ -1,4 +1,7 @@
-"""`uplift play`: publish a bag on its topics at the recorded rate, without rosbag2."""
+"""`uplift play`: publish a bag on its topics at the recorded rate, without rosbag2.
+
+Exit code: 0, or 3 if parts of the bag are damaged or missing, 1 if it cannot be played.
+"""
 
 import argparse
 import signal
@@ -17,7 +20,7 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosReliability, Q
 from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
-from uplift_ros.bags.reader import BagError, BagReader, Topic
+from uplift_ros.bags.reader import INCOMPLETE, BagError, BagReader, Topic
 from uplift_ros.bags.storage import CDR
 from uplift_ros.messages.conversion import import_message
 from uplift_ros.poses import NANOSECONDS
@@ -150,14 +153,16 @@ def main(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, lambda *_: stop.set())
-    with BagReader(args.bag) as bag:
+    with BagReader(args.bag, skip_damaged=True) as bag:
         _check(bag, args)
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         try:
             _play(bag, args, stop)
         finally:
             rclpy.try_shutdown()
-    return 0
+    for damage in bag.damage:
+        print(f"{args.bag}: {damage.text}", file=sys.stderr)
+    return INCOMPLETE if bag.damage else 0
 
 
 def _check(bag: BagReader, args: argparse.Namespace) -> None:

@@ -2,9 +2,10 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,13 +16,30 @@ from rosbags.interfaces import Qos
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from uplift_ros.bags.storage import CDR, ENDINGS, SUFFIXES, Channel, Storage, open_storage
+from uplift_ros.bags.mcap_storage import McapStorage
+from uplift_ros.bags.ros1_storage import Ros1Storage
+from uplift_ros.bags.sqlite_storage import SqliteStorage
+from uplift_ros.bags.storage import (
+    CDR,
+    ENDINGS,
+    SUFFIXES,
+    Channel,
+    Damage,
+    Report,
+    Storage,
+    StorageError,
+    error_text,
+)
 from uplift_ros.files import ZSTD, bag_kind
 from uplift_ros.messages.typestore import typestore
+from uplift_ros.poses import NANOSECONDS
 
-__all__ = ["SUFFIXES", "BagError", "BagReader", "Topic", "is_bag", "read"]
+__all__ = ["INCOMPLETE", "SUFFIXES", "BagError", "BagReader", "Topic", "is_bag", "read"]
 
 METADATA = "metadata.yaml"
+
+INCOMPLETE = 3
+"""Exit code of commands that processed all they could read, if part of the input was missing or damaged."""
 
 IDL_SEPARATOR = "=" * 80 + "\n"
 
@@ -61,27 +79,28 @@ class BagReader:
 
     Args:
         path: folder of a rosbag2 recording, or a file; the format is detected by content, not by name.
+        skip_damaged: read all that is not damaged or missing, instead of raising an error.
 
     Attributes:
         topics: topics by name, including those of other encodings.
         start, end: first and last log time, nanoseconds; both 0 if the bag is empty.
+        damage: what was skipped until now.
 
     Raises:
         BagError: the bag is missing, of another format, truncated or damaged; also while reading.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, skip_damaged: bool = False) -> None:
         self.path = Path(path)
+        self.damage: list[Damage] = []
+        self._skip_damaged = skip_damaged
         self._opened = ExitStack()
         self._definitions: dict[str, Typestore] = {}
         self._storages: list[Storage] = []
         if not self.path.exists():
             raise BagError(f"bag {self.path} does not exist")
         with _explained(self.path), self._opened:
-            for file in self._files():
-                unpacked = Path(self._opened.enter_context(TemporaryDirectory()))
-                self._storages.append(open_storage(file, unpacked))
-                self._opened.callback(self._storages[-1].close)
+            self._open(self._files())
             self._opened = self._opened.pop_all()
         self._channels = [channel for storage in self._storages for channel in storage.channels]
         self.topics = {name: self._topic(name) for name in dict.fromkeys(channel.topic for channel in self._channels)}
@@ -146,8 +165,16 @@ class BagReader:
                 *(self._messages(storage, types, start) for storage in self._storages), key=lambda item: item[1]
             ):
                 # rosbag2 may compress single messages; CDR data begins with a zero byte, never with the zstd magic.
-                is_compressed = data[:4] == ZSTD
-                yield channel.topic, log_time, zstandard.decompress(data) if is_compressed else bytes(data)
+                if data[:4] == ZSTD:
+                    try:
+                        data = zstandard.decompress(data)
+                    except zstandard.ZstdError as error:
+                        time = f"{log_time / NANOSECONDS:.3f} s"
+                        self._report(
+                            self.path.name, Damage(f"a message of log time {time} is damaged ({error_text(error)})")
+                        )
+                        continue
+                yield channel.topic, log_time, bytes(data)
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, Any]]:
         """Yield (topic, log time in nanoseconds, message), like `raw`."""
@@ -161,16 +188,39 @@ class BagReader:
         with _explained(self.path):
             return definitions.deserialize_cdr(data, msgtype)
 
-    @staticmethod
+    def _open(self, files: Sequence[Path]) -> None:
+        for file in files:
+            unpacked = Path(self._opened.enter_context(TemporaryDirectory()))
+            try:
+                self._storages.append(_open_storage(file, unpacked, partial(self._report, file.name)))
+            except (StorageError, OSError) as error:
+                if len(files) == 1:
+                    raise
+                self._report(file.name, Damage(str(error)))
+            else:
+                self._opened.callback(self._storages[-1].close)
+
+    def _report(self, name: str, damage: Damage) -> None:
+        if not self._skip_damaged:
+            raise StorageError(f"{damage.text}; `uplift recover` saves what is whole")
+        damage = replace(damage, text=f"{name}: {damage.text}")
+        if damage not in self.damage:
+            self.damage.append(damage)
+
     def _messages(
-        storage: Storage, types: Collection[tuple[str, str]], start: int | None
+        self, storage: Storage, types: Collection[tuple[str, str]], start: int | None
     ) -> Iterator[tuple[Channel, int, bytes]]:
         channels = [
             channel
             for channel in storage.channels
             if (channel.topic, channel.msgtype) in types and channel.encoding == CDR
         ]
-        return storage.messages(channels, start) if channels else iter(())
+        try:
+            yield from storage.messages(channels, start) if channels else ()
+        except StorageError:
+            raise
+        except Exception as error:  # damaged data makes the parsers fail in many ways
+            self._report(self.path.name, Damage(f"damaged ({error_text(error)})"))
 
     def _files(self) -> list[Path]:
         if self.path.name == METADATA:  # the folder of the file is meant
@@ -210,6 +260,39 @@ class BagReader:
         return typestore()
 
 
+def _open_storage(path: Path, folder: Path, report: Report) -> Storage:
+    """Open a file of a bag; a compressed one is unpacked into `folder`.
+
+    Raises:
+        StorageError: the file is not part of a bag, or cannot be opened; names it.
+    """
+    name, kind = path.name, bag_kind(path)
+    try:
+        if kind == "zstd":
+            path, name = _unpacked(path, folder, report), f"{name}, uncompressed,"
+            kind = bag_kind(path)
+        if kind == "mcap":
+            return McapStorage(path, report)
+        if kind == "sqlite3":
+            return SqliteStorage(path, report)
+        if kind == "ros1":
+            return Ros1Storage(path)
+    except Exception as error:  # damaged data makes the parsers fail in many ways
+        raise StorageError(f"{name}: {error_text(error)}") from error
+    empty = "empty (0 bytes)" if path.stat().st_size == 0 else "neither MCAP nor SQLite nor a ROS 1 bag"
+    raise StorageError(f"{name} is {empty}")
+
+
+def _unpacked(path: Path, folder: Path, report: Report) -> Path:
+    unpacked = folder / path.name
+    with path.open("rb") as source, unpacked.open("wb") as target:
+        try:
+            zstandard.ZstdDecompressor().copy_stream(source, target)
+        except zstandard.ZstdError as error:
+            report(Damage(f"damaged ({error_text(error)})"))
+    return unpacked
+
+
 def parse_definition(msgtype: str, definition: str, definition_format: str) -> Typestore:
     """Typestore of a message type and its nested types, from their definition in the format ros2msg or ros2idl.
 
@@ -246,5 +329,4 @@ def _explained(path: Path) -> Iterator[None]:
     except BagError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:500] or type(error).__name__
-        raise BagError(f"bag {path} cannot be read: {reason}") from error
+        raise BagError(f"bag {path} cannot be read: {error_text(error)}") from error

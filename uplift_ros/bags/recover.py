@@ -1,13 +1,19 @@
-"""`uplift recover`: make a complete bag from a truncated recording, up to its last second."""
+"""`uplift recover`: make a complete bag of what is readable in a truncated or damaged one.
+
+Exit code: 0, also if the end of the recording is missing; 3 if parts before its end are missing; 1 if nothing is left.
+"""
 
 import argparse
+import sqlite3
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from uplift_ros.bags.reader import SUFFIXES, BagError, BagReader
-from uplift_ros.bags.salvage import ChannelRecord, CorruptionError, roll_back, salvage
+from uplift_ros.bags.reader import INCOMPLETE, BagError, BagReader, Topic
+from uplift_ros.bags.storage import CDR, Damage
 from uplift_ros.bags.writer import BagWriter, set_aside, unfinished
+from uplift_ros.files import bag_kind
 
 
 @dataclass(frozen=True)
@@ -16,20 +22,21 @@ class Recovered:
 
     Attributes:
         counts: number of messages by topic.
-        damage: why nothing after these messages could be read; empty if the recording was only truncated.
+        damage: what is missing.
     """
 
     counts: dict[str, int]
-    damage: str = ""
+    damage: list[Damage]
 
 
 def recover(source: Path, output: Path) -> Recovered:
     """Copy the readable messages of a recording to a new bag.
 
     Args:
-        source: .mcap or .db3 file, or the folder `*.partial` that `uplift record` left. Its content is not changed; the
-            folder is renamed if it is in the place where the output is written.
-        output: new bag of the same storage, a folder or a single .mcap file; an existing one is not replaced.
+        source: bag that `BagReader` reads, or the folder `*.partial` that `uplift record` left. The folder is renamed
+            if it is in the place where the output is written; a database loses its unfinished transaction.
+        output: new bag, a single .mcap file or a folder, of SQLite if the recording is; an existing one is not
+            replaced.
 
     Raises:
         BagError: nothing can be recovered, or the output cannot be written.
@@ -38,19 +45,33 @@ def recover(source: Path, output: Path) -> Recovered:
         raise BagError(f"recording {source} does not exist")
     if output.exists():
         raise BagError(f"bag {output} exists already")
-    file = _recording(_out_of_the_way(source, unfinished(output)))
-    if file.suffix == ".db3":
-        return _copy_database(file, output)
-    with BagWriter(output) as writer:
+    place = _recording(_out_of_the_way(source, unfinished(output)))
+    databases = [file for file in _files(place) if bag_kind(file) == "sqlite3" or file.suffix == ".db3"]
+    for file in databases:
+        _roll_back(file)
+    with (
+        BagReader(place, skip_damaged=True) as bag,
+        BagWriter(output, "sqlite3" if databases and output.suffix != ".mcap" else "mcap") as writer,
+    ):
+        lost = [lost for topic in bag.topics.values() for lost in _add(topic, bag, writer)]
+        for name, log_time, data in bag.raw(writer.counts):
+            writer.write_raw(name, log_time, data)
+        return Recovered(writer.counts, [*bag.damage, *lost])
+
+
+def _add(topic: Topic, bag: BagReader, writer: BagWriter) -> list[Damage]:
+    """Add a topic to the new bag; returns what cannot be copied of it."""
+    reason, count = "", topic.count
+    if topic.encoding != CDR:
+        reason = f"encoded as {topic.encoding!r}"
+    else:
         try:
-            for record in salvage(file):
-                if not isinstance(record, ChannelRecord):
-                    writer.write_raw(record.topic, record.log_time, record.data)
-                elif record.topic not in writer.counts:  # other recorders write one channel per publisher
-                    writer.add_topic(record.topic, record.msgtype, record.qos, record.definitions)
-        except CorruptionError as error:
-            return Recovered(writer.counts, str(error))
-        return Recovered(writer.counts)
+            writer.add_topic(topic.name, topic.msgtype, topic.qos, bag.definitions(topic.msgtype))
+        except BagError as error:
+            reason = str(error)
+        else:
+            reason, count = f"not of the type {topic.msgtype}", topic.counts.total() - topic.count
+    return [Damage(f"{topic.name}: {count} messages are not copied: {reason}")] if count else []
 
 
 def _out_of_the_way(source: Path, workplace: Path) -> Path:
@@ -62,38 +83,44 @@ def _out_of_the_way(source: Path, workplace: Path) -> Path:
     return aside / source.relative_to(workplace) if source.is_relative_to(workplace) else source
 
 
-def _copy_database(file: Path, output: Path) -> Recovered:
-    roll_back(file)
-    with BagReader(file) as bag, BagWriter(output, "sqlite3") as writer:
-        for topic in bag.topics.values():
-            writer.add_topic(topic.name, topic.msgtype, topic.qos, bag.definitions(topic.msgtype))
-        for name, log_time, data in bag.raw():
-            writer.write_raw(name, log_time, data)
-        return Recovered(writer.counts)
-
-
 def _recording(source: Path) -> Path:
-    """Find the file with the messages."""
-    inside = source.rglob("*") if source.is_dir() else [source]
-    files = [path for path in inside if path.suffix in SUFFIXES and path.is_file()]
-    if len(files) != 1:
-        raise BagError(f"{source} must be an .mcap, a .db3, or a folder with one of them, got {len(files)}")
-    return files[0]
+    """Find the bag: the source, or the only folder inside with files of a bag."""
+    folders = {file.parent for file in source.rglob("*") if file.is_file() and bag_kind(file)}
+    if source.is_dir() and len(folders) != 1:
+        raise BagError(f"{source} must be a bag (.mcap, .db3...) or a folder with one, got {len(folders)} of them")
+    return folders.pop() if folders else source
+
+
+def _files(place: Path) -> list[Path]:
+    return [file for file in place.iterdir() if file.is_file()] if place.is_dir() else [place]
+
+
+def _roll_back(path: Path) -> None:
+    """Undo the unfinished transaction of a database, and complete those that are finished.
+
+    Raises:
+        BagError: the file is not a database, or cannot be written.
+    """
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("SELECT count(*) FROM messages")
+    except sqlite3.Error as error:
+        raise BagError(f"bag {path} cannot be saved: {error}") from error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recording", type=Path, help="folder *.partial, or the .mcap or .db3 file in it")
+    parser.add_argument("recording", type=Path, help="folder *.partial, folder of a bag, or its file, also compressed")
     parser.add_argument("-o", "--out", type=Path, required=True, help="new bag: an .mcap file or a folder")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Recover one recording and print the messages by topic."""
+    """Recover one recording; print the messages by topic, and what is missing."""
     recovered = recover(args.recording, args.out)
     for topic, count in sorted(recovered.counts.items()):
         print(f"{count:8d}  {topic}")
-    if recovered.damage:
-        print(f"{args.recording}: damaged, nothing after these could be read: {recovered.damage}", file=sys.stderr)
+    for damage in recovered.damage:
+        print(f"{args.recording}: {damage.text}", file=sys.stderr)
     if not any(recovered.counts.values()):
         print(f"{args.recording}: no message was whole", file=sys.stderr)
         return 1
-    return 0
+    return 0 if all(damage.is_end for damage in recovered.damage) else INCOMPLETE

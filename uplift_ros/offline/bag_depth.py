@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from uplift_ros.bags.reader import BagReader
+from uplift_ros.bags.storage import Damage
 from uplift_ros.messages.conversion import serialized_header
 from uplift_ros.messages.images import to_metres
 from uplift_ros.stages.uplifting import DepthLookup
@@ -31,7 +32,7 @@ class BagDepth:
     """
 
     def __init__(self, path: Path, topic: str) -> None:
-        self._bag, self._topic = BagReader(path), topic
+        self._bag, self._topic = BagReader(path, skip_damaged=True), topic
         self._bag.choose(topic, DEPTH_TYPES)
         self._messages = self._bag.raw([topic])
         self._read: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
@@ -47,6 +48,11 @@ class BagDepth:
         if nearest is None or abs(nearest[0] - stamp) > DEPTH_TOLERANCE_NS:
             return None
         return partial(self._decode, nearest[1])
+
+    @property
+    def damage(self) -> list[Damage]:
+        """What of the bag was skipped until now."""
+        return self._bag.damage
 
     def close(self) -> None:
         self._bag.close()

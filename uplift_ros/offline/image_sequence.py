@@ -28,6 +28,9 @@ LOST_IMAGE, LOST_FRAMES = "lost_image", "lost_frames"
 
 WAY_OUT = "--fov DEGREES or --camera-info FILE.yaml provides intrinsics"
 
+MAX_LISTED = 3
+"""Damaged parts of a bag that are named in a line."""
+
 NO_CAMERA_INFO = ""
 """Topic name that means: no camera_info."""
 
@@ -140,7 +143,7 @@ class BagSequence:
         intrinsics: Intrinsics | None = None,
         rectified: bool = False,
     ) -> None:
-        self._bag = BagReader(path)
+        self._bag = BagReader(path, skip_damaged=True)
         self.problems: list[Problem] = []
         self._given, self._rectified = intrinsics, rectified
         self._taken: set[str] = set()
@@ -167,11 +170,12 @@ class BagSequence:
             self._take_camera_info(data)
             if self._intrinsics[1] is not None:
                 break
-        previous = None
+        previous, count = None, 0
         for topic, log_time, data in self._bag.raw([self._image_topic, self._camera_info_topic]):
             if topic == self._camera_info_topic:
                 self._take_camera_info(data)
                 continue
+            count += 1
             try:
                 stamp, frame_id = serialized_header(data)
                 if stamp < 0 or (stamp == 0 and previous is not None):
@@ -186,8 +190,19 @@ class BagSequence:
             depth = self._depth.at(stamp) if self._depth else None
             yield LazyImage(stamp, frame_id, self._intrinsics_of(data), partial(self._decode, data), len(data), depth)
             previous = stamp
+        self._report_missing(self.length - count)
         if previous == 0 and any(problem.kind == LOST_IMAGE for problem in self.problems):
             raise ValueError(f"images on {self._image_topic} carry no time: header.stamp is 0")
+
+    def _report_missing(self, count: int) -> None:
+        """Report damage of the bag, and images that its index counts, but that are not there."""
+        damage = dict.fromkeys([*self._bag.damage, *(self._depth.damage if self._depth else ())])
+        texts = [f"{count} of {self.length} images are missing"] if count > 0 else []
+        texts += [each.text for each in damage]
+        if len(texts) > MAX_LISTED:
+            texts[MAX_LISTED:] = [f"{len(texts) - MAX_LISTED} more"]
+        if texts:
+            self.problems.append(Problem(LOST_FRAMES, "; ".join(texts)))
 
     def close(self) -> None:
         self._bag.close()
@@ -221,7 +236,8 @@ class BagSequence:
             return self._asked(asked, IMAGE_TYPES)
         candidates = self._candidates(IMAGE_TYPES)
         if not candidates:
-            raise BagError(f"bag {self._bag.path} has no images, only: {_listed(self._bag.topics)}")
+            damage = "".join(f"; {each.text}" for each in self._bag.damage[:MAX_LISTED])
+            raise BagError(f"bag {self._bag.path} has no images, only: {_listed(self._bag.topics)}{damage}")
         if len(candidates) > 1:
             raise BagError(
                 f"bag {self._bag.path} has several image topics, --image-topic chooses: {_listed(candidates)}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from uplift_ros import settings as node_settings
-from uplift_ros.bags.reader import is_bag
+from uplift_ros.bags.reader import INCOMPLETE, is_bag
 from uplift_ros.estimators import PoseEstimator
 from uplift_ros.intrinsics import FieldOfView, Intrinsics, load_calibration
 from uplift_ros.models.configs import Refining
@@ -34,9 +34,6 @@ from uplift_ros.stages.problem import Problem
 from uplift_ros.streaming.clock import is_pause
 
 LOST = (LOST_IMAGE, LOST_FRAMES)
-
-INCOMPLETE = 3
-"""Exit code if all results were written, but part of an input was missing."""
 
 STAGES = ("camera", "pose_estimator", "uplift", "refiner")
 """Nodes that this command replaces; their parameters apply here, as far as the stages read them."""
@@ -156,7 +153,9 @@ def process(sequence: ImageSequence, pipeline: Pipeline, output: Path) -> Proces
             bar.update(len(images))
         result.add(sequence.problems)
         if not result.keyframes:
-            raise ValueError(result.messages.get(LOST_IMAGE, "there are no images"))
+            raise ValueError(
+                next((result.messages[kind] for kind in LOST if result.problems[kind]), "there are no images")
+            )
         bag.write_step(pipeline.flush())
         bag.write_problems(newest or 0, [(kind, result.messages[kind]) for kind in LOST if result.problems[kind]])
     result.duration = time.monotonic() - started
