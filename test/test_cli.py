@@ -15,7 +15,7 @@ def test_a_subcommand_whose_package_is_missing_names_it_and_the_others_work(monk
     assert ended.value.code == 1
     assert capsys.readouterr().err.startswith("uplift: rclpy is not installed here: ")
     assert cli.main(["recover", str(tmp_path), "--out", str(tmp_path / "whole.mcap")]) == 1
-    assert "must be an .mcap, a .db3, or a folder with one of them, got 0" in capsys.readouterr().err
+    assert "must be a bag (.mcap, .db3...) or a folder with one, got 0 of them" in capsys.readouterr().err
 
 
 def test_an_unknown_subcommand_is_answered_with_those_there_are(capsys):

@@ -5,6 +5,7 @@ Exit code: 0, or 3 if parts of the bag are damaged or missing, 1 if it cannot be
 
 import argparse
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
