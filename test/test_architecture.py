@@ -145,7 +145,6 @@ TESTED_BY = {
     "lab.plots.plot": "lab/plots/test_plots",
     "lab.plots.style": "lab/plots/test_plots",
     "lab.studies.study": "lab/studies/test_calibration",
-    "lab.training.train_synsp": "lab/training/test_refinement_training",
     "nodes.graph.image_load": "ros/test_bench_images",
     "nodes.graph.launching": "test_launch",
     "nodes.graph.supervisor": "ros/test_run",

@@ -96,7 +96,7 @@ def captured() -> list[protocols.Clip]:
     """Every sixth sequence of real motion."""
     if not MOTION_CAPTURE.exists():
         pytest.skip("needs the motion capture that lies beside the project")
-    sequences = load_motion(MOTION_CAPTURE, RATE)
+    sequences = load_motion([MOTION_CAPTURE], RATE)
     return list(protocols.project_sequences(sequences[::6], RATE, cameras=1, noise="none", seed=0))
 
 

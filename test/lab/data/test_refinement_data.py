@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from support import tiny
 from support.wandering import SEQUENCES, motion
 
+from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.data.pose_noise import PoseNoise
-from uplift_ros.lab.data.refinement_data import ClipSampler, noise_pairs, random_rotations
+from uplift_ros.lab.data.refinement_data import ClipSampler, noise_pairs, random_rotations, uplifter_pairs
 from uplift_ros.skeleton import H36M17
+from uplift_ros.sources.synthetic.motion import pose
 
 
 def sampler(pairs=(), batch: int = 16) -> ClipSampler:
@@ -65,3 +68,20 @@ def test_noise_pairs_are_the_same_at_every_call():
     first, again = (noise_pairs(SEQUENCES, PoseNoise())[0] for _ in range(2))
     np.testing.assert_array_equal(first[0], again[0])
     assert first[0].shape == first[1].shape == (120, 17, 3)
+
+
+WALKS = [
+    Sequence(f"synthetic/{start}", np.stack([pose((start + frame) / 50) for frame in range(60)]).astype(np.float32))
+    for start in (0, 300)
+]
+
+
+def test_every_sequence_gives_an_uplifters_estimate_and_the_truth_of_the_same_frames_by_its_seed():
+    first, again, other = (uplifter_pairs(tiny.uplift(), WALKS, seed) for seed in (0, 0, 1))
+    assert len(first) == 2
+    for estimate, truth in first:
+        assert estimate.shape == truth.shape
+        assert 20 < len(truth) <= 60
+        assert np.isfinite(estimate).all()
+    np.testing.assert_array_equal(first[0][0], again[0][0])
+    assert not np.array_equal(first[0][1][:20], other[0][1][:20])

@@ -13,7 +13,6 @@ from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.formats import load_motion
 from uplift_ros.lab.evaluation.scores import frame_errors
 from uplift_ros.lab.plots import adaptive_run, attention, latency, plot_data, sheet, training_curve, velocity
-from uplift_ros.lab.training.loop import TrainingLog
 from uplift_ros.models import weights
 from uplift_ros.models.configs import n351
 from uplift_ros.models.uplift import MASKED_SCORE, UpliftUpsample
@@ -42,15 +41,14 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plots")
     np.savez(folder / "data.npz", fps=RATE, **SEQUENCES)
     weights.save(tiny.uplift(), folder / "tiny.safetensors", {})
-    log = TrainingLog(folder / "log.csv")
-    for step in (200, 400, 600):
-        log.write(step=step, loss_mm=9000 / step, rate=1e-3 - 1e-6 * step)
+    rows = [f"{step},{9000 / step},{1e-3 - 1e-6 * step}\n" for step in (200, 400, 600)]
+    (folder / "log.csv").write_text("".join(["step,loss_mm,rate\n", *rows]))
     return folder
 
 
 def load(files, **options) -> plot_data.Study:
-    defaults = {"sequence": None, "cameras": 1, "noise": "none", "seed": 0, "body_model": None}
-    paths = {"data": files / "data.npz", "model": str(files / "tiny.safetensors")}
+    defaults = {"sequence": None, "cameras": 1, "noise": "none", "seed": 0, "body_model": None, "subjects": ()}
+    paths = {"data": [files / "data.npz"], "model": str(files / "tiny.safetensors")}
     return plot_data.load_study(argparse.Namespace(**paths | defaults | options))
 
 
@@ -60,7 +58,7 @@ def shown(files) -> plot_data.Study:
 
 
 def test_cameras_and_noise_of_a_picture_are_those_of_an_evaluation_of_all_sequences(files):
-    everything = load_motion(files / "data.npz", RATE)
+    everything = load_motion([files / "data.npz"], RATE)
     evaluated = list(protocols.project_sequences(everything, RATE, cameras=2, noise="detector", seed=3))
     alone = load(files, sequence=["b/box/1"], cameras=2, noise="detector", seed=3).clips
     assert [clip.name for clip in alone] == ["b/box/1"] * 2

@@ -1,5 +1,6 @@
 """`uplift train uplift --recipe paper`: configurations, optimiser, and the three commands from AMASS to Human3.6M."""
 
+import csv
 import json
 from dataclasses import replace
 
@@ -9,10 +10,9 @@ import torch
 from support import paper_data, tiny
 
 from uplift_ros import cli
-from uplift_ros.lab.data.formats import papers
-from uplift_ros.lab.data.mocap import Sequence
-from uplift_ros.lab.training import loop, paper_recipe
-from uplift_ros.lab.training.paper_recipe import RECIPES, Recipe, paper_loss, train
+from uplift_ros.lab.data import options as data_options
+from uplift_ros.lab.training import paper_recipe, train_uplift
+from uplift_ros.lab.training.paper_recipe import RECIPES, Recipe, paper_loss
 from uplift_ros.lab.training.paper_windows import Videos
 from uplift_ros.models import weights
 from uplift_ros.models.configs import n81
@@ -25,7 +25,7 @@ def small():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(paper_recipe, "VARIANTS", {"n351": small, "n81": small})
+    monkeypatch.setattr(train_uplift, "VARIANTS", {"n351": small, "n81": small, "compact": small})
     paper_data.write_amass_joints(tmp_path / "amass")
     return paper_data.write_h36m(tmp_path, frames=30, actions=("Walking 1",))
 
@@ -58,18 +58,14 @@ def test_the_configurations_are_the_authors():
     assert n81().stochastic_depth == 0.1
 
 
-def test_one_step_is_adamw_with_decay_on_every_parameter_and_the_rate_falls_in_stairs(tmp_path, monkeypatch):
+def test_one_step_is_adamw_with_decay_on_every_parameter_and_the_rate_falls_in_stairs(folder, monkeypatch):
     steps: list[torch.optim.Optimizer] = []
     plain = torch.optim.AdamW.step
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, *a: (steps.append(self), plain(self, *a))[1])
     monkeypatch.setattr(paper_recipe, "STEPS_PER_EPOCH", 2)
-    rates = []
-    monkeypatch.setattr(loop.TrainingLog, "write", lambda self, **row: rates.append(row["rate"]))
-    motion = Videos.of_motion([Sequence("CMU/01/walk", paper_data.motion(0, 40))])
-    cameras = list(paper_recipe.h36m.load_calibration(paper_data.write_metadata(tmp_path / "m.xml")).values())
-    recipe = Recipe(4, 4e-5, 1, twins=True, averaged=True)
-    options = {"steps": 5, "seed": 0, "start": None, "on": "cpu", "provenance": {}, "report_every": 1}
-    train(small(), motion, cameras, recipe, tmp_path / "a.safetensors", **options)
+    assert run(folder, "out", *paper_data.h36m_options(folder), "--steps", "5", "--report-every", "1") == 0
+    with (folder / "out" / "n351.csv").open() as file:
+        rates = [float(row["rate"]) for row in csv.DictReader(file)]
     assert rates == pytest.approx([4e-5 * 0.99 ** (step // 2) for step in range(1, 6)])
     (group,) = steps[0].param_groups
     assert (group["weight_decay"], group["betas"], group["eps"], group["amsgrad"]) == (0.1, (0.9, 0.999), 1e-8, False)
@@ -121,13 +117,22 @@ def test_twins_of_the_recipe_can_be_left_out(folder):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--variant", "compact"], "recipe paper is for --variant n351 or n81, got compact"),
+        (["--variant", "compact"], "recipe paper is for --variant"),
         ([], "recipe paper trains on Human3.6M (give --keypoints and --calibration)"),
     ],
 )
 def test_what_the_recipe_cannot_use_is_refused(folder, options, said, capsys):
     assert run(folder, "out", "--data", str(folder / "amass"), *options) == 1
     assert said in capsys.readouterr().err
+
+
+def test_human36m_without_its_2d_poses_is_refused(folder, capsys):
+    data = paper_data.h36m_options(folder)[:2]
+    for options, missing in (([], "--keypoints"), (["--calibration", str(folder / "metadata.xml")], "keypoints")):
+        assert run(folder, "out", *data, *options) == 1
+        errors = capsys.readouterr().err
+        assert missing in errors
+        assert errors.count("\n") == 1
 
 
 def test_the_validation_sets_of_amass_are_left_out(folder, monkeypatch):
@@ -142,7 +147,7 @@ def test_the_validation_sets_of_amass_are_left_out(folder, monkeypatch):
 def test_motion_capture_beside_recordings_is_refused(folder, monkeypatch, capsys):
     """MPI-INF-3DHP has cameras of its own; motion capture beside it would not be trained on."""
     mpi = folder / "mpi_inf_3dhp"
-    monkeypatch.setattr(papers, "_takes", lambda path, args, test: [path] if path == mpi else None)
+    monkeypatch.setattr(data_options, "_takes", lambda path, args, test: [path] if path == mpi else None)
     for data in ([mpi, folder / "amass"], [folder / "amass", mpi]):
         assert run(folder, "out", "--data", *map(str, data)) == 1
         assert f"data: {folder / 'amass'} is motion capture" in capsys.readouterr().err

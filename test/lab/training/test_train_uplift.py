@@ -2,7 +2,6 @@
 
 import csv
 import json
-from argparse import ArgumentParser
 from dataclasses import asdict
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from support import tiny
 
+from uplift_ros import cli
 from uplift_ros.lab.training import train_uplift
 from uplift_ros.models import weights
 from uplift_ros.models.uplift import UpliftUpsample
@@ -19,29 +19,32 @@ from uplift_ros.sources.synthetic.motion import pose
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Train a tiny network for so many steps in all."""
+    """Train a tiny network for so many steps in all; returns the path of its weights."""
     monkeypatch.setitem(train_uplift.VARIANTS, "compact", lambda: tiny.uplift().config)
     np.savez(tmp_path / "data.npz", fps=50, walk=np.stack([pose(frame / 50) for frame in range(100)]))
 
-    def train(steps, **options):
-        train_uplift.train(
-            [tmp_path / "data.npz"], None, tmp_path, "compact",
-            steps=steps, batch=4, learning_rate=1e-3, seed=0, threads=1, report_every=5, **options,
-        )  # fmt: skip
+    def train(steps, *options):
+        files = ["--data", str(tmp_path / "data.npz"), "--out", str(tmp_path)]
+        common = ["--batch", "4", "--learning-rate", "1e-3", "--workers", "0", "--report-every", "5"]
+        assert cli.main(["train", "uplift", *files, *common, "--steps", str(steps), *options]) == 0
         return tmp_path / "compact.safetensors"
 
     return train
 
 
+def steps_of(folder):
+    with (folder / "compact.csv").open() as file:
+        return [int(row["step"]) for row in csv.DictReader(file)]
+
+
 def test_a_training_resumes_where_it_stopped(run, tmp_path):
     run(20)
     run(30)
-    with (tmp_path / "compact.csv").open() as file:
-        assert [int(row["step"]) for row in csv.DictReader(file)] == [5, 10, 15, 20, 25, 30]
+    assert steps_of(tmp_path) == [5, 10, 15, 20, 25, 30]
 
 
 def test_weights_record_what_they_were_trained_with(run):
-    path = run(5, normalisation="screen", twins=True)
+    path = run(5, "--normalisation", "screen", "--twins")
     _, config, provenance = weights.read_header(str(path))
     assert config["normalisation"] == "screen"
     assert provenance["data"] == "data.npz"
@@ -50,27 +53,17 @@ def test_weights_record_what_they_were_trained_with(run):
     assert weights.load(str(path), UpliftUpsample).config.normalisation == "screen"
 
 
-def without(run, tmp_path, *stages):
-    """The config after a training without these stages, at a stride of 20."""
-    run(1)  # only for the data
-    parser = ArgumentParser()
-    train_uplift.add_arguments(parser)
-    short = ["--steps", "2", "--batch", "2", "--threads", "1", "--out", str(tmp_path / "out")]
-    ablation = ["--ablate", *stages, "--strides", "20"]
-    assert train_uplift.main(parser.parse_args(["--data", str(tmp_path / "data.npz"), *short, *ablation])) == 0
-    return weights.load(str(tmp_path / "out" / "compact.safetensors"), UpliftUpsample).config
-
-
 @pytest.mark.parametrize("stages", [("deferred", "spatial", "strided"), ("temporal",)])
-def test_an_ablation_trains_without_its_stages_and_at_its_strides(run, tmp_path, stages):
-    config = without(run, tmp_path, *stages)
+def test_an_ablation_trains_without_its_stages_and_at_its_strides(run, stages):
+    config = weights.load(str(run(2, "--ablate", *stages, "--strides", "20")), UpliftUpsample).config
     assert {stage for stage in train_uplift.STAGES if not getattr(config, stage)} == set(stages)
     assert config.input_strides == (20,)
 
 
-def test_an_ablation_of_all_that_relates_tokens_is_refused(run, tmp_path):
-    with pytest.raises(ValueError, match="temporal, strided"):
-        without(run, tmp_path, "temporal", "strided")
+def test_an_ablation_of_all_that_relates_tokens_is_refused(run, capsys):
+    with pytest.raises(AssertionError):
+        run(1, "--ablate", "temporal", "strided")
+    assert "temporal, strided" in capsys.readouterr().err
 
 
 def test_a_checkpoint_from_before_a_setting_resumes(run, tmp_path):
@@ -79,8 +72,7 @@ def test_a_checkpoint_from_before_a_setting_resumes(run, tmp_path):
     del checkpoint["training"]["temporal"]
     torch.save(checkpoint, tmp_path / "compact.pt")
     assert weights.read_header(str(run(10)))[2]["steps"] == 10
-    with (tmp_path / "compact.csv").open() as file:
-        assert [int(row["step"]) for row in csv.DictReader(file)] == [5, 10]
+    assert steps_of(tmp_path) == [5, 10]
 
 
 def test_weights_from_before_the_choice_of_a_normalisation_are_canonical(run):
@@ -94,7 +86,7 @@ def test_weights_from_before_the_choice_of_a_normalisation_are_canonical(run):
 
 
 def test_minutes_end_a_training_whatever_its_steps(run, tmp_path):
-    run(10**6, minutes=0.02)
+    run(10**6, "--minutes", "0.02")
     with (tmp_path / "compact.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert 0 < int(rows[-1]["step"]) < 10**5
@@ -102,7 +94,7 @@ def test_minutes_end_a_training_whatever_its_steps(run, tmp_path):
 
 
 def test_windows_drawn_by_another_process_serve_as_well(run):
-    assert weights.read_header(str(run(2, workers=1)))[2]["steps"] == 2
+    assert weights.read_header(str(run(2, "--workers", "1")))[2]["steps"] == 2
 
 
 def test_a_large_batch_in_pieces_has_the_gradient_of_the_whole(run, monkeypatch):
@@ -116,5 +108,5 @@ def test_a_large_batch_in_pieces_has_the_gradient_of_the_whole(run, monkeypatch)
 
 
 def test_n81_reads_scores_if_asked(run, monkeypatch):
-    path = run(2, scores=True)
+    path = run(2, "--scores")
     assert weights.load(str(path), UpliftUpsample).config.channels == 3

@@ -5,15 +5,22 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.pose_noise import PoseNoise
+from uplift_ros.lab.data.protocols import online, project_sequences
 from uplift_ros.lab.data.virtual_camera import rotation_xyz
+from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.skeleton import H36M17, mirror
 from uplift_ros.streaming.refiner import WORLD_TO_OPTICAL
+from uplift_ros.streaming.stride import FixedStride
 
 VALIDATION_FRAMES = 150
 """Frames of each validation sequence, so that a report takes seconds."""
+
+LATENCY = 4
+"""Frames of an uplifter's stream; the node's default."""
 
 Pair = tuple[np.ndarray, np.ndarray]
 """An estimate and the truth, both (T, 17, 3), metres, optical frame."""
@@ -119,6 +126,23 @@ def noise_pairs(sequences: Sequence[mocap.Sequence], noise: PoseNoise) -> list[P
         joints = sequence.joints[:VALIDATION_FRAMES]
         true = (joints - joints[:, :1]) @ random_rotations(rng, 1)[0].T
         pairs.append((noise.apply(rng, true[None])[0], true))
+    return pairs
+
+
+def uplifter_pairs(model: UpliftUpsample, sequences: Sequence[mocap.Sequence], seed: int) -> list[Pair]:
+    """An uplifting network's streaming output for every sequence through a camera of its own, with the truth.
+
+    Two of three are seen by a noisy detector, and every one at one of the network's strides.
+    """
+    rng = np.random.default_rng(seed)
+    config = model.config
+    pairs = []
+    for sequence in tqdm(sequences, "uplifting", disable=None):
+        noise = "detector" if rng.random() < 2 / 3 else "none"
+        (clip,) = project_sequences([sequence], config.model_rate, 1, noise, int(rng.integers(2**31)))
+        stride = int(rng.choice(config.input_strides))
+        estimate = online(model, clip, FixedStride(stride, config.token_stride), stride, LATENCY)
+        pairs.append((estimate.poses, estimate.truth))
     return pairs
 
 

@@ -11,9 +11,14 @@ from tqdm import tqdm
 
 from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols, refiners
-from uplift_ros.lab.data.formats import add_clip_arguments, add_data_arguments, load_clips
-from uplift_ros.lab.data.formats.papers import add_paper_arguments, load_takes
 from uplift_ros.lab.data.formats.smoothnet_data import FIT, is_release
+from uplift_ros.lab.data.options import (
+    add_clip_arguments,
+    add_data_arguments,
+    add_paper_arguments,
+    load_clips,
+    load_takes,
+)
 from uplift_ros.lab.data.refiners import RATE, Refiner
 from uplift_ros.lab.evaluation import gate, paper_protocol, refinement_protocol, scores, video
 from uplift_ros.lab.evaluation.reference import load_reference
@@ -40,7 +45,7 @@ Estimates = list[protocols.Estimate]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_data_arguments(parser, required=False, several=True)
+    add_data_arguments(parser, required=False)
     parser.add_argument("--video", type=Path, help="a video of a person whose joints are known: --reference, --camera")
     parser.add_argument("--reference", type=Path, help="npz with the joints in 3D; its format is in docs/TRAINING.md")
     parser.add_argument("--camera", type=Path, help="ROS calibration file of the video; camera_name selects the view")
@@ -223,7 +228,7 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
     """The network's estimates for every stride and upsampling method: the keys of their row, and their rate."""
     model, errors = weights.load(args.model, UpliftUpsample), uncertainty.load(args.model)
     rate = model.config.model_rate
-    takes = load_takes(args.data, args, test=True)
+    takes = load_takes(args, test=True)
     clips = load_clips(args, rate) if takes is None else [take.clip(model.config.normalisation) for take in takes]
     for stride in args.stride:
         by_network = [

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uplift_ros.lab.data import protocols
-from uplift_ros.lab.data.formats import add_clip_arguments, add_data_arguments, load_motion
+from uplift_ros.lab.data.formats import load_motion
+from uplift_ros.lab.data.options import add_clip_arguments, add_data_arguments
 from uplift_ros.models import weights
 from uplift_ros.models.uplift import UpliftUpsample
 
@@ -55,11 +56,11 @@ def load_study(args: argparse.Namespace) -> Study:
     cameras = 1 if one_sequence else args.cameras
     model = weights.load(args.model, UpliftUpsample)
     rate = model.config.model_rate
-    sequences = load_motion(args.data, rate, args.body_model)
+    sequences = load_motion(args.data, rate, args.body_model, args.subjects)
     names = [sequence.name for sequence in sequences]
     chosen = {args.sequence} if one_sequence else _beginning_with(args.sequence, names)
     if unknown := sorted(chosen - set(names)):
-        raise ValueError(f"sequence: {args.data} has no {unknown[0]!r}; {_nearest(unknown[0], names)}")
+        raise ValueError(f"sequence: {_names(args)} has no {unknown[0]!r}; {_nearest(unknown[0], names)}")
     clips = [
         clip
         for clip in protocols.project_sequences(sequences, rate, cameras, args.noise, args.seed)
@@ -85,4 +86,8 @@ def _subject(args: argparse.Namespace, cameras: int, chosen: set[str]) -> str:
     what = f"sequence {next(iter(chosen))}" if len(chosen) == 1 else f"{len(chosen)} sequences"
     seen_by = "1 camera" if cameras == 1 else f"{cameras} cameras"
     noise = "true 2D joints" if args.noise == "none" else "2D joints with a detector's errors"
-    return f"{args.data.stem}, {what}, {seen_by}, {noise}; network {Path(args.model).stem}"
+    return f"{_names(args)}, {what}, {seen_by}, {noise}; network {Path(args.model).stem}"
+
+
+def _names(args: argparse.Namespace) -> str:
+    return " ".join(path.stem for path in args.data)

@@ -15,7 +15,8 @@ from uplift_ros import metrics
 from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.day import robot_day
-from uplift_ros.lab.data.formats import add_clip_arguments, add_data_arguments, load_motion
+from uplift_ros.lab.data.formats import load_motion
+from uplift_ros.lab.data.options import add_clip_arguments, add_data_arguments
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig
@@ -180,7 +181,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     model = weights.load(args.model, UpliftUpsample)
     rate = model.config.model_rate
-    motion = load_motion(args.data, rate, args.body_model)
+    motion = load_motion(args.data, rate, args.body_model, args.subjects)
     if args.day is not None:
         motion = robot_day(motion, args.day, rate, args.seed)
     clips = list(protocols.project_sequences(motion, rate, args.cameras, args.noise, args.seed))

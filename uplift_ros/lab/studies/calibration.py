@@ -294,7 +294,7 @@ def _of_many_statures(clips: Sequence[protocols.Clip], seed: int) -> list[protoc
 
 
 def _clips(args: argparse.Namespace, data: Path, rate: float) -> list[protocols.Clip]:
-    sequences = load_motion(data, rate)
+    sequences = load_motion([data], rate)
     if args.sequences:
         chosen = np.linspace(0, len(sequences) - 1, min(args.sequences, len(sequences))).round().astype(int)
         sequences = [sequences[index] for index in chosen]

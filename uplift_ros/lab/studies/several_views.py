@@ -19,8 +19,9 @@ from tqdm import tqdm
 from uplift_ros import metrics
 from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols
-from uplift_ros.lab.data.formats import add_data_arguments, load_motion
+from uplift_ros.lab.data.formats import load_motion
 from uplift_ros.lab.data.mocap import Sequence as Motion
+from uplift_ros.lab.data.options import add_data_arguments
 from uplift_ros.lab.plain import PlainRefine
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
@@ -167,7 +168,7 @@ def main(args: argparse.Namespace) -> int:
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     model = weights.load(args.model, UpliftUpsample)
-    motions = load_motion(args.data, model.config.model_rate, args.body_model)[:: args.every]
+    motions = load_motion(args.data, model.config.model_rate, args.body_model, args.subjects)[:: args.every]
     rows = evaluate(
         [Motion(each.name, each.joints[: args.frames]) for each in motions],
         model,

@@ -4,11 +4,9 @@ The data selects one of their configurations: Human3.6M, AMASS for pre-training,
 """
 
 import argparse
-import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +15,11 @@ from torch import Tensor
 from uplift_ros.lab import device
 from uplift_ros.lab.data.formats import h36m, load
 from uplift_ros.lab.data.formats.amass_joints import VALIDATION
-from uplift_ros.lab.data.formats.papers import load_takes
-from uplift_ros.lab.training.loop import ExponentialAverage, TrainingFiles
+from uplift_ros.lab.data.options import load_takes
+from uplift_ros.lab.training.loop import Training
 from uplift_ros.lab.training.paper_windows import PaperSampler, Videos
 from uplift_ros.models import weights
-from uplift_ros.models.configs import UpliftConfig, n81, n351
+from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.uplift import UpliftUpsample
 
 STEPS_PER_EPOCH = 6000
@@ -30,6 +28,8 @@ RATE_DECAY = 0.99
 
 WEIGHT_DECAY = 0.1
 """Weight decay in the convention of PyTorch's AdamW, on every parameter: theirs is 4e-6 at a rate of 4e-5."""
+
+AVERAGE_DECAY = 0.999
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,6 @@ RECIPES = {
 }
 """n81 with pre-training is in the paper but not among the configurations; it follows those of n351."""
 
-VARIANTS = {"n81": n81, "n351": n351}
-
 
 def paper_loss(central: Tensor, sequence: Tensor, targets: Tensor, config: UpliftConfig) -> Tensor:
     """Half the central head's and half the sequence head's mean joint distance, metres; all tokens count the same.
@@ -73,13 +71,16 @@ def paper_loss(central: Tensor, sequence: Tensor, targets: Tensor, config: Uplif
     return 0.5 * centre + 0.5 * (sequence - targets).norm(dim=-1).mean()
 
 
-def main(args: argparse.Namespace) -> int:
-    if args.variant not in VARIANTS:
-        raise ValueError(f"recipe paper is for --variant {' or '.join(VARIANTS)}, got {args.variant}")
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    paths: list[Path] = args.data
-    takes = load_takes(paths, args, test=False)
+def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
+    """Train, or resume from the checkpoint in --out; return the path of the weights.
+
+    Raises:
+        ValueError: options or data that the recipe has no use for, or start weights of another shape.
+    """
+    if args.variant == "compact":
+        raise ValueError("recipe paper is for --variant n81 or n351, got compact")
+    place = device.find(args.device)
+    takes = load_takes(args, test=False)
     kind = "amass" if not takes else "fine-tuning" if args.start else "h36m"
     recipe = RECIPES.get((args.variant, kind)) or RECIPES["n351", kind]
     recipe = replace(
@@ -88,71 +89,49 @@ def main(args: argparse.Namespace) -> int:
         rate=args.learning_rate or recipe.rate,
         twins=recipe.twins if args.twins is None else args.twins,
     )
-    changes: dict[str, Any] = {"normalisation": "screen", **dict.fromkeys(args.ablate, False)}
-    if args.strides:
-        changes["input_strides"] = tuple(args.strides)
-    if args.stochastic_depth is not None:
-        changes["stochastic_depth"] = args.stochastic_depth
-    config = replace(VARIANTS[args.variant](), **changes)
-    cameras: Sequence[h36m.H36MCamera] = ()
-    if not takes:
-        if args.calibration is None:
-            raise ValueError(
-                "recipe paper trains on Human3.6M (give --keypoints and --calibration), or on motion capture that its "
-                f"cameras see (calibration is missing: {h36m.FIT_CAMERAS})"
-            )
-        cameras = list(h36m.load_calibration(args.calibration).values())
-        subjects = args.subjects or h36m.TRAINING_SUBJECTS
-        motion = [part for path in paths for part in load(path, config.model_rate, args.body_model, subjects)]
-        videos = Videos.of_motion([part for part in motion if part.name.split("/")[0] not in VALIDATION])
-    else:
-        videos = Videos.of_takes(takes)
-    provenance = {
+    videos, cameras = (Videos.of_takes(takes), []) if takes else _motion(args, config)
+    model = _network(config, args.start).to(place).train()
+    optimiser = torch.optim.AdamW(model.parameters(), recipe.rate, eps=1e-8, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.StepLR(optimiser, STEPS_PER_EPOCH, RATE_DECAY)
+    settings = asdict(recipe) | {
+        "seed": args.seed,
         "recipe": "paper",
         "configuration": kind,
-        "data": " ".join(path.name for path in paths),
+        "data": " ".join(path.name for path in args.data),
         "start": args.start,
     }
-    path = train(
-        config,
-        videos,
-        cameras,
-        recipe,
-        args.out / f"{args.variant}.safetensors",
-        steps=args.steps or recipe.epochs * STEPS_PER_EPOCH,
-        seed=args.seed,
-        start=args.start,
-        on=args.device,
-        provenance=provenance,
-    )
-    print(json.dumps({"weights": str(path)}))
-    return 0
+    path, decay = args.out / f"{args.variant}.safetensors", AVERAGE_DECAY if recipe.averaged else 0.0
+    training = Training(model, path, settings, decay=decay, optimiser=optimiser, schedule=schedule)
+    steps, rng = args.steps or recipe.epochs * STEPS_PER_EPOCH, np.random.default_rng((args.seed, training.step))
+    sampler = PaperSampler(videos, config, recipe.batch, rng, twins=recipe.twins, cameras=cameras)
+    for windows in islice(sampler, max(steps - training.step, 0)):
+        central, sequence = model(windows.inputs.to(place), windows.mask.to(place))
+        loss = paper_loss(central, sequence, windows.targets.to(place), config)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        training.advance(loss.detach())
+        if training.step % args.report_every == 0 or training.step == steps:
+            row = {"loss_mm": 1000 * training.mean_loss(), "rate": optimiser.param_groups[0]["lr"]}
+            training.report({"steps": training.step}, step=training.step, **row)
+    return path
 
 
-def train(
-    config: UpliftConfig,
-    videos: Videos,
-    cameras: Sequence[h36m.H36MCamera],
-    recipe: Recipe,
-    path: Path,
-    *,
-    steps: int,
-    seed: int,
-    start: str | None,
-    on: str,
-    provenance: dict[str, object],
-    report_every: int = 500,
-) -> Path:
-    """Train, or resume from the checkpoint beside `path`, and write the weights to `path`.
+def _motion(args: argparse.Namespace, config: UpliftConfig) -> tuple[Videos, list[h36m.H36MCamera]]:
+    """Motion capture without its validation sets, and Human3.6M's cameras, which see it."""
+    if args.calibration is None:
+        raise ValueError(
+            "recipe paper trains on Human3.6M (give --keypoints and --calibration), or on motion capture that its "
+            f"cameras see (calibration is missing: {h36m.FIT_CAMERAS})"
+        )
+    cameras = list(h36m.load_calibration(args.calibration).values())
+    motion = [part for path in args.data for part in load(path, config.model_rate, args.body_model)]
+    return Videos.of_motion([part for part in motion if part.name.split("/")[0] not in VALIDATION]), cameras
 
-    Args:
-        start: initial weights; the optimiser starts without state.
-        on: device.
 
-    Raises:
-        ValueError: no such device, start weights of another shape, or a checkpoint of another training.
-    """
-    place = device.find(on)
+def _network(config: UpliftConfig, start: str | None) -> UpliftUpsample:
+    """A new network, or the one of the weights `start`."""
     model = UpliftUpsample(config)
     if start:
         begun = weights.load(start, UpliftUpsample)
@@ -160,32 +139,4 @@ def train(
         if same != config:
             raise ValueError(f"start: {start!r} must have the shape {config}, got {begun.config}")
         model.load_state_dict(begun.state_dict())
-    model.to(place).train()
-    optimiser = torch.optim.AdamW(model.parameters(), recipe.rate, eps=1e-8, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.StepLR(optimiser, STEPS_PER_EPOCH, RATE_DECAY)
-    average = ExponentialAverage(model, 0.999 if recipe.averaged else 0.0)
-    training = asdict(recipe) | {"seed": seed, **provenance}
-    parts = {"model": model, "optimiser": optimiser, "schedule": schedule, "average": average}
-    files = TrainingFiles(path, config, training, **parts)
-    first = files.restore()
-    rng = np.random.default_rng((seed, first))
-    sampler = PaperSampler(videos, config, recipe.batch, rng, twins=recipe.twins, cameras=cameras)
-    losses = []
-    for step, windows in zip(range(first + 1, steps + 1), sampler, strict=False):
-        inputs, mask, targets = (part.to(place) for part in (windows.inputs, windows.mask, windows.targets))
-        central, sequence = model(inputs, mask)
-        loss = paper_loss(central, sequence, targets, config)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if recipe.averaged:
-            average.update(model)
-        losses.append(loss.detach())
-        if step % report_every == 0 or step == steps:
-            kept = UpliftUpsample(config)
-            kept.load_state_dict(average.weights if recipe.averaged else model.state_dict())
-            mean, rate = 1000 * torch.stack(losses).mean().item(), optimiser.param_groups[0]["lr"]
-            files.save(step, kept, {"steps": step}, {"step": step, "loss_mm": mean, "rate": rate})
-            losses.clear()
-    return path
+    return model

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from uplift_ros.lab import device
 from uplift_ros.lab.data.formats.smoothnet_data import FIT, RefinementSet, is_release, load_release
-from uplift_ros.lab.training.loop import TrainingFiles
+from uplift_ros.lab.training.loop import Training
 from uplift_ros.models.configs import SynSPConfig
 from uplift_ros.models.synsp import SynSP, synsp_loss
 
@@ -126,19 +126,14 @@ def main(args: argparse.Namespace) -> int:
     width = SMPL_WIDTH if data.representation == "smpl" else SynSPConfig().width
     config = SynSPConfig(joints=data.joints, coordinates=data.coordinates, window=args.window, width=width, ffn=width)
     windows = [Windows(part, args.window) for part in sets]
-    model = SynSP(config).to(place)
+    model = SynSP(config).to(place).train()
     optimiser = torch.optim.Adam(model.parameters(), args.learning_rate or RATE, amsgrad=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, recipe.decay)
     path = args.out / "synsp.safetensors"
-    training = asdict(recipe) | {
-        "recipe": "paper",
-        "data": " ".join(path.name for path in args.data),
-        "seed": args.seed,
-    }
-    parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
-    files = TrainingFiles(path, config, training, **parts)
-    for epoch in range(files.restore() + 1, recipe.epochs + 1):
-        model.train()
+    data_names = " ".join(path.name for path in args.data)
+    settings = asdict(recipe) | {"recipe": "paper", "data": data_names, "seed": args.seed}
+    training = Training(model, path, settings, optimiser=optimiser, schedule=schedule)
+    for epoch in range(training.step + 1, recipe.epochs + 1):
         losses = []
         for estimated, true in batches(windows, epoch, recipe, np.random.default_rng((args.seed, epoch))):
             loss = synsp_loss(model(estimated.to(place)), true.to(place), recipe.acceleration_weight)
@@ -146,8 +141,9 @@ def main(args: argparse.Namespace) -> int:
             loss.backward()
             optimiser.step()
             losses.append(loss.item())
-        row = {"epoch": epoch, "loss": float(np.mean(losses)), "rate": optimiser.param_groups[0]["lr"]}
+        training.advance(float(np.mean(losses)))
+        rate = optimiser.param_groups[0]["lr"]
         schedule.step()
-        files.save(epoch, model, {"epoch": epoch}, row)
+        training.report({"epoch": epoch}, epoch=epoch, loss=training.mean_loss(), rate=rate)
     print(json.dumps({"weights": str(path)}))
     return 0

@@ -1,29 +1,29 @@
-"""Training of the uplifting network on motion capture seen by virtual cameras."""
+"""Training of the uplifting network: options, and the product's recipe on motion capture seen by virtual cameras."""
 
 import argparse
 import contextlib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
 from uplift_ros.camera import NORMALISATIONS
-from uplift_ros.lab.data.formats import add_data_arguments, load_motion
+from uplift_ros.lab import device
+from uplift_ros.lab.data.formats import load_motion
 from uplift_ros.lab.data.formats.h36m import TRAINING_SUBJECTS
-from uplift_ros.lab.data.formats.papers import add_paper_arguments
+from uplift_ros.lab.data.options import add_data_arguments, add_paper_arguments
 from uplift_ros.lab.data.windows import Batch, WindowSampler
-from uplift_ros.lab.device import find as find_device
 from uplift_ros.lab.training import paper_recipe
-from uplift_ros.lab.training.loop import ExponentialAverage, Progress, TrainingFiles, check_finite
+from uplift_ros.lab.training.loop import Progress, Training
 from uplift_ros.lab.training.precision import Bfloat16Transformer
 from uplift_ros.lab.training.widen import widen
 from uplift_ros.models import weights
@@ -67,113 +67,68 @@ def uplift_loss(central: Tensor, sequence: Tensor, targets: Tensor, config: Upli
     return 0.5 * centre + 0.5 * (distance * newest).sum() / newest.sum()
 
 
-def train(
-    data: Sequence[Path],
-    body_model: Path | None,
-    out: Path,
-    variant: str,
-    *,
-    steps: int,
-    batch: int,
-    learning_rate: float,
-    seed: int,
-    threads: int,
-    minutes: float | None = None,
-    start: str | None = None,
-    bfloat16: bool = False,
-    device: str = "cpu",
-    workers: int = 0,
-    ablate: Iterable[str] = (),
-    strides: list[int] | None = None,
-    normalisation: str = "canonical",
-    stochastic_depth: float | None = None,
-    scores: bool = False,
-    twins: bool = False,
-    report_every: int = 200,
-    subjects: Sequence[str] = TRAINING_SUBJECTS,
-) -> UpliftUpsample:
-    """Train, or resume from the checkpoint in `out`, and write the averaged `out`/`variant`.safetensors.
-
-    Args:
-        data, body_model: motion capture, see `formats.load`; the sequences of all files together.
-        out: folder for checkpoint, log and weights.
-        variant: a key of VARIANTS.
-        steps: optimiser steps in all; the learning rate follows a cosine over them, after a short warm-up.
-        minutes: of all runs together, instead of `steps`; the learning rate follows it.
-        start: weights to start from, by name or file, instead of random ones; those of a narrower network are widened.
-        bfloat16: multiply matrices in bfloat16.
-        device: 'cpu', 'cuda' or one of its devices, for the network.
-        workers: processes of low priority that draw windows; 0 draws between the steps.
-        ablate: of STAGES, to train without.
-        strides: between key-frames, instead of the variant's.
-        normalisation: of the 2D poses, see `camera.normalise`.
-        stochastic_depth: drop rate of the last blocks, instead of the variant's.
-        scores: the network reads the detector's scores, whatever the variant's default.
-        twins: windows come with their mirror images (`WindowSampler`).
-        report_every: steps between checkpoints.
-        subjects: of Human3.6M.
-    """
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    place = find_device(device)
-    changes: dict[str, Any] = {"normalisation": normalisation, **dict.fromkeys(ablate, False)}
-    if strides:
-        changes["input_strides"] = tuple(strides)
-    if scores:
+def config_of(args: argparse.Namespace) -> UpliftConfig:
+    """The network that the options name."""
+    changes: dict[str, Any] = {"normalisation": args.normalisation, **dict.fromkeys(args.ablate, False)}
+    if args.recipe == "paper":
+        changes["normalisation"] = "screen"
+    elif args.scores:
         changes["scores"] = True
-    if stochastic_depth is not None:
-        changes["stochastic_depth"] = stochastic_depth
-    config = replace(VARIANTS[variant](), **changes)
-    model = widen(weights.load(start, UpliftUpsample), config) if start else UpliftUpsample(config)
-    if not start:
-        _shrink(model.heads)
-    model.to(place)
+    if args.strides:
+        changes["input_strides"] = tuple(args.strides)
+    return replace(VARIANTS[args.variant](), **changes)
+
+
+def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
+    """Train by the product's recipe, or resume from the checkpoint in --out; return the path of the averaged weights.
+
+    The learning rate follows a cosine over the steps or minutes, after a short warm-up.
+    """
+    if ignored := [name for name in ("keypoints", "calibration") if getattr(args, name)]:
+        raise ValueError(
+            f"{', '.join(ignored)}: need --recipe paper; the product's own recipe draws cameras and errors"
+        )
+    place = device.find(args.device)
+    batch, learning_rate, twins = args.batch or BATCH, args.learning_rate or RATE, bool(args.twins)
+    model = widen(weights.load(args.start, UpliftUpsample), config) if args.start else _untrained(config)
+    model.to(place).train()
     muon, adam = optimisers = _optimisers(model, learning_rate)
-    average = ExponentialAverage(model, AVERAGE_DECAY ** (batch / AVERAGE_BATCH))
-    progress = Progress(steps, minutes)
-    training = {
-        "data": " ".join(path.name for path in data),
+    progress = Progress(args.steps or STEPS, args.minutes)
+    settings = {
+        "data": " ".join(path.name for path in args.data),
         "batch": batch,
         "rate": learning_rate,
-        "seed": seed,
-        "start": start,
+        "seed": args.seed,
+        "start": args.start,
         "twins": twins,
     }
-    parts = {"model": model, "muon": muon, "adam": adam, "average": average, "progress": progress}
-    files = TrainingFiles(out / f"{variant}.safetensors", config, training, **parts)
-    step = files.restore()
-    sequences = [part for path in data for part in load_motion(path, config.model_rate, body_model, subjects)]
-    sampler = WindowSampler(sequences, config, batch, np.random.default_rng((seed, step)), twins=twins)
-    batches = iter(DataLoader(sampler, batch_size=None, num_workers=workers, worker_init_fn=_yield_to_others))
+    path, decay = args.out / f"{args.variant}.safetensors", AVERAGE_DECAY ** (batch / AVERAGE_BATCH)
+    training = Training(model, path, settings, decay=decay, muon=muon, adam=adam, progress=progress)
+    motion = load_motion(args.data, config.model_rate, args.body_model, args.subjects)
+    sampler = WindowSampler(motion, config, batch, np.random.default_rng((args.seed, training.step)), twins=twins)
+    batches = iter(DataLoader(sampler, batch_size=None, num_workers=args.workers, worker_init_fn=_yield_to_others))
 
-    products = Bfloat16Transformer(model.heads, place.type) if bfloat16 else contextlib.nullcontext()
-    model.train()
-    losses: list[float] = []
-    while (done := progress.fraction(step)) < 1:
+    products = Bfloat16Transformer(model.heads, place.type) if args.bfloat16 else contextlib.nullcontext()
+    while (done := progress.fraction(training.step)) < 1:
         _set_rates(optimisers, 1e-3 + min(done / WARM_UP, 0.5 * (1 + math.cos(math.pi * done))))
         model.zero_grad()
-        losses.append(0.0)
+        total = 0.0
         for windows in _pieces(next(batches), batch if place.type == "cuda" else PIECE):
             # Fused attention takes twice as long on a processor for the spatial stage's heads of width 4.
             with products, sdpa_kernel(SDPBackend.MATH) if place.type == "cpu" else contextlib.nullcontext():
                 central, sequence = model(windows.inputs.to(place), windows.mask.to(place))
             loss = uplift_loss(central.float(), sequence.float(), windows.targets.to(place), config)
-            check_finite(loss, step + 1)
             share = len(windows.inputs) / batch
             (share * loss).backward()
-            losses[-1] += share * loss.item()
+            total += share * loss.item()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()
-        average.update(model)
-        step += 1
-        if step % report_every == 0 or progress.fraction(step) == 1:
-            averaged = UpliftUpsample(config)
-            averaged.load_state_dict(average.weights)
-            loss_mm, rate = 1000 * sum(losses) / len(losses), muon.param_groups[0]["lr"]
-            files.save(step, averaged, {"steps": step}, {"step": step, "loss_mm": loss_mm, "rate": rate})
-            losses.clear()
-    return model.eval()
+        training.advance(total)
+        if training.step % args.report_every == 0 or progress.fraction(training.step) == 1:
+            row = {"loss_mm": 1000 * training.mean_loss(), "rate": muon.param_groups[0]["lr"]}
+            training.report({"steps": training.step}, step=training.step, **row)
+    return path
 
 
 def _pieces(windows: Batch, size: int) -> Iterator[Batch]:
@@ -195,10 +150,12 @@ def _yield_to_others(_: int) -> None:
     torch.set_num_threads(1)
 
 
-@torch.no_grad()
-def _shrink(heads: Iterable[nn.Linear]) -> None:
-    for head in heads:
-        head.weight.mul_(HEAD_FACTOR)
+def _untrained(config: UpliftConfig) -> UpliftUpsample:
+    model = UpliftUpsample(config)
+    with torch.no_grad():
+        for head in model.heads:
+            head.weight.mul_(HEAD_FACTOR)
+    return model
 
 
 def _optimisers(model: UpliftUpsample, learning_rate: float) -> tuple[torch.optim.Muon, torch.optim.AdamW]:
@@ -218,7 +175,7 @@ def _optimisers(model: UpliftUpsample, learning_rate: float) -> tuple[torch.opti
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_data_arguments(parser, several=True)
+    add_data_arguments(parser, subjects=TRAINING_SUBJECTS)
     add_paper_arguments(parser)
     parser.add_argument(
         "--recipe", choices=("product", "paper"), default="product", help="data sampling and hyperparameters"
@@ -242,12 +199,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="each window with its mirror image in the same batch; otherwise not, or as the recipe of the paper does",
     )
     parser.add_argument(
-        "--normalisation",
-        choices=NORMALISATIONS,
-        default="canonical",
-        help="of 2D poses; screen is the papers'",
+        "--normalisation", choices=NORMALISATIONS, default="canonical", help="of 2D poses; screen is the papers'"
     )
-    parser.add_argument("--stochastic-depth", type=float, help="drop rate of the last blocks; the variant's otherwise")
     parser.add_argument(
         "--scores", action="store_true", help="n81 and n351 read the detector's scores, as compact does"
     )
@@ -256,35 +209,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    if args.recipe == "paper":
-        return paper_recipe.main(args)
-    if ignored := [name for name in ("keypoints", "calibration") if getattr(args, name)]:
-        raise ValueError(
-            f"{', '.join(ignored)}: need --recipe paper; the product's own recipe draws cameras and errors"
-        )
-    train(
-        args.data,
-        args.body_model,
-        args.out,
-        args.variant,
-        steps=args.steps or STEPS,
-        minutes=args.minutes,
-        batch=args.batch or BATCH,
-        learning_rate=args.learning_rate or RATE,
-        seed=args.seed,
-        threads=args.threads,
-        start=args.start,
-        bfloat16=args.bfloat16,
-        device=args.device,
-        workers=args.workers,
-        ablate=args.ablate,
-        strides=args.strides,
-        normalisation=args.normalisation,
-        stochastic_depth=args.stochastic_depth,
-        scores=args.scores,
-        twins=bool(args.twins),
-        report_every=args.report_every,
-        subjects=args.subjects or TRAINING_SUBJECTS,
-    )
-    print(json.dumps({"weights": str(args.out / f"{args.variant}.safetensors")}))
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    recipe = paper_recipe.train if args.recipe == "paper" else train
+    print(json.dumps({"weights": str(recipe(args, config_of(args)))}))
     return 0

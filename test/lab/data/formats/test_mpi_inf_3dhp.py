@@ -10,7 +10,7 @@ from support import paper_data, tiny
 from uplift_ros import cli
 from uplift_ros.lab.data.formats import mpi_inf_3dhp
 from uplift_ros.lab.data.formats.mpi_inf_3dhp import FROM_17, FROM_28, load_takes
-from uplift_ros.lab.training import paper_recipe
+from uplift_ros.lab.training import train_uplift
 from uplift_ros.models import weights
 
 h5py = pytest.importorskip("h5py")
@@ -56,7 +56,7 @@ def test_training_sequences_of_25_hz_are_brought_to_50(tmp_path):
 
 
 def test_the_papers_recipe_trains_on_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(paper_recipe, "VARIANTS", {"n81": lambda: tiny.uplift().config})
+    monkeypatch.setitem(train_uplift.VARIANTS, "n81", lambda: tiny.uplift().config)
     options = ["--recipe", "paper", "--variant", "n81", "--steps", "2", "--batch", "4", "--out", str(tmp_path / "out")]
     assert cli.main(["train", "uplift", "--data", str(write_training(tmp_path)), *options]) == 0
     _, config, provenance = weights.read_header(str(tmp_path / "out" / "n81.safetensors"))

@@ -1,34 +1,22 @@
 """Motion capture in common formats, as sequences of h36m17 joints at the networks' rate."""
 
-import argparse
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.convention import as_detected
 from uplift_ros.lab.data.formats import h36m
 from uplift_ros.lab.data.formats.amass import is_amass, load_amass
 from uplift_ros.lab.data.formats.amass_joints import amass_sequences, is_amass_joints
 from uplift_ros.lab.data.formats.bvh import load_bvh
 from uplift_ros.lab.data.formats.joints import load_npz
-from uplift_ros.lab.data.mocap import Sequence, resample
 from uplift_ros.lab.data.object_arrays import array_names, load_objects
-from uplift_ros.lab.data.protocols import Clip, project_sequences
 
 
-def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True, several: bool = False) -> None:
-    """Add the arguments of `load`; `several` allows more than one path."""
-    parser.add_argument(
-        "--data",
-        type=Path,
-        nargs="+" if several else None,
-        required=required,
-        help="motion capture: .npz, .bvh, AMASS or VideoPose3D's data_3d_h36m.npz, or a folder of .bvh or AMASS files",
-    )
-    parser.add_argument("--body-model", type=Path, help="npz file of the SMPL+H body model, for AMASS data")
-
-
-def load(path: Path, rate: float, body_model: Path | None = None, subjects: Collection[str] = ()) -> list[Sequence]:
+def load(
+    path: Path, rate: float, body_model: Path | None = None, subjects: Collection[str] = ()
+) -> list[mocap.Sequence]:
     """Read motion capture.
 
     Args:
@@ -58,35 +46,20 @@ def load(path: Path, rate: float, body_model: Path | None = None, subjects: Coll
     ]
     if not takes:
         raise ValueError(f"data: {path} holds no sequence")
-    return [Sequence(sequence.name, resample(sequence.joints, fps, rate)) for sequence, fps in takes]
+    return [mocap.Sequence(sequence.name, mocap.resample(sequence.joints, fps, rate)) for sequence, fps in takes]
 
 
 def load_motion(
-    path: Path, rate: float, body_model: Path | None = None, subjects: Collection[str] = ()
-) -> list[Sequence]:
-    """Read motion capture as `load` does, with joints at the points that detectors mark (`convention.as_detected`)."""
-    return [
-        Sequence(sequence.name, as_detected(sequence.joints)) for sequence in load(path, rate, body_model, subjects)
-    ]
+    paths: Sequence[Path], rate: float, body_model: Path | None = None, subjects: Collection[str] = h36m.TEST_SUBJECTS
+) -> list[mocap.Sequence]:
+    """Motion capture of all paths as `load` reads it, with joints at the points that detectors mark (`as_detected`)."""
+    motion = [sequence for path in paths for sequence in load(path, rate, body_model, subjects)]
+    return [mocap.Sequence(sequence.name, as_detected(sequence.joints)) for sequence in motion]
 
 
-def add_clip_arguments(parser: argparse.ArgumentParser, cameras: int | None) -> None:
-    """Add the arguments of `load_clips`, with the default of --cameras, which None leaves out."""
-    if cameras:
-        parser.add_argument("--cameras", type=int, default=cameras, help="around each sequence")
-    parser.add_argument("--noise", choices=("none", "detector"), default="none")
-    parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
-
-
-def load_clips(args: argparse.Namespace, rate: float) -> list[Clip]:
-    """Motion capture of one or several files as virtual cameras see it; raises as `load` and `project_sequences` do."""
-    paths = args.data if isinstance(args.data, list) else [args.data]
-    subjects = args.subjects or h36m.TEST_SUBJECTS
-    motion = [sequence for path in paths for sequence in load_motion(path, rate, args.body_model, subjects)]
-    return list(project_sequences(motion, rate, args.cameras, args.noise, args.seed))
-
-
-def _takes(file: Path, name: Path, body_model: Path | None, subjects: Collection[str]) -> list[tuple[Sequence, float]]:
+def _takes(
+    file: Path, name: Path, body_model: Path | None, subjects: Collection[str]
+) -> list[tuple[mocap.Sequence, float]]:
     """Sequences in a file, with frames per second."""
     suffix = file.suffix.lower()
     if suffix == ".bvh":

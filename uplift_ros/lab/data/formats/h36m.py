@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 from uplift_ros.camera import Camera
 from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.archive import require
+from uplift_ros.lab.data.formats.amass_joints import is_amass_joints
 from uplift_ros.lab.data.object_arrays import array_names, load_objects
 from uplift_ros.lab.data.takes import Take
 
@@ -183,6 +184,11 @@ def load_takes(data: Path, keypoints: Path, calibration: Path, subjects: Sequenc
             _check(take, place)
             takes.append(take)
     return takes
+
+
+def is_h36m(path: Path) -> bool:
+    """Whether a file holds joints in VideoPose3D's form."""
+    return "positions_3d" in array_names(path) and not is_amass_joints(load_objects(path, "positions_3d"))
 
 
 def _positions(path: Path, name: str, what: str, fits: str) -> object:

@@ -17,8 +17,7 @@ from uplift_ros.lab.data.refinement_data import noise_pairs
 from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.lab.training import train_command as command
 from uplift_ros.lab.training.refinement_loss import Objective, averages, windows
-from uplift_ros.lab.training.refinement_training import RATE_AT_END, network, train, validate
-from uplift_ros.lab.training.train_smoothnet import smoothnet_loss
+from uplift_ros.lab.training.train_refiner import RATE_AT_END, network, smoothnet_loss, train, validate
 from uplift_ros.metrics import accel, mpjpe
 from uplift_ros.models import weights
 from uplift_ros.models.configs import SynSPConfig
@@ -36,6 +35,11 @@ HELD_OUT = {"noise": noise_pairs(SEQUENCES[:1], PoseNoise())}
 def small() -> SynSP:
     torch.manual_seed(0)
     return SynSP(SMALL)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "synsp.safetensors"
 
 
 @pytest.fixture
@@ -76,30 +80,30 @@ def test_averages_of_the_network_s_output_keep_its_names(small):
 
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("averaged", [0.0, 0.8])
-def test_training_leaves_weights_that_load_a_log_and_a_checkpoint_to_resume_from(small, averaged, tmp_path):
+def test_training_leaves_weights_that_load_a_log_and_a_checkpoint_to_resume_from(small, averaged, tmp_path, path):
     objective = Objective(synsp_loss, averaged=averaged)
     arguments = {"validation": HELD_OUT, "batch": 30, "report_every": 5}
-    train(small, objective, SEQUENCES, tmp_path, "synsp", minutes=0.5, **arguments)
-    loaded = weights.load(str(tmp_path / "synsp.safetensors"), SynSP)
+    train(small, objective, SEQUENCES, path, minutes=0.5, **arguments)
+    loaded = weights.load(str(path), SynSP)
     last = log_of(tmp_path)[-1]
     assert validate(loaded, HELD_OUT)["noise_mpjpe_out"] == pytest.approx(float(last["noise_mpjpe_out"]), rel=1e-4)
 
-    train(small, objective, SEQUENCES, tmp_path, "synsp", minutes=0.5, **arguments)  # one step to see the time is up
+    train(small, objective, SEQUENCES, path, minutes=0.5, **arguments)  # one step to see the time is up
     rows = log_of(tmp_path)
     assert int(rows[-1]["step"]) == int(last["step"]) + 1
     assert float(rows[-1]["rate"]) == pytest.approx(1e-3 * RATE_AT_END)
 
 
 @pytest.mark.usefixtures("clock")
-def test_training_reduces_the_loss(small, tmp_path):
-    train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", minutes=4, batch=16, report_every=20)
+def test_training_reduces_the_loss(small, tmp_path, path):
+    train(small, Objective(synsp_loss), SEQUENCES, path, minutes=4, batch=16, report_every=20)
     losses = [float(row["loss"]) for row in log_of(tmp_path)]
     assert len(losses) > 4
     assert losses[-2] < 0.9 * losses[0]
 
 
 @pytest.mark.usefixtures("clock")
-def test_an_uplifter_s_output_is_learned_with_a_weight_of_its_own_and_for_every_delay(small, tmp_path):
+def test_an_uplifter_s_output_is_learned_with_a_weight_of_its_own_and_for_every_delay(small, path):
     """Synthetic noise is averaged over all 8 windows of a frame, an uplifter's output over the 1 to 8 of a stream."""
     weighed: set[tuple[float, int]] = set()
 
@@ -108,7 +112,7 @@ def test_an_uplifter_s_output_is_learned_with_a_weight_of_its_own_and_for_every_
         return synsp_loss(output, true, weight)
 
     objective = Objective(loss_of, acceleration_weight=8.0, paired_weight=2.0, averaged=0.9)
-    train(small, objective, SEQUENCES, tmp_path, "synsp", minutes=2, batch=30, pairs=HELD_OUT["noise"])
+    train(small, objective, SEQUENCES, path, minutes=2, batch=30, pairs=HELD_OUT["noise"])
     assert {frames for weight, frames in weighed if weight == 8} == {8}
     assert {frames for weight, frames in weighed if weight == 2} == set(range(8, 16))
 
@@ -126,36 +130,50 @@ def test_an_objective_weighs_clips_of_both_kinds_and_windows_against_their_avera
     assert loss.item() == pytest.approx((2 * 8 * 1 + 2 * 3) / 3 + 0.75 * 10)
 
 
-def test_what_no_training_can_make_sense_of_is_refused(small, tmp_path):
+def test_what_no_training_can_make_sense_of_is_refused(small, path):
     with pytest.raises(ValueError, match="averaged"):
         Objective(synsp_loss, averaged=9)
     with pytest.raises(ValueError, match="minutes"):
-        train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", minutes=0)
+        train(small, Objective(synsp_loss), SEQUENCES, path, minutes=0)
     pairs = HELD_OUT["noise"]
     with pytest.raises(ValueError, match="batch"):
         train(
-            small, Objective(synsp_loss, averaged=0.9), SEQUENCES, tmp_path, "synsp", minutes=1, batch=29, pairs=pairs
+            small,
+            Objective(synsp_loss, averaged=0.9),
+            SEQUENCES,
+            path,
+            minutes=1,
+            batch=29,
+            pairs=pairs,
         )
 
 
 @pytest.mark.usefixtures("clock")
-def test_the_checkpoint_of_another_training_is_refused(small, tmp_path):
+def test_the_checkpoint_of_another_training_is_refused(small, tmp_path, path):
     arguments = {"minutes": 0.1, "batch": 4}
-    train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", **arguments)
+    train(small, Objective(synsp_loss), SEQUENCES, path, **arguments)
     with pytest.raises(ValueError, match=r"synsp\.pt.*seed"):
-        train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", seed=5, **arguments)
+        train(small, Objective(synsp_loss), SEQUENCES, path, seed=5, **arguments)
     other = SynSP(replace(SMALL, inverse_dct=False))
     with pytest.raises(ValueError, match="inverse_dct"):
-        train(other, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", **arguments)
+        train(other, Objective(synsp_loss), SEQUENCES, path, **arguments)
     (tmp_path / "synsp.pt").write_bytes(b"no checkpoint")
     with pytest.raises(ValueError, match=r"synsp\.pt"):
-        train(small, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", **arguments)
+        train(small, Objective(synsp_loss), SEQUENCES, path, **arguments)
 
 
 @pytest.mark.usefixtures("clock")
-def test_windows_shorter_than_the_longest_delay_can_be_trained(tmp_path):
+def test_windows_shorter_than_the_longest_delay_can_be_trained(tmp_path, path):
     network = SynSP(replace(SMALL, window=4))
-    train(network, Objective(synsp_loss), SEQUENCES, tmp_path, "synsp", minutes=0.1, batch=4, validation=HELD_OUT)
+    train(
+        network,
+        Objective(synsp_loss),
+        SEQUENCES,
+        path,
+        minutes=0.1,
+        batch=4,
+        validation=HELD_OUT,
+    )
     assert float(log_of(tmp_path)[-1]["noise_mpjpe_out"]) > 0
 
 
@@ -178,9 +196,9 @@ def test_smoothnet_pays_for_positions_and_accelerations():
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize(("name", "kind"), [("synsp", SynSP), ("smoothnet", SmoothNet)])
 def test_the_command_trains_the_network_that_it_names(name, kind, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("uplift_ros.lab.training.train_synsp.SynSPConfig", lambda **changes: SMALL)
+    monkeypatch.setattr("uplift_ros.lab.training.train_refiner.SynSPConfig", lambda **changes: SMALL)
     monkeypatch.setattr(
-        "uplift_ros.lab.training.train_smoothnet.SmoothNetConfig", lambda window: SmoothNetConfig(window, 8, 4)
+        "uplift_ros.lab.training.train_refiner.SmoothNetConfig", lambda window: SmoothNetConfig(window, 8, 4)
     )
     walk = np.stack([pose(frame / 50) for frame in range(120)]).astype(np.float32)
     np.savez(tmp_path / "mocap.npz", fps=50.0, **{"cmu/walk/1": walk})
@@ -201,7 +219,7 @@ def test_the_command_trains_the_network_that_it_names(name, kind, tmp_path, monk
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("held_out", [True, False])
 def test_the_command_trains_on_the_uplifter_s_own_output_too(held_out, tmp_path, monkeypatch):
-    monkeypatch.setattr("uplift_ros.lab.training.train_synsp.SynSPConfig", lambda **changes: SMALL)
+    monkeypatch.setattr("uplift_ros.lab.training.train_refiner.SynSPConfig", lambda **changes: SMALL)
     weights.save(tiny.uplift(), tmp_path / "uplift.safetensors", {})
     data = str(tmp_path / "mocap.npz")
     np.savez(data, fps=50.0, **{"x/walk/1": np.stack([pose(frame / 50) for frame in range(61)])})

@@ -1,4 +1,4 @@
-"""Training of the networks that refine 3D poses: the loop and the options that they share."""
+"""Training of the networks that refine 3D poses, on motion capture with noise and on an uplifter's own output."""
 
 import argparse
 import contextlib
@@ -10,26 +10,33 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from uplift_ros.lab.data import mocap
-from uplift_ros.lab.data.formats import add_data_arguments, load_motion
+from uplift_ros.lab.data.formats import load_motion
 from uplift_ros.lab.data.formats.h36m import TRAINING_SUBJECTS
+from uplift_ros.lab.data.options import add_data_arguments
 from uplift_ros.lab.data.pose_noise import PoseNoise
-from uplift_ros.lab.data.refinement_data import VALIDATION_FRAMES, ClipSampler, Pair, noise_pairs
+from uplift_ros.lab.data.refinement_data import VALIDATION_FRAMES, ClipSampler, Pair, noise_pairs, uplifter_pairs
 from uplift_ros.lab.data.refiners import RATE, Refiner
 from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
-from uplift_ros.lab.training.loop import ExponentialAverage, Progress, TrainingFiles, check_finite
+from uplift_ros.lab.training import paper_refinement
+from uplift_ros.lab.training.loop import Progress, Training
 from uplift_ros.lab.training.precision import Bfloat16Products
 from uplift_ros.lab.training.refinement_loss import Objective, windows
-from uplift_ros.lab.training.uplifter_pairs import uplifter_pairs
 from uplift_ros.metrics import accel, mpjpe
 from uplift_ros.models import weights
 from uplift_ros.models.configs import SynSPConfig
-from uplift_ros.models.synsp import SynSP
+from uplift_ros.models.synsp import SynSP, synsp_loss
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.settings import positive
 from uplift_ros.streaming.refiner import MAX_DELAY
+
+BATCH, LEARNING_RATE, SEED = 64, 1e-3, 4321
+"""Defaults of the product's own recipe."""
+
+AVERAGE_DECAY = 0.999
 
 RATE_AT_END = 0.95**70
 """Final learning rate as part of the initial one: 70 epochs of decay 0.95 (SynSP, CVPR 2024)."""
@@ -69,40 +76,41 @@ def network(
     return model
 
 
+def smoothnet_loss(predicted: Tensor, true: Tensor, acceleration_weight: float = 1.0) -> Tensor:
+    """L1 of positions and, times its weight, of second differences; (B, T, C)."""
+    acceleration = F.l1_loss(predicted.diff(n=2, dim=1), true.diff(n=2, dim=1))
+    return F.l1_loss(predicted, true) + acceleration_weight * acceleration
+
+
 def train(
     model: SynSP | SmoothNet,
     objective: Objective,
     sequences: Sequence[mocap.Sequence],
-    out: Path,
-    name: str,
+    path: Path,
     *,
     minutes: float,
     pairs: Sequence[Pair] = (),
     validation: Mapping[str, Sequence[Pair]] | None = None,
-    batch: int = 64,
-    learning_rate: float = 1e-3,
-    seed: int = 4321,
+    batch: int = BATCH,
+    learning_rate: float = LEARNING_RATE,
+    seed: int = SEED,
     bfloat16: bool = False,
     report_every: int = 500,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
-    """Train `model`, or resume from the checkpoint in `out`, and write the averaged `out`/`name`.safetensors.
+    """Train `model`, or resume from the checkpoint beside `path`, and write the averaged weights to `path`.
 
     Args:
-        objective: loss.
         sequences: motion capture at 50 Hz.
-        out: folder for checkpoint, log and weights.
         minutes: time to train, resumed runs together; the learning rate falls exponentially over it.
         pairs: an estimator's own outputs with the truth, to train on too (`ClipSampler`).
         validation: held-out pairs whose errors go into the log.
         batch: windows in a step, or somewhat fewer, since all windows of a clip are in the same step.
-        bfloat16: multiply matrices in bfloat16 (`Bfloat16Products`).
-        report_every: steps between log rows, checkpoints and written weights.
         provenance: additional entries for the header of the weights.
 
     Raises:
         ValueError: minutes not positive, a batch too small to share, pairs that `ClipSampler` refuses, or a checkpoint
-            of another training in `out`.
+            of another training.
     """
     length = model.config.window
     per_clip = objective.windows_of_a_clip(length)
@@ -110,10 +118,9 @@ def train(
         raise ValueError(f"minutes must be positive, got {minutes}")
     if pairs and batch < 2 * per_clip:
         raise ValueError(f"batch must be at least {2 * per_clip} windows where there are pairs, got {batch}")
-    shadow = type(model)(model.config)  # type: ignore[arg-type]
     optimiser = torch.optim.Adam(model.parameters(), learning_rate, amsgrad=True)
-    average, progress = ExponentialAverage(model, 0.999), Progress(minutes=minutes)
-    training = {
+    progress = Progress(minutes=minutes)
+    settings = {
         "batch": batch,
         "rate": learning_rate,
         "seed": seed,
@@ -122,69 +129,91 @@ def train(
         "averaged": objective.averaged,
         **(provenance or {}),
     }
-    parts = {"model": model, "optimiser": optimiser, "average": average, "watch": progress}
-    files = TrainingFiles(out / f"{name}.safetensors", model.config, training, **parts)
-    first = files.restore()
-    rng = np.random.default_rng((seed, first))
+    training = Training(model, path, settings, decay=AVERAGE_DECAY, optimiser=optimiser, watch=progress)
+    rng = np.random.default_rng((seed, training.step))
     sampler = ClipSampler(sequences, length + per_clip - 1, max(batch // per_clip, 1), rng, pairs)
 
     products = Bfloat16Products() if bfloat16 else contextlib.nullcontext()
     model.train()
-    losses: list[float] = []
-    for step, (noisy, true) in enumerate(sampler, first + 1):
-        rate = learning_rate * RATE_AT_END ** progress.fraction(step)
+    for noisy, true in sampler:
+        rate = learning_rate * RATE_AT_END ** progress.fraction(training.step)
         for group in optimiser.param_groups:
             group["lr"] = rate
         with products:
             output = model(windows(noisy, length))
         loss = objective(output, true, length, sampler.paired, rng)
-        check_finite(loss, step)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        average.update(model)
-        losses.append(loss.item())
-        finished = progress.fraction(step) == 1
-        if finished or step % report_every == 0:
-            shadow.load_state_dict(average.weights)
-            shadow.eval()
-            row = {"step": step, "loss": float(np.mean(losses)), "rate": rate} | validate(shadow, validation or {})
-            files.save(step, shadow, {"steps": step, "minutes": minutes}, row)
-            losses.clear()
+        training.advance(loss.item())
+        finished = progress.fraction(training.step) == 1
+        if finished or training.step % report_every == 0:
+            errors = validate(training.averaged.eval(), validation or {})
+            row = {"step": training.step, "loss": training.mean_loss(), "rate": rate} | errors
+            training.report({"steps": training.step, "minutes": minutes}, **row)
         if finished:
             return
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that all refinement networks share."""
-    add_data_arguments(parser, several=True)
-    parser.add_argument("--subjects", nargs="+", help="of Human3.6M; S1 S5 S6 S7 S8 otherwise")
+    add_data_arguments(parser, subjects=TRAINING_SUBJECTS)
     parser.add_argument("--validation", type=Path, help="the same, held out, for the log")
     parser.add_argument("--uplifter", metavar="NAME", help="train and validate on this network's own output too")
     parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for checkpoint, log and weights")
     parser.add_argument("--start", help="weights to start from, by name or file")
     parser.add_argument("--window", type=int, default=8, help="frames that are refined together")
     parser.add_argument("--minutes", type=positive, default=60.0, help="time to train, resumed runs together")
-    parser.add_argument("--batch", type=int, help="windows in a step: 64, or the recipe's")
-    parser.add_argument("--learning-rate", type=float, help="1e-3, or the recipe's")
+    parser.add_argument("--batch", type=int, help=f"windows in a step: {BATCH}, or the recipe's")
+    parser.add_argument("--learning-rate", type=float, help=f"{LEARNING_RATE}, or the recipe's")
     parser.add_argument("--acceleration-weight", type=float, default=1.0, help="in the loss, on synthetic noise")
     parser.add_argument("--paired-weight", type=float, default=1.0, help="the same on the output of --uplifter")
     parser.add_argument("--averaged", type=float, default=0.0, help="share of the loss on averages of windows, 0 to 1")
     parser.add_argument("--dropout", type=float, help="the published one otherwise")
     parser.add_argument("--bfloat16", action="store_true", help="faster on processors with bfloat16 instructions")
-    parser.add_argument("--seed", type=int, default=4321)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--threads", type=int, default=2)
 
 
-def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable[[Any, Tensor, float], Tensor]) -> int:
+def add_synsp_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add those of SynSP."""
+    add_arguments(parser)
+    parser.add_argument(
+        "--recipe", choices=("product", "paper"), default="product", help="data sampling and hyperparameters"
+    )
+    parser.add_argument("--epochs", type=int, help="of --recipe paper, otherwise its own")
+    parser.add_argument("--views", action="store_true", help="of --recipe paper: the cameras of a moment together")
+    parser.add_argument("--device", default="cpu", help="of the network, with --recipe paper: cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--inverse-dct",
+        action="store_true",
+        help="heads predict frequencies; starts as a low-pass filter: far fewer steps",
+    )
+
+
+def train_synsp(args: argparse.Namespace) -> int:
+    if args.recipe == "paper":
+        return paper_refinement.main(args)
+    if args.device != "cpu":
+        raise ValueError(f"device must be cpu without --recipe paper, got {args.device}")
+    torch.manual_seed(args.seed)
+    changes = {} if args.dropout is None else {"dropout": args.dropout, "attention_dropout": args.dropout / 2}
+    config = SynSPConfig(window=args.window, inverse_dct=args.inverse_dct)
+    return _train(args, network(SynSP, config, args.start, **changes), synsp_loss)
+
+
+def train_smoothnet(args: argparse.Namespace) -> int:
+    torch.manual_seed(args.seed)
+    changes = {} if args.dropout is None else {"dropout": args.dropout}
+    return _train(args, network(SmoothNet, SmoothNetConfig(args.window), args.start, **changes), smoothnet_loss)
+
+
+def _train(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable[[Any, Tensor, float], Tensor]) -> int:
     """Train as the options say."""
-    name = args.network
-    objective = Objective(loss_of, args.acceleration_weight, args.paired_weight, args.averaged)
-    subjects = args.subjects or TRAINING_SUBJECTS
-    training = [sequence for path in args.data for sequence in load_motion(path, RATE, args.body_model, subjects)]
+    motion = load_motion(args.data, RATE, args.body_model, args.subjects)
     held_out = [
         mocap.Sequence(sequence.name, sequence.joints[:VALIDATION_FRAMES])
-        for sequence in (load_motion(args.validation, RATE, args.body_model) if args.validation else [])
+        for sequence in (load_motion([args.validation], RATE, args.body_model) if args.validation else [])
     ]
     validation: dict[str, list[Pair]] = {}
     pairs: list[Pair] = []
@@ -195,24 +224,24 @@ def run(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable[[A
         uplifter = weights.load(args.uplifter, UpliftUpsample)
         if held_out:
             validation["uplifter"] = _measurable(uplifter_pairs(uplifter, held_out, args.seed))
-        pairs = uplifter_pairs(uplifter, training, args.seed + 1)
+        pairs = uplifter_pairs(uplifter, motion, args.seed + 1)
     torch.set_num_threads(args.threads)
+    path = args.out / f"{args.network}.safetensors"
     train(
         model,
-        objective,
-        training,
-        args.out,
-        name,
+        Objective(loss_of, args.acceleration_weight, args.paired_weight, args.averaged),
+        motion,
+        path,
         minutes=args.minutes,
         pairs=pairs,
         validation=validation,
-        batch=args.batch or 64,
-        learning_rate=args.learning_rate or 1e-3,
+        batch=args.batch or BATCH,
+        learning_rate=args.learning_rate or LEARNING_RATE,
         seed=args.seed,
         bfloat16=args.bfloat16,
-        provenance={"data": " ".join(path.name for path in args.data), "start": args.start, "uplifter": args.uplifter},
+        provenance={"data": " ".join(file.name for file in args.data), "start": args.start, "uplifter": args.uplifter},
     )
-    print(json.dumps({"weights": str(args.out / f"{name}.safetensors")}))
+    print(json.dumps({"weights": str(path)}))
     return 0
 
 

@@ -1,0 +1,73 @@
+"""Options of the commands that read data, and the data that they name."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from uplift_ros.lab.data.formats import h36m, load_motion, mpi_inf_3dhp
+from uplift_ros.lab.data.protocols import Clip, project_sequences
+from uplift_ros.lab.data.takes import Take
+
+
+def add_data_arguments(
+    parser: argparse.ArgumentParser, *, required: bool = True, subjects: Sequence[str] = h36m.TEST_SUBJECTS
+) -> None:
+    """Add the options of motion capture, with the default of --subjects."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        required=required,
+        help="motion capture: .npz, .bvh, AMASS or VideoPose3D's data_3d_h36m.npz, or a folder of .bvh or AMASS files",
+    )
+    parser.add_argument("--body-model", type=Path, help="npz file of the SMPL+H body model, for AMASS data")
+    parser.add_argument("--subjects", nargs="+", default=subjects, help=f"of Human3.6M; {' '.join(subjects)} otherwise")
+
+
+def add_clip_arguments(parser: argparse.ArgumentParser, cameras: int | None) -> None:
+    """Add the options of `load_clips`, with the default of --cameras, which None leaves out."""
+    if cameras:
+        parser.add_argument("--cameras", type=int, default=cameras, help="around each sequence")
+    parser.add_argument("--noise", choices=("none", "detector"), default="none")
+    parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
+
+
+def add_paper_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `load_takes`, beside those of motion capture."""
+    parser.add_argument("--keypoints", type=Path, help="2D poses of Human3.6M: VideoPose3D's data_2d_h36m_*.npz")
+    cameras = "Human3.6M's cameras: metadata.xml, camera-parameters.json or h36m_dataset.py"
+    parser.add_argument("--calibration", type=Path, help=cameras)
+    parser.add_argument("--test-rate", type=float, help="frames per second of MPI-INF-3DHP's test sequences")
+    parser.add_argument("--views", action="store_true", help="of SmoothNet's release: the cameras of a moment together")
+
+
+def load_clips(args: argparse.Namespace, rate: float) -> list[Clip]:
+    """Motion capture as virtual cameras see it; raises as `load_motion` and `project_sequences` do."""
+    motion = load_motion(args.data, rate, args.body_model, args.subjects)
+    return list(project_sequences(motion, rate, args.cameras, args.noise, args.seed))
+
+
+def load_takes(args: argparse.Namespace, *, test: bool) -> list[Take] | None:
+    """Load takes of real cameras if the options name any; None for motion capture alone.
+
+    Raises:
+        FileNotFoundError, ValueError: options or files that do not fit, or motion capture beside takes.
+    """
+    loaded = [_takes(path, args, test) for path in args.data]
+    if None in loaded and any(loaded):
+        raise ValueError(f"data: {args.data[loaded.index(None)]} is motion capture beside recordings; give one kind")
+    return [take for takes in loaded for take in takes or ()] or None
+
+
+def _takes(data: Path, args: argparse.Namespace, test: bool) -> list[Take] | None:
+    if mpi_inf_3dhp.is_mpi_inf_3dhp(data):
+        if test and not args.test_rate:
+            raise ValueError("test-rate is missing: the test sequences of MPI-INF-3DHP do not hold theirs")
+        return mpi_inf_3dhp.load_takes(data, test, args.test_rate)
+    if args.keypoints is None:
+        if args.calibration and (test or h36m.is_h36m(data)):
+            raise ValueError(f"keypoints is missing beside calibration: {h36m.FIT_2D}")
+        return None
+    if args.calibration is None:
+        raise ValueError(f"calibration is missing: the files of VideoPose3D hold no cameras; {h36m.FIT_CAMERAS}")
+    return h36m.load_takes(data, args.keypoints, args.calibration, args.subjects)
