@@ -82,8 +82,11 @@ def test_training_and_evaluation_have_their_own_subjects(folder, tmp_path, monke
     common = ["--model", str(folder / "uplift.safetensors"), "--stride", "20", "--cameras", "1"]
     assert cli.main(["evaluate", "--data", data, *common]) == 0
     assert cli.main(["evaluate", "--data", data, *common, "--subjects", "S11"]) == 0
+    model = ["--data", data, "--model", str(folder / "uplift.safetensors")]
+    assert cli.main(["study", "views", *model, "--cameras", "1", "--every", "6", "--frames", "21"]) == 0
+    assert cli.main(["plot", "velocity", *model, "--stride", "20", "--out", str(tmp_path / "velocity.png")]) == 0
     subjects = [{sequence.name.split("/")[0] for sequence in sequences} for sequences in seen]
-    assert subjects == [set(h36m.TRAINING_SUBJECTS), {"S9", "S11"}, {"S11"}]
+    assert subjects == [set(h36m.TRAINING_SUBJECTS), {"S9", "S11"}, {"S11"}, {"S9", "S11"}, {"S9", "S11"}]
     capsys.readouterr()
     for command, said in (
         ([*train, *paper_data.h36m_options(folder)[2:]], "keypoints, calibration: need --recipe paper"),
