@@ -50,17 +50,17 @@ def monitor(observer):
 
 
 def test_a_node_is_asked_for_a_change_of_state_as_soon_as_it_is_there(observer, monitor):
-    with monitor.change_state("late", Transition.TRANSITION_CONFIGURE) as change:
+    with monitor.change_state("late", Transition.TRANSITION_CONFIGURE) as succeeded:
         monitor.spin(0.1)
-        assert change.succeeded is None  # the call does not block
+        assert succeeded() is None  # the call does not block
         late = LifecycleNode("late")
         observer.executor.add_node(late)
 
         def answered() -> bool:
             monitor.spin(0.05)
-            return change.succeeded is not None
+            return succeeded() is not None
 
         observer.wait_for(answered)
-        assert change.succeeded
+        assert succeeded()
     observer.executor.remove_node(late)
     late.destroy_node()

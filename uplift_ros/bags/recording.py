@@ -95,14 +95,8 @@ def _take_camera_info(recording: Recording, _log_time: int, message: Any) -> Non
             recording.camera = camera_from_msg(message)
 
 
-def _skeletons(message: Any) -> SkeletonFrame:
-    frame = skeletons_from_msg(message)
-    frame.validate()
-    return frame
-
-
 def _take_skeletons(recording: Recording, log_time: int, message: Any) -> None:
-    frame = _skeletons(message)
+    frame = skeletons_from_msg(message)
     recording.skeletons.append(frame)
     recording.ages.append((log_time - frame.stamp) / NANOSECONDS)
 
@@ -110,9 +104,9 @@ def _take_skeletons(recording: Recording, log_time: int, message: Any) -> None:
 _TAKE = {
     "/camera_info": _take_camera_info,
     "/keyframes": lambda recording, _, message: recording.keyframes.append(keyframe_from_msg(message)),
-    "/skeletons/raw": lambda recording, _, message: recording.raw_skeletons.append(_skeletons(message)),
+    "/skeletons/raw": lambda recording, _, message: recording.raw_skeletons.append(skeletons_from_msg(message)),
     "/skeletons": _take_skeletons,
-    "/ground_truth": lambda recording, _, message: recording.ground_truth.append(_skeletons(message)),
+    "/ground_truth": lambda recording, _, message: recording.ground_truth.append(skeletons_from_msg(message)),
     "/rate_state": lambda recording, _, message: recording.rates.append(
         (stamp_from_msg(message.header.stamp), message)
     ),

@@ -203,9 +203,9 @@ def keyframe_from_msg(message: Any) -> Keyframe:
     """Convert a uplift_ros/Keyframe2D. In bags of versions without look back it has no origin: it was scheduled.
 
     Raises:
-        ValueError: the origin is not one of the message's constants.
+        ValueError: the origin is not one of the message's constants, or `Keyframe.validate` refuses the people.
     """
-    return Keyframe(
+    keyframe = Keyframe(
         stamp=stamp_from_msg(message.header.stamp),
         frame_id=message.header.frame_id,
         width=message.width,
@@ -216,6 +216,8 @@ def keyframe_from_msg(message: Any) -> Keyframe:
         skeleton=message.skeleton,
         origin=Origin(getattr(message, "origin", Origin.SCHEDULED)),
     )
+    keyframe.validate()
+    return keyframe
 
 
 def _person_in_image(person: Any) -> Person2D:
@@ -232,15 +234,18 @@ def skeletons_from_msg(message: Any) -> SkeletonFrame:
     """Convert a uplift_ros/Skeletons.
 
     Raises:
-        ValueError: a person's source or scale_source is not one of the message's constants.
+        ValueError: a person's source or scale_source is not one of the message's constants, or
+            `SkeletonFrame.validate` refuses the people.
     """
-    return SkeletonFrame(
+    frame = SkeletonFrame(
         stamp=stamp_from_msg(message.header.stamp),
         frame_id=message.header.frame_id,
         persons=tuple(_person_in_space(person) for person in message.persons),
         is_final=message.is_final,
         skeleton=message.skeleton,
     )
+    frame.validate()
+    return frame
 
 
 def _person_in_space(person: Any) -> Person3D:

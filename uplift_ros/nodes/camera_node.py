@@ -95,7 +95,7 @@ class CameraNode(base.ManagedNode):
             self._compressed.publish(
                 CompressedImage(header=header, format="rgb8; jpeg compressed bgr8", data=jpeg.tobytes())
             )
-        self.tick("camera_hz")
+        self.health.tick("camera_hz")
 
 
 def main() -> int:

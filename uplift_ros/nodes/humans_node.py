@@ -48,11 +48,10 @@ class HumansNode(base.ManagedNode):
 
     def _take_keyframe(self, message: Keyframe2D) -> None:
         keyframe = keyframe_from_msg(message)
-        keyframe.validate()
-        self.tick("keyframe_hz")
+        self.health.tick("keyframe_hz")
         if keyframe.origin is Origin.LOOK_BACK:
             return  # bodies follow the images in their order
-        with self.timed():
+        with self.health.timed():
             ids = [person.id for person in keyframe.persons]
             self._follow(set(ids), self._in_space)
             self._tracked.publish(self._hri.IdsList(header=message.header, ids=ids))
@@ -76,8 +75,7 @@ class HumansNode(base.ManagedNode):
 
     def _take_skeletons(self, message: Skeletons) -> None:
         frame = skeletons_from_msg(message)
-        frame.validate()
-        self.tick("skeletons_hz")
+        self.health.tick("skeletons_hz")
         header = ros_messages().header(frame.stamp, frame.frame_id)
         transforms = []
         self._follow(self._in_image, {person.id for person in frame.persons})

@@ -33,7 +33,6 @@ class PoseEstimatorNode(base.ManagedNode):
         self._stage.reset()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="estimate")
         self._estimation: Future | None = None
-        self._age_ms = 0.0
         compressed = self.parameter("image_transport") == "compressed"
         self._image_type = CompressedImage if compressed else Image
         topic = self.resolve_topic_name("image_raw") + ("/compressed" if compressed else "")
@@ -50,7 +49,6 @@ class PoseEstimatorNode(base.ManagedNode):
             "stride": self.parameter("stride"),
             "keyframe_hz_asked": f"{self._stage.rate.asked:.1f}",
             "keyframe_hz_reached": f"{self._stage.rate.reached:.1f}",
-            "age_ms": f"{self._age_ms:.0f}",
             **{f"requests_{reason}": count for reason, count in dict(self._stage.history.refused).items()},
         }
 
@@ -59,7 +57,7 @@ class PoseEstimatorNode(base.ManagedNode):
         return [f"key-frames reach {rate.reached:.1f} of {rate.asked:.1f} Hz asked"] if rate.falls_short else []
 
     def _take_image(self, serialized: bytes) -> None:
-        self.tick("camera_hz")
+        self.health.tick("camera_hz")
         stamp, _ = serialized_header(serialized)
         self._stage.stride = self.parameter("stride")
         is_busy = self._estimation is not None and not self._estimation.done()
@@ -69,7 +67,7 @@ class PoseEstimatorNode(base.ManagedNode):
             self._estimation = self._worker.submit(self.guarded(self._estimate), serialized, stride)
             self._answer_requests()
         elif self._stage.dropped > dropped:
-            self.count("dropped")
+            self.health.count("dropped")
 
     def _take_request(self, message: KeyframeRequest) -> None:
         self._stage.history.request([stamp_from_msg(stamp) for stamp in message.stamps])
@@ -81,12 +79,12 @@ class PoseEstimatorNode(base.ManagedNode):
             self._worker.submit(self.guarded(self._answer))
 
     def _answer(self) -> None:
-        if (requested := self._stage.take_requested(self.processing_ms / 1e3)) is not None:
+        if (requested := self._stage.take_requested(self.health.processing_ms / 1e3)) is not None:
             self._estimate(requested[1], self._stage.stride, Origin.LOOK_BACK)
-            self.count("looked_back")
+            self.health.count("looked_back")
 
     def _estimate(self, serialized: bytes, stride: int, origin: Origin = Origin.SCHEDULED) -> None:
-        with self.timed():
+        with self.health.timed():
             message = deserialize_message(serialized, self._image_type)
             if self._image_type is CompressedImage and exif_orientation(serialized) > 1:
                 self.report(
@@ -95,8 +93,8 @@ class PoseEstimatorNode(base.ManagedNode):
             stamp = stamp_from_msg(message.header.stamp)
             keyframe = self._stage.detect(stamp, message.header.frame_id, to_rgb(message), stride, origin)
         self._keyframes.publish(ros_messages().keyframe(keyframe))
-        self.tick("keyframe_hz")
-        self._age_ms = self.age_ms(stamp)
+        self.health.tick("keyframe_hz")
+        self.note_age(stamp)
 
 
 def main() -> int:

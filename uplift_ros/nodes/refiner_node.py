@@ -44,7 +44,6 @@ class RefinerNode(base.ManagedNode):
     def activate(self) -> None:
         self._stage.reset()
         self._bursts: list[list[SkeletonFrame]] = [[] for _ in self._topics]
-        self._age_ms = 0.0
         self._quiet = self.every(QUIET_S, self._end_burst)
         self._quiet.cancel()
         if self._transforms:
@@ -60,13 +59,8 @@ class RefinerNode(base.ManagedNode):
     def cleanup(self) -> None:
         del self._stage
 
-    def diagnostic_values(self) -> dict[str, object]:
-        return {"age_ms": f"{self._age_ms:.0f}"}
-
     def _take(self, view: int, message: Skeletons) -> None:
-        frame = skeletons_from_msg(message)
-        frame.validate()  # here, so that an invalid frame does not cost the others of its burst
-        self._bursts[view].append(frame)
+        self._bursts[view].append(skeletons_from_msg(message))
         if len(self._bursts[view]) < MAX_BURST_FRAMES:
             self._quiet.reset()
         else:
@@ -87,7 +81,7 @@ class RefinerNode(base.ManagedNode):
         self.report_each(joined.problems)
         if not joined.frames:
             return
-        with self.timed(len(joined.frames)):
+        with self.health.timed(len(joined.frames)):
             refining = self._stage.push(joined.frames)
         self.report_each(refining.problems)
         self._publish(refining.frames)
@@ -95,7 +89,7 @@ class RefinerNode(base.ManagedNode):
     def _publish(self, frames: list[SkeletonFrame]) -> None:
         for frame in frames:
             self._refined.publish(ros_messages().skeletons(frame))
-            self._age_ms = (self.get_clock().now().nanoseconds - frame.stamp) / 1e6
+            self.note_age(frame.stamp)
 
 
 def main() -> int:

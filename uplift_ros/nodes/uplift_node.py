@@ -43,7 +43,6 @@ class UpliftNode(base.ManagedNode):
     def activate(self) -> None:
         self._stage.reset()
         self._rates: Rates | None = None
-        self._age_ms = 0.0
         # In ROS time: a bag that is paused must not count as a pause of the camera.
         self._pause = self.every(PAUSE_NS / NANOSECONDS, lambda: self._publish(self._stage.pause()), self.get_clock())
         if self.parameter("playout"):
@@ -78,22 +77,21 @@ class UpliftNode(base.ManagedNode):
             "velocity": f"{self._rates.velocity:.2f}",
             "output_hz_asked": f"{self.parameter('output_rate'):.1f}",
             "output_hz_reached": f"{self._rates.output_hz:.1f}",
-            "age_ms": f"{self._rates.age_ms:.0f}",
             "dropped": self._rates.dropped,
         }
 
     def _take_keyframe(self, message: Keyframe2D) -> None:
         keyframe = keyframe_from_msg(message)
-        self.tick("keyframe_hz")
-        self._stage.load.note(self._neighbours.estimate_ms, self.processing_ms)
+        self.health.tick("keyframe_hz")
+        self._stage.load.note(self._neighbours.estimate_ms, self.health.processing_ms)
         depth = partial(self._depth.at, keyframe.stamp) if self._depth else None
         self._stage.is_answered = self._requests.get_subscription_count() > 0
         # Uplift the key-frame; the stage also decides the next stride, and which older images it needs
-        with self.timed():
+        with self.health.timed():
             uplifting = self._stage.push(keyframe, self._camera.calibration, depth)
         self.report_each(uplifting.problems)
         if wanted := uplifting.wanted:
-            self.count("requested", len(wanted))
+            self.health.count("requested", len(wanted))
             self._requests.publish(ros_messages().keyframe_request(keyframe.stamp, keyframe.frame_id, wanted))
         self._publish(uplifting.raw)
         if uplifting.live is None or uplifting.rates is None:
@@ -102,14 +100,14 @@ class UpliftNode(base.ManagedNode):
         self._live.publish(ros_messages().skeletons(uplifting.live))
         if uplifting.rates.stride != keyframe.stride:
             self._estimator.ask(uplifting.rates.stride)
-        rates = replace(uplifting.rates, uplift_ms=self.processing_ms, age_ms=self._age_ms)
+        rates = replace(uplifting.rates, uplift_ms=self.health.processing_ms, age_ms=self.health.age_ms or 0.0)
         self._rates = self._neighbours.complete(rates)
         self._rate_states.publish(ros_messages().rate_state(self._rates))
 
     def _publish(self, raw: list[SkeletonFrame]) -> None:
         for frame in raw:
             self._raw.publish(ros_messages().skeletons(frame))
-            self._age_ms = self.age_ms(frame.stamp)
+            self.note_age(frame.stamp)
 
 
 def main() -> int:

@@ -51,19 +51,16 @@ class VisualizerNode(base.ManagedNode):
         self._lifetime = Duration(sec=nanoseconds // NANOSECONDS, nanosec=nanoseconds % NANOSECONDS)
 
     def _take_skeletons(self, message: Skeletons) -> None:
-        self.tick("skeletons_hz")
+        self.health.tick("skeletons_hz")
         frame = skeletons_from_msg(message)
-        frame.validate()
-        with self.timed():
+        with self.health.timed():
             self._shown = self._show_markers(frame, marker_messages.person_markers, self._shown)
             if self._tf_message:
                 self._transforms.publish(self._tf_message(transforms=marker_messages.body_transforms(frame)))
             self._overlay.show(frame)
 
     def _take_raw(self, message: Skeletons) -> None:
-        frame = skeletons_from_msg(message)
-        frame.validate()
-        self._shown_raw = self._show_markers(frame, marker_messages.raw_markers, self._shown_raw)
+        self._shown_raw = self._show_markers(skeletons_from_msg(message), marker_messages.raw_markers, self._shown_raw)
 
     def _show_markers(self, frame: SkeletonFrame, make: marker_messages.MakeMarkers, shown: set[str]) -> set[str]:
         """Replace the markers in the namespaces `shown` by those of a frame; return their namespaces."""

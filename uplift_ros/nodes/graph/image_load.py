@@ -8,18 +8,19 @@ import json
 import resource
 import sys
 import time
+from typing import cast
 
-import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
+from uplift_ros.estimators import PoseEstimator
 from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.pose_estimator_node import PoseEstimatorNode
-from uplift_ros.poses import Origin, Person2D
+from uplift_ros.poses import Origin
 from uplift_ros.stages import build_detection
 
 WIDTH, HEIGHT, RATE = 640, 480, 50.0
@@ -35,53 +36,30 @@ class Plain(Node):
         super().__init__("plain")
         self.images = 0
         self.create_subscription(Image, "image_raw", self._take, qos.images())
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self)
 
     def _take(self, _image: Image) -> None:
         self.images += 1
 
-    def work(self) -> None:
-        self._executor.spin_once(CHUNK)
-
-
-class NoEstimator:
-    """Estimator that is never called: key-frames are not processed."""
-
-    def estimate(self, image: np.ndarray) -> list[Person2D]:
-        raise NotImplementedError
-
-    def reset(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
 
 class Skipping(PoseEstimatorNode):
-    """Pose estimator node without a network, which does not process key-frames either."""
+    """Pose estimator node without an estimator, which does not process key-frames either."""
 
     def __init__(self) -> None:
         keep_freed_memory()
         super().__init__()
         self.images = 0
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self)
         if not self.start():
             raise RuntimeError("the pose_estimator node did not start")
 
     def configure(self) -> None:
-        self._stage = build_detection.detection(self.parameters, NoEstimator())
+        self._stage = build_detection.detection(self.parameters, cast(PoseEstimator, None))
 
-    def tick(self, name: str) -> None:
-        self.images += name == "camera_hz"
-        super().tick(name)
+    def _take_image(self, serialized: bytes) -> None:
+        self.images += 1
+        super()._take_image(serialized)
 
     def _estimate(self, _serialized: bytes, _stride: int, _origin: Origin = Origin.SCHEDULED) -> None:
         pass
-
-    def work(self) -> None:
-        self._executor.spin_once(CHUNK)
 
 
 def film() -> None:
@@ -99,14 +77,16 @@ def film() -> None:
 
 def measure(subscriber: Plain | Skipping, seconds: float) -> list[float]:
     """Measure the CPU milliseconds per image in each chunk of the given time."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(subscriber)
     while subscriber.images < FIRST_IMAGES:
-        subscriber.work()
+        executor.spin_once(CHUNK)
     milliseconds = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         images, cpu, chunk_end = subscriber.images, cpu_seconds(), time.monotonic() + CHUNK
         while time.monotonic() < chunk_end or subscriber.images == images:
-            subscriber.work()
+            executor.spin_once(CHUNK)
         milliseconds.append((cpu_seconds() - cpu) * 1e3 / (subscriber.images - images))
     return milliseconds
 

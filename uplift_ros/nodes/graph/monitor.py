@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
@@ -16,23 +16,6 @@ from rclpy.task import Future
 from uplift_ros.msg import RateState, Skeletons
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.health import SUBSCRIBERS
-
-
-class StateChange:
-    """Pending lifecycle transition of a node."""
-
-    def __init__(self, client: Client, transition: int) -> None:
-        self._client = client
-        self._request = ChangeState.Request(transition=Transition(id=transition))
-        self._answer: Future | None = None
-
-    @property
-    def succeeded(self) -> bool | None:
-        """Result of the transition; None until the node has answered. The request is sent once the service is found."""
-        if self._answer is None and self._client.service_is_ready():
-            self._answer = self._client.call_async(self._request)
-        response = self._answer.result() if self._answer and self._answer.done() else None
-        return response.success if response else None
 
 
 class Monitor:
@@ -98,11 +81,24 @@ class Monitor:
         return any(info.node_name == node for info in infos)
 
     @contextlib.contextmanager
-    def change_state(self, node: str, transition: int) -> Iterator[StateChange]:
-        """Request a lifecycle transition, `Transition.TRANSITION_...`, which proceeds while the monitor spins."""
+    def change_state(self, node: str, transition: int) -> Iterator[Callable[[], bool | None]]:
+        """Request a lifecycle transition, `Transition.TRANSITION_...`, which proceeds while the monitor spins.
+
+        Yields:
+            A function that returns whether it succeeded; None until the node has answered.
+        """
         client: Client = self._node.create_client(ChangeState, f"{node}/change_state")
+        answer: Future | None = None
+
+        def succeeded() -> bool | None:
+            nonlocal answer
+            if answer is None and client.service_is_ready():
+                answer = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
+            response = answer.result() if answer and answer.done() else None
+            return response.success if response else None
+
         try:
-            yield StateChange(client, transition)
+            yield succeeded
         finally:
             self._node.destroy_client(client)
 

@@ -150,12 +150,12 @@ class Supervisor:
 
     def _change_camera(self, transition: int, state: str) -> None:
         """Change the camera's state. A response can get lost just after discovery, so diagnostics count as well."""
-        with self._monitor.change_state("camera", transition) as change:
+        with self._monitor.change_state("camera", transition) as succeeded:
             self._wait(
-                lambda: change.succeeded is not None or self._monitor.state("camera") == state,
+                lambda: succeeded() is not None or self._monitor.state("camera") == state,
                 f"the camera to become {state}",
             )
-            if change.succeeded is False:
+            if succeeded() is False:
                 raise RunError(_exit_report(self._processes["camera"]))
 
     def _all_active(self) -> bool:

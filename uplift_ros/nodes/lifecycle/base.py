@@ -139,7 +139,7 @@ class ManagedNode(ReportingNode):
         options = QoSOverridingOptions.with_default_policies(entity_id=latched)
         guarded = self.guarded(callback)
         if expected:
-            self._health.arrived(expected)
+            self.health.arrived(expected)
             guarded = self._noting_arrival(guarded, expected)
         subscription = self.create_subscription(
             message_type,
@@ -156,14 +156,14 @@ class ManagedNode(ReportingNode):
 
     def _noting_arrival(self, callback: Callable, name: str) -> Callable:
         def noting(message: Any) -> None:
-            self._health.arrived(name)
+            self.health.arrived(name)
             callback(message)
 
         return noting
 
     def _note_lost(self, name: str, qos: QoSProfile, event: Any) -> None:
         lost = event.total_count_change
-        self.count(f"lost {name}", lost)
+        self.health.count(f"lost {name}", lost)
         if qos.reliability is ReliabilityPolicy.RELIABLE:
             self.report("overrun", f"{lost} messages lost: {name} arrived faster than they could be processed")
 
@@ -252,7 +252,7 @@ class ManagedNode(ReportingNode):
             publisher.wait_for_all_acked(Duration(seconds=max(0.0, deadline - time.monotonic())))
 
     def _destroy_inputs(self) -> None:
-        self._health.expect_nothing()
+        self.health.expect_nothing()
         while self._subscribed:
             self.destroy_subscription(self._subscribed.pop())
         while self._repeated:
@@ -286,7 +286,7 @@ class ManagedNode(ReportingNode):
         diagnostic_warnings = self.diagnostic_warnings() if self.is_active else []
         name = self.get_fully_qualified_name()
         array = DiagnosticArray(
-            status=[self._health.status(name, self._state, shown | values | subscribers, diagnostic_warnings)]
+            status=[self.health.status(name, self._state, shown | values | subscribers, diagnostic_warnings)]
         )
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)

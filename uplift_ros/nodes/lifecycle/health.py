@@ -26,6 +26,8 @@ class Health:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.last_error = ""
+        self.age_ms: float | None = None
+        """Age of what the node published last; None if it published nothing that has one."""
         self._counters: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
         self._since = time.monotonic()
@@ -36,7 +38,7 @@ class Health:
         self._logged_at: dict[str, float] = {}
 
     def count(self, name: str, amount: int = 1) -> None:
-        """Add to a counter."""
+        """Add to a counter that is shown."""
         with self._lock:
             self._counters[name] += amount
 
@@ -50,12 +52,13 @@ class Health:
         self._arrived_at[name] = time.monotonic()
 
     def expect_nothing(self) -> None:
-        """Expect no input from now on."""
+        """Expect no input from now on, and no output."""
         self._arrived_at.clear()
+        self.age_ms = None
 
     @contextlib.contextmanager
     def timed(self, frames: int = 1) -> Iterator[None]:
-        """Time the work on a number of frames."""
+        """Time the work on a number of frames; the mean per frame is shown as processing_ms."""
         start = time.perf_counter()
         yield
         self._milliseconds.append((time.perf_counter() - start) * 1e3 / frames)
@@ -98,6 +101,7 @@ class Health:
             "processing_ms": f"{self.processing_ms:.2f}",
             **rates,
             **counters,
+            **({} if self.age_ms is None else {"age_ms": f"{self.age_ms:.0f}"}),
             **more,
             "last_error": self.last_error,
         }

@@ -1,6 +1,5 @@
-"""Reporting of a node: guarded callbacks, counters, rates and problems, in its log and in diagnostics."""
+"""Reporting of a node: guarded callbacks, ages and problems, in its log and in diagnostics."""
 
-import contextlib
 import traceback
 from collections.abc import Callable, Iterable
 
@@ -15,31 +14,19 @@ EXPECTED_ERRORS = (ValueError, OSError, ImportError, ParameterException)
 
 
 class ReportingNode(LifecycleNode):
-    """Node whose callbacks cannot end it: each problem is counted, logged now and then, and shown in diagnostics."""
+    """Node whose callbacks cannot end it: each problem is counted, logged now and then, and shown in diagnostics.
+
+    Attributes:
+        health: counters, rates and times that diagnostics show.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self._health = Health()
-
-    def count(self, name: str, amount: int = 1) -> None:
-        """Add to a counter shown in diagnostics."""
-        self._health.count(name, amount)
-
-    def tick(self, name: str) -> None:
-        """Count an event whose rate per second is shown in diagnostics."""
-        self._health.tick(name)
-
-    def timed(self, frames: int = 1) -> contextlib.AbstractContextManager[None]:
-        """Time the node's work on a number of frames; diagnostics show the mean per frame as processing_ms."""
-        return self._health.timed(frames)
-
-    @property
-    def processing_ms(self) -> float:
-        return self._health.processing_ms
+        self.health = Health()
 
     def report(self, kind: str, message: str, error: bool = False) -> None:
         """Count a problem, show it in diagnostics, and log it unless the same kind was logged in the last seconds."""
-        if self._health.problem(kind, message, error):
+        if self.health.problem(kind, message, error):
             # Two calls, because rclpy allows only one severity per line of code.
             if error:
                 self.get_logger().error(message)
@@ -51,12 +38,12 @@ class ReportingNode(LifecycleNode):
         for problem in problems:
             self.report(problem.kind, problem.message)
 
-    def age_ms(self, stamp: int) -> float:
-        """Milliseconds since a stamp, by ROS time; 0 while use_sim_time has no /clock, which is reported."""
-        if now := self.get_clock().now().nanoseconds:
-            return (now - stamp) / 1e6
-        self.report("no_clock", "use_sim_time is true, but nothing publishes /clock: ages are not known")
-        return 0.0
+    def note_age(self, stamp: int) -> None:
+        """Note the age by ROS time of what is published; 0 while use_sim_time has no /clock, which is reported."""
+        now = self.get_clock().now().nanoseconds
+        if not now:
+            self.report("no_clock", "use_sim_time is true, but nothing publishes /clock: ages are not known")
+        self.health.age_ms = (now - stamp) / 1e6 if now else 0.0
 
     def guarded(self, callback: Callable) -> Callable:
         def guarded(*arguments) -> None:
