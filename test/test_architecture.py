@@ -41,7 +41,7 @@ LAYERS = (
 """Rooms, the lowest first. A room imports from its own layer and those below."""
 
 LAB_LAYERS = (
-    {"data", "device", "export", "plain", "smoothnet"},
+    {"data", "device", "export", "plain", "smoothnet", "whole_sequence"},
     {"training", "import_weights"},
     {"evaluation"},
     {"studies"},

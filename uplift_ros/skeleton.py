@@ -173,39 +173,6 @@ THORAX_RAISE = 0.03
 HEAD_BEYOND_EARS = 0.35
 
 
-def _detector_to_h36m17() -> dict[str, dict[str, float]]:
-    """Every h36m17 joint as a weighted sum of joints that COCO-17 and BlazePose-33 share; weights sum to 1."""
-    shoulders = {"left_shoulder": 0.5, "right_shoulder": 0.5}
-    hips = {"left_hip": 0.5, "right_hip": 0.5}
-    ears = {"left_ear": 0.5, "right_ear": 0.5}
-
-    def combine(*terms: tuple[float, dict[str, float]]) -> dict[str, float]:
-        total: dict[str, float] = {}
-        for factor, weights in terms:
-            for joint, weight in weights.items():
-                total[joint] = total.get(joint, 0.0) + factor * weight
-        return total
-
-    up = combine((1.0, shoulders), (-1.0, hips))
-    pelvis = combine((1.0, hips), (HIP_RAISE, up))
-    thorax = combine((1.0, shoulders), (THORAX_RAISE, up))
-    mapping = {
-        "pelvis": pelvis,
-        "spine": combine((0.5, pelvis), (0.5, thorax)),
-        "thorax": thorax,
-        "nose": {"nose": 1.0},
-        "head": combine((1.0 + HEAD_BEYOND_EARS, ears), (-HEAD_BEYOND_EARS, shoulders)),
-    }
-    for side in ("left", "right"):
-        mapping[f"{side}_hip"] = combine((1.0, {f"{side}_hip": 1.0}), (HIP_RAISE, up))
-        for joint in ("knee", "ankle", "shoulder", "elbow", "wrist"):
-            mapping[f"{side}_{joint}"] = {f"{side}_{joint}": 1.0}
-    return mapping
-
-
-DETECTOR_TO_H36M17 = _detector_to_h36m17()
-
-
 def to_h36m17(keypoints: np.ndarray, scores: np.ndarray, source: Skeleton) -> tuple[np.ndarray, np.ndarray]:
     """Map keypoints of a detector's joint set to h36m17.
 
@@ -220,12 +187,27 @@ def to_h36m17(keypoints: np.ndarray, scores: np.ndarray, source: Skeleton) -> tu
     """
     if source.name == H36M17.name:
         return keypoints, scores
-    mapped = np.empty((*keypoints.shape[:-2], len(H36M17), keypoints.shape[-1]), keypoints.dtype)
-    mapped_scores = np.empty((*scores.shape[:-1], len(H36M17)), scores.dtype)
-    for target, joint in enumerate(H36M17.joints):
-        weights = DETECTOR_TO_H36M17[joint]
-        indices = [source.index(name) for name in weights]
-        factors = np.fromiter(weights.values(), keypoints.dtype)
-        mapped[..., target, :] = (keypoints[..., indices, :] * factors[:, None]).sum(-2)
-        mapped_scores[..., target] = scores[..., indices].min(-1)
-    return mapped, mapped_scores
+    places = dict(zip(source.joints, np.moveaxis(keypoints, -2, 0), strict=True))
+    certainty = dict(zip(source.joints, np.moveaxis(scores, -1, 0), strict=True))
+    hips, shoulders, ears = (
+        (places[f"left_{joint}"] + places[f"right_{joint}"]) / 2 for joint in ("hip", "shoulder", "ear")
+    )
+    up = shoulders - hips
+    pelvis, thorax = hips + HIP_RAISE * up, shoulders + THORAX_RAISE * up
+    places |= {
+        "pelvis": pelvis,
+        "spine": (pelvis + thorax) / 2,
+        "thorax": thorax,
+        "head": ears + HEAD_BEYOND_EARS * (ears - shoulders),
+        "left_hip": places["left_hip"] + HIP_RAISE * up,
+        "right_hip": places["right_hip"] + HIP_RAISE * up,
+    }
+    torso = np.min([certainty[f"{side}_{joint}"] for side in ("left", "right") for joint in ("shoulder", "hip")], 0)
+    certainty |= dict.fromkeys(("pelvis", "spine", "thorax", "left_hip", "right_hip"), torso)
+    certainty["head"] = np.min(
+        [certainty[f"{side}_{joint}"] for side in ("left", "right") for joint in ("ear", "shoulder")], 0
+    )
+    return (
+        np.stack([places[joint] for joint in H36M17.joints], -2),
+        np.stack([certainty[joint] for joint in H36M17.joints], -1),
+    )

@@ -8,7 +8,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from uplift_ros.models.configs import UpliftConfig, compact, estimate_flops, n81, n351
+from uplift_ros.lab.bench.flops import estimate_flops
+from uplift_ros.models.configs import UpliftConfig, compact, n81, n351
 from uplift_ros.models.uplift import UpliftUpsample
 
 

@@ -8,10 +8,10 @@ from support import tiny
 from support.refining import SMALL, frames_of, joints_of, motion, person, refine
 
 from uplift_ros.lab.plain import PlainRefine
+from uplift_ros.lab.whole_sequence import average_windows, pad_front, sliding_windows
 from uplift_ros.poses import ScaleSource, SkeletonFrame, Source
 from uplift_ros.streaming import uncertainty
-from uplift_ros.streaming.refiner import MAX_DELAY, METHODS, StreamingRefiner, refine_sequence
-from uplift_ros.streaming.swaa import average_windows, pad_front, sliding_windows
+from uplift_ros.streaming.refiner import MAX_DELAY, METHODS, StreamingRefiner
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +49,6 @@ def test_the_network_sees_people_upright_in_a_frame_with_z_up_too(model):
     in_world = frames_of({"p1": poses @ optical_to_world.T})
     refined = joints_of(refine(StreamingRefiner("synsp", 3, model, z_up=True), in_world))
     np.testing.assert_allclose(refined, in_camera @ optical_to_world.T, atol=1e-5)
-
-
-def test_a_whole_sequence_has_the_full_average_at_every_frame(model):
-    poses = motion(20)
-    whole = refine_sequence(model, poses)
-    streamed = joints_of(refine(StreamingRefiner("synsp", 7, model), frames_of({"p1": poses})))
-    # Away from the ends the two are one; a stream has no windows that begin before it, and pads instead.
-    np.testing.assert_allclose(whole[7:13], (streamed - streamed[:, :1])[7:13], atol=1e-5)
-
-
-def test_a_sequence_shorter_than_a_window_is_refined_whole(model):
-    assert refine_sequence(model, motion(3)).shape == (3, 17, 3)
 
 
 def test_all_windows_of_one_call_go_through_the_network_at_once():

@@ -12,7 +12,7 @@ from uplift_ros.skeleton import H36M17
 from uplift_ros.streaming import uncertainty
 from uplift_ros.streaming.clock import is_same_motion
 from uplift_ros.streaming.filters import OneEuro, PassThrough, SavitzkyGolay, Smoother
-from uplift_ros.streaming.swaa import StreamingAverage, average_windows, sliding_windows
+from uplift_ros.streaming.swaa import StreamingAverage
 
 METHODS = ("synsp", "one_euro", "savgol", "none")
 
@@ -229,20 +229,6 @@ class StreamingRefiner:
                 )
             )
         return replace(step.frame, persons=tuple(persons))
-
-
-def refine_sequence(model: Refining, poses: np.ndarray) -> np.ndarray:
-    """Refine a whole sequence as the paper does: every window once, full sliding-window average, no delay.
-
-    Args:
-        poses: (N, 17, 3) metres; the pelvis is subtracted.
-
-    Returns:
-        (N, 17, 3) root-relative.
-    """
-    windows = sliding_windows(poses - poses[:, :1], model.config.window)
-    refined = average_windows(model(windows).astype(float)[..., :3])[-len(poses) :]
-    return refined - refined[:, :1]
 
 
 def _relative(person: Person3D) -> np.ndarray:

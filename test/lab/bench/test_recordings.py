@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from uplift_ros.lab.bench import recordings
-from uplift_ros.streaming.swaa import average_windows
+from uplift_ros.lab.whole_sequence import average_windows
 
 
 @pytest.mark.parametrize("count", [1, 3, 7, 8, 9, 40])

@@ -12,10 +12,10 @@ from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.plain import PlainRefine
 from uplift_ros.lab.training import paper_refinement
 from uplift_ros.lab.training.paper_refinement import Recipe, Windows, batches, recipe_of
+from uplift_ros.lab.whole_sequence import refine_sequence
 from uplift_ros.models import weights
 from uplift_ros.models.configs import SynSPConfig
 from uplift_ros.models.synsp import SynSP
-from uplift_ros.streaming.refiner import refine_sequence
 
 
 def small(**changes):

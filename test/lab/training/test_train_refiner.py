@@ -18,12 +18,12 @@ from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.lab.training import train_command as command
 from uplift_ros.lab.training.refinement_loss import Objective, averages, windows
 from uplift_ros.lab.training.train_refiner import RATE_AT_END, network, smoothnet_loss, train, validate
+from uplift_ros.lab.whole_sequence import average_windows
 from uplift_ros.metrics import accel, mpjpe
 from uplift_ros.models import weights
 from uplift_ros.models.configs import SynSPConfig
 from uplift_ros.models.synsp import SynSP, synsp_loss
 from uplift_ros.sources.synthetic.motion import pose
-from uplift_ros.streaming.swaa import average_windows
 
 SMALL = SynSPConfig(width=16, ffn=16, layers=1, heads=2, head_width=8, inverse_dct=True)
 

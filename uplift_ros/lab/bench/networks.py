@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from uplift_ros.lab.bench.flops import estimate_flops
 from uplift_ros.lab.bench.measurements import Row, against_first, interleaved, timed
 from uplift_ros.models import runtime
-from uplift_ros.models.configs import Refining, UpliftConfig, Uplifting, compact, estimate_flops, n81, n351
+from uplift_ros.models.configs import Refining, UpliftConfig, Uplifting, compact, n81, n351
 from uplift_ros.paths import shipped_weights
 
 VARIANTS: dict[str, Callable[[], UpliftConfig]] = {"compact": compact, "n81": n81, "n351": n351}

@@ -12,6 +12,7 @@ import numpy as np
 
 from uplift_ros import settings
 from uplift_ros.lab.bench.measurements import Row, against_first, compared, measure, timed
+from uplift_ros.lab.whole_sequence import average_windows
 from uplift_ros.offline.image_sequence import VideoSequence
 from uplift_ros.offline.process import Networks, process
 from uplift_ros.sources.synthetic.synthetic_source import (
@@ -20,7 +21,6 @@ from uplift_ros.sources.synthetic.synthetic_source import (
     HORIZONTAL_FOV,
     SyntheticSource,
 )
-from uplift_ros.streaming.swaa import average_windows
 
 SWAA_FRAMES, SWAA_WINDOW = 10_000, 8
 

@@ -15,9 +15,9 @@ from rich.table import Table
 
 from uplift_ros.files import write_json
 from uplift_ros.lab import device
+from uplift_ros.lab.bench.flops import estimate_flops
 from uplift_ros.lab.bench.measurements import measure, timed
 from uplift_ros.lab.bench.networks import VARIANTS
-from uplift_ros.models.configs import estimate_flops
 from uplift_ros.models.uplift import UpliftUpsample
 
 PUBLISHED = {

@@ -10,12 +10,13 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from uplift_ros.lab.smoothnet import SmoothNet
+from uplift_ros.lab.whole_sequence import pad_front, sliding_windows
 from uplift_ros.metrics import root_relative
 from uplift_ros.models.synsp import ACCELERATION_ROLES, SynSP
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.streaming.filters import OneEuro, PassThrough, SavitzkyGolay, Smoother
 from uplift_ros.streaming.refiner import MAX_DELAY
-from uplift_ros.streaming.swaa import StreamingAverage, pad_front, sliding_windows
+from uplift_ros.streaming.swaa import StreamingAverage
 
 METHODS = ("none", "one_euro", "savgol", "gaussian", "smoothnet", "synsp")
 BRANCHES = tuple(ACCELERATION_ROLES)

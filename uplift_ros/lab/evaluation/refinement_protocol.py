@@ -17,12 +17,12 @@ from scipy.spatial.transform import Rotation
 
 from uplift_ros.lab.data.formats.amass import BodyModel
 from uplift_ros.lab.data.formats.smoothnet_data import FIT, RefinementSequence, RefinementSet, from_6d, load_release
+from uplift_ros.lab.whole_sequence import average_windows, sliding_windows
 from uplift_ros.metrics import MILLIMETRES, procrustes
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.streaming.filters import OneEuro
-from uplift_ros.streaming.swaa import average_windows, sliding_windows
 
 SAVGOL_FRAMES, SAVGOL_DEGREE, GAUSSIAN_SIGMA = 31, 2, 3.0
 """From the comparison in SynSP's code, over whole sequences; so are the one-euro filter's defaults."""

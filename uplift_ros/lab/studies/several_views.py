@@ -23,13 +23,12 @@ from uplift_ros.lab.data.formats import load_motion
 from uplift_ros.lab.data.mocap import Sequence as Motion
 from uplift_ros.lab.data.options import add_data_arguments
 from uplift_ros.lab.plain import PlainRefine
+from uplift_ros.lab.whole_sequence import average_windows, refine_sequence, sliding_windows
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
-from uplift_ros.streaming.refiner import refine_sequence
 from uplift_ros.streaming.stride import FixedStride
-from uplift_ros.streaming.swaa import average_windows, sliding_windows
 from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance
 from uplift_ros.transforms import RigidTransform, moved
 

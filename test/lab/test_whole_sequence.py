@@ -1,0 +1,77 @@
+"""Refinement of whole sequences, and its average against the definition."""
+
+import numpy as np
+import pytest
+from support import tiny
+from support.refining import SMALL, frames_of, joints_of, motion, refine
+
+from uplift_ros.lab.plain import PlainRefine
+from uplift_ros.lab.whole_sequence import average_windows, refine_sequence, sliding_windows
+from uplift_ros.streaming.refiner import StreamingRefiner
+
+T = 8
+RNG = np.random.default_rng(3)
+
+
+def definition(windows: np.ndarray) -> np.ndarray:
+    """SynSP, CVPR 2024: y_t = 1/n_t sum_i o_i[t - i]."""
+    length = windows.shape[1]
+    frames = len(windows) + length - 1
+    average = np.zeros((frames, *windows.shape[2:]))
+    for t in range(frames):
+        covering = range(max(0, t - length + 1), min(t, frames - length) + 1)
+        average[t] = sum(windows[i, t - i] for i in covering) / len(covering)
+    return average
+
+
+@pytest.mark.parametrize("frames", range(T, 41))
+def test_batch_form_equals_the_definition_for_every_length(frames):
+    windows = RNG.normal(size=(frames - T + 1, T, 17, 3))
+    np.testing.assert_allclose(average_windows(windows), definition(windows), atol=1e-12)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 8, 9, 13, 14, 15, 200])
+def test_agreeing_windows_give_the_sequence_back(frames):
+    sequence = RNG.normal(size=(frames, 17, 3))
+    averaged = average_windows(sliding_windows(sequence, T))
+    np.testing.assert_allclose(averaged[-frames:], sequence, atol=1e-12)
+
+
+def test_a_short_sequence_makes_one_window_that_begins_with_its_first_frame():
+    sequence = RNG.normal(size=(3, 2))
+    windows = sliding_windows(sequence, T)
+    assert windows.shape == (1, T, 2)
+    np.testing.assert_array_equal(windows[0, :6], np.repeat(sequence[:1], 6, 0))
+    np.testing.assert_array_equal(windows[0, 5:], sequence)
+
+
+def test_windows_of_an_empty_sequence_are_refused():
+    with pytest.raises(ValueError, match="frames"):
+        sliding_windows(np.empty((0, 17, 3)), T)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_fewer_windows_than_frames_in_one_are_averaged_too(count):
+    windows = RNG.normal(size=(count, T, 3))
+    np.testing.assert_allclose(average_windows(windows), definition(windows), atol=1e-12)
+
+
+def test_precision_of_the_windows_is_kept():
+    assert average_windows(np.ones((5, T, 17, 3), np.float32)).dtype == np.float32
+
+
+@pytest.fixture(scope="module")
+def model() -> PlainRefine:
+    return tiny.refining(SMALL)
+
+
+def test_a_whole_sequence_has_the_full_average_at_every_frame(model):
+    poses = motion(20)
+    whole = refine_sequence(model, poses)
+    streamed = joints_of(refine(StreamingRefiner("synsp", 7, model), frames_of({"p1": poses})))
+    # Away from the ends the two are one; a stream has no windows that begin before it, and pads instead.
+    np.testing.assert_allclose(whole[7:13], (streamed - streamed[:, :1])[7:13], atol=1e-5)
+
+
+def test_a_sequence_shorter_than_a_window_is_refined_whole(model):
+    assert refine_sequence(model, motion(3)).shape == (3, 17, 3)
