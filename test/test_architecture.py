@@ -151,6 +151,7 @@ TESTED_BY = {
     "nodes.lifecycle.descriptor": "ros/test_lifecycle",
     "nodes.lifecycle.reporting": "ros/test_lifecycle",
     "nodes.lifecycle.spin": "ros/test_lifecycle",
+    "sources.matroska": "sources/test_container",
     "nodes.links.broadcast": "ros/test_visualizer",
     "nodes.links.camera_info": "ros/test_calibration",
     "nodes.links.optional": "ros/test_humans",

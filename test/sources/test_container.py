@@ -6,9 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.matroska import element, write_matroska
 
 from uplift_ros.sources import open_source
-from uplift_ros.sources.container import read_container
+from uplift_ros.sources.container import ends_early, read_container
 
 OPTIONS = {"loop": False, "width": 0, "height": 0, "horizontal_fov": 1.0}
 ONE = 1 << 16
@@ -140,16 +141,74 @@ def test_a_thumbnail_before_the_video_is_not_taken_for_it(clip):
     source.close()
 
 
+PICTURES = [np.full((48, 64, 3), 60 + 5 * i, np.uint8) for i in range(20)]
+COVER = [np.zeros((96, 128, 3), np.uint8)]
+
+
+@pytest.mark.parametrize("tracks", [(COVER, PICTURES), (PICTURES, COVER), (COVER, PICTURES, COVER)])
+def test_the_longest_track_of_a_matroska_file_is_read(tmp_path, tracks):
+    path = write_matroska(tmp_path / "clip.mkv", *tracks)
+    assert [track.seconds for track in read_container(path).tracks] == [0.04 * len(track) for track in tracks]
+    source = open_source(str(path), **OPTIONS)
+    means = [frame.image.mean() for frame in source.frames()]
+    np.testing.assert_allclose(means, [picture.mean() for picture in PICTURES], atol=2)
+    assert source.missing == 0
+    source.close()
+
+
+def test_what_a_matroska_file_lacks_of_its_longest_track_is_counted(tmp_path):
+    path = write_matroska(tmp_path / "clip.mkv", PICTURES)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    source = open_source(str(path), **OPTIONS)
+    shown = len(list(source.frames()))
+    assert 0 < shown < 20
+    assert source.missing == 20 - shown
+
+
+@pytest.mark.parametrize(
+    ("roll", "orientation"),
+    [(0.0, lambda image: image), (90.0, np.rot90), (180.0, lambda image: image[::-1, ::-1]),
+     (-90.0, lambda image: np.rot90(image, -1))],
+)  # fmt: skip
+def test_a_rotated_matroska_file_is_upright_whichever_track_is_read(tmp_path, roll, orientation):
+    pictures = [cv2.rectangle(picture.copy(), (0, 0), (20, 12), (255, 0, 0), -1) for picture in PICTURES]
+    plain = next(open_source(str(write_matroska(tmp_path / "plain.mkv", pictures)), **OPTIONS).frames()).image
+    path = write_matroska(tmp_path / "clip.mkv", COVER, pictures, rolls=[0.0, roll])
+    image = next(open_source(str(path), **OPTIONS).frames()).image
+    np.testing.assert_array_equal(image, orientation(plain))
+
+
 @pytest.mark.parametrize(("roll", "matrix"), [(None, 0), (90, 6), (180, 2), (-90, 7)])
 def test_mirrored_matroska_files_have_the_matrix_of_mp4(tmp_path, roll, matrix):
-    rolled = b"" if roll is None else b"\x76\x75\x88" + struct.pack(">d", roll)
-    inside = b"\x76\x73\x88" + struct.pack(">d", 180.0) + rolled
-    head = b"\x1aE\xdf\xa3" + bytes(300) + b"\x76\x70" + bytes([128 + len(inside)]) + inside + bytes(300)
-    (tmp_path / "clip.mkv").write_bytes(head)
+    pose = element(0x7670, element(0x7673, 180.0), *([] if roll is None else [element(0x7675, float(roll))]))
+    entry = element(0xAE, element(0x83, 1), element(0xE0, pose))
+    content = element(0x1A45DFA3) + element(0x18538067, element(0x1654AE6B, entry))
+    (tmp_path / "clip.mkv").write_bytes(content)
     (track,) = read_container(tmp_path / "clip.mkv").tracks
     expected = {0: np.fliplr, 2: np.flipud, 6: ORIENTATIONS[0, 1, 1, 0], 7: ORIENTATIONS[0, -1, -1, 0]}[matrix]
     image = np.arange(6 * 4 * 3, dtype=np.uint8).reshape(6, 4, 3)
     np.testing.assert_array_equal(track.upright(image), expected(image))
+
+
+def test_a_file_without_an_index_that_ends_within_an_image_is_incomplete(tmp_path):
+    gif = tmp_path / "clip.gif"
+    _, data = cv2.imencodemulti(".gif", PICTURES)
+    gif.write_bytes(data)
+    source = open_source(str(gif), **OPTIONS)
+    assert (len(list(source.frames())), source.missing) == (20, 0)
+    gif.write_bytes(data[: len(data) * 3 // 4])
+    source = open_source(str(gif), **OPTIONS)
+    assert 0 < len(list(source.frames())) < 20
+    assert source.missing == 1
+    packet = b"\x47" + bytes(187)
+    for content, expected in (
+        (3 * packet, False),
+        (3 * packet + packet[:100], True),
+        (b"\x47" * 10, False),
+        (b"", False),
+    ):
+        (tmp_path / "clip.ts").write_bytes(content)
+        assert ends_early(tmp_path / "clip.ts") == expected
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", bytes(range(256))])
@@ -159,13 +218,20 @@ def test_the_code_of_a_format_is_named_only_if_there_is_one(tmp_path, content):
         open_source(str(tmp_path / "clip.mp4"), **OPTIONS)
 
 
-def test_other_formats_say_nothing_and_damaged_ones_no_more(clip, tmp_path):
-    (tmp_path / "clip.mkv").write_bytes(b"\x1aE\xdf\xa3" + bytes(100))
-    assert read_container(tmp_path / "clip.mkv") is None
-    data = clip.read_bytes()
-    for end in range(0, len(data), 97):
-        clip.write_bytes(data[:end])
-        read_container(clip)
+def test_damaged_descriptions_of_tracks_harm_nothing(clip, tmp_path):
+    random = np.random.default_rng(0)
+    for path in (clip, write_matroska(tmp_path / "clip.mkv", COVER, PICTURES)):
+        data = path.read_bytes()
+        for end in range(0, len(data), 97):
+            path.write_bytes(data[:end])
+            read_container(path)
+        for _ in range(100):
+            changed = np.frombuffer(data, np.uint8).copy()
+            changed[random.integers(0, 600, 5)] = random.integers(0, 256, 5)
+            path.write_bytes(changed.tobytes())
+            read_container(path)
+    (tmp_path / "clip.webm").write_bytes(b"\x1aE\xdf\xa3")
+    assert read_container(tmp_path / "clip.webm") is None
 
 
 def test_an_address_is_a_stream_and_no_missing_file(monkeypatch):

@@ -112,9 +112,11 @@ class VideoSequence:
             image, size = _kept(frame.make) if self._keeps_images else (frame.make, 0)
             yield LazyImage(frame.time, self._frame_id, self._intrinsics, image, size)
         if self._video.missing:
-            count = f"{self._video.missing} of {self.length} frames"
+            count = f"{self._video.missing} of {self.length} frames" if self.length else "frames"
             message = f"{count} are missing at the end: the file was cut off, or has a longer track"
             self.problems.append(Problem(LOST_FRAMES, message))
+        elif not self.length:
+            self.problems.append(Problem("unknown_length", "the file states no length: its end may be missing"))
 
     def close(self) -> None:
         self._video.close()

@@ -16,7 +16,8 @@ from uplift_ros.camera import Camera
 from uplift_ros.files import bag_kind
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.sources import SourceFrame, is_stream
-from uplift_ros.sources.container import Track, only_track, read_container
+from uplift_ros.sources.container import ends_early, read_container
+from uplift_ros.sources.track import Track, only_track
 
 FALLBACK_FPS = 25.0
 """Frames per second if a container or driver reports no rate."""
@@ -42,7 +43,8 @@ class VideoFile:
 
     Attributes:
         length: number of frames that the container states, 0 if it states none.
-        missing: number of these that were missing when the file was last read to its end.
+        missing: number of these that were missing when the file was last read to its end; 1 if some are missing in a
+            format that states no length.
 
     Raises:
         FileNotFoundError: the file does not exist.
@@ -72,7 +74,8 @@ class VideoFile:
                 f"source: OpenCV reads no frame from {str(path)!r}: not a video, or an unknown format{known}"
             )
         self.fps = fps or _frame_rate(self._capture)
-        self.length = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self._ends_early = not is_stream(str(path)) and ends_early(Path(path))
+        self.length = 0 if self._ends_early else max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.camera = self._camera(horizontal_fov, self._upright(first))
 
     def frames(self) -> Iterator[SourceFrame]:
@@ -119,7 +122,7 @@ class VideoFile:
         rate = _frame_rate(self._capture)
         seconds = self._track.seconds if self._track and self._track.seconds else self.length / rate
         is_cut_off = count < self.length and last_seconds < seconds - MAX_END_PERIODS / rate
-        self.missing = self.length - count if is_cut_off else 0
+        self.missing = self.length - count if is_cut_off else int(self._ends_early)
 
     def _grab(self) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
         """Yield nanoseconds since the first frame, by the container, and a function that decodes the frame to RGB."""
@@ -191,7 +194,7 @@ def _frame_rate(capture: cv2.VideoCapture) -> float:
 
 
 def _track(path: Path) -> tuple[Track | None, IO[bytes] | None]:
-    """Find the video track of an MP4 or QuickTime file; None for other files.
+    """Find the video track of an MP4, QuickTime or Matroska file; None for other files.
 
     Returns:
         The first track, unless it is disabled or less than half as long as another one, as thumbnails are; a copy of
@@ -210,5 +213,5 @@ def _track(path: Path) -> tuple[Track | None, IO[bytes] | None]:
         return None, None
     first, longest = container.tracks[0], max(container.tracks, key=lambda track: (track.is_default, track.seconds))
     if first.seconds < longest.seconds / 2 or not first.is_default:
-        return longest, None if longest is first else only_track(path, container, longest)
+        return longest, None if longest is first else only_track(path, container.tracks, longest)
     return first, None
