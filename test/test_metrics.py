@@ -14,7 +14,7 @@ def poses(seed: int, frames: int = 5) -> np.ndarray:
 
 
 def rotation(seed: int) -> np.ndarray:
-    return Rotation.random(rng=np.random.default_rng(seed)).as_matrix()
+    return Rotation.random(None, np.random.default_rng(seed)).as_matrix()
 
 
 @pytest.mark.parametrize("metric", [metrics.mpjpe, metrics.n_mpjpe, metrics.p_mpjpe, metrics.accel])

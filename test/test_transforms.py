@@ -38,7 +38,7 @@ def test_covariances_turn_with_the_points():
     rng = np.random.default_rng(0)
     spread = np.diag([0.01, 0.04, 0.09])
     cloud = rng.multivariate_normal(np.zeros(3), spread, 50_000)
-    transform = RigidTransform(Rotation.random(rng=1).as_matrix(), np.array([1.0, 2.0, 3.0]))
+    transform = RigidTransform(Rotation.random(None, np.random.default_rng(1)).as_matrix(), np.array([1.0, 2.0, 3.0]))
     turned = transform.covariances(np.array([[0.01, 0, 0, 0.04, 0, 0.09]]))
     np.testing.assert_allclose(turned[0], np.cov(transform.points(cloud).T)[np.triu_indices(3)], atol=2e-3)
 

@@ -3,8 +3,10 @@
 import os
 from pkgutil import extend_path
 
-# A small compressed image may declare any size, and OpenCV would allocate it. OpenCV reads this limit at import.
+# Limits that OpenCV reads at import. A small compressed image may declare any size, and OpenCV would allocate it. Of a
+# camera or video that does not open OpenCV warns in many lines, beside our own error.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 # The generated `uplift_ros.msg` is in the install folder; a source checkout earlier on the path must not hide it.
 __path__ = extend_path(__path__, __name__)

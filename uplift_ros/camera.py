@@ -285,7 +285,7 @@ def place_root(joints: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.
     trust = np.ones(len(u))
     for _ in range(1 + REWEIGHTINGS):
         w = np.sqrt(weights[seen] * trust)[:, None]
-        translation, *_ = np.linalg.lstsq((matrix * w[..., None]).reshape(-1, 3), (target * w).ravel())
+        translation, *_ = np.linalg.lstsq((matrix * w[..., None]).reshape(-1, 3), (target * w).ravel(), rcond=None)
         residuals = np.linalg.norm(matrix @ translation - target, axis=-1)
         deviation = max(float(np.median(residuals)) / RAYLEIGH_MEDIAN, SMALLEST_DEVIATION)
         trust = 1 / (1 + (residuals / (CAUCHY * deviation)) ** 2)

@@ -39,7 +39,7 @@ def joints(seed: int) -> np.ndarray:
 
 def transform(seed: int) -> RigidTransform:
     random = np.random.default_rng(seed)
-    return RigidTransform(Rotation.random(rng=random).as_matrix(), random.normal(0, 5, 3))
+    return RigidTransform(Rotation.random(None, random).as_matrix(), random.normal(0, 5, 3))
 
 
 # ---------------------------------------------------------------- geometry

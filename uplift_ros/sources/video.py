@@ -156,8 +156,6 @@ class Webcam:
     """
 
     def __init__(self, index: int, fps: float, width: int, height: int, horizontal_fov: float) -> None:
-        # Suppresses OpenCV's own warning about a camera that does not open.
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         self._capture = cv2.VideoCapture(index)
         for key, value in (
             (cv2.CAP_PROP_FRAME_WIDTH, width),

@@ -78,7 +78,8 @@ def varied(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
     joints[changed] = combined(joints[changed], joints[rng.permutation(len(joints))[: changed.sum()]])
     joints = swung(rng, bent(rng, random_body(rng, joints)))
     changed = rng.random(len(joints)) < FALLEN
-    joints[changed] = turned_over(rng, joints[changed])
+    if changed.any():  # SciPy before 1.9 makes no rotations of no vectors
+        joints[changed] = turned_over(rng, joints[changed])
     changed = rng.random(len(joints)) < 0.5
     joints[changed] = mirror(joints[changed])
     return joints

@@ -48,8 +48,9 @@ def draw(rows: Sequence[dict[str, Any]]) -> Figure:
     if not any(row["rule"] == "fixed" for row in rows):
         raise ValueError("rows must have some of the rule fixed, as `uplift study adaptive --json` writes them")
     figure = new_figure(height=3.0)
-    panels = figure.subplots(1, 2)
-    for axes, (key, title) in zip(panels, PANELS.items(), strict=True):
+    places = figure.subplot_mosaic([["legend"] * len(PANELS), [*PANELS]], gridspec_kw={"height_ratios": [1, 7]})
+    for key, title in PANELS.items():
+        axes = places[key]
         known = [row for row in rows if row[key] is not None]  # fast frames may be missing
         fixed = sorted((row["keyframe_hz"], row[key], row["stride"]) for row in known if row["rule"] == "fixed")
         axes.plot([hz for hz, _, _ in fixed], [error for _, error, _ in fixed], ".-", color=FAINT, label="fixed stride")
@@ -59,7 +60,8 @@ def draw(rows: Sequence[dict[str, Any]]) -> Figure:
             points = [(row["keyframe_hz"], row[key]) for row in known if _kind(row) == kind]
             axes.plot([hz for hz, _ in points], [error for _, error in points], marker, color=colour, label=label)
         axes.set(xlabel="key-frames per second", ylabel="MPJPE (mm)", title=title)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    places["legend"].axis("off")
+    places["legend"].legend(*axes.get_legend_handles_labels(), loc="center", ncol=3)
     return figure
 
 

@@ -202,7 +202,7 @@ def fit_tension(raw: Sequence[Judged], refined: Sequence[Judged]) -> list[float]
     after = np.concatenate([uncertainty.error_of(judged.scores[:, 1:]).ravel() for judged in refined])
     tension = (after - uncertainty.REMAINING * before) / uncertainty.TENSION
     found = np.concatenate([judged.errors.ravel() for judged in refined])
-    return np.linalg.lstsq(np.stack([before, tension], -1), found)[0].tolist()
+    return np.linalg.lstsq(np.stack([before, tension], -1), found, rcond=None)[0].tolist()
 
 
 def _features(judged: Judged, rate: float) -> np.ndarray:
