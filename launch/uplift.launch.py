@@ -3,6 +3,7 @@
 ros2 launch uplift_ros uplift.launch.py image:=/camera/color/image_raw camera_info:=/camera/color/camera_info
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from launch.actions import (
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
-from uplift_ros.nodes.graph.environment import node_environment
+from uplift_ros.fastdds import image_profile
 from uplift_ros.nodes.graph.launching import enclave_arguments, lifecycle_node, require
 from uplift_ros.parameters import TABLES
 from uplift_ros.paths import share_folder
@@ -147,9 +148,5 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    profiles = [
-        SetEnvironmentVariable(variable, value)
-        for variable, value in node_environment().items()
-        if variable.endswith("_DEFAULT_PROFILES_FILE")
-    ]
+    profiles = [SetEnvironmentVariable(variable, profile) for variable, profile in image_profile(os.environ).items()]
     return LaunchDescription([*ARGUMENTS, *profiles, OpaqueFunction(function=start)])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from support.places import ROOT
 
-from uplift_ros import cli, doctor
+from uplift_ros import cli, doctor, fastdds
 
 VGA = 640 * 480 * 3
 
@@ -26,7 +26,7 @@ def test_without_a_profile_images_larger_than_the_default_segment_are_said_to_ge
     assert "fit" in verdict
 
 
-@pytest.mark.parametrize("variable", doctor.PROFILE_VARIABLES)
+@pytest.mark.parametrize("variable", fastdds.PROFILE_VARIABLES)
 def test_the_profile_in_force_is_read(variable):
     profile = str(ROOT / "config" / "fastdds.xml")
     lines = list(doctor.transport(VGA, {variable: profile}))

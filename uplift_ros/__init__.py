@@ -8,5 +8,8 @@ from pkgutil import extend_path
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
+# From 1.29 on, ONNX Runtime's wheels for Linux report use and models to Microsoft, with an identifier of the machine.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 # The generated `uplift_ros.msg` is in the install folder; a source checkout earlier on the path must not hide it.
 __path__ = extend_path(__path__, __name__)

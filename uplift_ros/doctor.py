@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from uplift_ros import paths
+from uplift_ros import fastdds, paths
 from uplift_ros.estimators import blazepose_files
 
 DEFAULT_SEGMENT = 512 * 1024
 """Bytes of Fast DDS's shared memory without a profile; a larger image is sent in fragments over UDP."""
 
-PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 RECEIVE_BUFFER = Path("/proc/sys/net/core/rmem_max")
 
 
@@ -101,19 +100,18 @@ def transport(image_bytes: int, environment: Mapping[str, str]) -> Iterator[str]
     if "fastrtps" not in implementation:
         yield f"an image has {image_bytes} bytes; {receive_buffer()}"
         return
-    variable = next((name for name in PROFILE_VARIABLES if environment.get(name)), None)
-    ours = paths.share_folder() / "config" / "fastdds.xml"
-    if variable is None:
+    chosen, ours = fastdds.chosen_profile(environment), fastdds.own_profile()
+    if chosen is None:
         yield f"no profile is set here; launch files and uplift run set {ours}"
     else:
-        yield f"{variable}: {environment[variable]}"
-    segment = segment_size(Path(environment[variable])) if variable else DEFAULT_SEGMENT
+        yield "{}: {}".format(*chosen)
+    segment = segment_size(Path(chosen[1])) if chosen else DEFAULT_SEGMENT
     if segment is None:
         yield f"that profile cannot be read: images over {DEFAULT_SEGMENT} bytes may get lost"
     elif image_bytes > segment:
         yield (
             f"images of {image_bytes} bytes exceed the shared memory of {segment} and will get lost: "
-            f"export {PROFILE_VARIABLES[0]}={ours} for the camera's driver too; {receive_buffer()}"
+            f"export {fastdds.profile_variable(environment)}={ours} for the camera's driver too; {receive_buffer()}"
         )
     else:
         yield f"images of {image_bytes} bytes fit into the shared memory of {segment}"

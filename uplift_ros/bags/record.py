@@ -23,6 +23,7 @@ from rclpy.subscription import Subscription
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from tqdm import tqdm
 
+from uplift_ros import fastdds
 from uplift_ros.bags.reader import BagError
 from uplift_ros.bags.writer import STORAGES, BagWriter, set_aside, unfinished
 from uplift_ros.messages.conversion import import_message
@@ -174,6 +175,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _record(writer: BagWriter, args: argparse.Namespace, stop: threading.Event) -> None:
+    fastdds.save_memory()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     recorder = Recorder(writer, None if args.all else args.topics)
     executor = SingleThreadedExecutor()

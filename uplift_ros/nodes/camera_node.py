@@ -100,4 +100,4 @@ class CameraNode(base.ManagedNode):
 
 def main() -> int:
     keep_freed_memory()
-    return spin(CameraNode)
+    return spin(CameraNode, sends_images=True)

@@ -78,4 +78,4 @@ class VisualizerNode(base.ManagedNode):
 
 def main() -> int:
     keep_freed_memory()
-    return spin(VisualizerNode)
+    return spin(VisualizerNode, sends_images=True)

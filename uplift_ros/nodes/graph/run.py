@@ -9,7 +9,7 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
-from uplift_ros import settings
+from uplift_ros import fastdds, settings
 from uplift_ros.nodes.graph.environment import node_environment
 from uplift_ros.nodes.graph.supervisor import RunError, Supervisor
 from uplift_ros.sources import open_source
@@ -28,13 +28,15 @@ def main(args: argparse.Namespace) -> int:
     parameters = node_parameters(args)
     # A missing source is reported at once, not after the start of all nodes.
     open_source(args.source, loop=False, width=0, height=0, horizontal_fov=1.0).close()
-    os.environ.update(node_environment())
+    environment = node_environment()
+    os.environ.update(environment)
+    fastdds.save_memory()
     console = Console()
     bag = args.record or (args.out / "demo.mcap" if args.out else None)
     if bag:
         bag.parent.mkdir(parents=True, exist_ok=True)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    supervisor = Supervisor(console)
+    supervisor = Supervisor(console, environment)
     try:
         anything = supervisor.run(parameters, args.params, bag)
     except RunError as error:

@@ -1,10 +1,9 @@
 """Starts the whole graph without launch_ros, one process per node, restarts nodes that die, and stops the graph."""
 
-import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lifecycle_msgs.msg import Transition
@@ -53,10 +52,15 @@ class Interrupted(Exception):  # noqa: N818 (no error: requested by the user)
 
 
 class Supervisor:
-    """Supervisor of the node processes: starts, monitors, restarts and stops them."""
+    """Supervisor of the node processes: starts, monitors, restarts and stops them.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    Args:
+        console: for the live table and messages.
+        environment: variables of the processes.
+    """
+
+    def __init__(self, console: Console, environment: Mapping[str, str]) -> None:
+        self._console, self._environment = console, environment
         self._monitor = Monitor()
         self.usage = Usage()
         """CPU time and memory of all processes while the camera runs."""
@@ -135,7 +139,7 @@ class Supervisor:
     def _spawn(self, name: str, command: list[str], at_first: Sequence[str] = ()) -> None:
         """Start a process; `at_first` are arguments of the first start only, not of a restart."""
         self._commands[name] = command
-        self._processes[name] = Process(name, [*command, *at_first], os.environ, self._show_line)
+        self._processes[name] = Process(name, [*command, *at_first], self._environment, self._show_line)
 
     def _replace(self, died: Process) -> None:
         if died.name == RECORDER or died.age < MIN_LIFE:

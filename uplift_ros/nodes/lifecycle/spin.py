@@ -10,7 +10,9 @@ import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from uplift_ros import fastdds
 from uplift_ros.nodes.lifecycle.base import ManagedNode
+from uplift_ros.nodes.lifecycle.memory import share_freed_memory
 from uplift_ros.nodes.lifecycle.reporting import EXPECTED_ERRORS
 
 LAST_MESSAGES_S = 0.1
@@ -20,7 +22,7 @@ UPSTREAM_S = 3.0
 """Seconds to wait for the last messages of the nodes before this one, which launch ends at the same time."""
 
 
-def spin(node_type: Callable[[], ManagedNode]) -> int:
+def spin(node_type: Callable[[], ManagedNode], sends_images: bool = False) -> int:
     """Run a node until it finishes or a signal ends it.
 
     The executor spins in a thread of its own, so that signals reach Python at once and the node can still publish while
@@ -29,6 +31,9 @@ def spin(node_type: Callable[[], ManagedNode]) -> int:
     Returns:
         The node's exit code, 0 after a signal, or 1 if it could not start; the reason is one line on stderr.
     """
+    share_freed_memory()
+    if not sends_images:
+        fastdds.save_memory()
     try:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         node = node_type()

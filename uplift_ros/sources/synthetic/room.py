@@ -122,8 +122,8 @@ def _floor_texture() -> np.ndarray:
     height, width = int(FLOOR_DEPTH * TEXELS), int(2 * HALF_WIDTH * TEXELS)
     tile = int(TILE * TEXELS)
     x, y = np.arange(width), np.arange(height)[:, None]
-    tiles = np.where(((x // tile + y // tile) % 2)[..., None], [156, 138, 118], [178, 160, 138])
-    return _rgba(tiles * np.linspace(1.06, 0.86, height)[:, None, None])
+    tones = np.array([[178, 160, 138], [156, 138, 118]]) * np.linspace(1.06, 0.86, height)[:, None, None]
+    return _rgba(tones)[y, (x // tile + y // tile) % 2]
 
 
 def _rgba(colours: np.ndarray) -> np.ndarray:
