@@ -19,6 +19,7 @@ LAYERS = (
     {
         "bone_frames",
         "camera",
+        "fastdds",
         "files",
         "human_model",
         "intrinsics",

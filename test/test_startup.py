@@ -1,9 +1,12 @@
 """Nodes load only the modules that they need, since a robot starts all of them at once."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+
+from uplift_ros import fastdds
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 pytest.importorskip("uplift_ros.msg", reason="needs the built messages")
@@ -53,3 +56,33 @@ sys.meta_path.insert(0, Blocked())
 def test_every_node_can_be_imported_without_pytorch():
     code = WITHOUT_TORCH + "".join(f"import uplift_ros.nodes.{node}_node\n" for node in NEEDED)
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+SEND_IMAGES = {"camera", "visualizer"}
+
+PROFILE_AT_INIT = """
+import os, rclpy
+
+
+def init(**_):
+    raise RuntimeError(os.environ.get({variable!r}))
+
+
+rclpy.init = init
+import uplift_ros.nodes.{node}_node as node
+node.main()
+"""
+"""Prints the profile of the middleware instead of starting it."""
+
+
+@pytest.mark.parametrize("node", NEEDED)
+def test_only_nodes_that_send_images_start_with_the_shared_memory_for_them(node):
+    variable, profile = fastdds.PROFILE_VARIABLES[0], str(fastdds.own_profile())
+    finished = subprocess.run(
+        [sys.executable, "-c", PROFILE_AT_INIT.format(variable=variable, node=node)],
+        env=os.environ | {variable: profile},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert finished.stderr.strip() == (profile if node in SEND_IMAGES else "None")

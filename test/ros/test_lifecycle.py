@@ -1,5 +1,4 @@
 import signal
-from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
@@ -10,9 +9,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from uplift_ros.nodes.graph.child_process import Process
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.parameters import TABLES, Value
-
-IMAGE = 640 * 480 * 3
-"""Bytes."""
 
 
 @pytest.fixture
@@ -188,20 +184,3 @@ def test_diagnostics_report_state_and_speed(refiner, observer):
     values = {pair.key: pair.value for pair in status.values}
     assert (status.name, values["state"]) == ("/refiner", "active")
     assert "processing_ms" in values
-
-
-def own_shared_memory(process: Process) -> int:
-    """Bytes of the largest shared memory that a process sends from: Fast DDS keeps a lock file open beside it."""
-    opened = []
-    for link in Path(f"/proc/{process.pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
-            opened.append(link.readlink())
-    own = [Path(str(lock).removesuffix("_el")) for lock in opened if lock.match("shm/fastdds_*_el")]
-    return max((memory.stat().st_size for memory in own if memory.exists()), default=0)
-
-
-@pytest.mark.parametrize(("node", "sends_images"), [("camera", True), ("visualizer", True), ("refiner", False)])
-def test_only_nodes_that_send_images_keep_memory_for_them(node, sends_images, start_script, observer):
-    process = start_script(node, autostart=False)
-    observer.wait_for(lambda: observer.state(node) == "unconfigured")
-    assert (own_shared_memory(process) > IMAGE) == sends_images
