@@ -36,11 +36,16 @@ PARAMETERS = {
     "hold_frames": ("uplift",),
     "use_depth": ("uplift",),
     "playout": ("uplift",),
-    "device": ("uplift", "refiner"),  # the embedded 2D estimator supports only cpu
+    "device": ("uplift", "refiner"),  # and pose_estimator with a backend of DEVICE_BACKENDS
+    "backend": ("pose_estimator",),
+    "model_path": ("pose_estimator",),
     "image_transport": ("pose_estimator",),
     "phase": ("pose_estimator",),
 }
 """Launch arguments that set the parameter of the same name, and the nodes that have it."""
+
+DEVICE_BACKENDS = ("onnx",)
+"""2D estimators that run on other devices than the CPU; LiteRT, on which blazepose runs, has none in its wheels."""
 
 UNLESS_EMPTY = " Empty: as in params_file."
 
@@ -102,7 +107,8 @@ def chosen_parameters(arguments: dict[str, str], nodes: Sequence[str]) -> dict[s
         chosen["uplift"]["playout"] = True  # without playout, bursts of one stride look like jumps
     for name, owners in PARAMETERS.items():
         if arguments[name]:
-            for node in owners:
+            estimator = ("pose_estimator",) if name == "device" and arguments["backend"] in DEVICE_BACKENDS else ()
+            for node in (*owners, *estimator):
                 chosen[node][name] = yaml.safe_load(arguments[name])
     return chosen
 

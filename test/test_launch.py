@@ -177,11 +177,14 @@ def test_another_stride_is_refused_with_what_is_allowed(launch, stride):
         launch("uplift.launch.py", f"stride:={stride}")
 
 
-def test_device_is_for_the_networks_and_model_for_uplift(launch):
+def test_device_is_for_all_networks_that_can_use_it_and_model_for_uplift(launch):
     processes = launch("uplift.launch.py", "device:=cuda:0", "model:=n351")
     having = {name for name, process in processes.items() if process.parameters.get("device") == "cuda:0"}
     assert having == {"uplift", "refiner"}
     assert [name for name, process in processes.items() if "model" in process.parameters] == ["uplift"]
+    processes = launch("uplift.launch.py", "device:=cuda:0", "backend:=onnx", "model_path:=/det.onnx,/pose.onnx")
+    assert processes["pose_estimator"].parameters["device"] == "cuda:0"
+    assert processes["pose_estimator"].parameters["model_path"] == "/det.onnx,/pose.onnx"
 
 
 def test_image_topics_are_remapped_with_their_compressed_form(launch):

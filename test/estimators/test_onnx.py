@@ -10,8 +10,9 @@ from uplift_ros import estimators
 from uplift_ros.estimators import heads
 
 onnx = pytest.importorskip("onnx", reason="onnx, which makes the test networks, is not installed")
-pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 from uplift_ros.estimators import onnx as backend  # noqa: E402
+from uplift_ros.models import runtime  # noqa: E402
 
 OPTIONS = {"model": "full", "device": "cpu", "max_persons": 1, "score_threshold": 0.5}
 
@@ -180,10 +181,11 @@ def test_a_closed_estimator_has_let_go_of_its_networks(tmp_path, kind):
         estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
 
 
-def test_an_index_of_a_gpu_goes_to_onnx_runtime(monkeypatch):
-    monkeypatch.setattr(backend.onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    assert backend._providers("cuda:1") == [("CUDAExecutionProvider", {"device_id": 1})]
-    assert backend._providers("cuda") == [("CUDAExecutionProvider", {"device_id": 0})]
+def test_a_device_whose_provider_does_not_start_is_refused_by_name(tmp_path, monkeypatch):
+    path = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*runtime.PROVIDERS.values()])
+    with pytest.raises(ValueError, match="cuda:1"):
+        estimators.create("onnx", model_path=path, **OPTIONS | {"device": "cuda:1"})
 
 
 # ---------------------------------------------------------------- files of other exporters

@@ -14,13 +14,13 @@ from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes
-from support.places import ROOT
 from uplift_ros.msg import Skeletons
 
 from uplift_ros.messages.conversion import stamp_from_msg
 from uplift_ros.nodes import qos
+from uplift_ros.paths import share_folder
 
-DEMO = str(ROOT / "launch" / "demo.launch.py")
+DEMO = str(share_folder() / "launch" / "demo.launch.py")
 SKELETONS = 50
 TIMEOUT = 90.0
 """Seconds; networks are loaded from a cold disk meanwhile."""

@@ -20,9 +20,9 @@ from typing import cast
 
 import cv2
 import numpy as np
-import onnxruntime
 
 from uplift_ros.estimators import PoseEstimator, heads
+from uplift_ros.models.runtime import open_session
 from uplift_ros.parameters import brief
 from uplift_ros.poses import Person2D
 from uplift_ros.skeleton import COCO17, to_h36m17
@@ -111,14 +111,7 @@ class Network:
     def __init__(self, path: Path, device: str, person_class: int = 0) -> None:
         if path.suffix.lower() != ".onnx" or not path.is_file():
             raise ValueError(f"model_path must be an .onnx file, got {str(path)!r}")
-        providers = _providers(device)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # the cores are needed by other nodes
-        options.log_severity_level = 4
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-        except Exception as error:  # ONNX Runtime's errors have no common base
-            raise ValueError(f"model_path: {path} is no ONNX model ({_reason(error)})") from error
+        self._session = open_session(f"model_path: {path}", str(path), device)
         given, *others = self._session.get_inputs()
         self._input, shape, self._person_class = given.name, given.shape, person_class
         what = f"input {given.name!r} {given.type} {shape}"
@@ -139,7 +132,7 @@ class Network:
         self._names = [output.name for output in self._session.get_outputs()]
         try:
             outputs = self._run(np.zeros((self._batch or 1, 3, shape[2], shape[3]), np.float32))
-        except Exception as error:  # as above
+        except Exception as error:  # ONNX Runtime's errors have no common base
             raise ValueError(f"model_path: {path} does not run on {what} ({_reason(error)})") from error
         shapes = {name: output.shape for name, output in outputs.items()}
         self.kind = _kind(path, shapes)
@@ -272,16 +265,6 @@ def _person(pixels: np.ndarray, scores: np.ndarray, score: float | None = None) 
     corner, extent = keypoints.min(0), np.ptp(keypoints, axis=0)
     certainty = float(scores.mean()) if score is None else min(score, 1.0)
     return Person2D("", certainty, np.concatenate([corner, extent]), keypoints, joint_scores)
-
-
-def _providers(device: str) -> list[str | tuple[str, dict[str, int]]]:
-    kind, _, index = device.partition(":")
-    if kind == "cpu":
-        return ["CPUExecutionProvider"]
-    available = onnxruntime.get_available_providers()
-    if kind != "cuda" or "CUDAExecutionProvider" not in available:
-        raise ValueError(f"device must be one that ONNX Runtime has here ({', '.join(available)}), got {device!r}")
-    return [("CUDAExecutionProvider", {"device_id": int(index or 0)})]
 
 
 def _reason(error: Exception) -> str:

@@ -153,20 +153,35 @@ def find(name: str) -> Path:
 
 
 def _session(source: bytes | Path, device: str, precision: str, threads: int) -> onnxruntime.InferenceSession:
+    if isinstance(source, Path) and not source.is_file():
+        raise FileNotFoundError(f"model: {source} is missing: export the network again")
+    what = source.name if isinstance(source, Path) else "the network"
+    model = str(source) if isinstance(source, Path) else source
+    return open_session(f"model: {what}", model, device, precision, threads)
+
+
+def open_session(
+    what: str, model: bytes | str, device: str, precision: str = "float32", threads: int = 1
+) -> onnxruntime.InferenceSession:
+    """Open a network on a device, without a silent fallback to another one.
+
+    Args:
+        what: parameter and file, for the message of an error.
+        model: the file, or its path.
+
+    Raises:
+        ValueError: the file holds no network, or the device is not available.
+    """
     providers = provider_options(device, precision)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = FATAL
     options.enable_cpu_mem_arena = False
-    what = source.name if isinstance(source, Path) else "the network"
-    if isinstance(source, Path) and not source.is_file():
-        raise FileNotFoundError(f"model: {source} is missing: export the network again")
     try:
-        model = str(source) if isinstance(source, Path) else source
         session = onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's own errors have no common base
-        raise ValueError(f"model: {what} cannot be loaded on device {device!r} ({_reason(error)})") from error
+        raise ValueError(f"{what} cannot be loaded on device {device!r} ({_reason(error)})") from error
     started = session.get_providers()
     if providers[0][0] not in started:
         raise ValueError(f"device {device!r} did not start: ONNX Runtime has only {', '.join(started)}")
