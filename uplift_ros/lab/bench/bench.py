@@ -1,4 +1,4 @@
-"""`uplift bench`: the speed of the parts and, if ROS is installed, the cost of images that are not key-frames."""
+"""`uplift bench`: how fast the parts are on this machine. Compare rows of one run; machines differ and are noisy."""
 
 import argparse
 import importlib.util
@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
-from uplift_ros.lab.bench import parts, table4
-from uplift_ros.lab.bench.measurements import Row, against_first, timed
+from uplift_ros.lab.bench import networks, recordings, streams
+from uplift_ros.lab.bench.measurements import Columns, Row, against_first, report, timed
+from uplift_ros.models import runtime
 from uplift_ros.nodes.graph.environment import node_environment
 
 ROUNDS = 3
@@ -20,13 +22,46 @@ ROUNDS = 3
 TIMEOUT = 60.0
 """Seconds for a process to start and find the camera."""
 
-add_arguments = parts.add_arguments
+COLUMNS: Columns = {
+    "name": lambda row: row.name,
+    "device": lambda row: row.device,
+    "precision": lambda row: row.precision,
+    "batch": lambda row: str(row.batch),
+    "ms p50": lambda row: f"{row.ms_p50:.2f}",
+    "ms p99": lambda row: f"{row.ms_p99:.2f}",
+    "per second": lambda row: f"{row.per_second:.0f}",
+    "MFLOP": lambda row: f"{row.flops / 1e6:.0f}" if row.flops else "",
+    "ratio": lambda row: f"{row.ratio:.2f} x {row.ratio_to}" if row.ratio_to else "",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
+    parser.add_argument("--device", default="cpu", help="of the networks: cpu, cuda, tensorrt or openvino")
+    parser.add_argument("--threads", type=int, default=1, help="of the networks on the CPU")
+    parser.add_argument("--networks", action="store_true", help="measure nothing else")
+    parser.add_argument("--table4", action="store_true", help="the two networks of the paper alone, as its Table 4")
+    parser.add_argument("--json", type=Path, help="file for the rows")
 
 
 def main(args: argparse.Namespace) -> int:
     if args.table4:
-        return table4.main(args)
-    return parts.main(args, () if args.networks else image_rows(args.seconds))
+        from uplift_ros.lab.bench import table4  # the other rows need no PyTorch
+
+        report(table4.rows(args.seconds, args.device, args.threads), table4.COLUMNS, args.json)
+        return 0
+    runtime.provider_options(args.device, "float32")
+    report(rows(args), COLUMNS, args.json)
+    return 0
+
+
+def rows(args: argparse.Namespace) -> Iterator[Row]:
+    """All measurements, each about `seconds` long."""
+    yield from networks.rows(args.seconds, args.device, args.threads)
+    if not args.networks:
+        yield from streams.rows(args.seconds)
+        yield from recordings.rows(args.seconds)
+        yield from image_rows(args.seconds)
 
 
 def image_rows(seconds: float) -> Iterator[Row]:

@@ -1,11 +1,19 @@
-"""Measurements of `uplift bench`."""
+"""Measurements of `uplift bench`, and their table."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from uplift_ros.files import write_json
+
+Columns = Mapping[str, Callable[[Any], str]]
+"""Of a table: the text of a row's cell, by heading."""
 
 Side = TypeVar("Side")
 
@@ -74,3 +82,14 @@ def against_first(rows: Iterable[Row]) -> Iterator[Row]:
     for row in rows:
         yield compared(row, first) if first else row
         first = first or row
+
+
+def report(rows: Iterable[Row], columns: Columns, path: Path | None) -> None:
+    """Measure rows, print them as a table, and write them to a JSON file if there is one."""
+    measured = list(rows)
+    table = Table(*columns)
+    for row in measured:
+        table.add_row(*(cell(row) for cell in columns.values()))
+    Console().print(table)
+    if path:
+        write_json(path, [asdict(row) for row in measured])

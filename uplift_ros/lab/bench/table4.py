@@ -3,20 +3,15 @@
 The paper counts poses per second of output: one forward pass yields the poses of s_out frames.
 """
 
-import argparse
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
-from uplift_ros.files import write_json
 from uplift_ros.lab import device
 from uplift_ros.lab.bench.flops import estimate_flops
-from uplift_ros.lab.bench.measurements import measure, timed
+from uplift_ros.lab.bench.measurements import Columns, Row, measure, timed
 from uplift_ros.lab.bench.networks import VARIANTS
 from uplift_ros.models.uplift import UpliftUpsample
 
@@ -30,43 +25,44 @@ PUBLISHED = {
 }
 """MFLOPs, and poses per second on a GTX 1080 Ti without the 2D network, by network and s_in."""
 
-
 BATCH = 64
 
 
+@dataclass(frozen=True)
+class Table4Row(Row):
+    """A row with the paper's figures beside ours."""
+
+    poses_per_second: float = 0.0
+    published_mflops: int = 0
+    published_poses_per_second: int = 0
+
+
+COLUMNS: Columns = {
+    "name": lambda row: row.name,
+    "MFLOP": lambda row: f"{row.flops / 1e6:.0f}",
+    "theirs": lambda row: f"{row.published_mflops}",
+    "forwards per second": lambda row: f"{row.per_second:.0f}",
+    "poses per second": lambda row: f"{row.poses_per_second:.0f}",
+    "theirs, 1080 Ti": lambda row: f"{row.published_poses_per_second}",
+}
+
+
 @torch.inference_mode()
-def rows(seconds: float, on: str) -> Iterator[dict[str, Any]]:
+def rows(seconds: float, on: str, threads: int) -> Iterator[Row]:
     """One row for each row of the table."""
+    device.find(on)
+    torch.set_num_threads(threads)
     models = {name: UpliftUpsample(VARIANTS[name]()).eval().to(on) for name in ("n81", "n351")}
-    for (variant, stride), (mflops, poses_per_second) in PUBLISHED.items():
+    for (variant, stride), published in PUBLISHED.items():
         model, config = models[variant], models[variant].config
         mask = (torch.arange(config.tokens) * config.token_stride % stride == 0).expand(BATCH, -1).to(on)
         poses = torch.randn(int(mask.sum()), config.joints, 2, device=on)
         flops = estimate_flops(config, len(poses) // BATCH)
-        row = timed(
-            f"{variant} s_in {stride}", measure(partial(_forward, model, poses, mask), seconds), BATCH, on, flops
-        )
-        yield asdict(row) | {
-            "poses_per_second": row.per_second * config.token_stride,
-            "published_mflops": mflops,
-            "published_poses_per_second": poses_per_second,
-        }
+        times = measure(partial(_forward, model, poses, mask), seconds)
+        row = timed(f"{variant} s_in {stride}", times, BATCH, on, flops)
+        yield Table4Row(**vars(row), poses_per_second=row.per_second * config.token_stride,
+                        published_mflops=published[0], published_poses_per_second=published[1])  # fmt: skip
 
 
 def _forward(model: UpliftUpsample, poses: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return model.central(model.temporal(model.place(model.pose_tokens(poses), mask), mask)).cpu()
-
-
-def main(args: argparse.Namespace) -> int:
-    device.find(args.device)
-    torch.set_num_threads(args.threads)
-    table = Table("name", "MFLOP", "theirs", "forwards per second", "poses per second", "theirs, 1080 Ti")
-    measured = []
-    for row in rows(args.seconds, args.device):
-        measured.append(row)
-        figures = (row["flops"] / 1e6, row["published_mflops"], row["per_second"], row["poses_per_second"])
-        table.add_row(row["name"], *(f"{figure:.0f}" for figure in figures), f"{row['published_poses_per_second']}")
-    Console().print(table)
-    if args.json:
-        write_json(args.json, measured)
-    return 0
