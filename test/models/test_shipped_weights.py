@@ -15,7 +15,6 @@ from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.sources.synthetic.motion import PERIOD, pose
-from uplift_ros.streaming.stride import FixedStride
 
 RATE = 50.0
 MOTION_CAPTURE = SHARED / "mocap" / "mocap_test.npz"
@@ -55,8 +54,7 @@ def test_all_weights_together_stay_small():
 
 @pytest.mark.parametrize(("stride", "millimetres"), [(4, 78), (20, 92)])
 def test_an_unseen_person_is_lifted_online(uplifter, synthetic, stride, millimetres):
-    controller = FixedStride(stride, uplifter.config.token_stride)
-    estimate = protocols.online(uplifter, synthetic, controller, stride, latency=4)
+    estimate = protocols.online(uplifter, synthetic, protocols.fixed(uplifter.config, stride), latency=4)
     assert scores.score([estimate], RATE)["mpjpe"] < millimetres
 
 
@@ -83,8 +81,7 @@ def test_upsampling_beats_linear_interpolation_of_key_frame_poses(uplifter, pers
 
 @pytest.mark.parametrize("name", shipped("synsp"))
 def test_refinement_makes_streams_smoother_and_no_worse(uplifter, synthetic, name):
-    controller = FixedStride(4, uplifter.config.token_stride)
-    raw = protocols.online(uplifter, synthetic, controller, 4, latency=4)
+    raw = protocols.online(uplifter, synthetic, protocols.fixed(uplifter.config, 4), latency=4)
     refined = protocols.refine(raw, Refiner("synsp", weights.load(name, SynSP)))
     before, after = (scores.score([estimate], RATE) for estimate in (raw, refined))
     assert after["accel"] < 0.6 * before["accel"]

@@ -15,7 +15,6 @@ from uplift_ros.models.configs import compact
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.motion import pose
-from uplift_ros.streaming.stride import AdaptiveStride, FixedStride
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +72,17 @@ def test_offline_refuses_strides_that_the_network_does_not_know(model, clip):
 
 @pytest.mark.parametrize("latency", [0, 4])
 def test_online_has_every_frame_up_to_the_last_key_frame(model, clip, latency):
-    estimate = protocols.online(model, clip, FixedStride(10, 2), 10, latency)
+    estimate = protocols.online(model, clip, protocols.fixed(model.config, 10), latency)
     assert list(estimate.frames) == list(range(131))
     assert list(np.flatnonzero(estimate.keyframes)) == list(range(0, 131, 10))
 
 
 def test_adaptive_stride_spends_key_frames_where_motion_is_fast(model, clip):
-    always_fast = protocols.online(model, clip, AdaptiveStride(20, 4, 1e-9, 50, s_out=2), 20, 0)
-    never_fast = protocols.online(model, clip, AdaptiveStride(20, 4, 1e9, medium=20, s_out=2), 20, 0)
+    def adaptive(**changes):
+        return replace(protocols.adaptive(model.config, **changes), look_back=None)
+
+    always_fast = protocols.online(model, clip, adaptive(velocity_threshold=1e-9, hold_frames=50), 0)
+    never_fast = protocols.online(model, clip, adaptive(velocity_threshold=1e9, stride_medium=20), 0)
     assert never_fast.keyframes.sum() == 7
     assert always_fast.keyframes.sum() > 25
 
@@ -170,7 +172,7 @@ def test_refinement_keeps_frames_and_smooths(clip):
 
 
 def test_rigid_refinement_of_a_stream_gives_one_set_of_bone_lengths(model, clip):
-    estimate = protocols.online(model, clip, FixedStride(10, 2), 10, 4)
+    estimate = protocols.online(model, clip, protocols.fixed(model.config, 10), 4)
     parents, children = np.transpose(H36M17.bones)
     spread = {}
     for rigid in (False, True):
@@ -181,7 +183,7 @@ def test_rigid_refinement_of_a_stream_gives_one_set_of_bone_lengths(model, clip)
 
 
 def test_velocities_of_the_stage_are_scored(model, clip):
-    estimate = protocols.online(model, clip, FixedStride(10, 2), 10, 4)
+    estimate = protocols.online(model, clip, protocols.fixed(model.config, 10), 4)
     refined = protocols.refine(estimate, Refiner("savgol", rigid=True))
     error = scores.score([refined], 50.0)["speed_error"]
     truth = 50 * np.gradient(clip.truth, axis=0)[refined.frames]

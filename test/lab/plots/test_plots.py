@@ -17,7 +17,6 @@ from uplift_ros.models import weights
 from uplift_ros.models.configs import n351
 from uplift_ros.models.uplift import MASKED_SCORE, UpliftUpsample
 from uplift_ros.sources.synthetic.motion import pose
-from uplift_ros.streaming.stride import AdaptiveStride, FixedStride
 
 RATE = 50.0
 STRIDE = 10
@@ -161,7 +160,7 @@ def test_each_stride_is_a_curve_before_the_distribution_of_velocities():
 
 @pytest.fixture(scope="module")
 def runs(shown) -> dict[str, adaptive_run.Run]:
-    return adaptive_run.run_all(shown, AdaptiveStride(20, 4, 1e-9, s_out=2), latency=4)
+    return adaptive_run.run_all(shown, protocols.adaptive(shown.model.config, velocity_threshold=1e-9), latency=4)
 
 
 def test_every_decision_of_a_run_is_kept(runs):
@@ -222,11 +221,12 @@ def test_estimate_and_truth_are_drawn_with_the_pelvis_at_one_place(shown):
 
 def test_errors_against_latency_are_of_the_frames_that_the_longest_one_is_left_for(shown):
     errors = latency.errors_at(shown, STRIDE, [0, 20])
+    control = protocols.fixed(shown.model.config, STRIDE)
     expected = []
     for clip in shown.clips:
         frames = (len(clip.truth) - 1) // STRIDE * STRIDE + 1 - 20
         estimates = [protocols.offline(shown.model, clip, STRIDE)]
-        estimates += [protocols.online(shown.model, clip, FixedStride(STRIDE, 2), STRIDE, wait) for wait in (0, 20)]
+        estimates += [protocols.online(shown.model, clip, control, wait) for wait in (0, 20)]
         expected.append([frame_errors(estimate)[:frames] for estimate in estimates])
     np.testing.assert_allclose(errors, np.concatenate(expected, axis=1).mean(1))
     assert len(set(errors.round(6))) == 3

@@ -34,8 +34,8 @@ def test_an_onset_has_the_spacing_of_the_key_frames_around_it(onset, found):
 
 
 def test_the_fixed_curve_has_the_strides_that_the_network_knows():
-    assert [rule.stride for rule in adaptive_stride.fixed_rules(compact())] == [4, 6, 8, 10, 12, 16, 20]
-    assert [rule.stride for rule in adaptive_stride.fixed_rules(n351())] == [5, 10, 15, 20]
+    assert [control.stride for _, control in adaptive_stride.fixed_rules(compact())] == [4, 6, 8, 10, 12, 16, 20]
+    assert [control.stride for _, control in adaptive_stride.fixed_rules(n351())] == [5, 10, 15, 20]
 
 
 def test_rows_are_compared_with_fixed_strides_of_the_same_rate():
@@ -90,8 +90,8 @@ def test_a_person_who_stands_still_gets_lines_without_fast_motion(tmp_path, caps
     arguments = ["--data", str(tmp_path / "data.npz"), "--model", str(tmp_path / "tiny.safetensors")]
     assert cli.main(["study", "adaptive", *arguments, "--threshold", "--hold"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    fixed = [["fixed", f"stride {s}"] for s in (4, 6, 8, 10, 12, 16, 20)]
-    assert [line.split("  ")[:2] for line in lines] == [*fixed, ["look back", "stride 20"]]
+    fixed = [["rule fixed", f"stride {s}"] for s in (4, 6, 8, 10, 12, 16, 20)]
+    assert [line.split("  ")[:2] for line in lines] == [*fixed, ["rule look back", "stride 20"]]
     assert not any("mpjpe_fast" in line or "onset" in line for line in lines)
 
 

@@ -1,8 +1,9 @@
 """Evaluation on motion capture seen by virtual cameras: offline as in the papers, online as on a robot."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.data.virtual_camera import surrounding_views
 from uplift_ros.lab.plain import PlainRefine, PlainUplift
+from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.pipeline import Pipeline, Step
@@ -24,7 +26,7 @@ from uplift_ros.stages import build
 from uplift_ros.stages.detection import DetectionStage
 from uplift_ros.stages.refinement import RefinementStage
 from uplift_ros.streaming.look_back import LookBackRule
-from uplift_ros.streaming.stride import StrideController
+from uplift_ros.streaming.stride import FixedStride, StrideController
 from uplift_ros.streaming.track import interpolate
 from uplift_ros.streaming.uncertainty import ErrorModel
 
@@ -178,26 +180,48 @@ class ClipDetector:
         """No resources are held."""
 
 
+@dataclass(frozen=True)
+class Control:
+    """Choice of a stream's key-frames.
+
+    Attributes:
+        stride: until the controller's first decision.
+        controller: returns a new one, for each clip.
+        look_back: requests older images; None requests none.
+    """
+
+    stride: int
+    controller: Callable[[], StrideController]
+    look_back: LookBackRule | None = None
+
+
+def fixed(config: UpliftConfig, stride: int) -> Control:
+    """Key-frames at one stride."""
+    return Control(stride, partial(FixedStride, stride, config.token_stride))
+
+
+def adaptive(config: UpliftConfig, **changes: Any) -> Control:
+    """Control by the defaults of the node uplift, except `changes`, between the network's own extreme strides."""
+    slow, fast = max(config.input_strides), min(config.input_strides)
+    parameters = defaults_of("uplift", stride_slow=slow, stride_fast=fast, **changes)
+    return Control(slow, partial(build.adaptive_stride, parameters, config), build.look_back_rule(parameters, config))
+
+
 def online(
     model: UpliftUpsample,
     clip: Clip,
-    controller: StrideController,
-    stride: int,
+    control: Control,
     latency: int,
-    look_back: LookBackRule | None = None,
     errors: ErrorModel | None = None,
     phase: float | None = None,
 ) -> Estimate:
     """Run the nodes' pipeline over a clip; frames that are pending at its end become final.
 
     Args:
-        stride: until the controller's first decision.
-        look_back: requests older images; None requests none.
         errors: the network's, for covariances.
         phase: of the key-frames; see `KeyframeSchedule`.
     """
-    network = build.UpliftNetwork(PlainUplift(model), errors)
-    steps = stream(clip, network, controller, stride, latency, look_back, phase=phase)
+    steps = stream(clip, build.UpliftNetwork(PlainUplift(model), errors), control, latency, phase=phase)
     rate = model.config.model_rate
     outputs = [frame for step in steps for frame in step.raw]
     poses = np.stack([output.persons[0].joints for output in outputs])
@@ -208,10 +232,8 @@ def online(
 def stream(
     clip: Clip,
     network: build.UpliftNetwork,
-    controller: StrideController,
-    stride: int,
+    control: Control,
     latency: int,
-    look_back: LookBackRule | None = None,
     refinement: RefinementStage | None = None,
     phase: float | None = None,
 ) -> list[Step]:
@@ -222,8 +244,10 @@ def stream(
     """
     rate, detector = network.model.config.model_rate, ClipDetector(clip)
     pipeline = Pipeline(
-        DetectionStage(detector, stride, rate, defaults_of("pose_estimator")["look_back"], phase, lambda: detector),
-        build.uplifting(defaults_of("uplift", latency=latency), network, controller, look_back),
+        DetectionStage(
+            detector, control.stride, rate, defaults_of("pose_estimator")["look_back"], phase, lambda: detector
+        ),
+        build.uplifting(defaults_of("uplift", latency=latency), network, control.controller(), control.look_back),
         refinement or build.refinement(defaults_of("refiner", method="none", delay=0, rigid=False), None),
     )
     steps = [

@@ -9,12 +9,11 @@ from tqdm import tqdm
 
 from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.pose_noise import PoseNoise
-from uplift_ros.lab.data.protocols import online, project_sequences
+from uplift_ros.lab.data.protocols import fixed, online, project_sequences
 from uplift_ros.lab.data.virtual_camera import rotation_xyz
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.skeleton import H36M17, mirror
 from uplift_ros.streaming.refiner import WORLD_TO_OPTICAL
-from uplift_ros.streaming.stride import FixedStride
 
 VALIDATION_FRAMES = 150
 """Frames of each validation sequence, so that a report takes seconds."""
@@ -141,7 +140,7 @@ def uplifter_pairs(model: UpliftUpsample, sequences: Sequence[mocap.Sequence], s
         noise = "detector" if rng.random() < 2 / 3 else "none"
         (clip,) = project_sequences([sequence], config.model_rate, 1, noise, int(rng.integers(2**31)))
         stride = int(rng.choice(config.input_strides))
-        estimate = online(model, clip, FixedStride(stride, config.token_stride), stride, LATENCY)
+        estimate = online(model, clip, fixed(config, stride), LATENCY)
         pairs.append((estimate.poses, estimate.truth))
     return pairs
 

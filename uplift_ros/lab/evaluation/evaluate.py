@@ -24,15 +24,11 @@ from uplift_ros.lab.evaluation import gate, paper_protocol, refinement_protocol,
 from uplift_ros.lab.evaluation.reference import load_reference
 from uplift_ros.lab.smoothnet import SmoothNet
 from uplift_ros.models import weights
-from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.settings import defaults_of
-from uplift_ros.stages import build
 from uplift_ros.streaming import uncertainty
-from uplift_ros.streaming.look_back import LookBackRule
 from uplift_ros.streaming.refiner import MAX_DELAY, METHODS
-from uplift_ros.streaming.stride import FixedStride, StrideController
 
 ADAPTIVE = "adaptive"
 RECORDED = "recorded"
@@ -110,7 +106,7 @@ def main(args: argparse.Namespace) -> int:
     elif args.data is not None and all(map(is_release, args.data)):
         rows = []
         for row in refinement_protocol.rows(args):
-            _print(row)
+            scores.show(row)
             rows.append(row)
     else:
         _check(args)
@@ -132,7 +128,7 @@ def _mocap_rows(args: argparse.Namespace) -> list[scores.Row]:
             row = given | labels | scores.score(refined, rate)
             if labels["refine"] == "synsp":
                 row["tension_r"] = scores.tension_correlation(refined)
-            _print(row)
+            scores.show(row)
             if row["noise"] == RECORDED:
                 row["protocol"] = paper_protocol.protocol(refined)
                 print("\n".join(paper_protocol.lines(row["protocol"])), flush=True)
@@ -160,7 +156,7 @@ def _video_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
         nonlocal cheapest
         cheapest = cheapest or run.seconds
         row = given | evaluation.row(run) | {"relative_cost": run.seconds / cheapest}
-        _print(row)
+        scores.show(row)
         return row
 
     for stride in args.stride:
@@ -271,17 +267,9 @@ def _estimate(
 ) -> protocols.Estimate:
     if args.mode == "offline":
         return protocols.offline(model, clip, int(stride), flip=args.flip)
-    first, controller, look_back = _control(model.config, stride)
-    return protocols.online(model, clip, controller, first, args.latency, look_back, errors)
-
-
-def _control(config: UpliftConfig, stride: int | str) -> tuple[int, StrideController, LookBackRule | None]:
-    """The stride of the first key-frame, the controller that decides the others, and the look back."""
-    if stride != ADAPTIVE:
-        return int(stride), FixedStride(int(stride), config.token_stride), None
-    slow, fast = max(config.input_strides), min(config.input_strides)
-    parameters = defaults_of("uplift", stride_slow=slow, stride_fast=fast)
-    return slow, build.adaptive_stride(parameters, config), build.look_back_rule(parameters, config)
+    config = model.config
+    control = protocols.adaptive(config) if stride == ADAPTIVE else protocols.fixed(config, int(stride))
+    return protocols.online(model, clip, control, args.latency, errors)
 
 
 def _refiners(args: argparse.Namespace, method: str) -> Iterator[tuple[scores.Row, Refiner]]:
@@ -304,11 +292,3 @@ def _stride(text: str) -> int | str:
     if not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"must be a positive number of frames or {ADAPTIVE}, got {text!r}")
     return int(text)
-
-
-def _print(row: scores.Row) -> None:
-    print("  ".join(f"{key} {_short(value)}" for key, value in row.items() if value is not None), flush=True)
-
-
-def _short(value: object) -> str:
-    return f"{value:.{1 if abs(value) >= 10 else 2}f}" if isinstance(value, float) else str(value)

@@ -158,3 +158,12 @@ def _joined(estimates: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray]:
 
 def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if len(values) else None
+
+
+def show(row: Row) -> None:
+    """Print the values of a row that are known in one line."""
+    short = {
+        key: f"{value:.{1 if abs(value) >= 10 else 2}f}" if isinstance(value, float) else value
+        for key, value in row.items()
+    }
+    print("  ".join(f"{key} {value}" for key, value in short.items() if value is not None), flush=True)

@@ -14,8 +14,7 @@ from uplift_ros.lab.evaluation.scores import frame_errors
 from uplift_ros.lab.plots.plot_data import Study, add_study_arguments, load_study
 from uplift_ros.lab.plots.style import AREA, BLUE, FAINT, INK, VERMILLION, caption, legend_above, new_figure
 from uplift_ros.settings import defaults_of
-from uplift_ros.stages import build
-from uplift_ros.streaming.stride import AdaptiveStride, Decision, FixedStride, StrideController
+from uplift_ros.streaming.stride import Decision, StrideController
 
 ADAPTIVE = INK
 RUNS = ((ADAPTIVE, 1.0), (VERMILLION, 1.0), (BLUE, 2.4))
@@ -63,11 +62,10 @@ class Run:
 
 def picture(args: argparse.Namespace) -> Figure:
     study = load_study(args)
-    slow, fast = study.strides[-1], study.strides[0]
-    parameters = defaults_of("uplift", stride_slow=slow, stride_fast=fast, velocity_threshold=args.threshold)
-    controller = build.adaptive_stride(parameters, study.model.config)
-    runs = run_all(study, controller, args.latency)
-    figure = draw(runs, study.rate, [controller.medium_threshold, controller.threshold])
+    control = protocols.adaptive(study.model.config, velocity_threshold=args.threshold)
+    runs = run_all(study, control, args.latency)
+    thresholds = [defaults_of("uplift")["velocity_medium"], args.threshold]
+    figure = draw(runs, study.rate, thresholds)
     caption(
         figure,
         f"Online, latency {args.latency} frames. Ticks: key-frames. Legend: mean error and key-frames per second.\n"
@@ -76,20 +74,19 @@ def picture(args: argparse.Namespace) -> Figure:
     return figure
 
 
-def run_all(study: Study, adaptive: AdaptiveStride, latency: int) -> dict[str, Run]:
+def run_all(study: Study, adaptive: protocols.Control, latency: int) -> dict[str, Run]:
     """The study's first clip with an adaptive stride, with the longest and with the shortest stride of the network."""
-    slow, fast, s_out = study.strides[-1], study.strides[0], study.model.config.token_stride
-    controllers: dict[str, StrideController] = {
-        "adaptive": adaptive,
-        f"stride {slow}": FixedStride(slow, s_out),
-        f"stride {fast}": FixedStride(fast, s_out),
-    }
-    runs = {}
-    for name, controller in controllers.items():
-        control = Recorded(controller)
-        first = fast if name == f"stride {fast}" else slow
-        runs[name] = Run(protocols.online(study.model, study.clips[0], control, first, latency), control)
-    return runs
+    controls = {"adaptive": adaptive}
+    for stride in (study.strides[-1], study.strides[0]):
+        controls[f"stride {stride}"] = protocols.fixed(study.model.config, stride)
+    return {name: _run(study, control, latency) for name, control in controls.items()}
+
+
+def _run(study: Study, control: protocols.Control, latency: int) -> Run:
+    """Run without look back, so that the controller's decisions are all there is."""
+    recorded = Recorded(control.controller())
+    control = protocols.Control(control.stride, lambda: recorded)
+    return Run(protocols.online(study.model, study.clips[0], control, latency), recorded)
 
 
 def draw(runs: dict[str, Run], rate: float, thresholds: Sequence[float]) -> Figure:

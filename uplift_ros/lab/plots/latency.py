@@ -10,7 +10,6 @@ from uplift_ros.lab.data import protocols
 from uplift_ros.lab.evaluation.scores import frame_errors
 from uplift_ros.lab.plots.plot_data import Study, add_study_arguments, load_study
 from uplift_ros.lab.plots.style import caption, legend_above, new_figure, series
-from uplift_ros.streaming.stride import FixedStride
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +39,11 @@ def errors_at(study: Study, stride: int, latencies: list[int]) -> np.ndarray:
     Raises:
         ValueError: the longest latency fits into no clip.
     """
-    control = FixedStride(stride, study.model.config.token_stride)
+    control = protocols.fixed(study.model.config, stride)
     errors = []
     with tqdm(study.clips, f"stride {stride}", leave=False) as clips:
         for clip in clips:
-            online = [protocols.online(study.model, clip, control, stride, latency) for latency in latencies]
+            online = [protocols.online(study.model, clip, control, latency) for latency in latencies]
             counted = max(0, len(online[0].frames) - max(latencies))
             estimates = [protocols.offline(study.model, clip, stride), *online]
             errors.append([frame_errors(estimate)[:counted] for estimate in estimates])

@@ -1,9 +1,8 @@
 """Gain of an adaptive stride and of look back: error over key-frame rate against every fixed stride, and onsets."""
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,6 @@ from uplift_ros.lab.evaluation import scores
 from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.settings import defaults_of
-from uplift_ros.stages import build
-from uplift_ros.streaming.look_back import LookBackRule
-from uplift_ros.streaming.stride import FixedStride, StrideController
 
 FIXED_STRIDES = (4, 5, 6, 8, 10, 12, 15, 16, 20)
 """Those of them that a network knows make its fixed curve."""
@@ -36,52 +31,36 @@ IN_TIME = 0.4
 """Latest time of denser key-frames after an onset, in seconds: the interval of key-frames at a stride of 20."""
 
 
-@dataclass(frozen=True)
-class Rule:
-    """Rule that chooses strides.
-
-    Attributes:
-        labels: keys of its row that describe it.
-        start: a fresh controller.
-        stride: until its first decision.
-        look_back: requests older images; None requests none.
-    """
-
-    labels: dict[str, Any]
-    start: Callable[[], StrideController]
-    stride: int
-    look_back: LookBackRule | None = None
+Rule = tuple[dict[str, Any], protocols.Control]
+"""Keys of a row that describe the rule, and what it does."""
 
 
 def fixed_rules(config: UpliftConfig) -> list[Rule]:
     """Every fixed stride between the shortest and the longest that the network was trained with."""
-    shortest, longest, s_out = min(config.input_strides), max(config.input_strides), config.token_stride
+    shortest, longest = min(config.input_strides), max(config.input_strides)
     return [
-        Rule({"rule": "fixed", "stride": stride}, partial(FixedStride, stride, s_out), stride)
+        ({"rule": "fixed", "stride": stride}, protocols.fixed(config, stride))
         for stride in FIXED_STRIDES
-        if shortest <= stride <= longest and stride % s_out == 0
+        if shortest <= stride <= longest and stride % config.token_stride == 0
     ]
 
 
 def adaptive_rules(config: UpliftConfig, thresholds: Sequence[float], holds: Sequence[int]) -> Iterator[Rule]:
-    """The paper's two strides, ours with a medium one, and ours with look back, at every threshold and hold."""
-    slow, fast = max(config.input_strides), min(config.input_strides)
-    strides = defaults_of("uplift", stride_slow=slow, stride_fast=fast)
-    medium, look_back = build.adaptive_stride(strides, config).medium, build.look_back_rule(strides, config)
-    kinds = (("paper", slow, None), ("medium", medium, None), ("look back", medium, look_back))
-    for hold, threshold, (name, between, backwards) in product(holds, thresholds, kinds):
-        labels = {"rule": name, "stride": "adaptive", "threshold": threshold, "hold_frames": hold}
-        parameters = strides | {"stride_medium": between, "velocity_threshold": threshold, "hold_frames": hold}
-        yield Rule(labels, partial(build.adaptive_stride, parameters, config), slow, backwards)
+    """The longest stride with look back; the paper's two strides, ours with a medium one, and ours with look back.
 
-
-def look_back_rule(config: UpliftConfig) -> Rule:
-    """The longest stride with look back, which alone makes key-frames denser."""
-    slow, fast = max(config.input_strides), min(config.input_strides)
-    parameters = defaults_of("uplift", stride_slow=slow, stride_fast=fast)
-    labels = {"rule": "look back", "stride": slow}
-    start = partial(FixedStride, slow, config.token_stride)
-    return Rule(labels, start, slow, build.look_back_rule(parameters, config))
+    The last three at every threshold and hold.
+    """
+    longest = max(config.input_strides)
+    look_back = protocols.adaptive(config).look_back
+    yield {"rule": "look back", "stride": longest}, replace(protocols.fixed(config, longest), look_back=look_back)
+    for hold, threshold in product(holds, thresholds):
+        changes: dict[str, Any] = {"velocity_threshold": threshold, "hold_frames": hold}
+        labels = {"stride": "adaptive", "threshold": threshold, "hold_frames": hold}
+        ours = protocols.adaptive(config, **changes)
+        paper = protocols.adaptive(config, **changes, stride_medium=longest)
+        yield {"rule": "paper"} | labels, replace(paper, look_back=None)
+        yield {"rule": "medium"} | labels, replace(ours, look_back=None)
+        yield {"rule": "look back"} | labels, ours
 
 
 def onsets(velocity: np.ndarray, rate: float) -> list[int]:
@@ -131,13 +110,10 @@ def evaluate(
     """A row for each rule: its description, scores and onsets."""
     config = model.config
     shortest, longest = min(config.input_strides), max(config.input_strides)
-    for rule in rules:
-        estimates = [
-            protocols.online(model, clip, rule.start(), rule.stride, latency, rule.look_back)
-            for clip in tqdm(clips, str(rule.labels), leave=False)
-        ]
-        row = rule.labels | scores.score(estimates, config.model_rate)
-        if rule.labels["rule"] != "fixed":
+    for labels, control in rules:
+        estimates = [protocols.online(model, clip, control, latency) for clip in tqdm(clips, str(labels), leave=False)]
+        row = labels | scores.score(estimates, config.model_rate)
+        if labels["rule"] != "fixed":
             row |= onset_scores(estimates, config.model_rate, longest, shortest)
         yield row
 
@@ -186,33 +162,19 @@ def main(args: argparse.Namespace) -> int:
         motion = robot_day(motion, args.day, rate, args.seed)
     clips = list(protocols.project_sequences(motion, rate, args.cameras, args.noise, args.seed))
     adaptive = adaptive_rules(model.config, args.threshold, args.hold)
-    rules = [*fixed_rules(model.config), look_back_rule(model.config), *adaptive]
+    rules = [*fixed_rules(model.config), *adaptive]
     rows = list(evaluate(model, clips, tqdm(rules), args.latency))
     compare(rows)
     for row in rows:
         row |= {"model": args.model, "mode": "online", "latency_frames": args.latency, "noise": args.noise}
-        print(_line(row))
+        scores.show({key: row.get(key) for key in SHOWN})
     if args.json:
         write_json(args.json, rows)
     return 0
 
 
-SHOWN = {
-    "stride": "",
-    "threshold": "",
-    "hold_frames": "",
-    "keyframe_hz": ".2f",
-    "mpjpe": ".1f",
-    "mpjpe_over_fixed": "+.2f",
-    "mpjpe_fast": ".1f",
-    "mpjpe_fast_over_fixed": "+.2f",
-    "recovered": ".0%",
-    "onset_rate": ".0%",
-    "onset_rate_fast": ".0%",
-}
-"""Keys of a printed line, and how they are written."""
-
-
-def _line(row: dict[str, Any]) -> str:
-    shown = (f"{key} {row[key]:{form}}" for key, form in SHOWN.items() if row.get(key) not in (None, 0))
-    return "  ".join([row["rule"], *shown])
+SHOWN = (
+    *("rule", "stride", "threshold", "hold_frames", "keyframe_hz", "mpjpe", "mpjpe_over_fixed", "mpjpe_fast"),
+    *("mpjpe_fast_over_fixed", "recovered", "onset_rate", "onset_rate_fast"),
+)
+"""Keys of a printed line."""

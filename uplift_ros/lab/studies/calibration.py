@@ -30,7 +30,6 @@ from uplift_ros.skeleton import H36M17
 from uplift_ros.stages import build
 from uplift_ros.stages.refinement import RefinementStage
 from uplift_ros.streaming import uncertainty
-from uplift_ros.streaming.stride import FixedStride
 from uplift_ros.streaming.uncertainty import ErrorModel
 from uplift_ros.transforms import symmetric
 
@@ -88,8 +87,7 @@ def stream(
     network, rate = build.UpliftNetwork(PlainUplift(model), errors), model.config.model_rate
     for clip in tqdm(clips, "clips", disable=None):
         for stride in model.config.input_strides:
-            controller = FixedStride(stride, model.config.token_stride)
-            steps = protocols.stream(clip, network, controller, stride, LATENCY, refinement=refinement)
+            steps = protocols.stream(clip, network, protocols.fixed(model.config, stride), LATENCY, refinement)
             keyframes = protocols.keyframes_of(steps, rate)
             raw = [frame for step in steps for frame in step.raw]
             refined = [frame for step in steps for frame in step.refined]

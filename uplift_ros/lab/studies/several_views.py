@@ -22,13 +22,13 @@ from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.formats import load_motion
 from uplift_ros.lab.data.mocap import Sequence as Motion
 from uplift_ros.lab.data.options import add_data_arguments
+from uplift_ros.lab.evaluation import scores
 from uplift_ros.lab.plain import PlainRefine
 from uplift_ros.lab.whole_sequence import average_windows, refine_sequence, sliding_windows
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
-from uplift_ros.streaming.stride import FixedStride
 from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance
 from uplift_ros.transforms import RigidTransform, moved
 
@@ -126,12 +126,12 @@ def evaluate(
     errors: dict[tuple[int, str, str], list[tuple[float, float, int]]] = defaultdict(list)
     for index, sequence in enumerate(tqdm(sequences, "sequences", leave=False, disable=None)):
         clips = list(protocols.project_sequences([sequence], config.model_rate, max(cameras), noise, seed + index))
-        control = FixedStride(stride, config.token_stride)
+        control = protocols.fixed(config, stride)
         seen: dict[tuple[int, float], protocols.Estimate] = {}
         for count in cameras:
             views = [(index, index / count if in_turn else 0.0) for index in range(count)]
             for index, phase in set(views) - seen.keys():
-                seen[index, phase] = protocols.online(uplifter, clips[index], control, stride, LATENCY, phase=phase)
+                seen[index, phase] = protocols.online(uplifter, clips[index], control, LATENCY, phase=phase)
             estimates = in_common([seen[view] for view in views])
             truth = estimates[0].truth
             for (way, refinement), poses in ways(estimates, model).items():
@@ -179,11 +179,7 @@ def main(args: argparse.Namespace) -> int:
         in_turn=args.in_turn,
     )
     for row in rows:
-        print(
-            "  ".join(
-                f"{key} {value:.1f}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()
-            )
-        )
+        scores.show(row)
     if args.json:
         write_json(args.json, rows)
     return 0
