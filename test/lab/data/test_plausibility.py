@@ -46,11 +46,23 @@ def test_another_axis_that_points_up_is_turned_to_z(tmp_path, walk, axis, capsys
     assert ("points up, turned to z" in capsys.readouterr().err) == (axis != "z")
 
 
-def test_a_person_who_lies_in_one_sequence_of_a_file_is_left_lying(tmp_path, walk):
+def test_a_person_who_lies_in_one_sequence_of_a_file_is_left_lying_and_reported(tmp_path, walk, capsys):
     lying = walk[:20] @ np.array(plausibility.UP["y"]).T
     standing, lies = loaded(tmp_path, a=walk, b=lying)
     np.testing.assert_allclose(standing.joints, walk, atol=1e-6)
     np.testing.assert_allclose(lies.joints, lying, atol=1e-6)
+    assert "array 'b': the person lies, or -y points up" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("others", [1, 3])
+@pytest.mark.parametrize("axis", ["y", "-y", "x"])
+def test_sequences_of_other_axes_in_a_file_are_turned_each(tmp_path, walk, axis, others, capsys):
+    turn = np.array(plausibility.UP[axis])
+    walk = walk + np.linspace((0, 0, 0), (1.0, 0.5, 0), len(walk))[:, None]  # over the ground
+    sequences = loaded(tmp_path, a=walk, **{f"b{i}": walk @ turn for i in range(others)})
+    for sequence in sequences:
+        np.testing.assert_allclose(sequence.joints, walk, atol=1e-6)
+    assert capsys.readouterr().err.count(f"the {axis} axis points up, turned to z") == others
 
 
 @pytest.mark.parametrize("lost", [0.0, np.nan])

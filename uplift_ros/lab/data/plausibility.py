@@ -22,6 +22,9 @@ UNITS = {"millimetres": 0.001, "centimetres": 0.01, "decimetres": 0.1, "inches":
 CLEARLY_UP = 0.6
 """Mean component along an axis, of the direction from the ankles to the head, from which on that axis points up."""
 
+WALKED, MAX_UNEVENNESS = 1.0, 0.1
+"""Metres that a person who walks moves, and standard deviation of the height of the lower ankle."""
+
 PROPORTIONS = {"thigh": (2, 0.12, 0.38), "shin": (3, 0.12, 0.4), "trunk": (8, 0.2, 0.5)}
 """Last joint, least and most length as parts of the chain from the ankles to the head; 0.24 to 0.28, 0.26 to 0.30 and
 0.31 to 0.35 in the data named above."""
@@ -90,6 +93,13 @@ def up_axis(joints: np.ndarray) -> str:
     if abs(towards_head[axis]) < CLEARLY_UP:
         return "z"
     return "-" * bool(towards_head[axis] < 0) + "xyz"[axis]
+
+
+def walks(joints: np.ndarray, axis: str) -> bool:
+    """Whether the person of (T, 17, 3) moves over ground perpendicular to an axis, a key of UP: then it points up."""
+    joints = joints @ np.array(UP[axis]).T
+    distance = np.linalg.norm(joints[:, 0, :2] - joints[0, 0, :2], axis=-1).max()
+    return bool(distance > WALKED and joints[:, [3, 6], 2].min(1).std() < MAX_UNEVENNESS)
 
 
 def check_stature(joints: np.ndarray) -> None:

@@ -25,13 +25,21 @@ def load_npz(path: Path) -> tuple[list[Sequence], float]:
         fps = archive.read_rate("fps")
         sequences = [part for name in archive.names if name != "fps" for part in _sequences(archive, name)]
     if sequences:
-        # All sequences of a file have the same axes, but a person may lie in one of them.
-        axis = plausibility.up_axis(np.concatenate([sequence.joints for sequence in sequences]))
-        if axis != "z":
-            print(f"data: {path}: the {axis} axis points up, turned to z", file=sys.stderr)
-            turn = np.array(plausibility.UP[axis], np.float32)
-            sequences = [Sequence(sequence.name, sequence.joints @ turn.T) for sequence in sequences]
+        usual = plausibility.up_axis(np.concatenate([sequence.joints for sequence in sequences]))
+        sequences = [_upright(sequence, usual, path) for sequence in sequences]
     return sequences, fps
+
+
+def _upright(sequence: Sequence, usual: str, path: Path) -> Sequence:
+    """A sequence with z up. If its axis is not that of most, the person lies, unless it walks."""
+    axis = plausibility.up_axis(sequence.joints)
+    if axis != usual and not plausibility.walks(sequence.joints, axis):
+        if axis != "z":
+            print(f"data: {path}, array {sequence.name!r}: the person lies, or {axis} points up", file=sys.stderr)
+        axis = usual
+    if axis != "z":
+        print(f"data: {path}, array {sequence.name!r}: the {axis} axis points up, turned to z", file=sys.stderr)
+    return Sequence(sequence.name, sequence.joints @ np.array(plausibility.UP[axis], np.float32).T)
 
 
 def _sequences(archive: Archive, name: str) -> list[Sequence]:
