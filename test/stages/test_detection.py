@@ -21,6 +21,16 @@ def test_a_busy_estimator_gets_a_later_image_and_one_key_frame_counts_as_dropped
     assert stage.dropped == 1
 
 
+@pytest.mark.parametrize("stamp", [0, -FRAME])
+def test_an_image_without_a_time_is_refused_and_the_stream_continues(stage, stamp):
+    start = 1000 * FRAME
+    assert stage.take(start) == 10
+    with pytest.raises(ValueError, match=r"header\.stamp"):
+        stage.take(stamp)
+    taken = [frame for frame in range(1, 11) if stage.take(start + frame * FRAME)]
+    assert taken == [10]
+
+
 def test_a_key_frame_has_the_stride_at_which_it_was_taken(stage):
     stride = stage.take(0)
     stage.stride = 4

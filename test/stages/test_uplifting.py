@@ -177,6 +177,16 @@ def test_a_key_frame_of_another_skeleton_is_refused_and_nothing_is_lost():
     assert frames(chain.flush()) == [0]
 
 
+@pytest.mark.parametrize("stamp", [0, -FRAME])
+def test_a_key_frame_without_a_time_is_refused_and_the_stream_continues(stamp):
+    chain = stage()
+    chain.push(keyframe(0), CAMERA)
+    with pytest.raises(ValueError, match=r"header\.stamp"):
+        chain.push(replace(keyframe(0, 1), stamp=stamp), CAMERA)
+    raw = chain.push(keyframe(10, 1), CAMERA).raw
+    assert frames(raw + chain.flush()) == list(range(11))
+
+
 class Middle:
     """A rule that wants the middle of every interval of ten tokens."""
 

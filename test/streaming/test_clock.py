@@ -4,12 +4,24 @@ from uplift_ros.streaming.clock import (
     MAX_DISORDER_NS,
     MAX_SKELETON_GAP_NS,
     PAUSE_NS,
+    check_time,
     is_break,
     is_pause,
     is_same_motion,
 )
 
 NOW = 1_000_000_000_000
+
+
+@pytest.mark.parametrize(("stamp", "previous"), [(0, None), (1, 0), (NOW, None), (1, NOW)])
+def test_zero_is_a_time_only_at_the_beginning(stamp, previous):
+    check_time(stamp, previous)
+
+
+@pytest.mark.parametrize(("stamp", "previous"), [(-1, None), (-1, NOW), (0, 0), (0, NOW)])
+def test_stamps_that_are_no_times_are_refused(stamp, previous):
+    with pytest.raises(ValueError, match=r"header\.stamp"):
+        check_time(stamp, previous)
 
 
 @pytest.mark.parametrize(

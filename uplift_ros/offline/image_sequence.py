@@ -18,6 +18,7 @@ from uplift_ros.sources import guessed_fov
 from uplift_ros.sources.video import VideoFile
 from uplift_ros.stages.problem import Problem
 from uplift_ros.stages.uplifting import DepthLookup
+from uplift_ros.streaming.clock import check_time
 
 COMPRESSED_TYPE = "sensor_msgs/msg/CompressedImage"
 IMAGE_TYPES = ("sensor_msgs/msg/Image", COMPRESSED_TYPE)
@@ -180,8 +181,7 @@ class BagSequence:
             count += 1
             try:
                 stamp, frame_id = serialized_header(data)
-                if stamp < 0 or (stamp == 0 and previous is not None):
-                    raise ValueError(f"header.stamp must be a time after 1970, got {stamp / NANOSECONDS:.9f}")
+                check_time(stamp, previous)
             except ValueError as error:
                 self.problems.append(
                     Problem(

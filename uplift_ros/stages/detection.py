@@ -9,6 +9,7 @@ from uplift_ros.estimators import PoseEstimator
 from uplift_ros.poses import Keyframe, Origin, Person2D
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 from uplift_ros.streaming.assignment import best_pairs
+from uplift_ros.streaming.clock import check_time
 from uplift_ros.streaming.image_history import ImageHistory
 from uplift_ros.streaming.keyframes import KeyframeSchedule
 from uplift_ros.streaming.rates import AskedRate
@@ -68,6 +69,7 @@ class DetectionStage:
         self.history.clear()
         self._tracker = self._make_tracker()
         self._dropped_keyframe: int | None = None
+        self._previous: int | None = None
         self.rate = AskedRate()
 
     def warm_up(self, max_persons: int) -> None:
@@ -111,7 +113,12 @@ class DetectionStage:
 
         Returns:
             The stride of the key-frame, for `detect`; None if the image is no key-frame.
+
+        Raises:
+            ValueError: the stamp is no time; the image is not taken.
         """
+        check_time(stamp, self._previous)
+        self._previous = stamp
         self.history.add(stamp, image, size)
         if not self._schedule.is_due(stamp):
             return None

@@ -9,7 +9,7 @@ from uplift_ros.camera import Camera
 from uplift_ros.intrinsics import Intrinsics
 from uplift_ros.poses import Keyframe, Origin, SkeletonFrame
 from uplift_ros.stages.problem import Problem
-from uplift_ros.streaming.clock import is_pause
+from uplift_ros.streaming.clock import check_time, is_pause
 from uplift_ros.streaming.depth_scale import DepthScale
 from uplift_ros.streaming.look_back import LookBackRule
 from uplift_ros.streaming.overload import Load
@@ -109,9 +109,11 @@ class UpliftingStage:
             depth: looked up if people are to be measured.
 
         Raises:
-            ValueError: another skeleton, arrays of another shape, or two people of one id. Nothing was taken.
+            ValueError: another skeleton, arrays of another shape, two people of one id, or a stamp that is no time.
+                Nothing was taken.
         """
         keyframe.validate()
+        check_time(keyframe.stamp, self._newest)
         if keyframe.origin is Origin.LOOK_BACK:
             return self._fill(keyframe, intrinsics)
         problems = self._stride_problems(keyframe)

@@ -47,6 +47,18 @@ TRANSFORM_MEMORY_NS = 10_000_000_000
 """Transforms are kept for this long; tf2 ignores what it receives later."""
 
 
+def check_time(stamp: int, previous: int | None) -> None:
+    """Refuse stamps that are no times: from before 1970, and 0, as drivers without a clock write it.
+
+    A simulation begins at 0: only the first stamp may be 0, when there is no previous one.
+
+    Raises:
+        ValueError: names the field.
+    """
+    if stamp < 0 or (stamp == 0 and previous is not None):
+        raise ValueError(f"header.stamp must be a time after 1970, got {stamp / 1e9:.9f}")
+
+
 def is_break(stamp: int, newest: int, longest_gap_ns: int) -> bool:
     """Whether images or key-frames at `stamp` begin a new stream, after `newest`."""
     return stamp - newest > longest_gap_ns or stamp - newest < -MAX_DISORDER_NS
