@@ -115,6 +115,15 @@ def test_an_image_turned_upright_has_the_camera_turned_with_it(model):
     np.testing.assert_allclose(upright.project(turned), np.stack([480 - 1 - y, x], -1), atol=1e-9)
 
 
+def test_exchanged_width_and_height_are_exchanged_back_if_that_puts_the_principal_point_in_the_middle():
+    exchanged = replace(SENSOR, width=480, height=640)
+    assert exchanged.for_image(640, 480) == RAW
+    assert "width and height are exchanged" in exchanged.guess(640, 480)
+    assert "rotated clockwise" in SENSOR.guess(480, 640)
+    assert SENSOR.guess(640, 480) == ""
+    assert replace(SENSOR, orientation=6).guess(480, 640) == ""
+
+
 @pytest.mark.parametrize(
     ("orientation", "size", "seen", "place"),
     [

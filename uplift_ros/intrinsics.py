@@ -3,13 +3,13 @@
 REP-104: the calibration is that of the whole sensor; an image may show a region of it, binned, or rectified.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import yaml
 
 from uplift_ros.camera import Camera
@@ -104,9 +104,9 @@ class Calibration:
         Some drivers write the size of the image, although REP-104 requires that of the sensor. Their k may be of the
         sensor or of the image: the one whose principal point is nearer to the centre is used.
 
-        An image of unknown orientation with exchanged width and height was rotated by the metadata of a video, or by
-        EXIF in a live stream; clockwise, as phones are held. For the other direction the principal point would be on
-        the other side of the centre.
+        For an image of unknown orientation with exchanged width and height there are two explanations. It was rotated,
+        by the metadata of a video, by EXIF in a live stream or by a node; clockwise, as phones are held. Or a driver
+        wrote rows for columns. Again the more central principal point decides, and `guess` says what was assumed.
 
         Raises:
             CalibrationError: not calibrated, or of an image of another size.
@@ -114,19 +114,35 @@ class Calibration:
         """
         if self.width <= 0 or self.height <= 0:
             raise CalibrationError(f"camera_info.width and height must be positive, got {self.width}x{self.height}")
-        sensor = self._sensor()
         if self.orientation and self.orientation not in CLOCKWISE_TURNS:
             raise CalibrationError(
                 f"images are mirrored by EXIF orientation {self.orientation}: camera_info does not fit"
             )
-        for turns in (CLOCKWISE_TURNS[self.orientation],) if self.orientation else (0, 1):
-            size = (height, width) if turns % 2 else (width, height)
-            if views := self._views(size):
-                camera = self._best(sensor, views, size)
-                for _ in range(turns):
-                    camera = camera.turned()
-                return camera
-        raise CalibrationError(f"camera_info is of {self._described()} images, these are {width}x{height}")
+        turns = CLOCKWISE_TURNS.get(self.orientation, 0)
+        cameras = self._cameras(width, height, turns)
+        if not cameras and not self.orientation:
+            exchanged = replace(self, width=self.height, height=self.width)
+            cameras = self._cameras(width, height, 1) + exchanged._cameras(width, height, 0)
+        if not cameras:
+            raise CalibrationError(f"camera_info is of {self._described()} images, these are {width}x{height}")
+        return _most_central(cameras)
+
+    def guess(self, width: int, height: int) -> str:
+        """What `for_image` assumes because width and height are exchanged; empty if they are not."""
+        if self.orientation or self._views((width, height)):
+            return ""
+        is_turned = self.for_image(width, height) in self._cameras(width, height, 1)
+        assumed = "the images are rotated clockwise" if is_turned else "its width and height are exchanged"
+        return f"camera_info is of {self._described()} images, these are {width}x{height}: assuming that {assumed}"
+
+    def _cameras(self, width: int, height: int, turns: int) -> list[Camera]:
+        """Possible cameras of an image of this size that was turned clockwise by quarter turns."""
+        size = (height, width) if turns % 2 else (width, height)
+        sensor = self._sensor()
+        cameras = [sensor.seen_through(offset, bins, size) for offset, bins in self._views(size)]
+        for _ in range(turns):
+            cameras = [camera.turned() for camera in cameras]
+        return cameras
 
     def _sensor(self) -> Camera:
         """Camera of the whole sensor."""
@@ -158,14 +174,6 @@ class Calibration:
             return list(product([(x, y), (0, 0)], [bins, (1, 1)]))
         return []
 
-    @staticmethod
-    def _best(
-        sensor: Camera, views: Sequence[tuple[tuple[int, int], tuple[int, int]]], size: tuple[int, int]
-    ) -> Camera:
-        cameras = [sensor.seen_through(offset, bins, size) for offset, bins in views]
-        middle = (np.array(size) - 1) / 2
-        return min(cameras, key=lambda camera: float(np.hypot(*((camera.cx, camera.cy) - middle))))
-
     def _described(self) -> str:
         parts = [f"{self.width}x{self.height}"]
         if any(self.roi):
@@ -174,6 +182,14 @@ class Calibration:
         if self._bins != (1, 1):
             parts.append(f"binning {self._bins[0]}x{self._bins[1]}")
         return ", ".join(parts)
+
+
+def _most_central(cameras: Sequence[Camera]) -> Camera:
+    """Camera whose principal point is nearest to the middle of its image."""
+    return min(
+        cameras,
+        key=lambda camera: math.hypot(camera.cx - (camera.width - 1) / 2, camera.cy - (camera.height - 1) / 2),
+    )
 
 
 def is_rectified(image_topic: str) -> bool:

@@ -7,6 +7,7 @@ from support.clocks import FRAME
 from support.people import STANDING
 
 from uplift_ros.camera import Camera
+from uplift_ros.intrinsics import Calibration
 from uplift_ros.lab.plain import PlainUplift
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Keyframe, Origin, Person2D, ScaleSource
@@ -52,6 +53,15 @@ def test_only_intrinsics_of_the_images_size_are_used(camera, problems, scale):
     uplifting = stage().push(keyframe(0), camera)
     assert kinds(uplifting) == problems
     assert uplifting.live.persons[0].scale_source is scale
+
+
+@pytest.mark.parametrize("center", [(79.5, 59.5), (59.5, 79.5)], ids=["exchanged", "rotated"])
+def test_what_is_assumed_of_exchanged_width_and_height_is_a_problem(center):
+    calibration = Calibration(120, 160, (150.0, 0, center[0], 0, 150.0, center[1], 0, 0, 1))
+    uplifting = stage().push(keyframe(0), calibration)
+    assert kinds(uplifting) == ["exchanged_camera_info"]
+    (same,) = stage().push(keyframe(0), Camera(150, 150, 79.5, 59.5, 160, 120)).live.persons
+    np.testing.assert_allclose(uplifting.live.persons[0].joints, same.joints)
 
 
 def test_a_stride_that_the_network_does_not_know_is_a_problem_and_uplifted():

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from uplift_ros.camera import Camera
-from uplift_ros.intrinsics import Intrinsics
+from uplift_ros.intrinsics import Calibration, Intrinsics
 from uplift_ros.poses import Keyframe, Origin, SkeletonFrame
 from uplift_ros.stages.problem import Problem
 from uplift_ros.streaming.clock import check_time, is_pause
@@ -243,8 +243,12 @@ def _fitting(intrinsics: Intrinsics | None, keyframe: Keyframe, problems: list[P
     if intrinsics is None:
         problems.append(Problem("no_camera_info", f"no intrinsics in camera_info: {without}"))
         return None
+    size = keyframe.width, keyframe.height
     try:
-        return intrinsics.for_image(keyframe.width, keyframe.height)
+        camera = intrinsics.for_image(*size)
+        if isinstance(intrinsics, Calibration) and (guess := intrinsics.guess(*size)):
+            problems.append(Problem("exchanged_camera_info", guess))
+        return camera
     except ValueError as error:
         problems.append(Problem("wrong_camera_info", f"{error}: {without}"))
         return None
