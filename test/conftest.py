@@ -1,6 +1,6 @@
 """Tests share a small machine: one thread per process is faster than two that wait for each other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,9 +20,10 @@ settings.load_profile("no haste")
 
 
 @pytest.fixture(scope="session")
-def blazepose_files() -> None:
-    """For tests that need the default 2D estimator."""
-    networks.require_blazepose()
+def blazepose_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For tests that need the default 2D estimator: `full`, whatever else is installed."""
+    with networks.only_full_blazepose(tmp_path_factory.mktemp("share")):
+        yield
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def packages() -> Iterator[str]:
 
 def models() -> Iterator[str]:
     """Report which of BlazePose's models can run."""
-    for model in blazepose_files.MODELS:
+    for model in (blazepose_files.AUTO, *blazepose_files.MODELS):
         yield f"{model}: {_landmark_file(model)}"
 
 

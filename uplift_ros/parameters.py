@@ -121,9 +121,10 @@ POSE_ESTIMATOR = (
     Parameter("backend", "blazepose", "2D pose estimator.", choices=("blazepose", "onnx")),
     Parameter(
         "model",
-        "full",
-        "Landmark network of blazepose, from the fastest to the most accurate.",
-        choices=("lite", "full", "heavy"),
+        "auto",
+        "Landmark network of blazepose, from the fastest to the most accurate; auto is heavy if it is installed, "
+        "otherwise full.",
+        choices=("auto", "lite", "full", "heavy"),
     ),
     Parameter(
         "model_path",

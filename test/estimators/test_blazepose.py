@@ -5,7 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.networks import require_blazepose
 from support.places import SHARED
 
 from uplift_ros import estimators
@@ -15,6 +14,8 @@ from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 blazepose = pytest.importorskip("uplift_ros.estimators.blazepose", reason="BlazePose needs ai-edge-litert")
 
 VIDEO = SHARED / "video"
+pytestmark = pytest.mark.usefixtures("blazepose_files")
+
 OPTIONS = {"model": "full", "model_path": "", "device": "cpu", "max_persons": 1, "score_threshold": 0.7}
 REFERENCE = {
     int(frame): np.array(joints)
@@ -33,7 +34,6 @@ def clip(name: str, frames: range) -> list[np.ndarray]:
 
 
 def load(**options) -> estimators.PoseEstimator:
-    require_blazepose()
     return estimators.create("blazepose", **OPTIONS | options)
 
 

@@ -8,7 +8,11 @@ from uplift_ros import cli
 from uplift_ros.estimators import blazepose_files
 from uplift_ros.estimators.blazepose_files import NetworkFile
 
-CONTENTS = {"pose_detection.tflite": b"a detector", "pose_landmark_full.tflite": b"landmarks"}
+CONTENTS = {
+    "pose_detection.tflite": b"a detector",
+    "pose_landmark_full.tflite": b"landmarks",
+    "pose_landmark_heavy.tflite": b"better landmarks",
+}
 
 
 @pytest.fixture
@@ -91,3 +95,23 @@ def test_npm_that_is_missing_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(blazepose_files, "_is_released", lambda path: path.name == "pose_detection.tflite")
     assert cli.main(["models", "heavy", "--folder", str(tmp_path)]) == 1
     assert "npm, which is not installed" in capsys.readouterr().err
+
+
+def test_auto_is_heavy_if_its_file_is_there_and_full_otherwise(released):
+    cli.main(["models"])
+    assert blazepose_files.locate("auto")[1].name == "pose_landmark_heavy.tflite"
+    (released / "pose_landmark_heavy.tflite").unlink()
+    assert blazepose_files.locate("auto")[1].name == "pose_landmark_full.tflite"
+
+
+def test_without_npm_the_command_brings_full_alone_and_says_so(released, monkeypatch, capsys):
+    def fetched(model, folder, fetch=blazepose_files.fetch):
+        if model == "heavy":
+            raise OSError("no npm")
+        return fetch(model, folder)
+
+    monkeypatch.setattr(blazepose_files, "fetch", fetched)
+    assert cli.main(["models"]) == 0
+    assert blazepose_files.locate("auto")[1].name == "pose_landmark_full.tflite"
+    assert "heavy is left out: no npm" in capsys.readouterr().err
+    assert cli.main(["models", "heavy"]) == 1

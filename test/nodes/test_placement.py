@@ -1,7 +1,7 @@
 """Placement of the person before the synthetic camera if the true stature is given."""
 
 import numpy as np
-from support.networks import require_blazepose
+import pytest
 
 from uplift_ros import estimators
 from uplift_ros.camera import CANONICAL_STATURE
@@ -42,8 +42,8 @@ def test_the_root_is_within_5_percent_of_the_distance_where_2d_is_true():
     assert (placement_errors(seen_truly, PERIOD) < WITHIN).mean() > 0.98
 
 
+@pytest.mark.usefixtures("blazepose_files")
 def test_the_root_is_within_5_percent_of_the_distance_where_blazepose_looks():
-    require_blazepose()
     estimator = estimators.create(
         "blazepose", model="full", model_path="", device="cpu", max_persons=1, score_threshold=0.7
     )

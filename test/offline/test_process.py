@@ -9,7 +9,6 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from support import filming, recordings
 from support.bright_person import BrightPerson
-from support.networks import require_blazepose
 
 from uplift_ros import cli, settings
 from uplift_ros.bags import recording
@@ -183,8 +182,8 @@ def test_parameters_that_only_nodes_heed_are_named(estimator, clip, tmp_path, ca
     assert capsys.readouterr().err == "parameter width of node camera has no effect here\n"
 
 
+@pytest.mark.usefixtures("blazepose_files")
 def test_blazepose_and_the_shipped_networks_follow_the_synthetic_person_in_a_bag_of_its_images(tmp_path):
-    require_blazepose()
     source = SyntheticSource(320, 240, moving=False)
     with BagWriter(tmp_path / "in.mcap") as writer:
         for i in range(0, 41, 5):

@@ -6,7 +6,6 @@ import re
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import Image
-from support.networks import require_blazepose
 from uplift_ros.msg import Keyframe2D
 
 from uplift_ros.messages.conversion import ros_messages
@@ -63,16 +62,16 @@ def film(observer):
     return film
 
 
+@pytest.mark.usefixtures("blazepose_files")
 def test_missing_images_are_a_warning_until_they_come(start, wait_for_level, film):
-    require_blazepose()
     start("pose_estimator", stride=50)
     wait_for_level("pose_estimator", WARN, "no images for 3 s")
     film()
     wait_for_level("pose_estimator", OK, "active")
 
 
+@pytest.mark.usefixtures("blazepose_files")
 def test_too_few_key_frames_are_a_warning_until_fewer_are_asked(start, wait_for_level, film, observer):
-    require_blazepose()
     start("pose_estimator", stride=5)
     film()
     figures = wait_for_level("pose_estimator", WARN, r"key-frames reach [1-4]\.\d of 10\.0 Hz asked")

@@ -2,7 +2,6 @@
 
 import pytest
 from support.footprint import GIVE_BACK, Footprint
-from support.networks import require_blazepose
 
 ROUND = ("configure", "activate", "deactivate", "cleanup")
 ROUNDS, WARM = 10, 3
@@ -29,7 +28,7 @@ def node(request, start_script, random_weights, monkeypatch):
         monkeypatch.setenv(variable, value)
     name = request.param
     if name == "pose_estimator":
-        require_blazepose()
+        request.getfixturevalue("blazepose_files")
     if name == "humans":
         pytest.importorskip("hri_msgs", reason="the node humans needs hri_msgs")
     model = {"model": random_weights[name]} if name in random_weights else {}

@@ -1,5 +1,7 @@
 """Third-party networks; tests that need missing ones are skipped. And small ONNX networks of constant output."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +10,22 @@ import pytest
 WIDTH, HEIGHT = 48, 64
 
 
-def require_blazepose() -> None:
-    """Skip unless the default 2D estimator can run."""
+@contextmanager
+def only_full_blazepose(share: Path) -> Iterator[None]:
+    """Let `share` be the user's folder of data, with the network `full` alone; skip if BlazePose cannot run."""
     pytest.importorskip("ai_edge_litert", reason="BlazePose needs ai-edge-litert")
     from uplift_ros.estimators import blazepose_files
 
     try:
-        blazepose_files.locate("full")
+        files = blazepose_files.locate("full")
     except ValueError as error:
         pytest.skip(str(error))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(share))
+        blazepose_files.user_folder().mkdir(parents=True)
+        for file in files:
+            (blazepose_files.user_folder() / file.name).symlink_to(file)
+        yield
 
 
 def network(path: Path, outputs: dict[str, np.ndarray], height: int = HEIGHT, width: int = WIDTH, batch="N") -> str:

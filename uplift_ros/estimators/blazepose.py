@@ -59,7 +59,7 @@ def create(model: str, model_path: str, device: str, max_persons: int, score_thr
     """Load both networks.
 
     Args:
-        model: landmark network, 'lite', 'full' or 'heavy'.
+        model: landmark network, 'lite', 'full', 'heavy' or 'auto'.
         model_path: folder with the network files; empty is the folder of `uplift models`.
         device: 'cpu'.
         max_persons: maximum number of people to find.
@@ -72,8 +72,8 @@ def create(model: str, model_path: str, device: str, max_persons: int, score_thr
         raise ValueError(f"device must be cpu for backend blazepose, got {device!r}")
     if max_persons < 1:
         raise ValueError(f"max_persons must be at least 1, got {max_persons}")
-    if model not in blazepose_files.MODELS:
-        raise ValueError(f"model must be one of {', '.join(blazepose_files.MODELS)}, got {model!r}")
+    if model not in (models := (blazepose_files.AUTO, *blazepose_files.MODELS)):
+        raise ValueError(f"model must be one of {', '.join(models)}, got {model!r}")
     return BlazePose(*blazepose_files.locate(model, model_path), max_persons, score_threshold)
 
 

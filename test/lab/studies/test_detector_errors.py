@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 from support.bright_person import BrightPerson
-from support.networks import require_blazepose
 
 from uplift_ros import cli, estimators
 from uplift_ros.lab.data.detector_noise import DetectorNoise
@@ -105,8 +104,8 @@ def test_images_of_a_clip_without_a_person_are_unknown(tmp_path):
     assert points[2, 0, 0] > points[0, 0, 0], "further right the brighter the image is"
 
 
+@pytest.mark.usefixtures("blazepose_files")
 def test_one_command_measures_on_the_synthetic_camera_and_on_clips(tmp_path, monkeypatch, capsys):
-    require_blazepose()
     monkeypatch.setattr(detector_errors, "VIEWPOINTS", detector_errors.VIEWPOINTS[2:3])
     monkeypatch.setattr(detector_errors, "PERIOD", 2.6)
     source = SyntheticSource(fps=FPS)

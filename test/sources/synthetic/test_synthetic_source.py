@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-from support.networks import require_blazepose
 
 from uplift_ros import estimators
 from uplift_ros.camera import Camera
@@ -119,8 +118,8 @@ def test_lens_distortion_is_refused() -> None:
         Renderer(Camera(500, 500, 320, 240, 640, 480, distortion=(0.1, 0, 0, 0, 0)))
 
 
+@pytest.mark.usefixtures("blazepose_files")
 def test_a_detector_finds_the_person_from_all_sides(source: SyntheticSource) -> None:
-    require_blazepose()
     detector = estimators.create(
         "blazepose", model="full", model_path="", device="cpu", max_persons=1, score_threshold=0.7
     )
