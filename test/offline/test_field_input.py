@@ -141,6 +141,25 @@ def test_an_unusable_camera_info_leaves_people_without_scale_and_names_the_remed
     assert {person.scale_source for frame in results.skeletons for person in frame.persons} == {ScaleSource.NONE}
 
 
+def test_images_of_another_size_than_camera_info_put_people_nowhere_between(
+    uplift_process, tmp_path, monkeypatch, capsys
+):
+    """From image 15 on the camera sends half the size, with the same camera_info."""
+
+    def smaller(stamp, picture):
+        is_late = stamp >= recordings.START + 15 * 10**9 // filming.FPS
+        return recordings.compressed_image(stamp, cv2.resize(picture, (160, 120)) if is_late else picture)
+
+    path = write(tmp_path, monkeypatch, image=smaller)
+    assert uplift_process(path, "-o", tmp_path / "out.mcap") == 0
+    assert "wrong_camera_info" in capsys.readouterr().out
+    people = [person for frame in recording.load(tmp_path / "out.mcap").skeletons for person in frame.persons]
+    placed = [person.joints[0, 2] for person in people if person.scale_source is ScaleSource.PRIOR]
+    without = [np.abs(person.joints[0]).max() for person in people if person.scale_source is ScaleSource.NONE]
+    assert min(placed) > 0.9 * max(placed) > 1
+    assert max(without) < 1e-3
+
+
 CALIBRATION = """
 image_width: 320
 image_height: 240

@@ -8,6 +8,7 @@ from support import tiny
 from support.refining import PERIOD, SMALL, assert_same, frames_of, joints_of, motion, refine
 
 from uplift_ros.lab.plain import PlainRefine
+from uplift_ros.poses import ScaleSource
 from uplift_ros.streaming.refiner import METHODS, StreamingRefiner
 
 
@@ -80,6 +81,22 @@ def test_motion_is_not_continued_across(model, method, change):
     alone = [refine(StreamingRefiner(method, 5, model), frames_of({"p1": poses})) for poses in (before, after)]
     assert [frame.stamp for frame in refined] == [frame.stamp for frame in frames]
     np.testing.assert_allclose(joints_of(refined), joints_of(alone[0] + alone[1]), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_person_who_loses_the_scale_is_at_the_origin_at_once(model, method):
+    """Images of another size than camera_info: nothing is between the place in metres and the origin."""
+    poses = motion(20) - motion(20)[:, :1]
+    frames = frames_of({"p1": poses})
+    for i in range(10):
+        (person,) = frames[i].persons
+        placed = replace(person, joints=person.joints + np.array((0, 0, 3.0)), scale_source=ScaleSource.PRIOR)
+        frames[i] = replace(frames[i], persons=(placed,))
+        (person,) = frames[10 + i].persons
+        frames[10 + i] = replace(frames[10 + i], persons=(replace(person, scale_source=ScaleSource.NONE),))
+    refined = refine(StreamingRefiner(method, 5, model), frames)
+    np.testing.assert_allclose(joints_of(refined)[:, 0, 2], [3.0] * 10 + [0.0] * 10, atol=1e-6)
+    assert max(np.abs(frame.persons[0].velocities[0, 2]) for frame in refined) < 1e-4
 
 
 def test_the_frames_before_a_gap_are_given_out_at_once(model):

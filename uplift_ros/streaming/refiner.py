@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from uplift_ros.models.configs import Refining
-from uplift_ros.poses import Person3D, SkeletonFrame, is_valid
+from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, is_valid
 from uplift_ros.skeleton import H36M17
 from uplift_ros.streaming import uncertainty
 from uplift_ros.streaming.clock import is_same_motion
@@ -86,7 +86,7 @@ class StreamingRefiner:
     fit of the same delay (by the One-Euro filter for 'one_euro'). 'one_euro' and 'none' are causal: for them the delay
     only keeps the timing of all methods equal. A new segment begins, after the frames still held are released, when
     stamps do not increase or leave a gap of more than 0.1 s, or when frame_id changes; a person starts again after any
-    absence.
+    absence, and where the scale is lost or found.
 
     Velocities of joints are the derivatives of the same local fit to the joints as received, for every method.
 
@@ -156,13 +156,13 @@ class StreamingRefiner:
         """Match the persons of a frame with the tracks of the frame before."""
         before = self._newest
         is_new_segment = before is None or not _continues(before.frame, frame)
-        known = dict(zip((person.id for person in before.frame.persons), before.tracks, strict=True)) if before else {}
+        known = dict(zip(map(_key, before.frame.persons), before.tracks, strict=True)) if before else {}
         persons = tuple(person for person in frame.persons if _usable(person))
         self.dropped += len(frame.persons) - len(persons)
         tracks, inputs = [], []
         for person in persons:
             pose = _relative(person)
-            track = self._track(pose) if is_new_segment or person.id not in known else known.pop(person.id)
+            track = self._track(pose) if is_new_segment or _key(person) not in known else known.pop(_key(person))
             track.window.append(pose)
             tracks.append(track)
             inputs.append(np.stack(track.window))
@@ -239,6 +239,11 @@ def _relative(person: Person3D) -> np.ndarray:
 
 def _usable(person: Person3D) -> bool:
     return is_valid(person) and bool(np.abs(_relative(person)).max() <= MAX_EXTENT)
+
+
+def _key(person: Person3D) -> tuple[str, bool]:
+    """Motion that continues from frame to frame: a person without scale is at the origin, and does not move there."""
+    return person.id, person.scale_source is ScaleSource.NONE
 
 
 def _continues(before: SkeletonFrame, frame: SkeletonFrame) -> bool:
