@@ -144,11 +144,11 @@ def test_an_unusable_camera_info_leaves_people_without_scale_and_names_the_remed
 def test_images_of_another_size_than_camera_info_put_people_nowhere_between(
     uplift_process, tmp_path, monkeypatch, capsys
 ):
-    """From image 15 on the camera sends half the size, with the same camera_info."""
+    """From image 15 on images are a little smaller, with the same camera_info."""
 
     def smaller(stamp, picture):
         is_late = stamp >= recordings.START + 15 * 10**9 // filming.FPS
-        return recordings.compressed_image(stamp, cv2.resize(picture, (160, 120)) if is_late else picture)
+        return recordings.compressed_image(stamp, cv2.resize(picture, (304, 228)) if is_late else picture)
 
     path = write(tmp_path, monkeypatch, image=smaller)
     assert uplift_process(path, "-o", tmp_path / "out.mcap") == 0
