@@ -19,6 +19,43 @@ SMPL = MOTIONBUILDER | {
     "shoulder": "{}_shoulder", "elbow": "{}_elbow", "wrist": "{}_wrist", "hip": "{}_hip", "knee": "{}_knee",
     "ankle": "{}_ankle", "sides": ("left", "right"),
 }  # fmt: skip
+UNREAL = MOTIONBUILDER | {
+    "root": "pelvis", "spine": "spine_01", "neck": "neck_01", "head": "head", "collar": "clavicle_{}",
+    "shoulder": "upperarm_{}", "elbow": "lowerarm_{}", "wrist": "hand_{}", "hip": "thigh_{}", "knee": "calf_{}",
+    "ankle": "foot_{}", "sides": ("l", "r"),
+}  # fmt: skip
+RIGIFY = MOTIONBUILDER | {
+    "root": "spine", "spine": "spine.001", "neck": "spine.004", "head": "spine.006", "collar": "shoulder.{}",
+    "shoulder": "upper_arm.{}", "elbow": "forearm.{}", "wrist": "hand.{}", "hip": "thigh.{}", "knee": "shin.{}",
+    "ankle": "foot.{}", "sides": ("L", "R"),
+}  # fmt: skip
+RIGIFY_DEFORM = {key: f"DEF-{value}" if key != "sides" else value for key, value in RIGIFY.items()}
+BIPED = MOTIONBUILDER | {
+    "root": "Bip01", "spine": "Bip01 Spine", "neck": "Bip01 Neck", "head": "Bip01 Head", "collar": "Bip01 {} Clavicle",
+    "shoulder": "Bip01 {} UpperArm", "elbow": "Bip01 {} Forearm", "wrist": "Bip01 {} Hand", "hip": "Bip01 {} Thigh",
+    "knee": "Bip01 {} Calf", "ankle": "Bip01 {} Foot", "sides": ("L", "R"),
+}  # fmt: skip
+VRM = MOTIONBUILDER | {
+    "root": "J_Bip_C_Hips", "spine": "J_Bip_C_Spine", "neck": "J_Bip_C_Neck", "head": "J_Bip_C_Head",
+    "collar": "J_Bip_{}_Shoulder", "shoulder": "J_Bip_{}_UpperArm", "elbow": "J_Bip_{}_LowerArm",
+    "wrist": "J_Bip_{}_Hand", "hip": "J_Bip_{}_UpperLeg", "knee": "J_Bip_{}_LowerLeg", "ankle": "J_Bip_{}_Foot",
+    "sides": ("L", "R"),
+}  # fmt: skip
+CMU = MOTIONBUILDER | {
+    "root": "root", "spine": "lowerback", "neck": "lowerneck", "head": "head", "collar": "{}clavicle",
+    "shoulder": "{}humerus", "elbow": "{}radius", "wrist": "{}wrist", "hip": "{}femur", "knee": "{}tibia",
+    "ankle": "{}foot", "sides": ("l", "r"),
+}  # fmt: skip
+OPTITRACK = MOTIONBUILDER | {
+    "root": "Skeleton_Hip", "spine": "Ab", "collar": "{}Shoulder", "shoulder": "{}UArm", "elbow": "{}FArm",
+    "wrist": "{}Hand", "hip": "{}Thigh", "knee": "{}Shin", "ankle": "{}Foot", "sides": ("L", "R"),
+}  # fmt: skip
+MIXAMO_IN_BLENDER = {key: value.replace(":", "_") if key != "sides" else value for key, value in MIXAMO.items()}
+CONVENTIONS = {
+    "mixamo": MIXAMO, "mixamo in blender": MIXAMO_IN_BLENDER, "3dsmax": MAX, "daz": DAZ, "smpl": SMPL, "unreal": UNREAL,
+    "rigify": RIGIFY, "rigify deform": RIGIFY_DEFORM, "biped": BIPED, "vrm": VRM, "cmu": CMU, "optitrack": OPTITRACK,
+}  # fmt: skip
+"""Names of one skeleton by the program that writes them."""
 
 
 def bvh(names=MOTIONBUILDER, frames=2, unit=100.0, frame_time=0.02, **angles):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.bvh_takes import DAZ, MAX, MIXAMO, SMPL, bvh
+from support.bvh_takes import CONVENTIONS, bvh
 
 from uplift_ros.lab.data.formats import load
 from uplift_ros.lab.data.formats.bvh import load_bvh
@@ -40,7 +40,7 @@ def test_a_bvh_body_has_canonical_stature_whatever_the_files_unit(bvh_file, unit
     np.testing.assert_allclose(chain_length(sequence.joints), MOCAP_CHAIN, rtol=1e-5)
 
 
-@pytest.mark.parametrize("names", [MIXAMO, MAX, DAZ, SMPL], ids=["mixamo", "3dsmax", "daz", "smpl"])
+@pytest.mark.parametrize("names", CONVENTIONS.values(), ids=CONVENTIONS)
 def test_other_naming_conventions_give_the_same_joints(bvh_file, names):
     (expected,) = load(bvh_file(), 50.0)
     (sequence,) = load(bvh_file(names=names), 50.0)

@@ -28,17 +28,27 @@ TRUNK, NOSE, HEAD = 0.482, np.array([0.085, 0.0, 0.126]), np.array([0.005, 0.0, 
 """Length of the trunk of a body, and its nose and head seen from the thorax (forward, left, up), metres."""
 
 ALIASES = {
-    "hip": ("upleg", "thigh", "upperleg", "hip"),
-    "knee": ("leg", "shin", "lowerleg", "lowleg", "calf", "knee"),
+    "hip": ("upleg", "thigh", "upperleg", "femur", "hip"),
+    "knee": ("leg", "shin", "lowerleg", "lowleg", "calf", "tibia", "knee"),
     "ankle": ("ankle", "foot"),
-    "shoulder": ("arm", "shldr", "upperarm", "uparm", "shoulder"),
-    "elbow": ("forearm", "lowerarm", "lowarm", "elbow"),
+    "shoulder": ("arm", "shldr", "upperarm", "uparm", "uarm", "humerus", "shoulder"),
+    "elbow": ("forearm", "lowerarm", "lowarm", "farm", "radius", "elbow"),
     "wrist": ("wrist", "hand"),
+    "neck": ("neck", "lowerneck", "necktwist", "spine004"),
+    "head": ("head", "spine006"),
 }
-"""Names of a limb's joints after 'left' or 'l', least ambiguous first: if a skeleton has 'LeftArm', its 'LeftShoulder'
-is the collar bone, and if it has 'left_ankle', its 'left_foot' is the toes. They are the names of
-cgspeed's three conversions of the CMU database (MotionBuilder: LeftUpLeg, LeftLeg, LeftFoot, LeftArm; 3ds Max: LeftHip,
-LeftKnee, LeftUpArm; Daz: lThigh, lShin, lShldr), of Mixamo, LAFAN1 and SMPL."""
+"""Names of joints without their side, least ambiguous first: if a skeleton has 'LeftArm', its 'LeftShoulder' is the
+collar bone, and if it has 'left_ankle', its 'left_foot' is the toes. They are the names of cgspeed's three conversions
+of the CMU database (MotionBuilder: LeftUpLeg, LeftLeg, LeftFoot, LeftArm; 3ds Max: LeftHip, LeftKnee, LeftUpArm; Daz:
+lThigh, lShin, lShldr) and of its own files, of Mixamo, LAFAN1, SMPL, Unreal, Rigify, Biped, VRM, Character Creator and
+OptiTrack."""
+
+LIMB_JOINTS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
+
+RIGS = {"mixamorig", "bip", "j", "c", "cc", "base", "def", "org"}
+"""Words that rigs put before the names of joints."""
+
+SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
 
 
 @dataclass
@@ -217,13 +227,12 @@ def to_h36m17(skeleton: list[Joint], rotations: np.ndarray, positions: np.ndarra
     names = [_plain(joint.name) for joint in skeleton]
     joints = np.empty((len(positions), len(H36M17), 3))
     for side in ("left", "right"):
-        for joint, aliases in ALIASES.items():
-            candidates = [prefix + alias for alias in aliases for prefix in (side, side[0])]
-            joints[:, H36M17.index(f"{side}_{joint}")] = positions[:, _find(names, joint, side, candidates)]
+        for joint in LIMB_JOINTS:
+            joints[:, H36M17.index(f"{side}_{joint}")] = positions[:, _find(names, joint, side)]
     left = {joint: joints[:, H36M17.index(f"left_{joint}")] for joint in ("hip", "shoulder")}
     right = {joint: joints[:, H36M17.index(f"right_{joint}")] for joint in ("hip", "shoulder")}
     pelvis = (left["hip"] + right["hip"]) / 2
-    neck, head = (_find(names, joint, "", [joint]) for joint in ("neck", "head"))
+    neck, head = (_find(names, joint) for joint in ("neck", "head"))
     thorax = positions[:, neck]
     joints[:, H36M17.index("pelvis")], joints[:, H36M17.index("thorax")] = pelvis, thorax
     vertebrae = [joint for joint in _ancestors(skeleton, neck) if skeleton[joint].parent >= 0]
@@ -242,11 +251,16 @@ def to_h36m17(skeleton: list[Joint], rotations: np.ndarray, positions: np.ndarra
 
 
 def _plain(name: str) -> str:
-    """'mixamorig:LeftUpLeg' and 'left_up_leg' as 'leftupleg'."""
-    return "".join(character for character in name.split(":")[-1].lower() if character.isalpha())
+    """Side and joint: 'leftupleg' for 'mixamorig:LeftUpLeg' and 'DEF-up_leg.L'; Blender's numbers remain: spine.004."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name.split(":")[-1])
+    words = [word.lower() for word in words if word.lower() not in RIGS]
+    side = next((SIDES[word] for word in words if word in SIDES), "")
+    number = re.search(r"\.(\d{3})$", name)
+    return "".join([side, *(word for word in words if word not in SIDES), number[1] if number else ""])
 
 
-def _find(names: list[str], joint: str, side: str, candidates: list[str]) -> int:
+def _find(names: list[str], joint: str, side: str = "") -> int:
+    candidates = [prefix + alias for alias in ALIASES[joint] for prefix in dict.fromkeys((side, side[:1]))]
     for candidate in candidates:
         if candidate in names:
             return names.index(candidate)
