@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-from support.people import STANDING
+from support.people import STANDING, joints_of
 
-from uplift_ros.bone_frames import UNKNOWN_TWIST, BoneFrames, joints_of, oriented, swing
+from uplift_ros.bone_frames import UNKNOWN_TWIST, BoneFrames, oriented, swing
 from uplift_ros.human_model import HumanPose
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.skeleton import H36M17

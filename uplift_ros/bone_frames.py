@@ -1,4 +1,4 @@
-"""Orientation of each bone, after the kinematic tree of REP-155 (ROS4HRI), and joints from orientations and lengths.
+"""Orientation of each bone, after the kinematic tree of REP-155 (ROS4HRI).
 
 The orientation of a joint is the frame of the bone that ends there; that of the pelvis is the frame `body`. At rest, a
 person who stands with hanging arms, all frames are parallel: x forward, y to the left, z to the head. So the bone of a
@@ -79,14 +79,6 @@ class BoneFrames:
             bone = bone / np.linalg.norm(bone)
             rotations[child] = swing(rotations[child] @ DIRECTIONS[child], bone) @ rotations[child]
         return cls(rotations, np.minimum(variances, UNKNOWN_TWIST))
-
-
-def joints_of(root: np.ndarray, rotations: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Joints (17, 3) from the pelvis (3,), the bones' rotations (17, 3, 3) and lengths (16,) of H36M17.bones."""
-    joints = np.tile(np.asarray(root, float), (len(H36M17), 1))
-    for length, (parent, child) in zip(lengths, H36M17.bones, strict=True):
-        joints[child] = joints[parent] + length * rotations[child] @ DIRECTIONS[child]
-    return joints
 
 
 def oriented(frame: SkeletonFrame) -> SkeletonFrame:

@@ -181,39 +181,25 @@ def look_at(direction: np.ndarray) -> np.ndarray:
     return np.stack([right, np.cross(forward, right), forward], -2)
 
 
-@dataclass(frozen=True)
-class NormalisedPose:
-    """Input of a network.
-
-    Attributes:
-        inputs: (..., 17, 2), or (..., 17, 3) with scores.
-        rotation: (..., 3, 3) from the camera's optical frame to that of the network's output.
-    """
-
-    inputs: np.ndarray
-    rotation: np.ndarray
-
-
-def normalise(rays: np.ndarray, normalisation: str, scores: np.ndarray | None = None) -> NormalisedPose:
-    """Normalise 2D poses for a network, independent of the camera.
+def normalise(rays: np.ndarray, normalisation: str, scores: np.ndarray | None = None) -> np.ndarray:
+    """Normalise 2D poses to the input of a network, which does not depend on the camera.
 
     Args:
         rays: (..., 17, 2) points on the plane z = 1 (`Camera.rays`), root first; other joints may be absent (NaN).
         normalisation: of NORMALISATIONS. 'canonical': see `canonicalise`. 'screen': x' = 2 x / w - 1 and
-            y' = 2 y / w - h / w in pixels of one screen, as in the papers; poses in the camera's own frame.
+            y' = 2 y / w - h / w in pixels of one screen, as in the papers. The network's output is in the frame of
+            `camera_to_canonical_rotation`.
         scores: (..., 17) the detector's, in [0, 1], for networks that read them as a third coordinate, which is 0 for
             an absent joint; None for networks that read none.
+
+    Returns:
+        (..., 17, 2), or (..., 17, 3) with scores.
     """
-    if normalisation == "canonical":
-        pose = canonicalise(rays)
-    else:
-        pose = NormalisedPose(
-            SCREEN_FOCAL * fill_absent(rays), camera_to_canonical_rotation(rays[..., 0, :], normalisation)
-        )
+    inputs = canonicalise(rays) if normalisation == "canonical" else SCREEN_FOCAL * fill_absent(rays)
     if scores is None:
-        return pose
+        return inputs
     known = np.where(np.isfinite(rays).all(-1), scores, 0.0)[..., None]
-    return replace(pose, inputs=np.concatenate([pose.inputs, known], -1))
+    return np.concatenate([inputs, known], -1)
 
 
 def camera_to_canonical_rotation(pelvis: np.ndarray, normalisation: str) -> np.ndarray:
@@ -236,7 +222,7 @@ def fill_absent(rays: np.ndarray) -> np.ndarray:
     return filled
 
 
-def canonicalise(rays: np.ndarray) -> NormalisedPose:
+def canonicalise(rays: np.ndarray) -> np.ndarray:
     """Normalise 2D poses frame by frame, so that a pose does not depend on the camera and the position in the image.
 
     A virtual camera looks at the pelvis; joints are divided by their root-mean-square distance from it. The pelvis
@@ -256,7 +242,7 @@ def canonicalise(rays: np.ndarray) -> NormalisedPose:
     inputs = plane / size
     inputs[..., 0, 0] = np.arctan(root[..., 0])
     inputs[..., 0, 1] = np.log(size[..., 0, 0])
-    return NormalisedPose(inputs, rotation)
+    return inputs
 
 
 def place_root(joints: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -55,10 +55,6 @@ class FieldOfView:
         return Camera.from_fov(self.horizontal, width, height)
 
 
-class CalibrationError(ValueError):
-    """Intrinsics that do not fit an image; the text names the field of camera_info."""
-
-
 @dataclass(frozen=True)
 class Calibration:
     """Content of a sensor_msgs/CameraInfo, from which `for_image` derives the camera of an image.
@@ -109,13 +105,12 @@ class Calibration:
         wrote rows for columns. Again the more central principal point decides, and `guess` says what was assumed.
 
         Raises:
-            CalibrationError: not calibrated, or of an image of another size.
-            ValueError: the values are not those of a camera.
+            ValueError: not calibrated, of an image of another size, or not the values of a camera; names the field.
         """
         if self.width <= 0 or self.height <= 0:
-            raise CalibrationError(f"camera_info.width and height must be positive, got {self.width}x{self.height}")
+            raise ValueError(f"camera_info.width and height must be positive, got {self.width}x{self.height}")
         if self.orientation and self.orientation not in CLOCKWISE_TURNS:
-            raise CalibrationError(
+            raise ValueError(
                 f"images are mirrored by EXIF orientation {self.orientation}: camera_info does not fit"
             )
         turns = CLOCKWISE_TURNS.get(self.orientation, 0)
@@ -124,7 +119,7 @@ class Calibration:
             exchanged = replace(self, width=self.height, height=self.width)
             cameras = self._cameras(width, height, 1) + exchanged._cameras(width, height, 0)
         if not cameras:
-            raise CalibrationError(f"camera_info is of {self._described()} images, these are {width}x{height}")
+            raise ValueError(f"camera_info is of {self._described()} images, these are {width}x{height}")
         return _most_central(cameras)
 
     def guess(self, width: int, height: int) -> str:
@@ -150,9 +145,9 @@ class Calibration:
         if self.rectified:
             name, k, d = "p", (*self.p[:3], *self.p[4:7], *self.p[8:11]), ()
         if not any(k):
-            raise CalibrationError(f"camera_info.{name} is all zeros: the camera is not calibrated")
+            raise ValueError(f"camera_info.{name} is all zeros: the camera is not calibrated")
         if k[0] < SHORTEST_FOCAL * self.width or not (k[2] or k[5]):
-            raise CalibrationError(
+            raise ValueError(
                 f"camera_info.{name} must have focal lengths and a principal point in pixels of {self.width}x"
                 f"{self.height}, got fx={k[0]:g}, cx={k[2]:g}, cy={k[5]:g}"
             )

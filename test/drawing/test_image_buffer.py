@@ -1,12 +1,12 @@
-from uplift_ros.drawing.image_buffer import WaitingImages
+from uplift_ros.drawing.image_buffer import MAX_BYTES, WaitingImages
 
 MILLISECOND = 1_000_000
 
 
-def waiting(*stamps: int, **limits: int) -> WaitingImages[str]:
-    images: WaitingImages[str] = WaitingImages(**limits)
+def waiting(*stamps: int, size: int = 100) -> WaitingImages[str]:
+    images: WaitingImages[str] = WaitingImages()
     for stamp in stamps:
-        images.push(stamp * MILLISECOND, f"at {stamp}", 100)
+        images.push(stamp * MILLISECOND, f"at {stamp}", size)
     return images
 
 
@@ -27,15 +27,15 @@ def test_an_image_is_given_once():
 
 
 def test_an_image_of_nearly_the_same_time_will_do():
-    assert waiting(20, tolerance=5 * MILLISECOND).take(24 * MILLISECOND) == "at 20"
+    assert waiting(20).take(29 * MILLISECOND) == "at 20"
 
 
 def test_an_image_of_another_time_will_not_do():
-    assert waiting(20, tolerance=5 * MILLISECOND).take(26 * MILLISECOND) is None
+    assert waiting(20).take(31 * MILLISECOND) is None
 
 
 def test_the_oldest_go_when_all_are_too_large():
-    images = waiting(0, 20, 40, max_bytes=250)
+    images = waiting(0, 20, 40, size=MAX_BYTES * 2 // 5)
     assert images.take(0) is None
     assert images.take(20 * MILLISECOND) == "at 20"
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from support.clocks import FRAME
-from support.people import STANDING
+from support.people import STANDING, joints_of
 
-from uplift_ros.bone_frames import joints_of
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.settings import defaults_of
 from uplift_ros.skeleton import H36M17

@@ -9,7 +9,7 @@ from support import keyframes
 from support.clocks import FRAME
 from support.keyframes import CAMERA, START
 
-from uplift_ros.camera import normalise
+from uplift_ros.camera import camera_to_canonical_rotation, normalise
 from uplift_ros.lab.plain import PlainUplift
 from uplift_ros.poses import Source
 from uplift_ros.streaming.uplifter import StreamingUplifter
@@ -49,18 +49,19 @@ def test_final_poses_are_those_of_the_window_that_ends_at_the_keyframe(model):
     final = keyframes.stream(model, frames, latency=0)
     people = [keyframes.person(frame) for frame in frames]
     rays = CAMERA.rays(np.stack([p.keypoints for p in people]))
-    canonical = normalise(rays, model.config.normalisation, np.stack([p.scores for p in people]))
+    normalised = normalise(rays, model.config.normalisation, np.stack([p.scores for p in people]))
     config = model.config
     mask = torch.zeros(1, config.tokens, dtype=torch.bool)
     poses = torch.zeros(1, config.tokens, 17, 3)
-    for frame, inputs in zip(frames, canonical.inputs, strict=True):
+    for frame, inputs in zip(frames, normalised, strict=True):
         token = config.tokens - 1 - (frames[-1] - frame) // config.token_stride
         mask[0, token] = True
         poses[0, token] = torch.from_numpy(inputs).float()
     with torch.no_grad():
         newest = model(poses, mask)[1][0, -1].numpy()
     joints = final[-1].persons[0].joints
-    np.testing.assert_allclose(joints - joints[0], (newest - newest[0]) @ canonical.rotation[-1], atol=1e-5)
+    rotation = camera_to_canonical_rotation(rays[-1, 0], model.config.normalisation)
+    np.testing.assert_allclose(joints - joints[0], (newest - newest[0]) @ rotation, atol=1e-5)
 
 
 def test_jittering_stamps_are_kept_and_stay_in_order(model):
@@ -83,18 +84,16 @@ def test_a_camera_clock_that_drifts_does_not_lose_a_frame(model):
     outputs = [
         uplifter.push(replace(keyframes.keyframe(0, keyframes.person(0)), stamp=stamp), CAMERA) for stamp in stamps
     ]
-    assert all(output.live.stamp == stamp for output, stamp in zip(outputs, stamps, strict=True))
-    assert uplifter.skipped == 0
+    assert [output.live.stamp for output in outputs] == stamps
 
 
 @pytest.mark.parametrize("late", [0, 4])
-def test_a_repeated_or_late_stamp_is_counted_and_changes_nothing(model, late):
+def test_a_repeated_or_late_stamp_changes_nothing(model, late):
     uplifter, plain = StreamingUplifter(PlainUplift(model)), StreamingUplifter(PlainUplift(model))
     for frame in (0, 10):
         uplifter.push(keyframes.keyframe(frame, keyframes.person(frame)), CAMERA)
         plain.push(keyframes.keyframe(frame, keyframes.person(frame)), CAMERA)
     assert uplifter.push(keyframes.keyframe(10 - late, keyframes.person(50)), CAMERA) is None
-    assert uplifter.skipped == 1
     after, expected = (u.push(keyframes.keyframe(20, keyframes.person(20)), CAMERA) for u in (uplifter, plain))
     assert [s.stamp for s in after.final] == [s.stamp for s in expected.final]
     np.testing.assert_array_equal(after.live.persons[0].joints, expected.live.persons[0].joints)

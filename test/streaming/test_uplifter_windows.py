@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.clocks import FRAME
 
-from uplift_ros.camera import Camera, normalise
+from uplift_ros.camera import Camera, camera_to_canonical_rotation, normalise
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.plain import PlainUplift
@@ -65,10 +65,14 @@ def dense(model, clip: protocols.Clip, keyframes, end: int) -> np.ndarray:
     """(T, 17, 3) by the sequence head, of the window that ends at a frame: one forward, nothing kept from before."""
     config = model.config
     frames = end + (np.arange(config.tokens) - config.tokens + 1) * config.token_stride
-    canonical = normalise(clip.plane[frames.clip(0)], config.normalisation, clip.scores[frames.clip(0)])
+    inputs = normalise(clip.plane[frames.clip(0)], config.normalisation, clip.scores[frames.clip(0)])
     mask = torch.from_numpy(np.isin(frames, keyframes))[None]
-    poses = model(torch.from_numpy(canonical.inputs).float()[None], mask)[1][0].numpy().astype(float)
-    return poses - poses[:, :1], frames, canonical.rotation
+    poses = model(torch.from_numpy(inputs).float()[None], mask)[1][0].numpy().astype(float)
+    return (
+        poses - poses[:, :1],
+        frames,
+        camera_to_canonical_rotation(clip.plane[frames.clip(0), 0], config.normalisation),
+    )
 
 
 @pytest.mark.parametrize("latency", [0, 4, 14, 38])

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from uplift_ros.bone_frames import DIRECTIONS
+from uplift_ros.skeleton import H36M17
+
 STANDING = np.array(
     [
         (0.00, 0.00, 0.00),
@@ -24,3 +27,11 @@ STANDING = np.array(
     ]
 )
 """(17, 3) h36m17, metres, optical axes, the pelvis at the origin: faces the camera, arms hanging."""
+
+
+def joints_of(root: np.ndarray, rotations: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Joints (17, 3) from the pelvis (3,), the bones' rotations (17, 3, 3) and lengths (16,) of H36M17.bones."""
+    joints = np.tile(np.asarray(root, float), (len(H36M17), 1))
+    for length, (parent, child) in zip(lengths, H36M17.bones, strict=True):
+        joints[child] = joints[parent] + length * rotations[child] @ DIRECTIONS[child]
+    return joints

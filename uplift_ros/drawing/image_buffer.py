@@ -5,20 +5,17 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+MAX_BYTES = 128 * 2**20
+"""Of all images together; beyond it the oldest are dropped."""
+
+TOLERANCE_NS = 10_000_000
+"""By which the stamps of an image and its skeletons may differ: half a frame at 50 Hz."""
+
 
 class WaitingImages(Generic[T]):
-    """Queue of images by stamp, limited in bytes.
+    """Queue of images by stamp, limited in bytes."""
 
-    Args:
-        max_bytes: total size from which on the oldest images are dropped. Raise it if skeletons are so late that their
-            images are gone.
-        tolerance: nanoseconds by which the stamps of an image and a skeleton may differ. A value above half the frame
-            period can match the wrong image.
-    """
-
-    def __init__(self, max_bytes: int = 128 * 2**20, tolerance: int = 10_000_000) -> None:
-        self._max_bytes = max_bytes
-        self._tolerance = tolerance
+    def __init__(self) -> None:
         self._images: deque[tuple[int, T, int]] = deque()
         self._bytes = 0
 
@@ -31,14 +28,14 @@ class WaitingImages(Generic[T]):
             self.clear()
         self._images.append((stamp, image, size))
         self._bytes += size
-        while self._bytes > self._max_bytes:
+        while self._bytes > MAX_BYTES:
             self._pop()
 
     def take(self, stamp: int) -> T | None:
         """Remove and return the image of this stamp, None if there is none; older images are dropped."""
-        while self._images and self._images[0][0] <= stamp + self._tolerance:
+        while self._images and self._images[0][0] <= stamp + TOLERANCE_NS:
             found, image = self._pop()
-            if abs(found - stamp) <= self._tolerance:
+            if abs(found - stamp) <= TOLERANCE_NS:
                 return image
         return None
 

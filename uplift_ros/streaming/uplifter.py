@@ -110,8 +110,6 @@ class StreamingUplifter:
         self.failure = ""
         """Why the spare network runs; empty if it does not."""
         self.look_back: LookBackRule | None = None
-        self.skipped = 0
-        """Key-frames that were stale or duplicate: repeated or late stamps, or two within one token."""
         self.unanswered = 0
         """Older images that were requested and did not arrive in time."""
         self.reset()
@@ -134,7 +132,8 @@ class StreamingUplifter:
             camera: intrinsics of the image; without them poses stay root-relative, around the origin.
 
         Returns:
-            The result, or None if the key-frame was stale or duplicate (counted in `skipped`).
+            The result, or None if the key-frame was stale or duplicate: a repeated or late stamp, or a second one at
+            one token.
 
         Raises:
             ValueError: another skeleton, keypoints or scores of another shape, or two people of one id.
@@ -148,7 +147,6 @@ class StreamingUplifter:
         # 2. Stale and duplicate key-frames are skipped.
         token, previous = self._timeline.token(keyframe.stamp), self._timeline.newest
         if token <= previous:
-            self.skipped += 1
             return None
         # 3. Store the key-frame and run the network.
         self.unanswered += self._requests.expire(token)
@@ -172,20 +170,17 @@ class StreamingUplifter:
 
         Returns:
             The result, or None if there already is a key-frame at its token, if it lies outside the window, or is of
-            another camera (counted in `skipped`).
+            another camera.
         """
         keyframe.validate()
         token, newest = self._timeline.token(keyframe.stamp), self._timeline.newest
         if keyframe.frame_id != self._frame_id or not newest - self.config.tokens < token < newest:
-            self.skipped += 1
             return None
         # 1. Store it, unless there is one at its token.
         begin = self._requests.answer(token)
         if is_new := not self._timeline.has(token):
             self._timeline.add(keyframe.stamp)
             self._see(keyframe, camera, token)
-        else:
-            self.skipped += 1
         if begin is None:
             return Filled([], []) if is_new else None
         # 2. After the last one of an interval, run the network, which may request more.
@@ -294,7 +289,7 @@ class StreamingUplifter:
         # 4. Forward pass; keep the new pose tokens.
         scores = np.stack([observation.person.scores for observation in new]) if config.scores else None
         lifted = self.network(
-            normalise(np.stack([observation.rays for observation in new]), config.normalisation, scores).inputs,
+            normalise(np.stack([observation.rays for observation in new]), config.normalisation, scores),
             np.array([observation.pose_token for observation in known]),
             indices,
         )

@@ -10,7 +10,7 @@ from uplift_ros.camera import Camera
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.figure import figure
 from uplift_ros.sources.synthetic.motion import PERIOD, pose
-from uplift_ros.sources.synthetic.render import LIGHT, Renderer
+from uplift_ros.sources.synthetic.render import LIGHT
 from uplift_ros.sources.synthetic.room import Room, cast_shadow
 from uplift_ros.sources.synthetic.solids import draw_parts
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource, viewpoint_at
@@ -111,11 +111,6 @@ def test_other_sizes_show_the_same_view(width: int, height: int) -> None:
 def test_a_rate_that_is_not_positive_is_refused() -> None:
     with pytest.raises(ValueError, match="fps"):
         SyntheticSource(fps=0)
-
-
-def test_lens_distortion_is_refused() -> None:
-    with pytest.raises(ValueError, match="ideal cameras"):
-        Renderer(Camera(500, 500, 320, 240, 640, 480, distortion=(0.1, 0, 0, 0, 0)))
 
 
 @pytest.mark.usefixtures("blazepose_files")

@@ -124,7 +124,7 @@ def offline(model: UpliftUpsample, clip: Clip, stride: int, *, flip: bool = Fals
         raise ValueError(f"stride must be a multiple of {config.token_stride} (the model's s_out), got {stride}")
     grid = np.arange(0, len(clip.plane), config.token_stride)
     scores = clip.scores[grid] if config.scores else None
-    inputs = normalise(clip.plane[grid], config.normalisation, scores).inputs
+    inputs = normalise(clip.plane[grid], config.normalisation, scores)
     central = _central(model, inputs, stride)
     if flip:
         central = (central + mirror(_central(model, mirror(inputs), stride))) / 2

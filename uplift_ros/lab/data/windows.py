@@ -9,7 +9,7 @@ from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from uplift_ros.camera import normalise
+from uplift_ros.camera import camera_to_canonical_rotation, normalise
 from uplift_ros.lab.data import bodies
 from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.mocap import Sequence, class_balanced, joints_at
@@ -94,12 +94,13 @@ class WindowSampler(IterableDataset):
         plane, scores = self.noise.apply(rng, seen, config.token_stride / config.model_rate, level, border)
         mask = random_mask(rng, config, len(joints)) & in_image(seen, half_width)
         mask[~mask.any(1), config.centre] = True  # every camera looks at this frame
-        pose = normalise(plane, config.normalisation, scores if config.scores else None)
+        inputs = normalise(plane, config.normalisation, scores if config.scores else None)
+        rotation = camera_to_canonical_rotation(plane[:, :, 0], config.normalisation)
         relative = seen - seen[:, :, :1]
         windows = Batch(
-            torch.from_numpy(pose.inputs.astype(np.float32)),
+            torch.from_numpy(inputs.astype(np.float32)),
             torch.from_numpy(mask),
-            torch.from_numpy((relative @ np.swapaxes(pose.rotation, -1, -2)).astype(np.float32)),
+            torch.from_numpy((relative @ np.swapaxes(rotation, -1, -2)).astype(np.float32)),
         )
         return with_twins(windows) if self.twins else windows
 

@@ -73,7 +73,7 @@ def keyframe_poses(clips: list[Clip], config: UpliftConfig, mask: np.ndarray, st
     windows = [
         normalise(
             clip.plane[centre + offsets], config.normalisation, clip.scores[centre + offsets] if config.scores else None
-        ).inputs
+        )
         for clip in clips
         for centre in range(math.ceil(half / stride) * stride, len(clip.plane) - half, stride)
     ]

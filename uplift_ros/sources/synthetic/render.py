@@ -17,14 +17,9 @@ class Renderer:
 
     Args:
         camera: ideal pinhole camera.
-
-    Raises:
-        ValueError: the camera has lens distortion.
     """
 
     def __init__(self, camera: Camera) -> None:
-        if camera.distortion:
-            raise ValueError(f"the renderer draws ideal cameras, got distortion {camera.distortion}")
         self._room = Room(camera.width, camera.height)
 
     def render(self, joints: np.ndarray, viewpoint: Viewpoint) -> np.ndarray:

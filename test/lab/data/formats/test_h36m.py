@@ -45,7 +45,7 @@ def test_a_take_is_what_its_camera_sees(folder):
 
 def test_the_screen_is_the_papers(folder):
     take = takes(folder)[0]
-    inputs = normalise(take.clip("screen").plane, "screen").inputs
+    inputs = normalise(take.clip("screen").plane, "screen")
     np.testing.assert_allclose(inputs[..., 0], 2 * take.pixels[..., 0] / 1000 - 1, atol=1e-6)
     np.testing.assert_allclose(inputs[..., 1], 2 * take.pixels[..., 1] / 1000 - 1002 / 1000, atol=1e-6)
     np.testing.assert_allclose(take.camera.project(to_3d(take.clip("canonical").plane)), take.pixels, atol=0.05)
