@@ -9,6 +9,7 @@ Notation: B windows in a batch, N frames spanned by a window, T tokens at a spac
 
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -196,4 +197,4 @@ class UpliftUpsample(nn.Module):
 
 
 def _drop_rates(last: float, blocks: int) -> list[float]:
-    return torch.linspace(0, last, blocks).tolist()
+    return np.linspace(0, last, blocks).tolist()

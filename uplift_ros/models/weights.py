@@ -9,7 +9,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from uplift_ros.files import atomic_write
 from uplift_ros.models.configs import SynSPConfig, UpliftConfig, checked
@@ -82,7 +81,6 @@ def load(name: str, expect: type[nn.Module]) -> Any:
         FileNotFoundError: no such weights.
         ValueError: not a weights file, another network than expected, or tensors that do not fit its config.
     """
-
     architecture, config, _ = read_header(name)
     config_class, model_class = ARCHITECTURES.get(architecture, (None, None))
     if config_class is None or model_class is not expect:
@@ -93,28 +91,15 @@ def load(name: str, expect: type[nn.Module]) -> Any:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         if broken := [key for key, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
             raise ValueError(f"{brief(broken[0])} is not finite")
-        with _Budget(sum(tensor.numel() for tensor in tensors.values())):
-            model = model_class(built)
+        with torch.device("meta"):  # without memory: a small file may ask for a network of any size
+            wanted = sum(parameter.numel() for parameter in model_class(built).parameters())
+        if wanted > sum(tensor.numel() for tensor in tensors.values()):
+            raise ValueError("the config asks for more weights than there are")
+        model = model_class(built)
         model.load_state_dict(tensors)
     except (TypeError, ValueError, ArithmeticError, RuntimeError, AssertionError, SafetensorError) as error:
         raise ValueError(f"model: weights {name!r} do not fit their own config ({_reason(error)})") from error
     return model.eval().requires_grad_(False)
-
-
-class _Budget(TorchFunctionMode):
-    """Context in which a network may allocate no more weights than `numbers`, those in its file."""
-
-    def __init__(self, numbers: int) -> None:
-        super().__init__()
-        self._left = numbers
-
-    def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        result = function(*args, **(kwargs or {}))
-        if function in (torch.empty, torch.zeros):
-            self._left -= result.numel()
-            if self._left < 0:
-                raise ValueError("the config asks for more weights than there are")
-        return result
 
 
 def _reason(error: Exception) -> str:
