@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-from support.people import STANDING, joints_of
+from support.people import STANDING, joints_of, person3d
 
 from uplift_ros.bone_frames import UNKNOWN_TWIST, BoneFrames, oriented, swing
 from uplift_ros.human_model import HumanPose
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import SkeletonFrame
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.transforms import body_frame
@@ -108,7 +108,7 @@ def test_opposite_vectors_are_swung_too():
 
 
 def test_people_without_bones_have_no_orientations():
-    person = Person3D("p1", 1.0, Source.KEYFRAME, ScaleSource.PRIOR, STANDING, np.ones(17), 0.0)
+    person = person3d(STANDING)
     frame = SkeletonFrame(0, "camera", (person, replace(person, id="p2", joints=np.zeros((17, 3)))))
     there, collapsed = oriented(frame).persons
     assert (there.orientations.shape, there.twist_variances.shape) == ((17, 4), (17,))

@@ -132,16 +132,8 @@ class Camera:
                 d[8:12] = -d[10], -d[11], d[8], d[9]
             if any(d[12:]):
                 raise ValueError("camera distortion with a tilted sensor (tau) cannot be turned")
-        return Camera(
-            self.fy,
-            self.fx,
-            self.height - 1 - self.cy,
-            self.cx,
-            self.height,
-            self.width,
-            tuple(d),
-            self.model,
-        )
+        cx, cy = self.height - 1 - self.cy, self.cx
+        return Camera(self.fy, self.fx, cx, cy, self.height, self.width, tuple(d), self.model)
 
     @property
     def matrix(self) -> np.ndarray:

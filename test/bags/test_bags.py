@@ -11,14 +11,14 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from support.people import STANDING
+from support.people import STANDING, person3d
 
 from uplift_ros.bags.reader import BagError, BagReader, read
 from uplift_ros.bags.writer import STORAGES, BagWriter
 from uplift_ros.messages.conversion import MessageFactory, skeletons_from_msg
 from uplift_ros.messages.typestore import message_class, typestore
 from uplift_ros.paths import share_folder
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import SkeletonFrame
 
 FOREVER = QosTime(9223372036, 854775807)
 LATCHED = Qos(
@@ -316,7 +316,7 @@ def test_skeletons_of_recordings_made_before_later_fields_existed_are_read(tmp_p
         lines = (share_folder() / "msg" / f"{name}.msg").read_text().splitlines()
         definition = "\n".join(line for line in lines if not any(f" {field} " in line for field in LATER_FIELDS))
         older.register(get_types_from_msg(definition, f"uplift_ros/msg/{name}"))
-    person = Person3D("p1", 0.5, Source.KEYFRAME, ScaleSource.PRIOR, STANDING, np.full(17, 0.5), 0.5)
+    person = person3d(STANDING)
     message = MessageFactory(message_class).skeletons(SkeletonFrame(7, "camera", (person,)))
     of_then = older.types["uplift_ros/msg/Person3D"]
     message.persons = [of_then(**{field.name: getattr(message.persons[0], field.name) for field in fields(of_then)})]

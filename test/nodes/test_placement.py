@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.people import person2d
 
 from uplift_ros import estimators
 from uplift_ros.camera import CANONICAL_STATURE
@@ -18,7 +19,7 @@ WITHIN = 0.05
 
 
 def seen_truly(source: SyntheticSource, frame: SourceFrame) -> Person2D:
-    return Person2D("p1", 1.0, np.zeros(4), source.camera.project(frame.truth), np.ones(17))
+    return person2d(source.camera.project(frame.truth))
 
 
 def placement_errors(see, seconds: float) -> np.ndarray:

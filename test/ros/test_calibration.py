@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo
+from support.people import person2d
 from uplift_ros.msg import Keyframe2D, Person3D, Skeletons
 
 from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
-from uplift_ros.poses import Keyframe, Person2D
+from uplift_ros.poses import Keyframe
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.sources.synthetic.synthetic_source import viewpoint_at
 
@@ -45,7 +46,7 @@ def test_camera_info_that_was_published_once_before_the_node_started_places_peop
     observer.wait_for(lambda: keyframes.get_subscription_count() and infos.get_subscription_count())
     observer.wait_for(lambda: observer.node.count_publishers("skeletons/live"))
     truth = viewpoint_at(CAMERA, 0.0).to_optical(pose(0.0))
-    seen = Person2D("p1", 1.0, np.zeros(4), CAMERA.project(truth), np.ones(17))
+    seen = person2d(CAMERA.project(truth))
 
     def is_placed() -> bool:
         stamp = STAMP + len(sent) * 200_000_000

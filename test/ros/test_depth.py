@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import CameraInfo, Image
+from support.people import person2d
 from uplift_ros.msg import Keyframe2D, Person3D, Skeletons
 
 from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
-from uplift_ros.poses import Keyframe, Person2D
+from uplift_ros.poses import Keyframe
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.sources.synthetic.synthetic_source import viewpoint_at
 
@@ -52,7 +53,7 @@ class Robot:
         """The person as the node sees it in the next key-frame."""
         stamp = START + self.number * STEP
         keypoints = CAMERA.project(viewpoint_at(CAMERA, 0.0).to_optical(pose(0.0)))
-        person = Person2D("p1", 1.0, np.zeros(4), keypoints, np.ones(17))
+        person = person2d(keypoints)
         if depth is not None:
             height, width = depth.shape
             self.images.publish(

@@ -16,12 +16,12 @@ from rcl_interfaces.srv import SetParameters
 from support.acting_detector import STANDING, STRIDE, Detector, make_person
 from support.clocks import FRAME, SECOND
 from support.footprint import GIVE_BACK, Footprint
+from support.people import person3d
 from uplift_ros.msg import Person3D, Skeletons
 
 from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.parameters import UPLIFT
-from uplift_ros.poses import Person2D, ScaleSource, SkeletonFrame, Source
-from uplift_ros.poses import Person3D as PlainPerson3D
+from uplift_ros.poses import Person2D, ScaleSource, SkeletonFrame
 
 PROMISE = 2.0
 """Seconds from the first good key-frame to the first refined skeleton of one; latency and delay are 0.16 s of it."""
@@ -108,7 +108,7 @@ def calibration(**changed) -> Callable[[Detector], None]:
 
 def skeletons(**changed) -> Callable[[Detector], None]:
     """Another publisher of raw skeletons, which belong to no camera."""
-    ghost = PlainPerson3D("p1", 0.9, Source.KEYFRAME, ScaleSource.PRIOR, STANDING, np.ones(17), 0.0)
+    ghost = person3d(STANDING)
 
     def fault(detector: Detector) -> None:
         for _ in range(6):

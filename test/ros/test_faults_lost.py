@@ -6,11 +6,12 @@ import signal
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from support.clocks import FRAME
+from support.people import person3d
 from uplift_ros.msg import Skeletons
 
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
 from uplift_ros.nodes import qos
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import SkeletonFrame
 
 QUEUE = 20
 """Queue size of the publisher for slow subscribers, a short one."""
@@ -56,7 +57,7 @@ def test_a_malformed_skeleton_costs_no_other_of_its_burst(start, observer):
     refined = observer.collect(Skeletons, "skeletons", qos.poses())
     observer.wait_for(publisher.get_subscription_count)
     observer.wait_for_connection("refiner")
-    headless = Person3D("p1", 0.9, Source.KEYFRAME, ScaleSource.PRIOR, np.zeros((3, 3)), np.ones(3), 0.0)
+    headless = person3d(np.zeros((3, 3)), scores=np.ones(3))
     for number in range(1, 11):
         persons = (headless,) if number == 5 else ()
         publisher.publish(ros_messages().skeletons(SkeletonFrame(number * FRAME, "camera", persons)))

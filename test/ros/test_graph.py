@@ -7,13 +7,13 @@ import pytest
 import rclpy
 from sensor_msgs.msg import CameraInfo
 from support.clocks import FRAME
-from support.people import STANDING
+from support.people import STANDING, person2d
 from uplift_ros.msg import Keyframe2D, Person3D, RateState, SkeletonInfo, Skeletons
 
 from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
 from uplift_ros.nodes import qos
-from uplift_ros.poses import Keyframe, Person2D
+from uplift_ros.poses import Keyframe
 
 MODEL_RATE = 50
 START = 1_000_000_000_000
@@ -46,9 +46,7 @@ class FakeEstimator:
         """One key-frame, and the state that the uplift node publishes for it."""
         if self.sequence == 0:
             self.observer.wait_for_connection("uplift", ("uplift", "keyframes"))
-        person = Person2D(
-            "p0", 0.9, np.array([200.0, 50.0, 200.0, 400.0]), STANDING[:, :2] * 200 + (320, 240), np.ones(17)
-        )
+        person = person2d(STANDING[:, :2] * 200 + (320, 240), "p0")
         stamp = START + self.frame * FRAME
         keyframe = Keyframe(stamp, "camera", 640, 480, self.sequence, self.stride, (person,) * people)
         if self.calibrated:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import JointState
-from support.people import STANDING
+from support.people import STANDING, person3d
 from uplift_ros.msg import Keyframe2D, Skeletons
 
 from uplift_ros.human_model import HumanPose
 from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
-from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import Keyframe, Person2D, SkeletonFrame
 
 HAS_HRI = importlib.util.find_spec("hri_msgs") is not None
 HAS_TF = importlib.util.find_spec("tf2_msgs") is not None
@@ -30,9 +30,7 @@ def keyframe(sequence: int, *names: str) -> Keyframe2D:
 
 
 def skeletons(stamp: int, *names: str) -> Skeletons:
-    people = [
-        Person3D(name, 1.0, Source.KEYFRAME, ScaleSource.PRIOR, STANDING_THERE, np.ones(17), 0.0) for name in names
-    ]
+    people = [person3d(STANDING_THERE, name) for name in names]
     return ros_messages().skeletons(SkeletonFrame(stamp, "camera", tuple(people)))
 
 

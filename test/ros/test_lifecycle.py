@@ -162,7 +162,7 @@ def test_what_a_node_opened_is_closed_at_cleanup_or_where_it_cannot_configure(mo
 
     class Node(base.ManagedNode):
         def configure(self) -> None:
-            self.opened(resource)
+            self.at_cleanup(resource.close)
             if not configures:
                 raise ValueError("something else is missing")
 

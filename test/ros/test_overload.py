@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from support.clocks import FRAME
+from support.people import person2d
 from uplift_ros.msg import Keyframe2D, RateState
 
 from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
-from uplift_ros.poses import Keyframe, Person2D
+from uplift_ros.poses import Keyframe
 
 
 class SlowEstimator:
@@ -36,7 +37,7 @@ class SlowEstimator:
         cost = KeyValue(key="processing_ms", value=f"{self.milliseconds:.2f}")
         self.diagnostics.publish(DiagnosticArray(status=[DiagnosticStatus(name="/pose_estimator", values=[cost])]))
         keypoints = np.random.default_rng(self.sequence).uniform(100, 400, (17, 2))
-        person = Person2D("p1", 0.9, np.array([100.0, 100.0, 300.0, 300.0]), keypoints, np.ones(17))
+        person = person2d(keypoints)
         keyframe = Keyframe(self.frame * FRAME, "camera", 640, 480, self.sequence, self.stride, (person,))
         answered = len(self.answers)
         self.keyframes.publish(ros_messages().keyframe(keyframe))

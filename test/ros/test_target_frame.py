@@ -9,13 +9,13 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 from support.clocks import FRAME
-from support.people import STANDING
+from support.people import STANDING, person3d
 from uplift_ros.msg import Skeletons
 
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.links.transforms import Transforms
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import SkeletonFrame
 
 START = 1_000_000_000_000
 HAS_TF2 = importlib.util.find_spec("tf2_ros") is not None
@@ -26,9 +26,7 @@ CAMERA_ON_ROBOT = Quaternion(x=-0.5, y=0.5, z=-0.5, w=0.5)
 
 
 def raw_skeletons(number: int) -> Skeletons:
-    person = Person3D(
-        "p1", 1.0, Source.UPSAMPLED, ScaleSource.PRIOR, STANDING + np.array((0, 0, 3.0)), np.ones(17), 0.0
-    )
+    person = person3d(STANDING + np.array((0, 0, 3.0)))
     return ros_messages().skeletons(SkeletonFrame(START + number * FRAME, "camera", (person,)))
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 from support.clocks import FRAME
-from support.people import STANDING
+from support.people import STANDING, person3d
 from uplift_ros.msg import Skeletons
 
 from uplift_ros.lab.data.virtual_camera import look_at_world
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
 from uplift_ros.nodes import qos
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import SkeletonFrame
 from uplift_ros.transforms import RigidTransform
 
 START = 1_000_000_000_000
@@ -33,7 +33,7 @@ def seen(camera: str, stamp: int, depth_error: float) -> Skeletons:
     transform = placed(camera)
     joints = (TRUTH - transform.translation) @ transform.rotation
     joints = joints + np.array((0.0, 0.0, depth_error))
-    person = Person3D("p3", 1.0, Source.UPSAMPLED, ScaleSource.PRIOR, joints, np.ones(17), 0.0)
+    person = person3d(joints, "p3")
     return ros_messages().skeletons(SkeletonFrame(stamp, f"{camera}_optical_frame", (person,)))
 
 

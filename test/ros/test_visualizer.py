@@ -8,7 +8,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
 from sensor_msgs.msg import Image
-from support.people import STANDING
+from support.people import STANDING, person3d
 from support.recordings import CAMERA
 from uplift_ros.msg import RateState, Skeletons
 from visualization_msgs.msg import Marker, MarkerArray
@@ -16,17 +16,14 @@ from visualization_msgs.msg import Marker, MarkerArray
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.links.marker_messages import body_transforms
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import SkeletonFrame
 from uplift_ros.skeleton import H36M17
 
 NANOSECONDS = 1_000_000_000
 
 
 def frame(stamp: int, *names: str) -> Skeletons:
-    people = [
-        Person3D(name, 1.0, Source.KEYFRAME, ScaleSource.PRIOR, STANDING + np.array((0, 0, 3.0)), np.ones(17), 0.0)
-        for name in names
-    ]
+    people = [person3d(STANDING + np.array((0, 0, 3.0)), name) for name in names]
     return ros_messages().skeletons(SkeletonFrame(stamp, "camera_optical_frame", tuple(people)))
 
 
@@ -200,7 +197,7 @@ def test_a_signal_ends_the_visualizer_cleanly(start, observer):
 def test_transforms_name_joint_and_person_and_leave_out_what_is_not_finite():
     joints = STANDING.copy()
     joints[5] = np.nan
-    person = Person3D("p1", 1.0, Source.KEYFRAME, ScaleSource.PRIOR, joints, np.ones(17), 0.0)
+    person = person3d(joints)
     body, *made = body_transforms(SkeletonFrame(NANOSECONDS, "camera_optical_frame", (person,)))
     assert body.child_frame_id == "body_p1"
     assert body.transform.translation.x == STANDING[0, 0]

@@ -1,12 +1,10 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from support.clocks import FRAME
-from support.people import STANDING, joints_of
+from support.people import STANDING, joints_of, person3d
 
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import ScaleSource, SkeletonFrame
 from uplift_ros.settings import defaults_of
 from uplift_ros.skeleton import H36M17
 from uplift_ros.stages import build
@@ -19,8 +17,7 @@ HERE = RigidTransform(np.eye(3), np.array([1.0, 0.0, 0.0]))
 
 
 def skeletons(number: int, **changed) -> SkeletonFrame:
-    person = Person3D("p1", 1.0, Source.UPSAMPLED, ScaleSource.PRIOR, AHEAD, np.ones(17), 0.0)
-    return SkeletonFrame(number * FRAME, "camera", (replace(person, **changed),))
+    return SkeletonFrame(number * FRAME, "camera", (person3d(**({"joints": AHEAD} | changed)),))
 
 
 def stage(lookup=None, synchroniser=None, **parameters) -> RefinementStage:

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from support import tiny
 from support.clocks import FRAME
-from support.people import STANDING
+from support.people import STANDING, person2d
 
 from uplift_ros.camera import Camera
 from uplift_ros.intrinsics import Calibration
 from uplift_ros.lab.plain import PlainUplift
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.poses import Keyframe, Origin, Person2D, ScaleSource
+from uplift_ros.poses import Keyframe, Origin, ScaleSource
 from uplift_ros.settings import defaults_of
 from uplift_ros.stages import build
 from uplift_ros.stages.uplifting import Uplifting, UpliftingStage
@@ -29,8 +29,7 @@ def stage(network: UpliftUpsample | None = None, *, is_live: bool = False, **par
 
 def keyframe(frame: int, sequence: int = 0, stride: int = 10) -> Keyframe:
     keypoints = STANDING[:, :2] * 40 + (80, 60)
-    person = Person2D("p1", 0.9, np.array([60.0, 30.0, 40.0, 70.0]), keypoints, np.ones(17))
-    return Keyframe(START + frame * FRAME, "camera", 160, 120, sequence, stride, (person,))
+    return Keyframe(START + frame * FRAME, "camera", 160, 120, sequence, stride, (person2d(keypoints),))
 
 
 def kinds(uplifting: Uplifting) -> list[str]:

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.clocks import FRAME
-from support.people import STANDING
+from support.people import STANDING, person3d
 
 from uplift_ros.lab.data.mocap import CANONICAL_CHAIN
-from uplift_ros.poses import NANOSECONDS, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import NANOSECONDS, Person3D, ScaleSource, SkeletonFrame
 from uplift_ros.skeleton import H36M17
 from uplift_ros.streaming.bone_lengths import (
     CHILDREN,
@@ -32,8 +32,7 @@ LIMBS = ARMS + LEGS
 
 
 def person(joints: np.ndarray, name: str = "p1", **fields) -> Person3D:
-    given = {"scale_source": ScaleSource.PRIOR, "covariance": COVARIANCE}
-    return Person3D(name, 1.0, Source.UPSAMPLED, joints=joints, scores=np.ones(17), velocity=0.0, **(given | fields))
+    return person3d(joints, name, **({"covariance": COVARIANCE} | fields))
 
 
 def noisy(frames: int, deviation: float = 0.02, seed: int = 0) -> np.ndarray:

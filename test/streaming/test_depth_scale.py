@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.people import person2d, person3d
 
 from uplift_ros.camera import CANONICAL_STATURE, Camera
-from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import Keyframe, ScaleSource, SkeletonFrame
 from uplift_ros.sources.synthetic.figure import figure
 from uplift_ros.sources.synthetic.motion import PERIOD, pose
 from uplift_ros.sources.synthetic.synthetic_source import viewpoint_at
@@ -38,16 +39,14 @@ def scene(t: float = 0.0, stature: float = CANONICAL_STATURE, wall: float = WALL
 
 
 def seen(joints: np.ndarray, number: int = 0, name: str = "p1") -> Keyframe:
-    person = Person2D(name, 1.0, np.zeros(4), CAMERA.project(joints), np.ones(17))
+    person = person2d(CAMERA.project(joints), name)
     return Keyframe(START + number * STEP, "camera", CAMERA.width, CAMERA.height, number, 10, (person,))
 
 
 def placed(joints: np.ndarray, number: int = 0, factor: float = 1.0, name: str = "p1", **fields) -> SkeletonFrame:
     """Output of an uplifter for a person `factor` times as tall as the given stature."""
-    person = Person3D(
-        name, 1.0, Source.KEYFRAME, ScaleSource.PRIOR, joints / factor, np.ones(17), 1.0, np.full((17, 6), 0.01)
-    )
-    return SkeletonFrame(START + number * STEP, "camera", (replace(person, **fields),))
+    given = {"velocity": 1.0, "covariance": np.full((17, 6), 0.01)}
+    return SkeletonFrame(START + number * STEP, "camera", (person3d(joints / factor, name, **(given | fields)),))
 
 
 @pytest.mark.parametrize("stature", [1.1, 1.72, 1.95])

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.people import person2d
 
-from uplift_ros.poses import Keyframe, Origin, Person2D
+from uplift_ros.poses import Keyframe, Origin
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.streaming.side_guard import SideGuard
@@ -32,7 +33,7 @@ LEANING = np.array(
 
 
 def keyframe(seconds: float, keypoints: np.ndarray, id: str = "p1") -> Keyframe:
-    person = Person2D(id, 0.9, np.zeros(4), keypoints, np.linspace(0.5, 0.9, 17))
+    person = person2d(keypoints, id, scores=np.linspace(0.5, 0.9, 17))
     return Keyframe(round(seconds * 1e9), "camera", 640, 480, 0, 10, (person,))
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from support.people import person2d
 
 from uplift_ros.camera import CANONICAL_STATURE
-from uplift_ros.poses import Person2D
 from uplift_ros.streaming.depth_scale import SURFACE, size_factor
 
 DISTANCE = 3.0
@@ -36,7 +36,7 @@ def measured_on(depth, at, scores=1.0, height: float = CANONICAL_STATURE, distan
     """Joints of a person whose skin would be `distance` away everywhere."""
     joints = np.full((17, 3), distance)
     joints[:, 2] += np.nan_to_num(SURFACE) * height / CANONICAL_STATURE
-    person = Person2D("p1", 1.0, np.zeros(4), at, np.broadcast_to(scores, 17))
+    person = person2d(at, scores=np.broadcast_to(scores, 17))
     return size_factor(person, joints, depth, height)
 
 

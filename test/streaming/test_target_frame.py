@@ -1,6 +1,7 @@
 import numpy as np
+from support.people import person3d
 
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import SkeletonFrame
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.streaming.clock import TRANSFORM_PATIENCE_NS
 from uplift_ros.streaming.refiner import StreamingRefiner
@@ -12,8 +13,7 @@ PERIOD = 20_000_000
 
 def skeletons(*numbers: int, joints: np.ndarray | None = None) -> list[SkeletonFrame]:
     joints = pose(0.0) if joints is None else joints
-    person = Person3D("p1", 1.0, Source.UPSAMPLED, ScaleSource.PRIOR, joints, np.ones(17), 0.0)
-    return [SkeletonFrame(number * PERIOD, "camera", (person,)) for number in numbers]
+    return [SkeletonFrame(number * PERIOD, "camera", (person3d(joints),)) for number in numbers]
 
 
 class Known:

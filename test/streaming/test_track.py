@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from support.people import person2d
 
 from uplift_ros.camera import camera_to_canonical_rotation
-from uplift_ros.poses import Person2D
 from uplift_ros.streaming.track import Motion, Observation, Track, interpolate
 
 TOKENS_PER_SECOND = 25.0
@@ -17,7 +17,7 @@ def observation(root=(0.5, 0.1, 4.0), score: float = 1.0, calibrated: bool = Tru
     """Observation of BODY at a place."""
     points = BODY + root
     rays = points[:, :2] / points[:, 2:]
-    return Observation(Person2D("p1", 1.0, np.zeros(4), rays, np.full(17, score)), rays, calibrated)
+    return Observation(person2d(rays, scores=np.full(17, score)), rays, calibrated)
 
 
 def track(*tokens: int, **fields) -> Track:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from support import tiny
-from support.people import STANDING
+from support.people import STANDING, person2d
 
 from uplift_ros.camera import Camera
 from uplift_ros.lab.plain import PlainUplift
-from uplift_ros.poses import Keyframe, Person2D
+from uplift_ros.poses import Keyframe
 from uplift_ros.streaming.uplifter import StreamingUplifter
 
 CAMERA = Camera.from_fov(1.0, 640, 480)
@@ -15,9 +15,7 @@ CAMERA = Camera.from_fov(1.0, 640, 480)
 
 def keyframe(number: int) -> Keyframe:
     keypoints = STANDING[:, :2] * 200 + (300 + 5 * number, 240)
-    people = tuple(
-        Person2D(name, 1.0, np.zeros(4), keypoints + shift, np.ones(17)) for name, shift in (("a", 0), ("b", 50))
-    )
+    people = tuple(person2d(keypoints + shift, name) for name, shift in (("a", 0), ("b", 50)))
     return Keyframe(number * 200_000_000, "camera", 640, 480, number, 10, people)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from support.clocks import FRAME
+from support.people import person2d
 
 from uplift_ros.camera import Camera, camera_to_canonical_rotation, normalise
 from uplift_ros.lab.data import protocols
@@ -13,7 +14,7 @@ from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.plain import PlainUplift
 from uplift_ros.models.configs import UpliftConfig, compact, n351
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.poses import Keyframe, Person2D, SkeletonFrame
+from uplift_ros.poses import Keyframe, SkeletonFrame
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.streaming.stride import FixedStride
 from uplift_ros.streaming.uplifter import StreamingUplifter
@@ -44,7 +45,7 @@ def clip():
 
 def seen(clip: protocols.Clip, frame: int, names: tuple[str, ...] = ("p1",)) -> Keyframe:
     keypoints = clip.plane[frame] * 1000.0 + 500.0
-    people = tuple(Person2D(name, 1.0, np.zeros(4), keypoints, np.ones(17)) for name in names)
+    people = tuple(person2d(keypoints, name) for name in names)
     return Keyframe(frame * FRAME, "camera", 1001, 1001, frame, 10, people)
 
 

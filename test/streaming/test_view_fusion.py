@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.people import person3d
 
 from uplift_ros.lab.data.virtual_camera import look_at_world
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
@@ -149,13 +150,13 @@ def test_people_of_another_form_are_refused():
 
 def test_a_covariance_that_an_estimate_brings_is_kept():
     given = np.tile([1.0, 0, 0, 1.0, 0, 1.0], (17, 1))
-    person = Person3D("p1", 1.0, Source.KEYFRAME, ScaleSource.PRIOR, pose(0.0), np.ones(17), 0.0, given)
+    person = person3d(pose(0.0), covariance=given)
     assert with_covariance(SkeletonFrame(0, "camera", (person,))).persons[0].covariance is given
 
 
 def test_a_single_camera_knows_depth_worst_and_the_place_by_parts_of_the_distance():
     joints = BODY + np.array([0.0, 0.0, 5.0])
-    person = Person3D("p1", 1.0, Source.KEYFRAME, ScaleSource.PRIOR, joints, np.ones(17), 0.0)
+    person = person3d(joints)
     covariance = with_covariance(SkeletonFrame(0, "camera", (person,))).persons[0].covariance
     across, along = 5 * 0.004, 5 * 0.052
     np.testing.assert_allclose(covariance[0], [across**2, 0, 0, across**2, 0, along**2], atol=1e-12)

@@ -1,8 +1,11 @@
-"""The person that tests share."""
+"""The person that tests share, in an image and in space."""
+
+from dataclasses import replace
 
 import numpy as np
 
 from uplift_ros.bone_frames import DIRECTIONS
+from uplift_ros.poses import Person2D, Person3D, ScaleSource, Source
 from uplift_ros.skeleton import H36M17
 
 STANDING = np.array(
@@ -27,6 +30,17 @@ STANDING = np.array(
     ]
 )
 """(17, 3) h36m17, metres, optical axes, the pelvis at the origin: faces the camera, arms hanging."""
+
+
+def person2d(keypoints: np.ndarray, name: str = "p1", **fields) -> Person2D:
+    """A person in an image, of whom the detector is certain."""
+    return replace(Person2D(name, 1.0, np.zeros(4), keypoints, np.ones(17)), **fields)
+
+
+def person3d(joints: np.ndarray, name: str = "p1", **fields) -> Person3D:
+    """A person in space at rest, of whom the network is certain."""
+    person = Person3D(name, 1.0, Source.KEYFRAME, ScaleSource.PRIOR, joints, np.ones(17), 0.0)
+    return replace(person, **fields)
 
 
 def joints_of(root: np.ndarray, rotations: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ class CameraNode(base.ManagedNode):
         self._stopped = threading.Event()
 
     def configure(self) -> None:
-        source = open_source(
+        self._source = open_source(
             self.parameter("source"),
             fps=self.parameter("fps"),
             loop=self.parameter("loop"),
@@ -40,7 +40,7 @@ class CameraNode(base.ManagedNode):
             height=self.parameter("height"),
             horizontal_fov=self.parameter("horizontal_fov"),
         )
-        self._source = self.opened(source)
+        self.at_cleanup(self._source.close)
         if warning := guessed_fov(self.parameter("source"), self.parameter("horizontal_fov")):
             self.report("guessed_fov", f"{warning}; set horizontal_fov")
         self._images = self.advertise(Image, "image_raw", qos.images())

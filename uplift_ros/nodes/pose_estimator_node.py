@@ -23,7 +23,8 @@ class PoseEstimatorNode(base.ManagedNode):
         super().__init__("pose_estimator")
 
     def configure(self) -> None:
-        estimator = self.opened(build_detection.estimator(self.parameters))
+        estimator = build_detection.estimator(self.parameters)
+        self.at_cleanup(estimator.close)
         self._stage = build_detection.detection(self.parameters, estimator)
         self._stage.warm_up(self.parameter("max_persons"))
         self._keyframes = self.advertise(Keyframe2D, "keyframes", qos.poses())

@@ -5,10 +5,11 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 from support import tiny
+from support.people import person3d
 
 from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.poses import SkeletonFrame
 from uplift_ros.streaming.refiner import StreamingRefiner
 
 POSES = np.cumsum(np.random.default_rng(0).normal(0, 0.01, (40, 17, 3)), axis=0) + np.random.default_rng(1).normal(
@@ -23,7 +24,7 @@ def streamed(refiner: StreamingRefiner, poses: np.ndarray) -> np.ndarray:
         SkeletonFrame(
             index * 20_000_000,
             "camera",
-            (Person3D("p", 1.0, Source.UPSAMPLED, ScaleSource.PRIOR, pose, np.ones(17), 0.0),),
+            (person3d(pose),),
         )
         for index, pose in enumerate(poses)
     ]

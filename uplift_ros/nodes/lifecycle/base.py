@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -34,19 +34,12 @@ SHOWN_PARAMETERS = ("backend", "model", "method", "device", "delay", "latency")
 """Parameters that diagnostics show, if the node has them."""
 
 
-class Closable(Protocol):
-    def close(self) -> None: ...
-
-
-Opened = TypeVar("Opened", bound=Closable)
-
-
 class ManagedNode(ReportingNode):
     """Managed (lifecycle) node with a parameter table.
 
     A node overrides the four hooks `configure`, `activate`, `deactivate` and `cleanup`, and `on_parameters` if it has
-    dynamic parameters. If a hook raises, the message is logged and the transition fails. Publishers of `advertise` and
-    resources of `opened` live until cleanup; subscriptions and timers of `subscribe` and `every` until deactivation.
+    dynamic parameters. If a hook raises, the message is logged and the transition fails. Publishers of `advertise` live
+    until cleanup; subscriptions and timers of `subscribe` and `every` until deactivation.
 
     Args:
         name: key of the node's table in `parameters.TABLES`, and its default ROS name.
@@ -59,7 +52,7 @@ class ManagedNode(ReportingNode):
         self._table = {parameter.name: parameter for parameter in TABLES[name]}
         self._settings: dict[str, Value] = {}
         self._advertised: list[Publisher] = []
-        self._opened = contextlib.ExitStack()
+        self._resources = contextlib.ExitStack()
         self._subscribed: list[Subscription] = []
         self._upstream: set[str] = set()
         self._repeated: list[Timer] = []
@@ -113,9 +106,9 @@ class ManagedNode(ReportingNode):
         self._advertised.append(publisher)
         return publisher
 
-    def opened(self, resource: Opened) -> Opened:
-        """Register a resource to be closed at cleanup, or at once if `configure` fails."""
-        return self._opened.enter_context(contextlib.closing(resource))
+    def at_cleanup(self, close: Callable[[], None]) -> None:
+        """Close a resource at cleanup, or at once if `configure` fails."""
+        self._resources.callback(close)
 
     def subscribe(
         self,
@@ -259,7 +252,7 @@ class ManagedNode(ReportingNode):
             self.destroy_timer(self._repeated.pop())
 
     def _destroy_outputs(self) -> None:
-        self.guarded(self._opened.close)()
+        self.guarded(self._resources.close)()
         while self._advertised:
             self.destroy_publisher(self._advertised.pop())
 

@@ -1,8 +1,8 @@
 """Topics of each body, and a parameter with its URDF (REP-155)."""
 
 from collections.abc import Set
-from dataclasses import dataclass
 from types import ModuleType
+from typing import NamedTuple
 
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.publisher import Publisher
@@ -16,16 +16,12 @@ DESCRIPTION = "human_description_"
 """Prefix of the parameters that hold a body's URDF; the body's id follows (REP-155, global parameters)."""
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(NamedTuple):
     """Publishers of a body."""
 
     skeleton2d: Publisher
     roi: Publisher
     joint_states: Publisher
-
-    def publishers(self) -> tuple[Publisher, ...]:
-        return self.skeleton2d, self.roi, self.joint_states
 
 
 class BodyTopics:
@@ -46,7 +42,7 @@ class BodyTopics:
     def follow(self, ids: Set[str]) -> None:
         """Create the publishers of new bodies, destroy those of bodies that have left."""
         for gone in self._bodies.keys() - ids:
-            for publisher in self._bodies.pop(gone).publishers():
+            for publisher in self._bodies.pop(gone):
                 self._node.destroy_publisher(publisher)
             if self._node.has_parameter(DESCRIPTION + gone):
                 self._node.undeclare_parameter(DESCRIPTION + gone)
