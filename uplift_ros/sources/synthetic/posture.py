@@ -9,15 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from uplift_ros.skeleton import H36M17
+from uplift_ros.skeleton import H36M17, MEAN_LENGTHS
 
-# Lengths in metres of a body of canonical stature, between the points that detectors mark (docs/TRAINING.md).
-HIP_HALF_WIDTH = 0.099
-THIGH, SHANK = 0.418, 0.398
-TRUNK = 0.505
+# Metres, of a body of canonical stature.
+HIP_HALF_WIDTH, THIGH, SHANK = (MEAN_LENGTHS[joint] for joint in ("hip", "knee", "ankle"))
+TRUNK = MEAN_LENGTHS["spine"] + MEAN_LENGTHS["thorax"]
 SPINE_FRACTION = 0.48
-SHOULDER = np.array([-0.020, 0.170, -0.024])  # from thorax, left side
-UPPER_ARM, FOREARM = 0.284, 0.268
+SHOULDER = np.array([-0.020, 0.169, -0.024])  # from thorax, left side
+UPPER_ARM, FOREARM = MEAN_LENGTHS["elbow"], MEAN_LENGTHS["wrist"]
 NOSE = np.array([0.085, 0.0, 0.126])  # from thorax
 HEAD = np.array([0.005, 0.0, 0.250])
 ANKLE_HEIGHT, ANKLE_BEHIND = 0.08, 0.05
