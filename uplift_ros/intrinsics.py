@@ -110,9 +110,7 @@ class Calibration:
         if self.width <= 0 or self.height <= 0:
             raise ValueError(f"camera_info.width and height must be positive, got {self.width}x{self.height}")
         if self.orientation and self.orientation not in CLOCKWISE_TURNS:
-            raise ValueError(
-                f"images are mirrored by EXIF orientation {self.orientation}: camera_info does not fit"
-            )
+            raise ValueError(f"images are mirrored by EXIF orientation {self.orientation}: camera_info does not fit")
         turns = CLOCKWISE_TURNS.get(self.orientation, 0)
         cameras = self._cameras(width, height, turns)
         if not cameras and not self.orientation:
