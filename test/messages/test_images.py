@@ -1,3 +1,6 @@
+import subprocess
+import sys
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import cv2
@@ -195,3 +198,34 @@ def test_the_orientation_of_exif_is_the_one_that_decoding_applies(orientation, o
     if orientation in upright:
         np.testing.assert_allclose(image, upright[orientation], atol=40)
     assert exif_orientation(plain) == exif_orientation(jpeg) == exif_orientation(data[:30]) == 0
+
+
+BRIDGE_RUNS = """
+from types import SimpleNamespace
+from cv_bridge import CvBridge
+pixel = SimpleNamespace(height=1, width=1, encoding="bgr8", step=3, is_bigendian=0, data=bytes(3))
+CvBridge().imgmsg_to_cv2(pixel, "rgb8")
+"""
+"""In a process of its own: compiled for another NumPy than the one installed, cv_bridge may crash."""
+
+
+@pytest.fixture(scope="module")
+def bridge():
+    if find_spec("cv_bridge") is None:
+        pytest.skip("cv_bridge is not installed")
+    if subprocess.run([sys.executable, "-c", BRIDGE_RUNS], capture_output=True, check=False).returncode:
+        pytest.skip("cv_bridge does not run with this NumPy")
+    from cv_bridge import CvBridge
+
+    return CvBridge()
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    ["rgb8", "bgr8", "rgba8", "bgra8", "mono8", "yuv422", *(f"bayer_{pattern}8" for pattern in PATTERNS)],
+)
+def test_an_image_is_what_cv_bridge_makes_of_it(encoding, bridge):
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, TO_RGB[encoding][0]), np.uint8)
+    image = message(pixels, encoding)
+    image.is_bigendian = 0
+    np.testing.assert_array_equal(to_rgb(image), bridge.imgmsg_to_cv2(image, "rgb8"))
