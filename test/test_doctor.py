@@ -18,6 +18,20 @@ def test_one_page_names_what_is_missing_and_for_what(monkeypatch, capsys):
     assert len(page.splitlines()) < 50
 
 
+def test_networks_are_loaded_and_one_that_does_not_load_is_named(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where no model of BlazePose lies
+    assert cli.main(["doctor"]) == 0
+    page = capsys.readouterr().out
+    assert "compact on cpu: loads" in page
+    assert "synsp on cpu: loads" in page
+    assert "lite: model_path: pose_landmark_lite.tflite is not in" in page
+
+
+def test_the_size_of_the_images_may_be_given(capsys):
+    assert cli.main(["doctor", "--size", "1920", "1080"]) == 0
+    assert f"images of {1920 * 1080 * 3} bytes" in capsys.readouterr().out
+
+
 def test_without_a_profile_images_larger_than_the_default_segment_are_said_to_get_lost():
     (verdict,) = [line for line in doctor.transport(VGA, {}) if "bytes" in line]
     assert "will get lost" in verdict

@@ -1,21 +1,24 @@
-"""`uplift doctor`: report of installed and missing packages, and of whether images will be lost."""
+"""`uplift doctor`: report of what is installed, what is missing, which networks load, and whether images get lost."""
 
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from uplift_ros import fastdds, paths
+from uplift_ros import estimators, fastdds
 from uplift_ros.estimators import blazepose_files
+from uplift_ros.settings import defaults_of
 
 DEFAULT_SEGMENT = 512 * 1024
 """Bytes of Fast DDS's shared memory without a profile; a larger image is sent in fragments over UDP."""
 
+LOADS = "loads"
 RECEIVE_BUFFER = Path("/proc/sys/net/core/rmem_max")
 
 
@@ -48,16 +51,25 @@ PACKAGES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--width", type=int, default=640, help="of the camera's images (default: %(default)s)")
-    parser.add_argument("--height", type=int, default=480, help="of the camera's images (default: %(default)s)")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--camera-info", metavar="TOPIC", help="take the size of the images from a running camera")
+    size.add_argument(
+        "--size", type=int, nargs=2, default=(640, 480), metavar=("WIDTH", "HEIGHT"), help="default: 640 480"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
+    size = args.size
+    if args.camera_info:
+        from uplift_ros.nodes.graph.camera_size import camera_size
+
+        if (size := camera_size(args.camera_info)) is None:
+            raise ValueError(f"--camera-info: nothing arrives on {args.camera_info}")
     sections = {
         "Packages": packages(),
         "2D estimator": models(),
-        "Networks": providers(),
-        "Transport": transport(args.width * args.height * 3, os.environ),
+        "Networks": networks(),
+        "Transport": transport(size[0] * size[1] * 3, os.environ),
     }
     for title, lines in sections.items():
         print(title, *(f"  {line}" for line in lines), "", sep="\n")
@@ -75,22 +87,24 @@ def packages() -> Iterator[str]:
 
 
 def models() -> Iterator[str]:
-    """Report which of BlazePose's models can run."""
+    """Report which of BlazePose's models load, and their files."""
+    settings = defaults_of("pose_estimator", backend="blazepose")
+    arguments = {name: settings[name] for name in ("backend", "model_path", "device", "max_persons", "score_threshold")}
     for model in (blazepose_files.AUTO, *blazepose_files.MODELS):
-        yield f"{model}: {_landmark_file(model)}"
+        verdict = _loads(partial(estimators.create, model=model, **arguments))
+        yield f"{model}: {verdict}" + (f" {blazepose_files.locate(model)[1].name}" if verdict == LOADS else "")
 
 
-def providers() -> Iterator[str]:
-    """Report the available weights, and the providers of ONNX Runtime."""
-    folder = paths.share_folder() / "weights"
-    names = sorted(
-        {path.name.partition(".")[0] for path in folder.iterdir() if path.suffix in (".onnx", ".safetensors")}
-    )
-    yield f"weights in {folder}: {', '.join(names) or 'none'}"
-    if _is_installed("onnxruntime"):
-        import onnxruntime
+def networks() -> Iterator[str]:
+    """Report which of the networks that nodes use by default load, on each device that ONNX Runtime offers."""
+    if not _is_installed("onnxruntime"):
+        return
+    from uplift_ros.models import runtime
 
-        yield f"ONNX Runtime's providers: {', '.join(onnxruntime.get_available_providers())}"
+    uplift, refiner = defaults_of("uplift")["model"], defaults_of("refiner")["model"]
+    for device in runtime.installed():
+        yield f"{uplift} on {device}: {_loads(partial(runtime.load_uplift, uplift, device))}"
+        yield f"{refiner} on {device}: {_loads(partial(runtime.load_refine, refiner, device))}"
 
 
 def transport(image_bytes: int, environment: Mapping[str, str]) -> Iterator[str]:
@@ -133,11 +147,12 @@ def receive_buffer() -> str:
     return f"net.core.rmem_max is {size} bytes"
 
 
-def _landmark_file(model: str) -> str:
+def _loads(load: Callable[[], object]) -> str:
     try:
-        return str(blazepose_files.locate(model)[1])
-    except ValueError as error:
+        load()
+    except (ImportError, OSError, ValueError) as error:
         return str(error)
+    return LOADS
 
 
 def _is_installed(module: str) -> bool:

@@ -6,6 +6,7 @@ from sensor_msgs.msg import CameraInfo
 from support.people import person2d
 from uplift_ros.msg import Keyframe2D, Person3D, Skeletons
 
+from uplift_ros import cli
 from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
@@ -59,3 +60,15 @@ def test_camera_info_that_was_published_once_before_the_node_started_places_peop
     observer.wait_for(is_placed)
     pelvis = live[-1].persons[0].joints[0]
     assert np.linalg.norm(np.array([pelvis.x, pelvis.y, pelvis.z]) - truth[0]) < 0.35
+
+
+def test_doctor_takes_the_size_of_images_from_a_running_camera(observer, capsys):
+    infos = observer.node.create_publisher(CameraInfo, "front/camera_info", qos.latched())
+    infos.publish(CameraInfo(width=1920, height=1080))
+    assert cli.main(["doctor", "--camera-info", "front/camera_info"]) == 0
+    assert f"images of {1920 * 1080 * 3} bytes" in capsys.readouterr().out
+
+
+def test_doctor_names_the_topic_of_a_camera_that_sends_nothing(capsys):
+    assert cli.main(["doctor", "--camera-info", "rear/camera_info"]) == 1
+    assert "rear/camera_info" in capsys.readouterr().err
