@@ -12,7 +12,7 @@ from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.nodes.links.bodies import BodyTopics
-from uplift_ros.nodes.links.broadcast import tf_message, transform
+from uplift_ros.nodes.links.broadcast import Broadcaster, transform
 from uplift_ros.poses import Keyframe, Origin
 
 
@@ -31,10 +31,8 @@ class HumansNode(base.ManagedNode):
             self._hri = importlib.import_module("hri_msgs.msg")
         except ImportError as error:
             raise ImportError("the node humans needs hri_msgs, which is not installed") from error
-        self._tf_message = tf_message("publish_tf") if self.parameter("publish_tf") else None
+        self._broadcaster = Broadcaster(self) if self.parameter("publish_tf") else None
         self._tracked = self.advertise(self._hri.IdsList, "/humans/bodies/tracked", qos.poses())
-        if self._tf_message:
-            self._transforms = self.advertise(self._tf_message, "/tf", qos.poses())
 
     def activate(self) -> None:
         self._bodies = BodyTopics(self, self._hri)
@@ -90,8 +88,8 @@ class HumansNode(base.ManagedNode):
             within = ros_messages().header(frame.stamp, f"body_{person.id}")
             transforms.append(transform(header, f"body_{person.id}", pose.body))
             transforms += [transform(within, f"{link}_{person.id}", place) for link, place in pose.links.items()]
-        if self._tf_message and transforms:
-            self._transforms.publish(self._tf_message(transforms=transforms))
+        if self._broadcaster:
+            self._broadcaster.send(transforms)
 
 
 def main() -> int:

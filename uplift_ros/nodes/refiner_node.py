@@ -7,7 +7,6 @@ from uplift_ros.msg import Skeletons
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.spin import spin
-from uplift_ros.nodes.links.optional import needed
 from uplift_ros.nodes.links.synchroniser import Synchroniser
 from uplift_ros.nodes.links.transforms import Transforms
 from uplift_ros.poses import SkeletonFrame
@@ -31,11 +30,9 @@ class RefinerNode(base.ManagedNode):
         self._topics = ["skeletons/raw", *names_in(self.parameter("views"))]
         self._transforms, synchroniser = None, None
         if self.parameter("target_frame"):
-            with needed("tf2_ros", "target_frame", otherwise="empty"):
-                self._transforms = Transforms()
+            self._transforms = Transforms()
             if len(self._topics) > 1:
-                with needed("message_filters", "views", otherwise="empty"):
-                    synchroniser = Synchroniser(len(self._topics))
+                synchroniser = Synchroniser(len(self._topics))
         network = build.refinement_network(self.parameters)
         lookup = self._transforms.lookup if self._transforms else None
         self._stage = build.refinement(self.parameters, network, lookup, synchroniser)

@@ -12,7 +12,6 @@ from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.nodes.links.camera_info import CameraInfoInput
 from uplift_ros.nodes.links.depth import DepthImages
 from uplift_ros.nodes.links.estimator import EstimatorStride, Neighbours
-from uplift_ros.nodes.links.optional import needed
 from uplift_ros.parameters import Value
 from uplift_ros.poses import NANOSECONDS, SkeletonFrame
 from uplift_ros.skeleton import H36M17
@@ -30,10 +29,7 @@ class UpliftNode(base.ManagedNode):
     def configure(self) -> None:
         network = build.uplift_network(self.parameters)
         self._stage = build.uplifting(self.parameters, network, is_live=True)
-        self._depth: DepthImages | None = None
-        if self.parameter("use_depth"):
-            with needed("message_filters", "use_depth", otherwise="false"):
-                self._depth = DepthImages()
+        self._depth = DepthImages() if self.parameter("use_depth") else None
         self._raw = self.advertise(Skeletons, "skeletons/raw", qos.poses())
         self._live = self.advertise(Skeletons, "skeletons/live", qos.poses())
         self._requests = self.advertise(KeyframeRequest, "keyframe_requests", qos.poses())

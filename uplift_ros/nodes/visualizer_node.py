@@ -11,7 +11,7 @@ from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.nodes.links import marker_messages
-from uplift_ros.nodes.links.broadcast import tf_message
+from uplift_ros.nodes.links.broadcast import Broadcaster
 from uplift_ros.nodes.links.overlay import Overlay
 from uplift_ros.poses import NANOSECONDS, SkeletonFrame
 
@@ -26,11 +26,9 @@ class VisualizerNode(base.ManagedNode):
         super().__init__("visualizer")
 
     def configure(self) -> None:
-        self._tf_message = tf_message("publish_tf") if self.parameter("publish_tf") else None
+        self._broadcaster = Broadcaster(self) if self.parameter("publish_tf") else None
         self._markers = self.advertise(MarkerArray, "markers", qos.poses())
         self._overlay = Overlay(self)
-        if self._tf_message:
-            self._transforms = self.advertise(self._tf_message, "/tf", qos.poses())
 
     def activate(self) -> None:
         self._set_lifetime(UNKNOWN_STRIDE)
@@ -55,8 +53,8 @@ class VisualizerNode(base.ManagedNode):
         frame = skeletons_from_msg(message)
         with self.health.timed():
             self._shown = self._show_markers(frame, marker_messages.person_markers, self._shown)
-            if self._tf_message:
-                self._transforms.publish(self._tf_message(transforms=marker_messages.body_transforms(frame)))
+            if self._broadcaster:
+                self._broadcaster.send(marker_messages.body_transforms(frame))
             self._overlay.show(frame)
 
     def _take_raw(self, message: Skeletons) -> None:

@@ -1,8 +1,5 @@
 """Depth images by the stamp of a key-frame; needs message_filters."""
 
-import importlib
-from typing import Any
-
 import numpy as np
 from rclpy.clock import ClockType
 from rclpy.time import Time
@@ -13,6 +10,7 @@ from uplift_ros.messages.images import to_metres
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.base import ManagedNode
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
+from uplift_ros.nodes.links.optional import needed
 from uplift_ros.streaming.clock import DEPTH_TOLERANCE_NS
 
 CACHED = 15
@@ -30,7 +28,7 @@ class DepthImages:
 
     def __init__(self) -> None:
         keep_freed_memory()
-        self._filters: Any = importlib.import_module("message_filters")
+        self._filters = needed("message_filters", "use_depth", otherwise="false")
 
     def subscribe(self, node: ManagedNode) -> None:
         """Subscribe to the topic `depth` until the node is deactivated."""

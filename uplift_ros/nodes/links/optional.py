@@ -1,17 +1,17 @@
 """Packages that only some parameters need."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import importlib
+from types import ModuleType
 
 
-@contextmanager
-def needed(package: str, parameter: str, otherwise: str) -> Iterator[None]:
-    """Import an optional package inside this context; if it is missing, the error names the value that works without.
+def needed(module: str, parameter: str, otherwise: str) -> ModuleType:
+    """Import a module of an optional package; if it is missing, the error names the value that works without.
 
     Raises:
         ImportError: names the parameter, `otherwise`, the package and the reason.
     """
     try:
-        yield
+        return importlib.import_module(module)
     except ImportError as error:
+        package = module.partition(".")[0]
         raise ImportError(f"parameter {parameter} must be {otherwise}: {package} is not installed ({error})") from error

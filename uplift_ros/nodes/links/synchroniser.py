@@ -1,6 +1,5 @@
 """Synchronises frames of several cameras in time; needs message_filters."""
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from std_msgs.msg import Header
 
 from uplift_ros.messages.conversion import ros_messages
+from uplift_ros.nodes.links.optional import needed
 from uplift_ros.poses import NANOSECONDS, SkeletonFrame
 from uplift_ros.streaming.clock import VIEW_TOLERANCE_NS
 
@@ -34,7 +34,7 @@ class Synchroniser:
     """
 
     def __init__(self, cameras: int) -> None:
-        self._filters = importlib.import_module("message_filters")
+        self._filters = needed("message_filters", "views", otherwise="empty")
         self._cameras = cameras
         self.reset()
 

@@ -1,6 +1,5 @@
 """Transforms from /tf and /tf_static; needs tf2_ros."""
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ from rclpy.time import Time
 
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.base import ManagedNode
+from uplift_ros.nodes.links.optional import needed
 from uplift_ros.streaming.clock import TRANSFORM_MEMORY_NS
 from uplift_ros.transforms import RigidTransform
 
@@ -21,8 +21,8 @@ class Transforms:
     """
 
     def __init__(self) -> None:
-        self._tf2 = importlib.import_module("tf2_ros")
-        self._message = importlib.import_module("tf2_msgs.msg").TFMessage
+        self._tf2 = needed("tf2_ros", "target_frame", otherwise="empty")
+        self._message = needed("tf2_msgs.msg", "target_frame", otherwise="empty").TFMessage
         self._buffer: Any = self._tf2.BufferCore()
         self._last_stamp = 0
 
