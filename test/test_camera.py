@@ -70,11 +70,6 @@ def test_the_field_of_view_spans_the_image():
     assert (camera.cx, camera.cy) == (319.5, 239.5), "pixel centres have whole numbers"
 
 
-def test_a_field_of_view_as_wide_as_it_is_far_has_the_width_as_focal_length():
-    camera = Camera.from_fov(2 * np.arctan(0.5), 640, 480)
-    assert (camera.fx, camera.fy) == pytest.approx((640, 640))
-
-
 def test_the_intrinsic_matrix_projects():
     camera = Camera(500, 510, 320, 240, 640, 480)
     point = np.array([0.3, -0.2, 2.0])

@@ -38,34 +38,20 @@ def test_yaml_gives_back_every_default_in_its_type():
         assert (type(value), value) == (type(parameter.default), parameter.default)
 
 
-def test_a_number_outside_its_range_is_refused_with_name_range_and_value():
-    with pytest.raises(ValueError, match="stride"):
-        Parameter("stride", 10, "", 1, 100).check(0)
-
-
-def test_not_a_number_is_refused():
-    with pytest.raises(ValueError, match="fps"):
-        Parameter("fps", 50.0, "", 0.0, 240.0).check(float("nan"))
-
-
-def test_a_text_outside_its_choices_is_refused_with_the_choices():
-    with pytest.raises(ValueError, match="method"):
-        Parameter("method", "synsp", "", choices=("synsp", "none")).check("kalman")
-
-
-def test_a_wrong_type_is_refused():
-    with pytest.raises(ValueError, match="loop"):
-        Parameter("loop", False, "").check(1)
-
-
-def test_a_fraction_is_no_integer():
-    with pytest.raises(ValueError, match="stride"):
-        Parameter("stride", 10, "", 1, 100).check(2.5)
-
-
-def test_a_missing_value_is_refused():
-    with pytest.raises(ValueError, match="source"):
-        Parameter("source", "synthetic", "").check(None)
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        pytest.param(Parameter("stride", 10, "", 1, 100), 0, id="outside its range"),
+        pytest.param(Parameter("fps", 50.0, "", 0.0, 240.0), float("nan"), id="not a number"),
+        pytest.param(Parameter("method", "synsp", "", choices=("synsp", "none")), "kalman", id="not of its choices"),
+        pytest.param(Parameter("loop", False, ""), 1, id="another type"),
+        pytest.param(Parameter("stride", 10, "", 1, 100), 2.5, id="a fraction for an integer"),
+        pytest.param(Parameter("source", "synthetic", ""), None, id="missing"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_refused_by_name(parameter, value):
+    with pytest.raises(ValueError, match=f"^parameter {parameter.name} .*{value}"):
+        parameter.check(value)
 
 
 def test_a_whole_number_serves_as_a_number():

@@ -57,29 +57,25 @@ def test_other_nodes_and_parameters_of_ros_itself_do_not_matter(load):
     )
 
 
-def test_wishes_come_before_the_file(load):
+def test_overrides_come_before_the_file(load):
     found = load("uplift: {ros__parameters: {latency: 8, stride: 4}}", uplift={"stride": 20})
     assert (found["uplift"]["latency"], found["uplift"]["stride"]) == (8, 20)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "named"),
     [
-        ("uplift: {ros__parameters: {laency: 8}}", "node uplift has no parameter 'laency'; it has model, "),
-        (
-            "uplift: {ros__parameters: {latency: soon}}",
-            "parameter latency must be an integer from 0 to 200, got 'soon'",
-        ),
-        ("uplift: {latency: 8}", "expected nodes with ros__parameters, got 8 at /uplift/latency"),
-        ("uplift: {ros__parameters: 8}", "ros__parameters of /uplift must be parameters with their values, got 8"),
-        ("", "expected nodes with ros__parameters, got None at the top"),
-        ("uplift: {ros__parameters: {", "while parsing"),
+        ("uplift: {ros__parameters: {laency: 8}}", "uplift .*'laency'"),
+        ("uplift: {ros__parameters: {latency: soon}}", "latency .*'soon'"),
+        ("uplift: {latency: 8}", "ros__parameters.* /uplift/latency"),
+        ("uplift: {ros__parameters: 8}", "ros__parameters of /uplift "),
+        ("", "ros__parameters"),
+        ("uplift: {ros__parameters: {", "parsing"),
     ],
 )
-def test_a_wrong_file_is_named_with_what_is_wrong(load, text, message):
-    with pytest.raises(ValueError, match=r"--params .*parameters\.yaml: ") as raised:
+def test_a_wrong_file_is_named_with_what_is_wrong(load, text, named):
+    with pytest.raises(ValueError, match=rf"--params .*parameters\.yaml: .*{named}"):
         load(text)
-    assert message in str(raised.value)
 
 
 def parse(*arguments: str) -> argparse.Namespace:

@@ -11,8 +11,8 @@ from uplift_ros.poses import Keyframe, ScaleSource, SkeletonFrame
 from uplift_ros.sources.synthetic.figure import figure
 from uplift_ros.sources.synthetic.motion import PERIOD, pose
 from uplift_ros.sources.synthetic.synthetic_source import viewpoint_at
-from uplift_ros.streaming.clock import FRESH_SIZE_NS, SIZE_MEMORY_NS
-from uplift_ros.streaming.depth_scale import AVERAGED, DepthScale
+from uplift_ros.streaming.clock import SIZE_MEMORY_NS
+from uplift_ros.streaming.depth_scale import DepthScale
 
 CAMERA = Camera.from_fov(0.96, 320, 240)
 WALL = 6.0
@@ -81,16 +81,6 @@ def test_keypoints_beside_the_body_are_outvoted():
     np.testing.assert_allclose(scale.apply(placed(joints)).persons[0].joints, joints, rtol=0.03)
 
 
-def test_holes_in_the_depth_image_do_not_count():
-    joints, depth = scene()
-    rng = np.random.default_rng(0)
-    depth[rng.random(depth.shape) < 0.2] = np.nan
-    depth[rng.random(depth.shape) < 0.2] = 0.0
-    scale = DepthScale()
-    scale.measure(seen(joints), placed(joints), depth)
-    np.testing.assert_allclose(scale.apply(placed(joints)).persons[0].joints, joints, rtol=0.02)
-
-
 def unknown(_depth: np.ndarray) -> np.ndarray:
     return np.full((CAMERA.height, CAMERA.width), np.nan)
 
@@ -111,14 +101,6 @@ def test_depth_that_cannot_be_the_persons_measures_nothing(spoil):
     assert scale.apply(placed(joints)).persons[0].scale_source is ScaleSource.PRIOR
 
 
-def test_hidden_joints_and_joints_outside_the_image_do_not_count():
-    joints, depth = scene()
-    keyframe = seen(joints)
-    keyframe.persons[0].scores[:9] = 0.1
-    keyframe.persons[0].keypoints[9:13] = (-5, 3), (np.nan, np.nan), (320, 5), (5, 240)
-    assert DepthScale().measure(keyframe, placed(joints), depth) == 0
-
-
 def test_who_is_not_placed_is_not_measured():
     joints, depth = scene()
     around_the_origin = placed(joints - joints[0], scale_source=ScaleSource.NONE)
@@ -128,25 +110,6 @@ def test_who_is_not_placed_is_not_measured():
 def test_who_is_seen_but_not_in_space_is_not_measured():
     joints, depth = scene()
     assert DepthScale().measure(seen(joints, name="p2"), placed(joints), depth) == 0
-
-
-def test_one_wrong_measurement_changes_little():
-    joints, depth = scene()
-    scale = DepthScale()
-    for number in range(5):
-        scale.measure(seen(joints, number), placed(joints, number), depth)
-    right = scale.apply(placed(joints, 5)).persons[0].joints
-    scale.measure(seen(joints, 5), placed(joints, 5), 0.7 * depth)
-    np.testing.assert_allclose(scale.apply(placed(joints, 5)).persons[0].joints, right, rtol=0.01)
-
-
-def test_another_person_of_the_same_id_is_measured_again_in_time():
-    joints, depth = scene()
-    scale = DepthScale()
-    for number in range(2 * AVERAGED):
-        scale.measure(seen(joints, number), placed(joints, number, 1.0 if number < AVERAGED else 0.8), depth)
-    after = scale.apply(placed(joints, 2 * AVERAGED, 0.8)).persons[0].joints
-    np.testing.assert_allclose(after, joints, rtol=0.02)
 
 
 def test_a_size_is_the_median_of_thirty_measurements():
@@ -159,16 +122,6 @@ def test_a_size_is_the_median_of_thirty_measurements():
     twice.measure(seen(joints), placed(joints, factor=0.5), depth)
     sizes = [sized.apply(placed(joints)).persons[0].joints[0, 2] for sized in (once, twice, scale)]
     assert sizes[2] == pytest.approx((sizes[0] + sizes[1]) / 2), "fifteen of each"
-
-
-def test_a_size_that_is_no_longer_measured_is_kept_as_a_prior():
-    joints, depth = scene()
-    scale = DepthScale()
-    scale.measure(seen(joints), placed(joints, factor=0.8), depth)
-    later = replace(placed(joints, factor=0.8), stamp=START + FRESH_SIZE_NS + 1)
-    person = scale.apply(later).persons[0]
-    np.testing.assert_allclose(person.joints, joints, rtol=0.02)
-    assert person.scale_source is ScaleSource.PRIOR
 
 
 def test_sizes_are_forgotten_in_the_end_and_when_time_runs_backwards():

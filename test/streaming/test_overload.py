@@ -60,10 +60,6 @@ def test_a_shorter_stride_comes_back_below_three_quarters_of_its_time(millisecon
     assert machine.decide(milliseconds).stride == stride
 
 
-def test_a_load_that_was_not_measured_sheds_nothing():
-    assert LoadShedding(AdaptiveStride(s_out=2), Load(), STRIDES, 50.0).update(0, 2.0) == Decision(4, Reason.FAST)
-
-
 def test_the_controller_receives_frame_and_velocity_while_its_stride_is_overruled():
     machine = Machine()
     machine.decide(300)

@@ -47,7 +47,7 @@ def asked_rate(every: int, asked: float, until: int) -> AskedRate:
     return rate
 
 
-@pytest.mark.parametrize(("every", "short"), [(100, False), (120, False), (130, True), (400, True), (1500, True)])
+@pytest.mark.parametrize(("every", "short"), [(100, False), (125, False), (130, True), (400, True), (1500, True)])
 def test_a_rate_below_four_fifths_of_what_was_asked_falls_short(every, short):
     assert asked_rate(every, asked=10.0, until=4500).falls_short is short
 
@@ -59,10 +59,6 @@ def test_a_rate_is_judged_from_two_seconds_on(until, short):
     assert rate.falls_short is short
 
 
-def test_four_fifths_of_what_was_asked_is_enough():
-    assert not asked_rate(125, asked=10.0, until=4000).falls_short
-
-
 @pytest.mark.parametrize("asked", [1.0, 10.0])
 def test_a_stream_begins_at_whatever_time_it_is(asked):
     rate = AskedRate()
@@ -72,21 +68,13 @@ def test_a_stream_begins_at_whatever_time_it_is(asked):
         assert rate.asked == asked
 
 
-def test_a_rate_that_was_only_just_asked_for_is_not_judged():
-    rate = AskedRate()
-    for milliseconds in (0, 500, 1000):
-        rate.add((1_700_000_000_000 + milliseconds) * MILLISECOND, 10.0)
-    assert not rate.falls_short
-
-
 def test_events_of_one_stamp_are_no_jump_back():
     rate = asked_rate(400, asked=10.0, until=4000)
     rate.add(4000 * MILLISECOND, 10.0)
     assert rate.falls_short
 
 
-def test_a_rate_is_not_judged_before_two_seconds_nor_right_after_another_one_was_asked():
-    assert not asked_rate(400, asked=10.0, until=1600).falls_short
+def test_a_rate_is_not_judged_right_after_another_one_was_requested():
     rate = asked_rate(400, asked=2.5, until=4000)
     rate.add(4400 * MILLISECOND, 12.5)
     assert not rate.falls_short
