@@ -142,7 +142,6 @@ TESTED_BY = {
     "bags.ros1_storage": "bags/test_storage",
     "bags.sqlite_storage": "bags/test_storage",
     "lab.device": "lab/training/test_train_uplift",
-    "lab.evaluation.paper_protocol": "lab/training/test_paper_recipe",
     "lab.plots.plot": "lab/plots/test_plots",
     "lab.plots.style": "lab/plots/test_plots",
     "lab.studies.study": "lab/studies/test_calibration",

@@ -1,13 +1,9 @@
-"""Refinement of whole sequences, and its average against the definition."""
+"""Sliding-window averages of whole sequences against the definition."""
 
 import numpy as np
 import pytest
-from support import tiny
-from support.refining import SMALL, frames_of, joints_of, motion, refine
 
-from uplift_ros.lab.plain import PlainRefine
-from uplift_ros.lab.whole_sequence import average_windows, refine_sequence, sliding_windows
-from uplift_ros.streaming.refiner import StreamingRefiner
+from uplift_ros.lab.whole_sequence import average_windows, sliding_windows
 
 T = 8
 RNG = np.random.default_rng(3)
@@ -58,20 +54,3 @@ def test_fewer_windows_than_frames_in_one_are_averaged_too(count):
 
 def test_precision_of_the_windows_is_kept():
     assert average_windows(np.ones((5, T, 17, 3), np.float32)).dtype == np.float32
-
-
-@pytest.fixture(scope="module")
-def model() -> PlainRefine:
-    return tiny.refining(SMALL)
-
-
-def test_a_whole_sequence_has_the_full_average_at_every_frame(model):
-    poses = motion(20)
-    whole = refine_sequence(model, poses)
-    streamed = joints_of(refine(StreamingRefiner("synsp", 7, model), frames_of({"p1": poses})))
-    # Away from the ends the two are one; a stream has no windows that begin before it, and pads instead.
-    np.testing.assert_allclose(whole[7:13], (streamed - streamed[:, :1])[7:13], atol=1e-5)
-
-
-def test_a_sequence_shorter_than_a_window_is_refined_whole(model):
-    assert refine_sequence(model, motion(3)).shape == (3, 17, 3)

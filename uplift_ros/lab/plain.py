@@ -1,6 +1,6 @@
 """Networks in PyTorch with the interface of streams: for `uplift export`, and to run networks without an export."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,12 +13,16 @@ from uplift_ros.models.uplift import UpliftUpsample
 Model = TypeVar("Model", bound=nn.Module)
 
 
-class Windows(nn.Module):
-    """All stages of a stream but the central head's."""
+class Part(nn.Module):
+    """A part of a network as a module of its own, which can be exported."""
 
-    def __init__(self, model: UpliftUpsample) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
+
+
+class Windows(Part):
+    """All stages of a stream but the central head's."""
 
     def forward(self, poses: Tensor, known: Tensor, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         tokens = self.model.pose_tokens(poses)
@@ -27,23 +31,15 @@ class Windows(nn.Module):
         return tokens, self.model.sequence(hidden), hidden
 
 
-class Central(nn.Module):
+class Central(Part):
     """The strided stage and the central head."""
-
-    def __init__(self, model: UpliftUpsample) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(self, hidden: Tensor) -> Tensor:
         return self.model.central(hidden)
 
 
-class Refine(nn.Module):
+class Refine(Part):
     """SynSP's refined poses, with the tension as an additional coordinate."""
-
-    def __init__(self, model: SynSP) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(self, windows: Tensor) -> Tensor:
         output = self.model(windows.flatten(2))

@@ -1,22 +1,6 @@
-"""SynSP over a whole sequence, as the paper: every window once, and sliding-window averaging (streaming/swaa.py)."""
+"""Sliding-window averaging (SWAA, streaming/swaa.py) of whole sequences."""
 
 import numpy as np
-
-from uplift_ros.models.configs import Refining
-
-
-def refine_sequence(model: Refining, poses: np.ndarray) -> np.ndarray:
-    """Refine a whole sequence as the paper does: every window once, full sliding-window average, no delay.
-
-    Args:
-        poses: (N, 17, 3) metres; the pelvis is subtracted.
-
-    Returns:
-        (N, 17, 3) root-relative.
-    """
-    windows = sliding_windows(poses - poses[:, :1], model.config.window)
-    refined = average_windows(model(windows).astype(float)[..., :3])[-len(poses) :]
-    return refined - refined[:, :1]
 
 
 def sliding_windows(frames: np.ndarray, length: int) -> np.ndarray:

@@ -5,11 +5,10 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 from support import tiny
-from support.people import person3d
+from support.refining import frames_of, joints_of, refine
 
-from uplift_ros.lab.data.refiners import Refiner
+from uplift_ros.lab.data.refiners import Refiner, refine_sequence
 from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
-from uplift_ros.poses import SkeletonFrame
 from uplift_ros.streaming.refiner import StreamingRefiner
 
 POSES = np.cumsum(np.random.default_rng(0).normal(0, 0.01, (40, 17, 3)), axis=0) + np.random.default_rng(1).normal(
@@ -18,17 +17,9 @@ POSES = np.cumsum(np.random.default_rng(0).normal(0, 0.01, (40, 17, 3)), axis=0)
 RELATIVE = POSES - POSES[:, :1]
 
 
-def streamed(refiner: StreamingRefiner, poses: np.ndarray) -> np.ndarray:
-    """Root-relative poses of the node's refiner for these."""
-    frames = [
-        SkeletonFrame(
-            index * 20_000_000,
-            "camera",
-            (person3d(pose),),
-        )
-        for index, pose in enumerate(poses)
-    ]
-    refined = np.stack([frame.persons[0].joints for frame in refiner.push_many(frames) + refiner.flush()])
+def streamed_by(method: str, delay: int) -> np.ndarray:
+    """POSES after the node's refiner, root-relative."""
+    refined = joints_of(refine(StreamingRefiner(method, delay, tiny.refining()), frames_of({"p1": POSES})))
     return refined - refined[:, :1]
 
 
@@ -37,7 +28,7 @@ def streamed(refiner: StreamingRefiner, poses: np.ndarray) -> np.ndarray:
 def test_whole_sequences_are_refined_as_in_a_stream(method, delay):
     network = tiny.synsp() if method == "synsp" else None
     refined, _ = Refiner(method, network, delay=delay).refine(POSES)
-    np.testing.assert_allclose(refined, streamed(StreamingRefiner(method, delay, tiny.refining()), POSES), atol=1e-5)
+    np.testing.assert_allclose(refined, streamed_by(method, delay), atol=1e-5)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5])
@@ -80,3 +71,11 @@ def test_branches_differ_and_share_their_tension():
 def test_delays_out_of_range_are_refused(network, delay):
     with pytest.raises(ValueError, match="delay"):
         Refiner("synsp" if network else "savgol", network, delay=delay)
+
+
+def test_a_whole_sequence_has_the_full_average_at_every_frame():
+    whole = refine_sequence(tiny.synsp(), RELATIVE.reshape(1, 40, 51)).reshape(40, 17, 3)
+    streamed = streamed_by("synsp", 7)
+    # Away from the ends the two are one; a stream has no windows that begin before it, and pads instead.
+    np.testing.assert_allclose((whole - whole[:, :1])[7:33], streamed[7:33], atol=1e-5)
+    assert refine_sequence(tiny.synsp(), RELATIVE[:3].reshape(1, 3, 51)).shape == (1, 3, 51)

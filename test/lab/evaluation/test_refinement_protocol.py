@@ -8,11 +8,10 @@ from support import paper_data, tiny
 
 from uplift_ros import cli
 from uplift_ros.lab.data.formats.smoothnet_data import load_release
-from uplift_ros.lab.data.refiners import Refiner
-from uplift_ros.lab.plain import PlainRefine
+from uplift_ros.lab.data.refiners import Refiner, refine_sequence
 from uplift_ros.lab.training import paper_refinement
 from uplift_ros.lab.training.paper_refinement import Recipe, Windows, batches, recipe_of
-from uplift_ros.lab.whole_sequence import refine_sequence
+from uplift_ros.metrics import root_relative
 from uplift_ros.models import weights
 from uplift_ros.models.configs import SynSPConfig
 from uplift_ros.models.synsp import SynSP
@@ -154,9 +153,10 @@ def test_windows_of_table_3_are_trained_evaluated_and_streamed(tmp_path, monkeyp
     assert synsp["mpjpe"] != none["mpjpe"]
     # A stream that waits for a whole window averages as the paper does offline, but for its first frames.
     network = weights.load(path, SynSP)
-    poses = load_release(folder, "test").sequences[0].estimated[0].reshape(-1, 17, 3)
+    poses = root_relative(load_release(folder, "test").sequences[0].estimated[0].reshape(-1, 17, 3))
     streamed, _ = Refiner("synsp", network, delay=window - 1).refine(poses)
-    np.testing.assert_allclose(streamed[window:], refine_sequence(PlainRefine(network), poses)[window:], atol=1e-5)
+    whole = refine_sequence(network, poses.reshape(1, -1, 51)).reshape(-1, 17, 3)
+    np.testing.assert_allclose(streamed[window:], root_relative(whole)[window:], atol=1e-5)
     # Frame by frame through the stages, too, on motion capture with the largest delay of the node.
     np.savez(tmp_path / "motion.npz", fps=50.0, walk=paper_data.motion(0, 61))
     weights.save(tiny.uplift(), tmp_path / "uplift.safetensors", {})

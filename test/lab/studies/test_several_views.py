@@ -5,17 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from support import tiny
 
 from uplift_ros import cli, metrics
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.mocap import Sequence
-from uplift_ros.lab.plain import PlainRefine
 from uplift_ros.lab.studies import several_views
 from uplift_ros.models import weights
-from uplift_ros.models.configs import SynSPConfig
-from uplift_ros.models.synsp import SynSP
 from uplift_ros.sources.synthetic.motion import pose
 
 JOINTS = np.stack([pose(frame / 50) for frame in range(61)]).astype(np.float32)
@@ -46,15 +42,6 @@ def test_three_views_have_less_error_than_one(estimates):
     fused = several_views.fused(estimates, several_views.common_frame(estimates))
     truth = estimates[0].truth
     assert metrics.mpjpe(fused, truth) < metrics.mpjpe(estimates[0].poses, truth)
-
-
-def test_synsp_over_one_view_is_the_ordinary_refinement():
-    torch.manual_seed(0)
-    model = SynSP(SynSPConfig(width=16, ffn=16, layers=1, heads=1, head_width=8)).eval()
-    poses = (JOINTS - JOINTS[:, :1]).astype(float)
-    refined = several_views.refine_sequence(PlainRefine(model), poses)
-    together = several_views.synsp_views(model, poses[None])
-    np.testing.assert_allclose(together - together[:, :1], refined, atol=1e-5)
 
 
 def test_there_is_a_row_for_every_number_of_cameras_and_way():

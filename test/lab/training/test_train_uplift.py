@@ -66,15 +66,6 @@ def test_an_ablation_of_all_that_relates_tokens_is_refused(run, capsys):
     assert "temporal, strided" in capsys.readouterr().err
 
 
-def test_a_checkpoint_from_before_a_setting_resumes(run, tmp_path):
-    run(5)
-    checkpoint = torch.load(tmp_path / "compact.pt", weights_only=True)
-    del checkpoint["training"]["temporal"]
-    torch.save(checkpoint, tmp_path / "compact.pt")
-    assert weights.read_header(str(run(10)))[2]["steps"] == 10
-    assert steps_of(tmp_path) == [5, 10]
-
-
 def test_weights_from_before_the_choice_of_a_normalisation_are_canonical(run):
     path = run(5)
     network = weights.load(str(path), UpliftUpsample)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from uplift_ros.lab.data.mocap import ANKLE_HEIGHT, CANONICAL_CHAIN, chain_length
+from uplift_ros.lab.data.mocap import ANKLE_HEIGHT, CANONICAL_CHAIN, chain_length, unit
 from uplift_ros.skeleton import H36M17, LIMBS, MEAN_LENGTHS, mirror
 
 COMBINED = 0.2
@@ -203,12 +203,9 @@ def swung(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
 
 
 def _rotated(points: np.ndarray, centre: np.ndarray, axis: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Points (B, T, K, 3) turned about an axis (B, T, 3) through `centre` (B, T, 1, 3) by angles (B,) (Rodrigues)."""
-    axis = (axis / np.linalg.norm(axis, axis=-1, keepdims=True))[:, :, None]
-    arm = points - centre
-    cosine, sine = np.cos(angle)[:, None, None, None], np.sin(angle)[:, None, None, None]
-    along = axis * (axis * arm).sum(-1, keepdims=True) * (1 - cosine)
-    return centre + arm * cosine + np.cross(np.broadcast_to(axis, arm.shape), arm) * sine + along
+    """Points (B, T, K, 3) turned about an axis (B, T, 3) through `centre` (B, T, 1, 3) by angles (B,)."""
+    turn = Rotation.from_rotvec((unit(axis) * angle[:, None, None]).reshape(-1, 3)).as_matrix()
+    return centre + (points - centre) @ turn.reshape(*axis.shape, 3).swapaxes(-1, -2)
 
 
 def _flex(joints: np.ndarray, limb: tuple[int, int, int], angle: np.ndarray, towards: np.ndarray) -> None:

@@ -112,10 +112,9 @@ class ClipSampler:
 
 def random_rotations(rng: np.random.Generator, count: int) -> np.ndarray:
     """(count, 3, 3) from the world into optical frames of any heading, pitched up to 30 and rolled up to 5 degrees."""
-    level = np.zeros(count)
-    heading = rotation_xyz(level, rng.uniform(-np.pi, np.pi, count), level)
+    heading = rotation_xyz(np.zeros(count), rng.uniform(-np.pi, np.pi, count), np.zeros(count))
     pitch, roll = np.radians(rng.uniform(-30, 30, count)), np.radians(rng.uniform(-5, 5, count))
-    return rotation_xyz(pitch, level, roll) @ heading @ WORLD_TO_OPTICAL
+    return rotation_xyz(pitch, np.zeros(count), roll) @ heading @ WORLD_TO_OPTICAL
 
 
 def noise_pairs(sequences: Sequence[mocap.Sequence], noise: PoseNoise) -> list[Pair]:

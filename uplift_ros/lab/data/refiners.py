@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from uplift_ros.lab.smoothnet import SmoothNet
-from uplift_ros.lab.whole_sequence import pad_front, sliding_windows
+from uplift_ros.lab.whole_sequence import average_windows, pad_front, sliding_windows
 from uplift_ros.metrics import root_relative
 from uplift_ros.models.synsp import ACCELERATION_ROLES, SynSP
 from uplift_ros.poses import NANOSECONDS
@@ -107,3 +107,21 @@ class Refiner:
         output = network(inputs)
         joints = getattr(output, self.branch).unflatten(-1, windows.shape[2:])
         return torch.cat([joints, output.tension.unsqueeze(-1)], -1).double().numpy()
+
+
+@torch.inference_mode()
+def refine_sequence(model: SynSP, views: np.ndarray, branch: str = "final") -> np.ndarray:
+    """Refine a whole sequence as the paper does: every window once, full sliding-window average, no delay.
+
+    Args:
+        views: (P, N, C) as P cameras saw it, which the network reads together.
+
+    Returns:
+        (P, N, C).
+    """
+    windows = sliding_windows(views.swapaxes(0, 1), model.config.window).swapaxes(1, 2)  # (W, P, T, C)
+    outputs = [
+        getattr(model(torch.from_numpy(np.ascontiguousarray(part, np.float32))), branch).double().numpy()
+        for part in np.split(windows, range(BATCH, len(windows), BATCH))
+    ]
+    return average_windows(np.concatenate(outputs).swapaxes(1, 2)).swapaxes(0, 1)[:, -views.shape[1] :]

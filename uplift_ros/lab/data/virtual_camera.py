@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 HEIGHT = (0.3, 2.5)
 """Metres above the floor: a vacuum robot's camera to one on a wall."""
@@ -56,17 +57,9 @@ def look_at_world(position: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def rotation_xyz(pitch: np.ndarray, yaw: np.ndarray, roll: np.ndarray) -> np.ndarray:
-    """Rotations (..., 3, 3) about the optical axes: x (pitch), then y (yaw), then z (roll); radians."""
-
-    def about(axis: int, angle: np.ndarray) -> np.ndarray:
-        matrix = np.zeros((*angle.shape, 3, 3))
-        i, j = (axis + 1) % 3, (axis + 2) % 3
-        matrix[..., axis, axis] = 1
-        matrix[..., i, i] = matrix[..., j, j] = np.cos(angle)
-        matrix[..., i, j], matrix[..., j, i] = -np.sin(angle), np.sin(angle)
-        return matrix
-
-    return about(2, roll) @ about(1, yaw) @ about(0, pitch)
+    """Rotations (..., 3, 3) about the optical axes: x (pitch), then y (yaw), then z (roll); radians, of any shapes."""
+    angles = np.stack(np.broadcast_arrays(pitch, yaw, roll), -1)
+    return Rotation.from_euler("xyz", angles.reshape(-1, 3)).as_matrix().reshape(*angles.shape, 3)
 
 
 def random_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarray) -> tuple[View, np.ndarray]:
@@ -128,8 +121,7 @@ def _draw_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarra
     time = seconds - seconds[len(seconds) // 2]
     position = position[:, None] + drift[:, None] * time[:, None]
     yaws = yaw[:, None] + turn[:, None] * time
-    offset = rotation_xyz(np.broadcast_to(pitch[:, None], yaws.shape), yaws, np.broadcast_to(roll[:, None], yaws.shape))
-    return View(offset @ aim[:, None], position), np.tan(half_fov)
+    return View(rotation_xyz(pitch[:, None], yaws, roll[:, None]) @ aim[:, None], position), np.tan(half_fov)
 
 
 def surrounding_views(rng: np.random.Generator, joints: np.ndarray, count: int) -> View:

@@ -20,7 +20,7 @@ from uplift_ros.lab.data.options import (
     load_takes,
 )
 from uplift_ros.lab.data.refiners import RATE, Refiner
-from uplift_ros.lab.evaluation import gate, paper_protocol, refinement_protocol, scores, video
+from uplift_ros.lab.evaluation import gate, refinement_protocol, scores, video
 from uplift_ros.lab.evaluation.reference import load_reference
 from uplift_ros.lab.smoothnet import SmoothNet
 from uplift_ros.models import weights
@@ -130,8 +130,8 @@ def _mocap_rows(args: argparse.Namespace) -> list[scores.Row]:
                 row["tension_r"] = scores.tension_correlation(refined)
             scores.show(row)
             if row["noise"] == RECORDED:
-                row["protocol"] = paper_protocol.protocol(refined)
-                print("\n".join(paper_protocol.lines(row["protocol"])), flush=True)
+                row["protocol"] = scores.paper_protocol(refined)
+                scores.show_protocol(row["protocol"])
             if "class" in args.by:
                 row["by_class"] = scores.by_class(refined)
             if "velocity" in args.by:

@@ -10,6 +10,7 @@ from uplift_ros.intrinsics import load_calibration
 from uplift_ros.lab.data.archive import Archive
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.skeleton import H36M17
+from uplift_ros.streaming.track import interpolate
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,11 @@ class Reference:
     def at(self, stamps: np.ndarray) -> np.ndarray:
         """(K, 17, 3) at times (K,) in nanoseconds, by linear interpolation; NaN outside the reference."""
         frames = stamps / NANOSECONDS * self.fps
-        before = np.floor(frames + 1e-6).astype(int)
-        inside = (before >= 0) & (frames <= len(self.joints) - 1 + 1e-6)
-        before = before.clip(0, len(self.joints) - 1)
-        part = (frames - before).clip(0, 1)[:, None, None]
-        part[part < 1e-3] = 0.0
-        after = self.joints[np.minimum(before + 1, len(self.joints) - 1)]
-        joints = np.where(part == 0, self.joints[before], self.joints[before] * (1 - part) + after * part)
-        return np.where(inside[:, None, None], joints, np.nan)
+        nearest = frames.round()
+        frames = np.where(np.abs(frames - nearest) < 1e-3, nearest, frames)
+        last = len(self.joints) - 1
+        joints = interpolate(frames.clip(0, last), np.arange(last + 1), self.joints)
+        return np.where(((frames >= 0) & (frames <= last))[:, None, None], joints, np.nan)
 
 
 def load_reference(path: Path, camera_file: Path) -> Reference:

@@ -5,19 +5,18 @@ as stored, others and filters root-relative ones. Metrics are means over all fra
 """
 
 import argparse
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import savgol_filter
 from scipy.spatial.transform import Rotation
 
 from uplift_ros.lab.data.formats.amass import BodyModel
 from uplift_ros.lab.data.formats.smoothnet_data import FIT, RefinementSequence, RefinementSet, from_6d, load_release
-from uplift_ros.lab.whole_sequence import average_windows, sliding_windows
+from uplift_ros.lab.data.refiners import refine_sequence
 from uplift_ros.metrics import MILLIMETRES, procrustes
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
@@ -34,7 +33,6 @@ WORST = 0.01
 """Share of the frames with the largest errors of the input that are reported separately."""
 
 HIPS_OF_14 = (2, 3)
-BATCH = 256
 
 TO_14 = (3, 2, 1, 4, 5, 6, 16, 15, 14, 11, 12, 13, 8, 10)
 """The 14 joints of SMPL's evaluation among h36m17."""
@@ -49,31 +47,37 @@ def rows(args: argparse.Namespace) -> Iterator[Row]:
         ValueError: options, files or networks that do not fit.
     """
     for folder in args.data:
-        yield from _rows(args, folder)
+        data = load_release(folder, "test", several_views=args.views)
+        body = BodyModel(args.body_model) if args.body_model and data.representation == "smpl" else None
+        inputs = [measure(data, sequence, sequence.estimated, body) for sequence in data.sequences]
+        for labels, refine in _methods(args, data):
+            figures = [measure(data, sequence, refine(sequence.estimated), body) for sequence in data.sequences]
+            yield {"data": folder.name} | labels | summary(figures, inputs)
 
 
-def _rows(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
-    data = load_release(folder, "test", several_views=args.views)
-    body = BodyModel(args.body_model) if args.body_model and data.representation == "smpl" else None
-    inputs = [measure(data, sequence, sequence.estimated, body) for sequence in data.sequences]
+def _methods(args: argparse.Namespace, data: RefinementSet) -> Iterator[tuple[Row, Callable[[np.ndarray], np.ndarray]]]:
+    """The keys of a row, and what turns estimates (P, T, C) into refined ones, for each method, network and branch."""
     for method in args.refine:
-        for name in args.refiner_model if method == "synsp" else [None]:
-            network = _network(data, name) if name else None
-            for branch in args.branch if method == "synsp" else [""]:
-                refined = [
-                    _by_network(data, sequence, *network, branch) if network else _filtered(data, sequence, method)
-                    for sequence in data.sequences
-                ]
-                figures = [measure(data, *pair, body) for pair in zip(data.sequences, refined, strict=True)]
-                given = {"data": folder.name, "refine": method, "refiner_model": name, "branch": branch or None}
-                yield given | summary(figures, inputs)
+        if method != "synsp":
+            labels = {"refine": method, "refiner_model": None, "branch": None}
+            yield labels, partial(_filtered, data, method)
+            continue
+        for name in args.refiner_model:
+            model, as_stored = _network(data, name)
+            for branch in args.branch:
+                labels = {"refine": method, "refiner_model": name, "branch": branch}
+                yield labels, partial(_refined, data, model, as_stored, branch)
 
 
-def _filtered(data: RefinementSet, sequence: RefinementSequence, method: str) -> np.ndarray:
-    """(P, T, C) of one sequence after a method without a network."""
+def _refined(data: RefinementSet, model: SynSP, as_stored: bool, branch: str, values: np.ndarray) -> np.ndarray:
+    return refine_sequence(model, values if as_stored else _centred(data, values), branch)
+
+
+def _filtered(data: RefinementSet, method: str, values: np.ndarray) -> np.ndarray:
+    """Values (P, T, C) of one sequence after a method without a network."""
     if method == "none":
-        return sequence.estimated
-    values = _centred(data, sequence.estimated)
+        return values
+    values = _centred(data, values)
     if method == "gaussian":
         return gaussian_filter1d(values, GAUSSIAN_SIGMA, axis=1)
     if method == "savgol":
@@ -104,22 +108,6 @@ def _network(data: RefinementSet, name: str) -> tuple[SynSP, bool]:
             f"{data.joints} of {data.coordinates}; train one with `uplift train synsp --recipe paper`"
         )
     return model, provenance.get("recipe") == "paper"
-
-
-@torch.inference_mode()
-def _by_network(
-    data: RefinementSet, sequence: RefinementSequence, model: SynSP, as_stored: bool, branch: str
-) -> np.ndarray:
-    """(P, T, C): all windows of all views through the network, averaged."""
-    values = sequence.estimated if as_stored else _centred(data, sequence.estimated)
-    length, frames = model.config.window, values.shape[1]
-    windows = sliding_windows(values.swapaxes(0, 1), length).swapaxes(1, 2)  # (W, P, T, C)
-    outputs = [
-        getattr(model(torch.from_numpy(np.ascontiguousarray(part, np.float32))), branch).double().numpy()
-        for part in np.split(windows, range(BATCH, len(windows), BATCH))
-    ]
-    averaged = average_windows(np.ascontiguousarray(np.concatenate(outputs).swapaxes(1, 2)))
-    return averaged.swapaxes(0, 1)[:, -frames:]
 
 
 def measure(

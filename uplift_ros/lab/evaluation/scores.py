@@ -16,7 +16,10 @@ FAST = 0.5
 VELOCITY_INTERVAL = 0.1
 """m/s, of `by_velocity` (supplement, figure 3)."""
 
+PAPER_METRICS = {"mpjpe": metrics.mpjpe, "n_mpjpe": metrics.n_mpjpe, "p_mpjpe": metrics.p_mpjpe}
+
 Row = dict[str, Any]
+Figures = dict[str, dict[str, dict[str, float]]]
 
 
 def score(estimates: Sequence[Estimate], rate: float, joints: metrics.Joints = metrics.ALL) -> Row:
@@ -87,6 +90,39 @@ def by_class(estimates: Sequence[Estimate]) -> dict[str, Row]:
             "frames": len(poses),
         }
     return rows
+
+
+def paper_protocol(estimates: Sequence[Estimate]) -> Figures:
+    """The metrics of Uplift and Upsample in millimetres, `figures[frames][mean][metric]`.
+
+    `frames` is 'key_frames' or 'all_frames'; `mean` is 'frame_mean' over all frames, or 'action_mean', the mean over
+    the actions of the means within each.
+    """
+    return {
+        "key_frames": _means([(e.clip.name, e.poses[e.keyframes], e.truth[e.keyframes]) for e in estimates]),
+        "all_frames": _means([(e.clip.name, e.poses, e.truth) for e in estimates]),
+    }
+
+
+def _means(sequences: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> dict[str, dict[str, float]]:
+    actions: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for name, poses, truth in sequences:
+        actions.setdefault(motion_class(name), []).append((poses, truth))
+    joined = [[np.concatenate(part) for part in zip(*pairs, strict=True)] for pairs in actions.values()]
+    frames = [len(poses) for poses, _ in joined]
+    means: dict[str, dict[str, float]] = {"frame_mean": {}, "action_mean": {}}
+    for metric, error in PAPER_METRICS.items():
+        per_action = [error(poses, truth) for poses, truth in joined]
+        means["frame_mean"][metric] = float(np.average(per_action, weights=frames))
+        means["action_mean"][metric] = float(np.mean(per_action))
+    return means
+
+
+def show_protocol(figures: Figures) -> None:
+    """Print the metrics as the papers' tables do, MPJPE / N-MPJPE / P-MPJPE."""
+    for frames, means in figures.items():
+        for mean, errors in means.items():
+            print(f"    {frames:10}  {mean:11}  {' / '.join(f'{error:.1f}' for error in errors.values())}", flush=True)
 
 
 def by_velocity(estimates: Sequence[Estimate], rate: float) -> list[Row]:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
@@ -22,9 +21,8 @@ from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.formats import load_motion
 from uplift_ros.lab.data.mocap import Sequence as Motion
 from uplift_ros.lab.data.options import add_data_arguments
+from uplift_ros.lab.data.refiners import refine_sequence
 from uplift_ros.lab.evaluation import scores
-from uplift_ros.lab.plain import PlainRefine
-from uplift_ros.lab.whole_sequence import average_windows, refine_sequence, sliding_windows
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
@@ -76,23 +74,14 @@ def fused(estimates: Sequence[protocols.Estimate], transforms: Sequence[RigidTra
     return np.stack(together)
 
 
-def synsp_views(model: SynSP, views: np.ndarray) -> np.ndarray:
-    """SynSP over all views at once.
-
-    Args:
-        views: (P, T, 17, 3) root-relative, in one frame.
-
-    Returns:
-        (T, 17, 3), the mean of its outputs.
-    """
-    windows = np.stack([sliding_windows(view, model.config.window) for view in views], 1)  # (W, P, 8, 17, 3)
-    with torch.inference_mode():
-        answers = model(torch.from_numpy(windows).float().flatten(3)).final.unflatten(-1, (17, 3)).double().numpy()
-    return np.mean([average_windows(view) for view in np.swapaxes(answers, 0, 1)], axis=0)
+def refined(model: SynSP, views: np.ndarray) -> np.ndarray:
+    """Mean (T, 17, 3) of SynSP's outputs for views (P, T, 17, 3) that it reads together, in one frame."""
+    views = metrics.root_relative(views)
+    return refine_sequence(model, views.reshape(*views.shape[:2], -1)).mean(0).reshape(views.shape[1:])
 
 
 def ways(estimates: Sequence[protocols.Estimate], model: SynSP) -> dict[tuple[str, str], np.ndarray]:
-    """Root-relative poses (T, 17, 3) in the first camera's frame, by method and refinement."""
+    """Poses (T, 17, 3) in the first camera's frame, by method and refinement."""
     transforms = common_frame(estimates)
     views = np.stack(
         [
@@ -101,9 +90,9 @@ def ways(estimates: Sequence[protocols.Estimate], model: SynSP) -> dict[tuple[st
         ]
     )
     raw = {"single": views[0], "mean": views.mean(0), "fused": fused(estimates, transforms)}
-    refined = {(way, "synsp"): refine_sequence(PlainRefine(model), poses) for way, poses in raw.items()}
-    together = {("synsp_views", "synsp"): synsp_views(model, views)}
-    return {(way, "none"): poses for way, poses in raw.items()} | refined | together
+    alone = {(way, "none"): poses for way, poses in raw.items()}
+    smoothed = {(way, "synsp"): refined(model, poses[None]) for way, poses in raw.items()}
+    return alone | smoothed | {("synsp_views", "synsp"): refined(model, views)}
 
 
 def evaluate(

@@ -14,9 +14,6 @@ from torch.optim.swa_utils import AveragedModel
 from uplift_ros.models import weights
 from uplift_ros.parameters import brief
 
-ADDED = {"temporal": True}
-"""Settings that checkpoints of earlier versions do not name, and what these trained with."""
-
 
 class Progress:
     """Progress of a training, by its steps or by the minutes of all its runs together.
@@ -126,7 +123,7 @@ class Training:
             return 0
         try:
             state = torch.load(path, weights_only=True)
-            theirs = ADDED | state["training"]
+            theirs = state["training"]
         except Exception as error:  # a foreign file makes torch fail in many ways
             raise ValueError(f"out: {path} is no checkpoint of this package") from error
         for name, ours in self._identity.items():
