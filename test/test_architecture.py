@@ -141,6 +141,7 @@ TESTED_BY = {
     "bags.play": "ros/test_record",
     "bags.ros1_storage": "bags/test_storage",
     "bags.sqlite_storage": "bags/test_storage",
+    "bags.topics": "ros/test_record",
     "lab.device": "lab/training/test_train_uplift",
     "lab.plots.plot": "lab/plots/test_plots",
     "lab.plots.style": "lab/plots/test_plots",

@@ -9,7 +9,8 @@ import pytest
 
 from uplift_ros.camera import Camera
 from uplift_ros.messages import conversion
-from uplift_ros.messages.conversion import MessageFactory, import_message
+from uplift_ros.messages.conversion import MessageFactory
+from uplift_ros.messages.ros_classes import import_message
 from uplift_ros.messages.typestore import message_class, typestore
 from uplift_ros.poses import Keyframe, Origin, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.skeleton import H36M17

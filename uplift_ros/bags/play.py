@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from uplift_ros.bags.reader import INCOMPLETE, BagError, BagReader, Topic
 from uplift_ros.bags.storage import CDR
-from uplift_ros.messages.conversion import import_message
+from uplift_ros.messages.ros_classes import import_message
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.settings import positive
 

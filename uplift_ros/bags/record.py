@@ -25,23 +25,11 @@ from tqdm import tqdm
 
 from uplift_ros import fastdds
 from uplift_ros.bags.reader import BagError
+from uplift_ros.bags.topics import GRAPH_TOPICS
 from uplift_ros.bags.writer import STORAGES, BagWriter, set_aside, unfinished
-from uplift_ros.messages.conversion import import_message
+from uplift_ros.messages.ros_classes import import_message
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.settings import positive
-
-GRAPH_TOPICS = (
-    "image_raw/compressed",
-    "camera_info",
-    "keyframes",
-    "keyframe_requests",
-    "skeletons/raw",
-    "skeletons",
-    "skeleton_info",
-    "rate_state",
-    "ground_truth",
-)
-"""Topics recorded by default. Raw images, 46 MB/s at 640x480 and 50 Hz, are recorded only by name."""
 
 DISCOVERY_PERIOD = 0.1
 FLUSH_PERIOD = 0.5

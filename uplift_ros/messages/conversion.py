@@ -4,7 +4,6 @@ Reading a message needs only its fields, so functions serve both families. Creat
 MessageFactory looks up. Values are only rounded to the messages' float32.
 """
 
-import importlib
 import struct
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -14,6 +13,7 @@ import numpy as np
 
 from uplift_ros.camera import Camera
 from uplift_ros.intrinsics import Calibration
+from uplift_ros.messages.ros_classes import import_message
 from uplift_ros.poses import NANOSECONDS, Keyframe, Origin, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.skeleton import Skeleton
 from uplift_ros.streaming.rates import Rates
@@ -142,17 +142,6 @@ class MessageFactory:
             step=3 * width,
             data=rgb.tobytes(),
         )
-
-
-def import_message(msgtype: str) -> type:
-    """Import the rclpy class of "package/msg/Type".
-
-    Raises:
-        ImportError, AttributeError: it is not installed.
-    """
-    package, kind, name = msgtype.split("/")
-    message_class: type = getattr(importlib.import_module(f"{package}.{kind}"), name)
-    return message_class
 
 
 @cache

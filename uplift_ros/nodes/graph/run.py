@@ -12,11 +12,13 @@ from rich.console import Console
 from uplift_ros import fastdds, settings
 from uplift_ros.nodes.graph.environment import node_environment
 from uplift_ros.nodes.graph.supervisor import RunError, Supervisor
-from uplift_ros.sources import open_source
+
+SYNTHETIC = "synthetic"
+"""The source without a file or a device."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--source", default="synthetic", help="synthetic, webcam index, or video file")
+    parser.add_argument("--source", default=SYNTHETIC, help="synthetic, webcam index, or video file")
     settings.add_arguments(parser)
     parser.add_argument("--record", type=Path, metavar="BAG", help="bag to write; a single file if it ends in .mcap")
     parser.add_argument("--seconds", type=settings.positive, metavar="S", help="stop after this time of the source")
@@ -26,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal arrives; with --out, write the results."""
     parameters = node_parameters(args)
-    # A missing source is reported at once, not after the start of all nodes.
-    open_source(args.source, loop=False, width=0, height=0, horizontal_fov=1.0).close()
+    if args.source != SYNTHETIC:
+        check_source(args.source)
     environment = node_environment()
     os.environ.update(environment)
     fastdds.save_memory()
@@ -48,6 +50,17 @@ def main(args: argparse.Namespace) -> int:
     if args.out and bag and anything:
         write_results(console, bag, args, supervisor.usage.figures())
     return 0
+
+
+def check_source(source: str) -> None:
+    """Report a missing source at once, not after the start of all nodes; OpenCV is imported only for that.
+
+    Raises:
+        FileNotFoundError, ValueError: as of `open_source`.
+    """
+    from uplift_ros.sources import open_source
+
+    open_source(source, loop=False, width=0, height=0, horizontal_fov=1.0).close()
 
 
 def node_parameters(args: argparse.Namespace) -> settings.Settings:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from uplift_ros.bags.record import GRAPH_TOPICS
+from uplift_ros.bags.topics import GRAPH_TOPICS
 from uplift_ros.nodes.graph.child_process import Process, stop
 from uplift_ros.nodes.graph.monitor import Monitor
 from uplift_ros.nodes.graph.usage import Usage
