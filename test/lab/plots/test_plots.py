@@ -1,7 +1,6 @@
 """The figures of `uplift plot`: their data, their drawing, and the command."""
 
 import argparse
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +13,7 @@ from uplift_ros.lab.data.formats import load_motion
 from uplift_ros.lab.evaluation.scores import frame_errors
 from uplift_ros.lab.plots import adaptive_run, attention, latency, plot_data, sheet, training_curve, velocity
 from uplift_ros.models import weights
-from uplift_ros.models.configs import n351
-from uplift_ros.models.uplift import MASKED_SCORE, UpliftUpsample
+from uplift_ros.models.uplift import MASKED_SCORE
 from uplift_ros.sources.synthetic.motion import pose
 
 RATE = 50.0
@@ -275,7 +273,7 @@ def test_another_file_than_a_training_log_is_refused(tmp_path, text):
 
 
 COMMANDS = {
-    "attention": ["--stride", "10", "--without", "{files}/tiny.safetensors"],
+    "attention": ["--stride", "10"],
     "velocity": ["--stride", "20", "--noise", "detector"],
     "adaptive": ["--sequence", "a/walk/2", "--noise", "detector"],
     "sheet": ["--sequence", "a/walk/1"],
@@ -324,23 +322,3 @@ def test_bad_input_is_refused_in_one_line(files, tmp_path, capsys, kind, options
 def test_a_picture_of_unknown_format_is_refused_before_anything_is_computed(tmp_path, capsys, name):
     assert plot(tmp_path, "velocity", tmp_path / name) == 1
     assert "out must end in one of" in capsys.readouterr().err
-
-
-def attention_picture(files, *options: str):
-    parser = argparse.ArgumentParser()
-    attention.add_arguments(parser)
-    given = ["--data", str(files / "data.npz"), "--model", str(files / "tiny.safetensors"), "--stride", "10"]
-    return attention.picture(parser.parse_args([*given, *options]))
-
-
-def test_weights_that_were_trained_without_deferral_get_a_map_of_their_own(files):
-    alone = attention_picture(files)
-    beside = attention_picture(files, "--without", str(files / "tiny.safetensors"))
-    assert len(beside.axes) == len(alone.axes) + 1
-
-
-def test_weights_of_other_windows_cannot_be_shown_beside(files, tmp_path):
-    config = replace(n351(), spatial_width=8, spatial_blocks=1, temporal_width=16, temporal_blocks=2, heads=2)
-    weights.save(UpliftUpsample(config), tmp_path / "long.safetensors", {})
-    with pytest.raises(ValueError, match=r"without: .*long\.safetensors"):
-        attention_picture(files, "--without", str(tmp_path / "long.safetensors"))

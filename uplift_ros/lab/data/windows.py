@@ -16,7 +16,7 @@ from uplift_ros.lab.data.mocap import Sequence, class_balanced, joints_at
 from uplift_ros.lab.data.virtual_camera import in_image, random_views
 from uplift_ros.metrics import velocity
 from uplift_ros.models.configs import UpliftConfig
-from uplift_ros.skeleton import H36M17
+from uplift_ros.skeleton import H36M17, mirror
 
 CLEAN = 0.2
 """Share of windows whose 2D poses are true."""
@@ -39,6 +39,10 @@ class Batch:
     inputs: Tensor
     mask: Tensor
     targets: Tensor
+
+    @classmethod
+    def of(cls, inputs: np.ndarray, mask: np.ndarray, targets: np.ndarray) -> "Batch":
+        return cls(torch.from_numpy(inputs).float(), torch.from_numpy(mask), torch.from_numpy(targets).float())
 
 
 class WindowSampler(IterableDataset):
@@ -96,13 +100,10 @@ class WindowSampler(IterableDataset):
         mask[~mask.any(1), config.centre] = True  # every camera looks at this frame
         inputs = normalise(plane, config.normalisation, scores if config.scores else None)
         rotation = camera_to_canonical_rotation(plane[:, :, 0], config.normalisation)
-        relative = seen - seen[:, :, :1]
-        windows = Batch(
-            torch.from_numpy(inputs.astype(np.float32)),
-            torch.from_numpy(mask),
-            torch.from_numpy((relative @ np.swapaxes(rotation, -1, -2)).astype(np.float32)),
-        )
-        return with_twins(windows) if self.twins else windows
+        targets = (seen - seen[:, :, :1]) @ np.swapaxes(rotation, -1, -2)
+        if self.twins:
+            inputs, mask, targets = with_twins(inputs), np.repeat(mask, 2, 0), with_twins(targets)
+        return Batch.of(inputs, mask, targets)
 
     def _windows(self) -> np.ndarray:
         """Windows (B, T, 17, 3) around random frames, at random speed; beyond a sequence's ends its last pose stays."""
@@ -124,18 +125,9 @@ def _frame_weights(sequence: Sequence, rate: float) -> np.ndarray:
     return SLOWEST + uniform_filter1d(np.append(speed, speed[-1]), int(rate / 2), mode="nearest")
 
 
-def with_twins(windows: Batch) -> Batch:
-    """Each window followed by its mirror image, seen with the same mask."""
-    flip = torch.from_numpy(H36M17.flip)
-    mirrored = torch.tensor([-1.0, 1.0, 1.0])
-    # The pelvis's horizontal angle turns round, too.
-    inputs = windows.inputs[:, :, flip] * mirrored[: windows.inputs.shape[-1]]
-    targets = windows.targets[:, :, flip] * mirrored
-    return Batch(
-        torch.stack([windows.inputs, inputs], 1).flatten(0, 1),
-        windows.mask.repeat_interleave(2, 0),
-        torch.stack([windows.targets, targets], 1).flatten(0, 1),
-    )
+def with_twins(poses: np.ndarray) -> np.ndarray:
+    """Poses (B, ...), each followed by its mirror image; a pelvis's horizontal angle turns round, too."""
+    return np.stack([poses, mirror(poses)], 1).reshape(-1, *poses.shape[1:])
 
 
 def random_mask(rng: np.random.Generator, config: UpliftConfig, batch: int) -> np.ndarray:

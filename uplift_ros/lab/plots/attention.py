@@ -14,7 +14,6 @@ from uplift_ros.camera import normalise
 from uplift_ros.lab.data.protocols import Clip
 from uplift_ros.lab.plots.plot_data import add_study_arguments, load_study
 from uplift_ros.lab.plots.style import VERMILLION, caption, new_figure
-from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.uplift import MASKED_SCORE, Attention, Block, UpliftUpsample
 
@@ -25,7 +24,6 @@ WINDOWS = 64
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_study_arguments(parser)
     parser.add_argument("--stride", type=int, default=20, help="frames between key-frames")
-    parser.add_argument("--without", metavar="MODEL", help="also show weights that were trained without deferral")
 
 
 def picture(args: argparse.Namespace) -> Figure:
@@ -37,11 +35,6 @@ def picture(args: argparse.Namespace) -> Figure:
         "deferred (DUTA)": token_attention(study.model, poses, mask, deferred=True),
         "same weights, not deferred": token_attention(study.model, poses, mask, deferred=False),
     }
-    if args.without:
-        other = weights.load(args.without, UpliftUpsample)
-        if (other.config.tokens, other.config.token_stride) != (config.tokens, config.token_stride):
-            raise ValueError(f"without: {args.without!r} has other windows than {args.model!r}")
-        maps["trained without deferral"] = token_attention(other, poses, mask, deferred=False)
     figure = draw(maps, mask, config)
     caption(
         figure,
@@ -114,7 +107,7 @@ def attention_weights(attention: Attention, x: Tensor, score_mask: Tensor | None
 
 def draw(maps: dict[str, np.ndarray], mask: np.ndarray, config: UpliftConfig) -> Figure:
     """One panel for each map, all in one scale of colours."""
-    figure = new_figure(height=3.9 if len(maps) == 2 else 3.1)
+    figure = new_figure(height=3.9)
     panels = figure.subplots(1, len(maps), sharey=True)
     frames = (np.flatnonzero(mask) - config.centre) * config.token_stride
     edge = config.centre * config.token_stride + config.token_stride / 2

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from uplift_ros.lab.data.formats.h36m import H36MCamera
 from uplift_ros.lab.data.mocap import Sequence as Motion
@@ -95,7 +94,7 @@ class PaperSampler:
                 inputs, joints, mask, mirrored = _doubled(inputs, joints, mask)
             inputs[mirrored] = mirror(inputs[mirrored])
             joints[mirrored] = mirror(joints[mirrored])
-            return _batch(inputs, mask, joints)
+            return Batch.of(inputs, mask, joints)
         cameras = self.rng.integers(len(self.cameras), size=self.drawn)
         if self.twins:
             cameras, joints, mask, mirrored = _doubled(cameras, joints, mask)
@@ -105,7 +104,7 @@ class PaperSampler:
             chosen = cameras == index
             seen[chosen] = self.cameras[index].see(joints[chosen])
             inputs[chosen] = project(seen[chosen], self.cameras[index])
-        return _batch(inputs, mask, seen - seen[:, :, :1])
+        return Batch.of(inputs, mask, seen - seen[:, :, :1])
 
     def _pass(self) -> Iterator[int]:
         count = len(self.videos.joints) * (1 if self.twins else 2)
@@ -142,11 +141,6 @@ def project(joints: np.ndarray, camera: H36MCamera) -> np.ndarray:
     tangential = np.array([p2, p1])
     factor = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3 + (rays * tangential).sum(-1, keepdims=True)
     return screen((rays * factor + tangential * r2) * (lens.fx, lens.fy) + (lens.cx, lens.cy), lens)
-
-
-def _batch(inputs: np.ndarray, mask: np.ndarray, targets: np.ndarray) -> Batch:
-    arrays = (np.asarray(inputs, np.float32), mask, np.asarray(targets, np.float32))
-    return Batch(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
 
 
 def _doubled(first: np.ndarray, joints: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, ...]:
