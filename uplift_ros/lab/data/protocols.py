@@ -173,8 +173,7 @@ class ClipDetector:
     def update(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
         return tuple(persons)
 
-    def update_between(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
-        return tuple(persons)
+    update_between = update
 
     def close(self) -> None:
         """No resources are held."""

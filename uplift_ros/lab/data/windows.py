@@ -1,7 +1,7 @@
 """Training windows for the uplifting network: motion, bodies, cameras, 2D errors and key-frames, all random."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,8 +32,7 @@ SLOWEST = 0.2
 """m/s that are added for frames without motion when frames are drawn by their speed."""
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Windows for one step: inputs (B, T, 17, 2 or 3), mask (B, T), targets (B, T, 17, 3) in metres."""
 
     inputs: Tensor

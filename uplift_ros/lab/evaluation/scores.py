@@ -1,6 +1,7 @@
 """Metrics of the estimates of many clips: overall, per class of motion, by velocity."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,21 +99,19 @@ def paper_protocol(estimates: Sequence[Estimate]) -> Figures:
     `frames` is 'key_frames' or 'all_frames'; `mean` is 'frame_mean' over all frames, or 'action_mean', the mean over
     the actions of the means within each.
     """
-    return {
-        "key_frames": _means([(e.clip.name, e.poses[e.keyframes], e.truth[e.keyframes]) for e in estimates]),
-        "all_frames": _means([(e.clip.name, e.poses, e.truth) for e in estimates]),
-    }
+    at_keyframes = [
+        replace(e, poses=e.poses[e.keyframes], frames=e.frames[e.keyframes], keyframes=e.keyframes[e.keyframes])
+        for e in estimates
+    ]
+    return {"key_frames": _means(at_keyframes), "all_frames": _means(estimates)}
 
 
-def _means(sequences: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> dict[str, dict[str, float]]:
-    actions: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    for name, poses, truth in sequences:
-        actions.setdefault(motion_class(name), []).append((poses, truth))
-    joined = [[np.concatenate(part) for part in zip(*pairs, strict=True)] for pairs in actions.values()]
-    frames = [len(poses) for poses, _ in joined]
+def _means(estimates: Sequence[Estimate]) -> dict[str, dict[str, float]]:
+    actions = [_joined(members) for members in _classes(estimates).values()]
+    frames = [len(poses) for poses, _ in actions]
     means: dict[str, dict[str, float]] = {"frame_mean": {}, "action_mean": {}}
     for metric, error in PAPER_METRICS.items():
-        per_action = [error(poses, truth) for poses, truth in joined]
+        per_action = [error(poses, truth) for poses, truth in actions]
         means["frame_mean"][metric] = float(np.average(per_action, weights=frames))
         means["action_mean"][metric] = float(np.mean(per_action))
     return means

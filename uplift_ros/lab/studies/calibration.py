@@ -8,7 +8,7 @@ classes at each of the network's strides. The pelvis, the origin of root-relativ
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.formats import load_motion
 from uplift_ros.lab.plain import PlainRefine, PlainUplift
+from uplift_ros.metrics import root_relative
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
@@ -68,13 +69,22 @@ class Judged:
     @property
     def differences(self) -> np.ndarray:
         """(K, 16, 3) metres, root-relative, without the pelvis."""
-        relative = (self.poses - self.poses[:, :1]) - (self.truth - self.truth[:, :1])
-        return relative[:, 1:]
+        return (root_relative(self.poses) - root_relative(self.truth))[:, 1:]
 
     @property
     def errors(self) -> np.ndarray:
         """(K, 16) metres."""
         return np.linalg.norm(self.differences, axis=-1)
+
+    @property
+    def distance(self) -> np.ndarray:
+        """(K, 1) metres to the pelvis as placed."""
+        return np.linalg.norm(self.poses[:, 0], axis=-1, keepdims=True)
+
+
+def joined(streams: Sequence[Judged]) -> Judged:
+    """All frames of all streams, one after the other."""
+    return Judged(*(np.concatenate([getattr(judged, field.name) for judged in streams]) for field in fields(Judged)))
 
 
 def stream(
@@ -116,8 +126,8 @@ def fit(streams: Sequence[Judged], rate: float) -> ErrorModel:
        the errors (split conformal prediction: Lei et al., JASA 2018).
     3. Deviations make the mean squared Mahalanobis distance of each direction 1.
     """
-    features = np.concatenate([_features(judged, rate) for judged in streams])
-    errors = np.concatenate([judged.errors for judged in streams])
+    features, judged = np.concatenate([_features(judged, rate) for judged in streams]), joined(streams)
+    errors = judged.errors
     lower = np.array([-np.inf, -np.inf, 0.0, 0.0, 0.0])
     coefficients = np.zeros((17, 5))
     for joint, mirrored in enumerate(H36M17.flip[1:] - 1):
@@ -127,10 +137,9 @@ def fit(streams: Sequence[Judged], rate: float) -> ErrorModel:
         ratios = found / np.maximum(known @ linear, uncertainty.SMALLEST_ERROR)
         coefficients[1 + joint] = linear * np.quantile(ratios, uncertainty.BALL_COVERAGE) / uncertainty.BALL_FACTOR
     expected = np.maximum((features * coefficients[1:]).sum(-1), uncertainty.SMALLEST_ERROR)[..., None]
-    sight = np.concatenate([_sight(judged) for judged in streams])
-    along, across = _split(np.concatenate([judged.differences for judged in streams]) / expected, sight[:, None])
-    place = np.concatenate([_place_errors(judged) for judged in streams])
-    place_along, place_across = _split(place, sight)
+    sight = judged.poses[:, 0] / judged.distance
+    along, across = _split(judged.differences / expected, sight[:, None])
+    place_along, place_across = _split((judged.poses[:, 0] - judged.truth[:, 0]) / judged.distance, sight)
     return ErrorModel(coefficients, _deviation(across) / np.sqrt(2), _deviation(along),
                       _deviation(place_across) / np.sqrt(2), _deviation(place_along))  # fmt: skip
 
@@ -147,12 +156,11 @@ def check(streams: Sequence[Judged]) -> dict[str, Any]:
             place, and of the joints as placed; coverage: share inside the ellipsoids that should hold the given part.
         balls: share of errors inside the balls that should hold 90 %, by joint and overall; mean radius in metres.
     """
-    errors, scores = _joined(streams, "errors"), _joined(streams, "scores")[:, 1:]
-    sources = _joined(streams, "sources")
-    covariance, differences = _joined(streams, "covariance"), _joined(streams, "differences")
-    place = _joined(streams, "poses") - _joined(streams, "truth")
+    judged = joined(streams)
+    errors, scores, sources, covariance = judged.errors, judged.scores[:, 1:], judged.sources, judged.covariance
+    place = judged.poses - judged.truth
     squares = {
-        "root_relative": _mahalanobis(differences, covariance[:, 1:] - covariance[:, :1]),
+        "root_relative": _mahalanobis(judged.differences, covariance[:, 1:] - covariance[:, :1]),
         "pelvis": _mahalanobis(place[:, 0], covariance[:, 0]),
         "placed": _mahalanobis(place, covariance),
     }
@@ -196,29 +204,16 @@ def fit_tension(raw: Sequence[Judged], refined: Sequence[Judged]) -> list[float]
 
     The tension is recovered from scores before and after. Least squares, to compare with REMAINING and TENSION.
     """
-    before = np.concatenate([uncertainty.error_of(judged.scores[:, 1:]).ravel() for judged in raw])
-    after = np.concatenate([uncertainty.error_of(judged.scores[:, 1:]).ravel() for judged in refined])
+    before, after = (uncertainty.error_of(joined(streams).scores[:, 1:]).ravel() for streams in (raw, refined))
     tension = (after - uncertainty.REMAINING * before) / uncertainty.TENSION
-    found = np.concatenate([judged.errors.ravel() for judged in refined])
-    return np.linalg.lstsq(np.stack([before, tension], -1), found, rcond=None)[0].tolist()
+    return np.linalg.lstsq(np.stack([before, tension], -1), joined(refined).errors.ravel())[0].tolist()
 
 
 def _features(judged: Judged, rate: float) -> np.ndarray:
     """(K, 16, 5)."""
-    joints = judged.poses - judged.poses[:, :1]
+    joints = root_relative(judged.poses)
     speeds = uncertainty.joint_speeds(joints, rate)
     return uncertainty.features(joints, speeds, judged.seconds, judged.scores)[:, 1:]
-
-
-def _sight(judged: Judged) -> np.ndarray:
-    """(K, 3) unit vectors to the pelvis as placed."""
-    return judged.poses[:, 0] / np.linalg.norm(judged.poses[:, 0], axis=-1, keepdims=True)
-
-
-def _place_errors(judged: Judged) -> np.ndarray:
-    """(K, 3) of the pelvis, in parts of its distance."""
-    difference = judged.poses[:, 0] - judged.truth[:, 0]
-    return difference / np.linalg.norm(judged.poses[:, 0], axis=-1, keepdims=True)
 
 
 def _split(vectors: np.ndarray, sight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -241,10 +236,6 @@ def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
     return float(spearmanr(a.ravel(), b.ravel()).statistic)
-
-
-def _joined(streams: Sequence[Judged], name: str) -> np.ndarray:
-    return np.concatenate([getattr(judged, name) for judged in streams])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

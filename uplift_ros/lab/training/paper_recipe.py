@@ -105,8 +105,9 @@ def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
     steps, rng = args.steps or recipe.epochs * STEPS_PER_EPOCH, np.random.default_rng((args.seed, training.step))
     sampler = PaperSampler(videos, config, recipe.batch, rng, twins=recipe.twins, cameras=cameras)
     for windows in islice(sampler, max(steps - training.step, 0)):
-        central, sequence = model(windows.inputs.to(place), windows.mask.to(place))
-        loss = paper_loss(central, sequence, windows.targets.to(place), config)
+        inputs, mask, targets = (part.to(place) for part in windows)
+        central, sequence = model(inputs, mask)
+        loss = paper_loss(central, sequence, targets, config)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -1,7 +1,6 @@
 """Training in bfloat16 on a processor that has the instructions (AVX-512 BF16, AMX); parameters stay in float32."""
 
-from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,13 +15,7 @@ class Bfloat16Products(TorchFunctionMode):
     Plain autocast runs attention in bfloat16 too, which is slower than in float32 on every processor measured.
     """
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is not F.linear:
             return func(*args, **(kwargs or {}))
         with torch.autocast("cpu", torch.bfloat16):
@@ -51,19 +44,11 @@ class Bfloat16Transformer(TorchFunctionMode):
         self._autocast.__enter__()
         return super().__enter__()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        self._autocast.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self._autocast.__exit__(*error)
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is F.linear and id(args[1]) in self.exact:
             with torch.autocast(self._device, enabled=False):
                 return func(args[0].float(), *args[1:], **(kwargs or {}))

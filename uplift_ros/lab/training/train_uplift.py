@@ -5,7 +5,7 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from uplift_ros.lab import device
 from uplift_ros.lab.data.formats import load_motion
 from uplift_ros.lab.data.formats.h36m import TRAINING_SUBJECTS
 from uplift_ros.lab.data.options import add_data_arguments, add_paper_arguments
-from uplift_ros.lab.data.windows import Batch, WindowSampler
+from uplift_ros.lab.data.windows import WindowSampler
 from uplift_ros.lab.training import paper_recipe
 from uplift_ros.lab.training.loop import Progress, Training
 from uplift_ros.lab.training.precision import Bfloat16Transformer
@@ -46,7 +46,7 @@ AVERAGE_DECAY, AVERAGE_BATCH = 0.999, 64
 """Decay of the averaged weights, after a step of so many windows."""
 
 PIECE = 64
-"""Windows that a processor takes at once."""
+"""Windows that a processor takes at once, so that their activations stay in its cache; their gradients are added."""
 
 STAGES = ("deferred", "spatial", "temporal", "strided")
 """Stages that an ablation can leave out (Table 3): fields of `UpliftConfig`."""
@@ -113,12 +113,13 @@ def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
         _set_rates(optimisers, 1e-3 + min(done / WARM_UP, 0.5 * (1 + math.cos(math.pi * done))))
         model.zero_grad()
         total = 0.0
-        for windows in _pieces(next(batches), batch if place.type == "cuda" else PIECE):
+        pieces = (part.split(batch if place.type == "cuda" else PIECE) for part in next(batches))
+        for inputs, mask, targets in zip(*pieces, strict=True):
             # Fused attention takes twice as long on a processor for the spatial stage's heads of width 4.
             with products, sdpa_kernel(SDPBackend.MATH) if place.type == "cpu" else contextlib.nullcontext():
-                central, sequence = model(windows.inputs.to(place), windows.mask.to(place))
-            loss = uplift_loss(central.float(), sequence.float(), windows.targets.to(place), config)
-            share = len(windows.inputs) / batch
+                central, sequence = model(inputs.to(place), mask.to(place))
+            loss = uplift_loss(central.float(), sequence.float(), targets.to(place), config)
+            share = len(inputs) / batch
             (share * loss).backward()
             total += share * loss.item()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -129,13 +130,6 @@ def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
             row = {"loss_mm": 1000 * training.mean_loss(), "rate": muon.param_groups[0]["lr"]}
             training.report({"steps": training.step}, step=training.step, **row)
     return path
-
-
-def _pieces(windows: Batch, size: int) -> Iterator[Batch]:
-    """A batch in pieces whose activations stay in a processor's cache; their gradients are added."""
-    for start in range(0, len(windows.inputs), size):
-        piece = slice(start, start + size)
-        yield Batch(windows.inputs[piece], windows.mask[piece], windows.targets[piece])
 
 
 def _set_rates(optimisers: Iterable[torch.optim.Optimizer], factor: float) -> None:
