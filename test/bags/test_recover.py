@@ -167,10 +167,12 @@ def test_what_cannot_be_copied_is_named_by_its_topic(tmp_path):
         writer.add_message(channel, 1, b"\0", 1)
         channel = writer.register_channel("/odd", "cdr", writer.register_schema("a/msg/Odd", "ros2msg", b"int64[<=1 x"))
         writer.add_message(channel, 2, b"\0", 2)
+        channel = writer.register_channel("/part", "cdr", writer.register_schema("a/msg/P", "ros2msg", b"other/B b"))
+        writer.add_message(channel, 3, b"\0", 3)
         writer.finish()
     recovered = recover(tmp_path / "run.mcap", tmp_path / "whole.mcap")
     assert not recovered.counts
-    assert [damage.text.split(" ")[:2] for damage in recovered.damage] == [["/log:", "1"], ["/odd:", "1"]]
+    assert [damage.text.split(" ")[:2] for damage in recovered.damage] == [["/log:", "1"], ["/odd:", "1"], ["/part:", "1"]]
 
 
 def test_a_database_goes_to_the_format_of_the_new_bag(tmp_path):

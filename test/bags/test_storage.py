@@ -383,6 +383,13 @@ def test_a_file_that_was_cut_off_is_read_up_to_there(tmp_path, compression, use_
         assert damage.is_end
 
 
+def test_an_index_whose_checksum_is_wrong_is_not_used(tmp_path):
+    path = write_chunks(tmp_path / "run.mcap")
+    before, topic, after = path.read_bytes().rpartition(b"/text")
+    path.write_bytes(before + topic.replace(b"x", b"n") + after)
+    assert [message[0] for _, message in texts(path)] == list("0123456789")
+
+
 def test_messages_whose_channel_was_in_a_damaged_chunk_are_counted(tmp_path):
     path = write_chunks(tmp_path / "run.mcap", index_types=IndexType.NONE, use_statistics=False, repeat_channels=False)
     with BagReader(flip(path, b"0..."), skip_damaged=True) as bag:

@@ -175,7 +175,9 @@ def returned(to_data: Callable[[Any], Any], to_message: Callable[[Any], Any]) ->
 
 def calibrated(case: tuple[Any, bool, tuple[int, int]]) -> None:
     message, rectified, size = case
-    camera = conversion.calibration_from_msg(message, rectified).for_image(*size)
+    calibration = conversion.calibration_from_msg(message, rectified)
+    camera = calibration.for_image(*size)
+    promise("\n" not in calibration.guess(*size), "a guess of several lines")
     promise((camera.width, camera.height) == size, f"a camera of {camera.width}x{camera.height} for images of {size}")
     points = np.random.default_rng(0).normal((0, 0, 3), 0.5, (17, 3))
     pixels = camera.project(points)

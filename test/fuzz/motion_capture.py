@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from fuzz.mutation import WORDS, damaged, real, retold
 from fuzz.target import Target, file_target, promise
-from support.bvh_takes import MIXAMO, MOTIONBUILDER, bvh
+from support.bvh_takes import CONVENTIONS, MOTIONBUILDER, bvh
 from support.paper_data import motion
 
 from uplift_ros.lab.data.formats import load
 from uplift_ros.lab.data.mocap import chain_length
+from uplift_ros.lab.data.plausibility import UP
 
 WALK = motion(0, 4).astype(np.float32)
-BVH = [bvh(names, 3).encode() for names in (MOTIONBUILDER, MIXAMO)]
+BVH = [bvh(names, 3).encode() for names in (MOTIONBUILDER, *CONVENTIONS.values())]
 BVH_WORDS = (
     "ROOT", "JOINT", "End", "Site", "END SITE", "{", "}", "OFFSET", "CHANNELS", "6", "Xposition", "Yrotation", "MOTION",
     "Frames:", "Frame Time:", "Wposition", "LeftFoot", "Head", "nan", "1e308", "-1e308", "1e-320",
@@ -54,7 +55,10 @@ def bodies(random: Random) -> bytes:
         joints = np.resize(joints, random.choice(SHAPES))
     fps = random.choice((50.0, 25)) if random.random() < 0.8 else random.choice((120.0, real(random), "50", [50.0]))
     name = random.choice(("walk", "walk", *WORDS[:10])).replace("\0", "") or "walk"
-    data = archive({name: npy(joints), "fps": npy(np.array(fps))})
+    members = {name: npy(joints), "fps": npy(np.array(fps))}
+    if random.random() < 0.3:  # another sequence, with axes of its own
+        members["other"] = npy((WALK @ np.array(random.choice(list(UP.values())))).astype(np.float32))
+    data = archive(members)
     return damaged(random, data, NPY) if random.random() < 0.3 else data
 
 

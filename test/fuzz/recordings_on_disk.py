@@ -14,6 +14,7 @@ from fuzz.target import Target, file_target, naming, promise
 from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.typesys import Stores, get_typestore
 from support import recordings
+from support.matroska import write_matroska
 
 from uplift_ros.bags import recording
 from uplift_ros.bags.reader import BagReader
@@ -44,6 +45,7 @@ ROS1_WORDS = (
     b"size=",
 )
 BOXES = (b"ftyp", b"moov", b"mvhd", b"trak", b"tkhd", b"mdia", b"hdlr", b"vide", b"stsd", b"stts", b"stco", b"mdat")
+SHADES = [np.full((24, 32, 3), shade, np.uint8) for shade in (0, 90, 180)]
 METADATA_WORDS = (b"mcap", b"sqlite3", b"message_count: ", b"- ", b"cdr", b"relative_file_paths", b"9" * 30)
 
 
@@ -51,6 +53,8 @@ def targets(folder: Path) -> list[Target]:
     mcap, place = recordings.write_run(folder / "whole.mcap", FRAMES), sqlite_bag(folder)
     mcap_bytes, db3_bytes = mcap.read_bytes(), (place / "bag.db3").read_bytes()
     metadata_bytes, ros1_bytes = (place / "metadata.yaml").read_bytes(), ros1_bag(folder)
+    matroska = write_matroska(folder / "whole.mkv", SHADES[:1], SHADES, rolls=[0.0, 90.0]).read_bytes()
+    gif = cv2.imencodemulti(".gif", SHADES)[1].tobytes()
     films = {suffix: film(folder / f"whole{suffix}", code) for suffix, code in ((".avi", "MJPG"), (".mp4", "mp4v"))}
 
     def described(data: bytes) -> None:
@@ -67,6 +71,8 @@ def targets(folder: Path) -> list[Target]:
         file_target("zstd", lambda random: packed(random, mcap_bytes), everything, "run.mcap.zstd", folder, 0.5),
         file_target("video", lambda random: damaged(random, films[".avi"]), watched, "film.avi", folder, 3),
         file_target("mp4", lambda random: boxed(random, films[".mp4"]), watched, "film.mp4", folder, 3),
+        file_target("mkv", lambda random: headed(random, matroska), watched, "film.mkv", folder, 1.5),
+        file_target("gif", lambda random: damaged(random, gif, (b";", b"GIF89a")), watched, "film.gif", folder, 1),
     ]
 
 
@@ -111,10 +117,18 @@ def boxed(random: Random, whole: bytes) -> bytes:
     return bytes(data)
 
 
+def headed(random: Random, whole: bytes) -> bytes:
+    """A Matroska file, mostly damaged in the description of its tracks."""
+    if random.random() < 0.4:
+        return damaged(random, whole)
+    end = whole.index(b"\x1f\x43\xb6\x75")  # the first cluster
+    return damaged(random, whole[:end], (b"\xae", b"\x83", b"\xe0", b"\x73\xc5")) + whole[end:]
+
+
 def film(path: Path, code: str) -> bytes:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), 25, (32, 24))
-    for shade in (0, 90, 180):
-        writer.write(np.full((24, 32, 3), shade, np.uint8))
+    for image in SHADES:
+        writer.write(image)
     writer.release()
     return path.read_bytes()
 

@@ -25,7 +25,17 @@ from pathlib import Path
 from random import Random
 
 import torch
-from fuzz import images, messages, motion_capture, networks, onnx_files, parameter_files, recordings_on_disk, streams
+from fuzz import (
+    damaged_bags,
+    images,
+    messages,
+    motion_capture,
+    networks,
+    onnx_files,
+    parameter_files,
+    recordings_on_disk,
+    streams,
+)
 from fuzz.target import PromiseError, Target, chosen
 
 from uplift_ros.files import write_json
@@ -68,7 +78,10 @@ class Result:
 
 def all_targets(folder: Path) -> list[Target]:
     """Every target; they write their files into `folder`."""
-    modules = (messages, images, streams, parameter_files, networks, onnx_files, motion_capture, recordings_on_disk)
+    modules = (
+        *(messages, images, streams, parameter_files, networks, onnx_files, motion_capture, recordings_on_disk),
+        damaged_bags,
+    )
     return [target for module in modules for target in module.targets(folder)]
 
 

@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 SLOW = (
-    *("mcap", "db3", "metadata", "recorded", "ros1", "zstd", "video", "mp4"),
+    *("mcap", "db3", "metadata", "recorded", "ros1", "zstd", "video", "mp4", "mkv", "gif", "damage"),
     *("weights", "onnx", "detector", "uplifter", "depth-scale"),
 )
 NAMES = (
     *("keyframe", "skeletons", "camera_info", "header", "image", "depth", "compressed"),
     *("tracker", "uplifter", "depth-scale", "refiner", "views"),
     *("parameters", "calibration", "weights", "quality", "onnx", "detector", "npz", "bvh", "objects"),
-    *("mcap", "db3", "metadata", "recorded", "ros1", "zstd", "video", "mp4"),
+    *("mcap", "db3", "metadata", "recorded", "ros1", "zstd", "video", "mp4", "mkv", "gif", "damage"),
 )
 
 

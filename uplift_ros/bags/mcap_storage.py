@@ -6,18 +6,24 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from os import SEEK_END
 from pathlib import Path
+from struct import Struct
 from typing import NamedTuple
+from zlib import crc32
 
 from mcap.reader import SeekingReader
 from mcap.records import Channel as McapChannel
 from mcap.records import Chunk, DataEnd, McapRecord, Message, Schema
 from mcap.stream_reader import StreamReader, breakup_chunk
+from mcap.summary import Summary
 
 from uplift_ros.bags.storage import Channel, Damage, Raw, Report, error_text, offered_qos
 from uplift_ros.poses import NANOSECONDS
 
 MAGIC = b"\x89MCAP0\r\n"
 """First and last bytes of an MCAP file."""
+
+FOOTER, CHECKSUM_BYTES = Struct("<QQI"), 4
+"""Offsets of the summary and of its own index, and the checksum of all up to there; MAGIC follows."""
 
 BLOCK_BYTES = 1 << 22
 """Bytes of an MCAP file without an index that are read at once."""
@@ -54,7 +60,7 @@ class McapStorage:
     def _open(self) -> None:
         summary = None
         with suppress(Exception):  # damaged data makes the parsers fail in many ways
-            summary = SeekingReader(self._file, record_size_limit=self._size).get_summary()
+            summary = self._summary()
         if summary is None or summary.statistics is None or not summary.channels or not summary.chunk_indexes:
             schemas, channels, counts, self._blocks = self._scanned()
             self.start = min((block.start for block in self._blocks), default=0)
@@ -110,6 +116,17 @@ class McapStorage:
 
     def close(self) -> None:
         self._file.close()
+
+    def _summary(self) -> Summary | None:
+        """The index at the end of the file; None if there is none, or its checksum is wrong."""
+        self._file.seek(self._size - FOOTER.size - len(MAGIC))
+        begin, _, checksum = FOOTER.unpack(self._file.read(FOOTER.size))
+        self._file.seek(begin)
+        content = self._file.read(self._size - begin - CHECKSUM_BYTES - len(MAGIC))
+        if checksum and crc32(content) != checksum:
+            return None
+        self._file.seek(0)
+        return SeekingReader(self._file, record_size_limit=self._size).get_summary()
 
     def _scanned(self) -> tuple[dict[int, Schema], dict[int, McapChannel], Counter[int], list[Block]]:
         schemas, channels, counts = {}, {}, Counter[int]()

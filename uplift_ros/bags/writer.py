@@ -12,6 +12,7 @@ from rosbags.interfaces import Connection, Qos
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.rosbag2.storage_mcap import McapWriter
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
+from rosbags.typesys import TypesysError
 from rosbags.typesys.store import Typestore
 
 from uplift_ros.bags.reader import BagError
@@ -97,9 +98,12 @@ class BagWriter:
         if msgtype not in definitions.fielddefs:
             raise BagError(f"topic {topic} has type {msgtype}, of which no definition is known")
         with self._explained():
-            self._connections[topic] = self._writer.add_connection(
-                topic, msgtype, typestore=definitions, offered_qos_profiles=qos
-            )
+            try:
+                self._connections[topic] = self._writer.add_connection(
+                    topic, msgtype, typestore=definitions, offered_qos_profiles=qos
+                )
+            except TypesysError as error:
+                raise BagError(f"topic {topic} has type {msgtype}, of whose fields no definition is known") from error
 
     def write(self, topic: str, log_time: int, message: object) -> None:
         """Write a message of the typestore (`message_class`); log time in nanoseconds."""

@@ -116,6 +116,8 @@ def test_a_folder_of_bvh_files_is_named_after_its_folders(tmp_path):
         ("Frame Time: 0.02", "Frame Time: nan", "'Frame Time:'"),
         ("90.0", "inf", "MOTION"),
         ("90.0", "x", "MOTION"),
+        ("OFFSET 24.0 0.0 0.0", "OFFSET 1e308 0 0", "no size"),
+        ("OFFSET 24.0 0.0 0.0", "OFFSET 90 0 0", "other bones"),
         ("CHANNELS 6", "CHANNELS 99", "CHANNELS"),
         ("Zrotation", "Wrotation", "CHANNELS"),
         ("MOTION", "NOTHING", "MOTION"),

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from uplift_ros.lab.data.mocap import MOCAP_CHAIN, Sequence, chain_length, grounded, unit
-from uplift_ros.lab.data.plausibility import UP, up_axis, without_gaps
+from uplift_ros.lab.data.plausibility import UP, check_order, up_axis, without_gaps
 from uplift_ros.parameters import brief
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.posture import SPINE_FRACTION
@@ -89,11 +89,13 @@ def load_bvh(path: Path, name: str) -> tuple[list[Sequence], float]:
         rotations, positions = forward_kinematics(skeleton, motion[found])
         joints = to_h36m17(skeleton, rotations, positions)
         joints = joints @ np.array(UP[_up_axis(skeleton, joints)]).T
-        size = chain_length(joints).mean()
-        if not 0 < size < np.inf:
+        with np.errstate(over="ignore", invalid="ignore"):  # values near the largest number
+            joints = grounded(joints * (MOCAP_CHAIN / chain_length(joints).mean()))
+        if not np.isfinite(joints).all():
             raise ValueError("the body has no size")
+        check_order(joints)
         take = np.full((len(motion), *joints.shape[1:]), np.nan, np.float32)
-        take[found] = grounded(joints * (MOCAP_CHAIN / size))
+        take[found] = joints
         return without_gaps(name, take, found, f"data: {path}"), fps
     except (ValueError, IndexError) as error:
         raise ValueError(f"data: {path}: {error}") from error
