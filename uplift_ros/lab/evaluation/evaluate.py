@@ -100,17 +100,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.gate:
         args.upsample = list(UPSAMPLING)
-    if args.video is not None and args.data is None:
-        _check_video(args)
-        rows = list(_video_rows(args))
-    elif args.data is not None and all(map(is_release, args.data)):
-        rows = []
-        for row in refinement_protocol.rows(args):
-            scores.show(row)
-            rows.append(row)
-    else:
-        _check(args)
-        rows = _mocap_rows(args)
+    rows = []
+    for row in _rows(args):
+        scores.show(row)
+        rows.append(row)
     if args.json:
         write_json(args.json, rows)
     behind = gate.failures(rows) if args.gate else []
@@ -119,62 +112,59 @@ def main(args: argparse.Namespace) -> int:
     return 1 if behind else 0
 
 
-def _mocap_rows(args: argparse.Namespace) -> list[scores.Row]:
-    rows = []
-    refiners = [(labels, refiner) for method in args.refine for labels, refiner in _refiners(args, method)]
+def _rows(args: argparse.Namespace) -> Iterator[scores.Row]:
+    if args.data is not None and all(map(is_release, args.data)):
+        return refinement_protocol.rows(args)
+    _check(args)
+    return _mocap_rows(args) if args.video is None else _video_rows(args)
+
+
+def _mocap_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
+    refiners = list(_refiners(args))
     for given, estimates, rate in _disturbed(args) if args.truth_noise else _uplifted(args):
         for labels, refiner in refiners:
             refined = [protocols.refine(estimate, refiner) for estimate in tqdm(estimates, refiner.method, leave=False)]
             row = given | labels | scores.score(refined, rate)
             if labels["refine"] == "synsp":
                 row["tension_r"] = scores.tension_correlation(refined)
-            scores.show(row)
             if row["noise"] == RECORDED:
                 row["protocol"] = scores.paper_protocol(refined)
-                scores.show_protocol(row["protocol"])
             if "class" in args.by:
                 row["by_class"] = scores.by_class(refined)
             if "velocity" in args.by:
                 row["by_velocity"] = scores.by_velocity(refined, rate)
-            rows.append(row)
-    return rows
+            yield row
 
 
 def _video_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
-    """Rows of the pipeline at every stride with every refinement, then of the detector's own 3D.
-
-    `relative_cost` is the CPU time of each against that of the first.
-    """
-    model = weights.load(args.model, UpliftUpsample)
-    latency = args.latency if args.mode == "online" else model.config.frames // 2
+    """Rows of the pipeline and of the detector's own 3D; `relative_cost` is CPU time against that of the first row."""
     evaluation = video.VideoEvaluation(
         args.video, load_reference(args.reference, args.camera), args.model, args.params, args.person
     )
-    cheapest = None
+    first = None
+    for given, run in _video_runs(args, evaluation):
+        first = first or run
+        yield given | evaluation.row(run) | {"relative_cost": run.seconds / first.seconds}
 
-    def finished(given: scores.Row, run: video.Run) -> scores.Row:
-        nonlocal cheapest
-        cheapest = cheapest or run.seconds
-        row = given | evaluation.row(run) | {"relative_cost": run.seconds / cheapest}
-        scores.show(row)
-        return row
 
+def _video_runs(args: argparse.Namespace, evaluation: video.VideoEvaluation) -> Iterator[tuple[scores.Row, video.Run]]:
+    """The pipeline at every stride with every refinement, then the detector's own 3D: keys of their rows, and runs."""
+    model = weights.load(args.model, UpliftUpsample)
+    latency = args.latency if args.mode == "online" else model.config.frames // 2
     for stride in args.stride:
         given = {"model": args.model, "stride": stride, "mode": args.mode, "latency_frames": latency, "noise": "video"}
-        for labels, refiner in (pair for method in args.refine for pair in _refiners(args, method)):
+        for labels, refiner in _refiners(args):
             overrides = video.overrides(stride, latency, refiner, labels["refiner_model"])
-            raw, refined = evaluation.run(stride, overrides)
+            raw, run = evaluation.run(stride, overrides)
             for upsampling in args.upsample:
-                run = refined
                 if degree := UPSAMPLING[upsampling]:
-                    run = replace(
-                        raw, estimate=protocols.refine(protocols.between_keyframes(raw.estimate, degree), refiner)
-                    )
-                yield finished(given | {"flip": evaluation.flip, "upsample": upsampling} | labels, run)
+                    splines = protocols.refine(protocols.between_keyframes(raw.estimate, degree), refiner)
+                    run = replace(raw, estimate=splines)
+                yield given | {"flip": evaluation.flip, "upsample": upsampling} | labels, run
     for stride in video.WORLD_STRIDES:
         if (world := evaluation.world(stride)) is not None:
             given = {"model": "detector", "stride": stride, "mode": args.mode, "latency_frames": None, "noise": "video"}
-            yield finished(given | {"flip": False, "upsample": "linear", "refine": "none"}, world)
+            yield given | {"flip": False, "upsample": "linear", "refine": "none"}, world
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -190,7 +180,7 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"data: {other} is beside an estimator's output; {FIT}")
     if args.cameras < 1:
         raise ValueError(f"cameras must be at least 1, got {args.cameras}")
-    if args.truth_noise is not None:
+    if args.video is None and args.truth_noise is not None:
         if not 0 < args.truth_noise < math.inf:
             raise ValueError(f"truth-noise must be positive and finite, got {args.truth_noise}")
         if args.stride or args.mode == "online" or args.noise != "none" or args.flip or args.upsample != ["model"]:
@@ -200,18 +190,17 @@ def _check(args: argparse.Namespace) -> None:
         return
     if not args.stride:
         raise ValueError("stride is missing: frames between key-frames, or adaptive")
-    if args.mode == "offline" and ADAPTIVE in args.stride:
+    if args.video is not None:
+        _check_video(args)
+    elif args.mode == "offline" and ADAPTIVE in args.stride:
         raise ValueError("stride adaptive needs --mode online")
-    if args.mode == "online" and args.flip:
+    elif args.mode == "online" and args.flip:
         raise ValueError("flip needs --mode offline: online follows the parameter flip")
 
 
 def _check_video(args: argparse.Namespace) -> None:
-    """Check the options of --video, as `_check` does."""
     if args.reference is None or args.camera is None:
         raise ValueError("video needs --reference and --camera")
-    if not args.stride:
-        raise ValueError("stride is missing: frames between key-frames, or adaptive")
     if args.noise != "none" or args.truth_noise is not None or args.flip or args.branch != ["final"] or args.by:
         raise ValueError(
             "video goes through the pipeline as it is: noise, truth-noise, flip, branch and by need --data"
@@ -272,18 +261,17 @@ def _estimate(
     return protocols.online(model, clip, control, args.latency, errors)
 
 
-def _refiners(args: argparse.Namespace, method: str) -> Iterator[tuple[scores.Row, Refiner]]:
-    """The keys of a row and the refiner, for each of a method's weights and branches."""
-    names = {"synsp": args.refiner_model, "smoothnet": [args.smoothnet_model]}.get(method, [None])
-    kind = SynSP if method == "synsp" else SmoothNet
+def _refiners(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Refiner]]:
+    """The keys of a row and the refiner, for each method, and each of its weights and branches."""
     is_streamed = args.video is not None or args.mode == "online"
-    is_staged = is_streamed and method in set(METHODS) - {"none"} and args.delay <= MAX_DELAY
-    for name in names:
-        network = weights.load(name, kind) if name else None
-        for branch in args.branch if method == "synsp" else [None]:
-            rigid = args.rigid and is_staged and branch in (None, "final")
-            labels: dict[str, Any] = {"refine": method, "refiner_model": name, "branch": branch, "rigid": rigid}
-            yield labels | {"delay": args.delay}, Refiner(method, network, branch or "final", args.delay, rigid)
+    for method in args.refine:
+        is_staged = is_streamed and method in set(METHODS) - {"none"} and args.delay <= MAX_DELAY
+        for name in {"synsp": args.refiner_model, "smoothnet": [args.smoothnet_model]}.get(method, [None]):
+            network = weights.load(name, SynSP if method == "synsp" else SmoothNet) if name else None
+            for branch in args.branch if method == "synsp" else [None]:
+                rigid = args.rigid and is_staged and branch in (None, "final")
+                labels: dict[str, Any] = {"refine": method, "refiner_model": name, "branch": branch, "rigid": rigid}
+                yield labels | {"delay": args.delay}, Refiner(method, network, branch or "final", args.delay, rigid)
 
 
 def _stride(text: str) -> int | str:

@@ -117,13 +117,6 @@ def _means(estimates: Sequence[Estimate]) -> dict[str, dict[str, float]]:
     return means
 
 
-def show_protocol(figures: Figures) -> None:
-    """Print the metrics as the papers' tables do, MPJPE / N-MPJPE / P-MPJPE."""
-    for frames, means in figures.items():
-        for mean, errors in means.items():
-            print(f"    {frames:10}  {mean:11}  {' / '.join(f'{error:.1f}' for error in errors.values())}", flush=True)
-
-
 def by_velocity(estimates: Sequence[Estimate], rate: float) -> list[Row]:
     """For equal intervals of the true velocity: MPJPE, frames, and the share of frames up to the interval's end."""
     errors = np.concatenate([frame_errors(estimate) for estimate in estimates])
@@ -196,9 +189,13 @@ def _mean(values: np.ndarray) -> float | None:
 
 
 def show(row: Row) -> None:
-    """Print the values of a row that are known in one line."""
-    short = {
-        key: f"{value:.{1 if abs(value) >= 10 else 2}f}" if isinstance(value, float) else value
-        for key, value in row.items()
-    }
-    print("  ".join(f"{key} {value}" for key, value in short.items() if value is not None), flush=True)
+    """Print the single values of a row in one line, and the papers' metrics as in their tables."""
+    single = {key: value for key, value in row.items() if isinstance(value, str | int | float)}
+    print("  ".join(f"{key} {_short(value)}" for key, value in single.items()), flush=True)
+    for frames, means in row.get("protocol", {}).items():
+        for mean, errors in means.items():
+            print(f"    {frames:10}  {mean:11}  {' / '.join(f'{error:.1f}' for error in errors.values())}", flush=True)
+
+
+def _short(value: object) -> str:
+    return f"{value:.{1 if abs(value) >= 10 else 2}f}" if isinstance(value, float) else str(value)

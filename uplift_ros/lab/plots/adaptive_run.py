@@ -12,7 +12,7 @@ from uplift_ros import metrics
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.evaluation.scores import frame_errors
 from uplift_ros.lab.plots.plot_data import Study, add_study_arguments, load_study
-from uplift_ros.lab.plots.style import AREA, BLUE, FAINT, INK, VERMILLION, caption, legend_above, new_figure
+from uplift_ros.lab.plots.style import AREA, BLUE, FAINT, INK, VERMILLION, legend_above, new_figure
 from uplift_ros.settings import defaults_of
 from uplift_ros.streaming.stride import Decision, StrideController
 
@@ -60,18 +60,13 @@ class Run:
     control: Recorded
 
 
-def picture(args: argparse.Namespace) -> Figure:
+def picture(args: argparse.Namespace) -> tuple[Figure, str]:
     study = load_study(args)
     control = protocols.adaptive(study.model.config, velocity_threshold=args.threshold)
     runs = run_all(study, control, args.latency)
     thresholds = [defaults_of("uplift")["velocity_medium"], args.threshold]
-    figure = draw(runs, study.rate, thresholds)
-    caption(
-        figure,
-        f"Online, latency {args.latency} frames. Ticks: key-frames. Legend: mean error and key-frames per second.\n"
-        f"{study.subject}",
-    )
-    return figure
+    text = f"Online, latency {args.latency} frames. Ticks: key-frames. Legend: mean error and key-frames per second."
+    return draw(runs, study.rate, thresholds), f"{text}\n{study.subject}"
 
 
 def run_all(study: Study, adaptive: protocols.Control, latency: int) -> dict[str, Run]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from uplift_ros.camera import normalise
 from uplift_ros.lab.data.protocols import Clip
 from uplift_ros.lab.plots.plot_data import add_study_arguments, load_study
-from uplift_ros.lab.plots.style import VERMILLION, caption, new_figure
+from uplift_ros.lab.plots.style import VERMILLION, new_figure
 from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.uplift import MASKED_SCORE, Attention, Block, UpliftUpsample
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stride", type=int, default=20, help="frames between key-frames")
 
 
-def picture(args: argparse.Namespace) -> Figure:
+def picture(args: argparse.Namespace) -> tuple[Figure, str]:
     study = load_study(args)
     config = study.model.config
     mask = keyframe_mask(config, args.stride)
@@ -35,13 +35,10 @@ def picture(args: argparse.Namespace) -> Figure:
         "deferred (DUTA)": token_attention(study.model, poses, mask, deferred=True),
         "same weights, not deferred": token_attention(study.model, poses, mask, deferred=False),
     }
-    figure = draw(maps, mask, config)
-    caption(
-        figure,
+    return draw(maps, mask, config), (
         f"First temporal block, mean over {config.heads} heads and {len(poses)} windows of {config.frames} frames, "
-        f"stride {args.stride}; triangles: tokens with a pose.\n{study.subject}",
+        f"stride {args.stride}; triangles: tokens with a pose.\n{study.subject}"
     )
-    return figure
 
 
 def keyframe_mask(config: UpliftConfig, stride: int) -> np.ndarray:

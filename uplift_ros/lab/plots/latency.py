@@ -9,7 +9,7 @@ from tqdm import tqdm
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.evaluation.scores import frame_errors
 from uplift_ros.lab.plots.plot_data import Study, add_study_arguments, load_study
-from uplift_ros.lab.plots.style import caption, legend_above, new_figure, series
+from uplift_ros.lab.plots.style import legend_above, new_figure, series
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,17 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latency", type=int, nargs="+", default=[0, 4, 10, 20, 40], help="frames")
 
 
-def picture(args: argparse.Namespace) -> Figure:
+def picture(args: argparse.Namespace) -> tuple[Figure, str]:
     study = load_study(args)
     latencies = sorted(set(args.latency))
     errors = {stride: errors_at(study, stride, latencies) for stride in args.stride or study.strides}
-    figure = draw(latencies, errors, study.rate)
-    caption(
-        figure,
-        "Online protocol; dashed: offline, central head. Without the end of each clip, which has less latency.\n"
-        f"{study.subject}",
-    )
-    return figure
+    text = "Online protocol; dashed: offline, central head. Without the end of each clip, which has less latency."
+    return draw(latencies, errors, study.rate), f"{text}\n{study.subject}"
 
 
 def errors_at(study: Study, stride: int, latencies: list[int]) -> np.ndarray:

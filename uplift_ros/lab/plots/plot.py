@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from uplift_ros.files import atomic_write
 from uplift_ros.lab.plots import adaptive_run, attention, latency, rate, sheet, training_curve, velocity
-from uplift_ros.lab.plots.style import STYLE
+from uplift_ros.lab.plots.style import STYLE, caption
 
 KINDS = {
     "attention": attention,
@@ -19,7 +19,7 @@ KINDS = {
     "latency": latency,
     "training": training_curve,
 }
-"""Each with `add_arguments(parser)` and `picture(args) -> Figure`."""
+"""Each with `add_arguments(parser)` and `picture(args)`, which returns a figure and its caption."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,8 @@ def main(args: argparse.Namespace) -> int:
     if args.out.suffix.lower().removeprefix(".") not in formats:  # reported before any computation
         raise ValueError(f"out must end in one of .{', .'.join(sorted(formats))}, got {args.out}")
     with matplotlib.rc_context(STYLE):
-        figure = KINDS[args.kind].picture(args)
+        figure, text = KINDS[args.kind].picture(args)
+        caption(figure, text)
         with atomic_write(args.out) as beside:
             figure.savefig(beside)
     print(args.out)

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from uplift_ros.lab.plots.style import FAINT, SERIES, caption, new_figure
+from uplift_ros.lab.plots.style import FAINT, SERIES, new_figure
 
 LABELS = {
     ("paper", "adaptive"): "paper's two strides",
@@ -25,15 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=Path, required=True, help="written by `uplift study adaptive --json`")
 
 
-def picture(args: argparse.Namespace) -> Figure:
+def picture(args: argparse.Namespace) -> tuple[Figure, str]:
     rows = json.loads(args.rows.read_text())
     try:
         figure, first = draw(rows), rows[0]
     except (KeyError, TypeError) as error:
         raise ValueError(f"rows: {args.rows} must be written by `uplift study adaptive --json`") from error
     noise = "no noise" if first["noise"] == "none" else f"{first['noise']} noise"
-    caption(figure, f"{first['model']}, online, latency {first['latency_frames']} frames, {noise}")
-    return figure
+    return figure, f"{first['model']}, online, latency {first['latency_frames']} frames, {noise}"
 
 
 def draw(rows: Sequence[dict[str, Any]]) -> Figure:

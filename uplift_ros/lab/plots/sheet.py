@@ -10,7 +10,7 @@ from uplift_ros import metrics
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.evaluation.scores import frame_errors
 from uplift_ros.lab.plots.plot_data import add_study_arguments, load_study
-from uplift_ros.lab.plots.style import AREA, BLUE, FAINT, INK, ORANGE, TRUTH, caption, new_figure
+from uplift_ros.lab.plots.style import AREA, BLUE, FAINT, INK, ORANGE, TRUTH, new_figure
 from uplift_ros.skeleton import H36M17
 
 COLUMNS = 5
@@ -28,18 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at", type=float, metavar="SECONDS", help="a time to show; default: fastest motion")
 
 
-def picture(args: argparse.Namespace) -> Figure:
+def picture(args: argparse.Namespace) -> tuple[Figure, str]:
     study = load_study(args)
     estimate = protocols.offline(study.model, study.clips[0], args.stride)
     first = interval_at(estimate.truth, args.stride, study.rate, args.at)
     frames = np.linspace(first, first + args.stride, COLUMNS).round().astype(int)
-    figure = draw(estimate, frames, study.rate)
-    caption(
-        figure,
+    return draw(estimate, frames, study.rate), (
         f"Offline protocol, stride {args.stride}. Estimate in colour (the person's left orange, right blue), "
-        f"truth in grey.\n{study.subject}",
+        f"truth in grey.\n{study.subject}"
     )
-    return figure
 
 
 def interval_at(truth: np.ndarray, stride: int, rate: float, seconds: float | None) -> int:

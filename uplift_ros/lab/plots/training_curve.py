@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from uplift_ros.lab.plots.style import BLUE, ORANGE, caption, legend_above, new_figure
+from uplift_ros.lab.plots.style import BLUE, ORANGE, legend_above, new_figure
 
 LABELS = {
     "loss_mm": "loss (mm)",
@@ -28,11 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", type=Path, required=True, help="the CSV that `uplift train` wrote")
 
 
-def picture(args: argparse.Namespace) -> Figure:
+def picture(args: argparse.Namespace) -> tuple[Figure, str]:
     columns = read_log(args.log)
-    figure = draw(columns)
-    caption(figure, f"{args.log.name}, {columns['step'][-1]:,.0f} steps")
-    return figure
+    return draw(columns), f"{args.log.name}, {columns['step'][-1]:,.0f} steps"
 
 
 def read_log(path: Path) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.evaluation.scores import VELOCITY_INTERVAL, Row, by_velocity
 from uplift_ros.lab.plots.plot_data import add_study_arguments, load_study
-from uplift_ros.lab.plots.style import AREA, FAINT, caption, new_figure, series
+from uplift_ros.lab.plots.style import AREA, FAINT, new_figure, series
 
 FEWEST = 50
 """Minimum number of frames of an interval, for a meaningful mean."""
@@ -20,19 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stride", type=int, nargs="+", help="the network's own otherwise")
 
 
-def picture(args: argparse.Namespace) -> Figure:
+def picture(args: argparse.Namespace) -> tuple[Figure, str]:
     study = load_study(args)
     rows = {}
     for stride in args.stride or study.strides:
         with tqdm(study.clips, f"stride {stride}", leave=False) as clips:
             estimates = [protocols.offline(study.model, clip, stride) for clip in clips]
         rows[stride] = with_enough_frames(by_velocity(estimates, study.rate))
-    figure = draw(rows)
-    caption(
-        figure,
-        f"Offline protocol, intervals of {VELOCITY_INTERVAL} m/s with at least {FEWEST} frames.\n{study.subject}",
-    )
-    return figure
+    text = f"Offline protocol, intervals of {VELOCITY_INTERVAL} m/s with at least {FEWEST} frames."
+    return draw(rows), f"{text}\n{study.subject}"
 
 
 def with_enough_frames(rows: list[Row]) -> list[Row]:
