@@ -102,6 +102,25 @@ def test_a_replay_looks_for_rosbag2_before_it_starts_nodes_and_the_player_last(l
     assert order[2].function is replay.player
 
 
+def test_the_demo_starts_its_camera_after_the_check_of_packages(launch_file):
+    load, _ = launch_file
+    demo = load("demo")
+    (actions,) = demo.generate_launch_description().arguments
+    order = [action for action in actions if type(action).__name__ in ("OpaqueFunction", "IncludeLaunchDescription")]
+    assert kinds(order) == ["IncludeLaunchDescription", "OpaqueFunction"]
+    assert order[1].function is demo.camera
+
+
+def test_the_recording_of_several_cameras_does_not_change_the_name_of_each(launch_file):
+    load, _ = launch_file
+    several = load("multi_camera")
+    arguments = context(load("uplift"), record="walk", target_frame="map").launch_configurations
+    together = several.together(["front", "rear"], arguments)
+    assert type(together).__name__ == "GroupAction"
+    (actions,) = together.arguments
+    assert dict(actions[-1].launch_arguments) == {"bag": "walk_together", "namespace": ""}
+
+
 def test_a_recording_is_included_in_a_scope_of_its_own(launch_file):
     load, _ = launch_file
     uplift = load("uplift")
@@ -154,6 +173,15 @@ def test_skeletons_leave_one_by_one_where_they_are_looked_at(launch_file, given,
     uplift = load("uplift")
     chosen = uplift.chosen_parameters(context(uplift, **given).launch_configurations, uplift.NODES)
     assert chosen["uplift"].get("playout") is playout
+
+
+def test_the_recipe_of_sros2_makes_a_key_for_every_node(launch_file):
+    load, _ = launch_file
+    uplift = load("uplift")
+    started = uplift.start(context(uplift, enclave="/robot", rviz="true", humans="true"))
+    (line,) = re.findall(r"ros2 security create_enclave keystore (.*)", (ROOT / "docs" / "ROBOT.md").read_text())
+    named = set(re.findall(r"\w+", line.replace("and ", "").replace("/robot/", "")))
+    assert named == {node.ros_arguments[1].rpartition("/")[2] for node in started} | {"camera"}
 
 
 def test_nodes_are_plain_processes_which_launch_needs_no_key_to_start(launch_file):

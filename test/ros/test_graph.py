@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import CameraInfo
 from support.clocks import FRAME
 from support.people import STANDING, person2d
@@ -188,6 +189,18 @@ def test_a_stride_that_the_model_cannot_have_is_refused_with_the_reason(uplift, 
     result = observer.set_parameter("uplift", "stride_slow", 15)
     assert not result.successful
     assert "stride_slow must be a positive multiple of 2 (the model's s_out), got 15" in result.reason
+
+
+def test_simulated_time_without_a_clock_leaves_ages_unknown(uplift, estimator, observer):
+    statuses = observer.collect(DiagnosticArray, "/diagnostics")
+    uplift(use_sim_time=True)
+    assert [estimator.send().age_ms for _ in range(3)] == [0.0] * 3
+
+    def said() -> list[str]:
+        values = [pair for array in statuses for status in array.status for pair in status.values]
+        return [pair.value for pair in values if pair.key == "last_error"]
+
+    observer.wait_for(lambda: any("/clock" in text for text in said()))
 
 
 def test_a_lost_keyframe_is_counted(uplift, estimator):

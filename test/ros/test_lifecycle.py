@@ -1,13 +1,19 @@
 import signal
+import time
 from io import StringIO
 from pathlib import Path
 
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from support.clocks import FRAME
+from uplift_ros.msg import Skeletons
 
+from uplift_ros.messages.conversion import ros_messages
+from uplift_ros.nodes import qos
 from uplift_ros.nodes.graph.child_process import Process
 from uplift_ros.nodes.lifecycle import base
+from uplift_ros.nodes.lifecycle.spin import LAST_MESSAGES_S
 from uplift_ros.parameters import TABLES, Value
 
 
@@ -80,6 +86,27 @@ def test_a_signal_ends_a_node_with_exit_code_0(refiner, observer, interruption):
     process.send(interruption)
     wait_for_end(observer, process)
     assert (process.exit_code, process.last_lines) == (0, "")
+
+
+def test_a_node_that_ends_takes_the_last_messages_of_the_node_before_it(refiner, observer):
+    """The publisher of raw skeletons still runs when the refiner gets its signal, as at the end of a replay."""
+    refined = observer.collect(Skeletons, "skeletons")
+    publisher = observer.node.create_publisher(Skeletons, "skeletons/raw", qos.poses())
+    process = refiner()
+    observer.wait_for(lambda: publisher.get_subscription_count() == 1)
+    observer.wait_for_connection("refiner", (observer.node.get_name(), "skeletons"))
+    for number in range(30):
+        header = ros_messages().header(10**9 + number * FRAME, "camera")
+        publisher.publish(Skeletons(header=header, skeleton="h36m17", is_final=True))
+        if number == 10:
+            observer.wait_for(lambda: refined)
+            process.send(signal.SIGINT)
+            later = time.monotonic() + 2 * LAST_MESSAGES_S
+            observer.wait_for(lambda: time.monotonic() > later)
+    observer.node.destroy_publisher(publisher)
+    wait_for_end(observer, process)
+    observer.wait_for(lambda: len(refined) == 30)
+    assert process.exit_code == 0
 
 
 @pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
