@@ -151,7 +151,6 @@ TESTED_BY = {
     "nodes.graph.supervisor": "ros/test_run",
     "nodes.lifecycle.descriptor": "ros/test_lifecycle",
     "nodes.lifecycle.reporting": "ros/test_lifecycle",
-    "nodes.lifecycle.spin": "ros/test_lifecycle",
     "sources.matroska": "sources/test_container",
     "nodes.links.broadcast": "ros/test_visualizer",
     "nodes.links.camera_info": "ros/test_calibration",

@@ -95,14 +95,18 @@ def test_a_node_that_ends_takes_the_last_messages_of_the_node_before_it(refiner,
     process = refiner()
     observer.wait_for(lambda: publisher.get_subscription_count() == 1)
     observer.wait_for_connection("refiner", (observer.node.get_name(), "skeletons"))
-    for number in range(30):
-        header = ros_messages().header(10**9 + number * FRAME, "camera")
-        publisher.publish(Skeletons(header=header, skeleton="h36m17", is_final=True))
-        if number == 10:
-            observer.wait_for(lambda: refined)
-            process.send(signal.SIGINT)
-            later = time.monotonic() + 2 * LAST_MESSAGES_S
-            observer.wait_for(lambda: time.monotonic() > later)
+
+    def publish(numbers: range) -> None:
+        for number in numbers:
+            header = ros_messages().header(10**9 + number * FRAME, "camera")
+            publisher.publish(Skeletons(header=header, skeleton="h36m17", is_final=True))
+
+    publish(range(10))
+    observer.wait_for(lambda: refined)
+    process.send(signal.SIGINT)
+    later = time.monotonic() + 2 * LAST_MESSAGES_S
+    observer.wait_for(lambda: time.monotonic() > later)
+    publish(range(10, 30))
     observer.node.destroy_publisher(publisher)
     wait_for_end(observer, process)
     observer.wait_for(lambda: len(refined) == 30)
