@@ -132,7 +132,7 @@ def test_an_image_that_repeats_a_key_frame_of_the_same_time_is_harmless():
     assert step == Step()
 
 
-def test_a_late_image_right_before_the_next_key_frame_makes_that_one_no_news():
+def test_a_late_image_right_before_the_next_key_frame_makes_that_one_stale():
     chain = pipeline(FixedStride(2, 2))
     image = np.full((120, 160, 3), 100, np.uint8)
     _, late, next_one = (

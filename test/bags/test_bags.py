@@ -133,9 +133,10 @@ def test_a_single_file_of_sqlite3_is_refused_with_the_remedy(tmp_path):
 def test_metadata_has_storage_version_types_and_their_hashes(tmp_path, storage):
     with BagWriter(tmp_path / "bag", storage) as writer:
         writer.write("/skeleton_info", 7, info())
-    told = yaml.safe_load((tmp_path / "bag" / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
-    ((topic, count),) = ((each["topic_metadata"], each["message_count"]) for each in told["topics_with_message_count"])
-    assert (told["version"], told["storage_identifier"], told["message_count"], count) == (8, storage, 1, 1)
+    metadata = yaml.safe_load((tmp_path / "bag" / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    (found,) = metadata["topics_with_message_count"]
+    topic, count = found["topic_metadata"], found["message_count"]
+    assert (metadata["version"], metadata["storage_identifier"], metadata["message_count"], count) == (8, storage, 1, 1)
     assert (topic["name"], topic["type"]) == ("/skeleton_info", "uplift_ros/msg/SkeletonInfo")
     assert topic["type_description_hash"] == typestore().hash_rihs01("uplift_ros/msg/SkeletonInfo")
 

@@ -66,10 +66,10 @@ def targets(folder: Path) -> list[Target]:
 def network(random: Random, wholes: list[tuple[str, type, Any, dict]]) -> tuple[bytes, type]:
     """A weights file, and the network that is expected in it."""
     name, cls, config, tensors = random.choice(wholes)
-    told = json.loads(json.dumps(asdict(config)))
+    fields = json.loads(json.dumps(asdict(config)))
     fate = random.random()
     if fate < 0.5:
-        told = changed(random, told)
+        fields = changed(random, fields)
     if fate > 0.8:
         tensors = dict(tensors)
         key = random.choice(sorted(tensors))
@@ -80,7 +80,7 @@ def network(random: Random, wholes: list[tuple[str, type, Any, dict]]) -> tuple[
         else:
             shape = [random.choice((length, 1, 0, length + 1)) for length in tensors[key].shape]
             tensors[key] = torch.zeros(shape, dtype=random.choice(list(DTYPES)))
-    header = {"architecture": name, "config": json.dumps(told), "provenance": "{}"}
+    header = {"architecture": name, "config": json.dumps(fields), "provenance": "{}"}
     if random.random() < 0.2:
         header[random.choice(sorted(header))] = random.choice((*WORDS[:18], "[[1], 2]", '{"frames": NaN}'))
     data = serialised(tensors, header)

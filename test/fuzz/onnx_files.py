@@ -91,6 +91,6 @@ def hostile(random: Random, whole: bytes, config: dict) -> bytes:
         elif fate == 6:
             model.opset_import[0].version = random.choice((0, 1, 7, 99))
         elif fate == 7 and config:
-            told = json.dumps(changed(random, json.loads(json.dumps(config))))
-            onnx.helper.set_model_props(model, {"architecture": random.choice(("uplift", "synsp")), "config": told})
+            fields = json.dumps(changed(random, json.loads(json.dumps(config))))
+            onnx.helper.set_model_props(model, {"architecture": random.choice(("uplift", "synsp")), "config": fields})
     return model.SerializeToString(deterministic=True)

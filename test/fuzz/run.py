@@ -98,7 +98,7 @@ def fuzz(target: Target, seed: int, cases: int) -> Result:
         process = context.Process(target=_work, args=(target, seed, range(result.cases, cases), theirs))
         process.start()
         theirs.close()
-        for number, valid, findings in _told(ours):
+        for number, valid, findings in _received(ours):
             result.cases, result.valid = number, result.valid + valid
             for what, case in findings:
                 result.found(what, case)
@@ -114,7 +114,7 @@ def fuzz(target: Target, seed: int, cases: int) -> Result:
     return result
 
 
-def _told(connection: Connection) -> Iterator[tuple[int, int, list[tuple[str, int]]]]:
+def _received(connection: Connection) -> Iterator[tuple[int, int, list[tuple[str, int]]]]:
     with suppress(EOFError):
         while connection.poll(PATIENCE):
             yield connection.recv()
@@ -126,15 +126,15 @@ def _alone(context: multiprocessing.context.ForkContext, target: Target, seed: i
     process = context.Process(target=_work, args=(target, seed, range(number, number + 1), theirs))
     process.start()
     theirs.close()
-    told = list(_told(ours))
+    received = list(_received(ours))
     process.join(SECONDS)
     if process.exitcode is None:
         process.kill()
         process.join()
         return "hangs"
-    if process.exitcode or not told:
+    if process.exitcode or not received:
         return f"process ended with {process.exitcode}"
-    return "".join(what for _, _, findings in told for what, _ in findings)
+    return "".join(what for _, _, findings in received for what, _ in findings)
 
 
 def _work(target: Target, seed: int, numbers: range, connection: Connection) -> None:

@@ -32,5 +32,5 @@ def test_what_another_thread_counts_for_the_first_time_is_not_in_the_way(impatie
     while worker.is_alive():
         health.status("node", "active", {})
     worker.join()
-    told = {pair.key for pair in health.status("node", "active", {}).values}
-    assert told > {f"event {number}" for number in numbers} | {f"counter {number}" for number in numbers}
+    shown = {pair.key for pair in health.status("node", "active", {}).values}
+    assert shown > {f"event {number}" for number in numbers} | {f"counter {number}" for number in numbers}

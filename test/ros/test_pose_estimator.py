@@ -84,7 +84,7 @@ def test_a_person_is_published_at_every_key_frame_with_the_images_own_stamp_and_
         assert len(keyframe.persons[0].keypoints) == len(H36M17)
 
 
-def test_a_key_frame_without_anybody_is_published_too(start, observer, film):
+def test_a_key_frame_without_people_is_published_too(start, observer, film):
     start("pose_estimator")
     keyframes = observer.collect(Keyframe2D, "keyframes")
     film(Image, "image_raw", lambda frame: image_message(np.zeros((240, 320, 3), np.uint8), frame))

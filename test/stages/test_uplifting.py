@@ -241,7 +241,7 @@ def test_an_older_key_frame_twice_is_a_problem():
     assert kinds(chain.push(older(10, 3), CAMERA)) == ["repeated"]
 
 
-def test_nothing_is_requested_where_nobody_answers():
+def test_nothing_is_requested_if_no_node_answers():
     chain = looking_back()
     chain.is_answered = False
     chain.push(keyframe(0), CAMERA)

@@ -148,11 +148,11 @@ def test_a_depth_image_of_another_size_is_refused():
         DepthScale().measure(seen(joints), placed(joints), np.ones((120, 160)))
 
 
-@pytest.mark.parametrize("told", [1.2, 1.9])
-def test_the_given_stature_does_not_matter(told):
+@pytest.mark.parametrize("height", [1.2, 1.9])
+def test_the_given_stature_does_not_matter(height):
     joints, depth = scene()
-    factor = CANONICAL_STATURE / told
-    scale = DepthScale(told)
+    factor = CANONICAL_STATURE / height
+    scale = DepthScale(height)
     scale.measure(seen(joints), placed(joints, factor=factor), depth)
     np.testing.assert_allclose(scale.apply(placed(joints, factor=factor)).persons[0].joints, joints, rtol=0.02)
 

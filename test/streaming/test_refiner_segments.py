@@ -99,7 +99,7 @@ def test_a_person_who_loses_the_scale_is_at_the_origin_at_once(model, method):
     assert max(np.abs(frame.persons[0].velocities[0, 2]) for frame in refined) < 1e-4
 
 
-def test_the_frames_before_a_gap_are_given_out_at_once(model):
+def test_the_frames_before_a_gap_are_returned_at_once(model):
     refiner = StreamingRefiner("synsp", 7, model)
     frames = frames_of({"p1": motion(5)})
     assert refiner.push_many(frames) == []

@@ -69,19 +69,19 @@ def test_motion_is_linear_between_tokens():
     assert [motion.at(values, token) for token in (4, 4.5, 7, 7.25, 8)] == [0.0, 0.5, 9.0, 10.75, 16.0]
 
 
-def test_the_nearest_sighting_may_be_before_or_after():
+def test_the_nearest_observation_may_be_before_or_after():
     motion = moved(track(4, 8, 14), stretching(20))
     assert [motion.distance_to_observation(token) for token in (4, 5.5, 7, 12.5)] == [0, 1.5, 1, 1.5]
 
 
 @pytest.mark.parametrize(("oldest", "kept"), [(3, [0, 4, 8]), (4, [4, 8]), (7, [4, 8]), (8, [8]), (20, [8])])
-def test_the_last_of_the_sightings_to_forget_is_kept(oldest, kept):
+def test_the_last_of_the_observations_to_forget_is_kept(oldest, kept):
     person = track(0, 4, 8)
     person.forget(oldest)
     assert list(person.observations) == kept
 
 
-def test_settled_poses_are_forgotten_up_to_the_token():
+def test_finalised_poses_are_forgotten_up_to_the_token():
     person = track(8)
     person.finalised = dict.fromkeys((4, 5, 6), BODY)
     person.forget(5)
@@ -89,7 +89,7 @@ def test_settled_poses_are_forgotten_up_to_the_token():
 
 
 @pytest.mark.parametrize(("count", "first"), [(20, 4), (5, 4), (4, 5), (2, 7)])
-def test_motion_is_of_the_newest_poses_since_the_oldest_sighting(count, first):
+def test_motion_is_of_the_newest_poses_since_the_oldest_observation(count, first):
     poses = stretching(20)[-count:]
     motion = moved(track(4, 8), poses)
     assert motion.first == first
@@ -102,7 +102,7 @@ def test_joints_are_relative_to_the_pelvis_wherever_the_network_has_it():
     np.testing.assert_allclose(moved(track(4, 8), shifted).joints, stretching(5), atol=1e-12)
 
 
-def test_between_sightings_the_frame_of_the_answer_is_that_of_a_pelvis_between():
+def test_between_observations_the_output_is_in_the_frame_of_an_interpolated_pelvis():
     left, right = (-1.0, 0.2, 2.0), (1.0, 0.2, 4.0)
     person = Track({4: observation(left), 6: observation(right)})
     motion = moved(person, np.repeat(BODY[None], 3, axis=0), "canonical")
@@ -112,7 +112,7 @@ def test_between_sightings_the_frame_of_the_answer_is_that_of_a_pelvis_between()
         )
 
 
-def test_settled_poses_stay_whatever_later_forwards_say():
+def test_finalised_poses_stay_whatever_later_forwards_say():
     person = track(4, 8)
     person.finalised = {3: BODY - 1.0, 6: 2 * BODY}
     poses = stretching(5)
@@ -122,7 +122,7 @@ def test_settled_poses_stay_whatever_later_forwards_say():
     np.testing.assert_array_equal(poses, stretching(5), "what the network gave is not written to")
 
 
-def test_places_are_linear_between_those_found_at_sightings():
+def test_places_are_linear_between_those_found_at_observations():
     person = Track({4: observation((0.0, 0.0, 3.0))})
     poses = np.repeat(BODY[None], 5, axis=0)
     moved(person, poses)
@@ -135,28 +135,28 @@ def test_a_place_follows_the_pose_until_a_final_frame_depends_on_it():
     person = track(4, 8)
     moved(person, np.repeat(BODY[None], 5, axis=0))
     before = person.observations[4].root.copy()
-    person.settle(4)
+    person.fix_roots(4)
     moved(person, np.repeat(2 * BODY[None], 5, axis=0))
     np.testing.assert_array_equal(person.observations[4].root, before)
     assert person.observations[8].root[2] == pytest.approx(8.0), "twice as large in the same picture: twice as far"
 
 
-@pytest.mark.parametrize(("token", "settled"), [(3, [4]), (4, [4]), (5, [4, 8]), (9, [4, 8])])
-def test_frames_up_to_a_token_depend_on_the_sightings_around_it(token, settled):
+@pytest.mark.parametrize(("token", "fixed"), [(3, [4]), (4, [4]), (5, [4, 8]), (9, [4, 8])])
+def test_frames_up_to_a_token_depend_on_the_observations_around_it(token, fixed):
     person = track(8, 4)
-    person.settle(token)
-    assert [at for at in (4, 8) if person.observations[at].is_settled] == settled
+    person.fix_roots(token)
+    assert [at for at in (4, 8) if person.observations[at].is_root_final] == fixed
 
 
 def test_without_intrinsics_no_person_has_a_place():
     assert np.isnan(moved(track(4, 8, calibrated=False), stretching(5)).roots).all()
 
 
-def test_joints_that_the_detector_gives_nothing_for_do_not_place_anybody():
+def test_joints_of_score_zero_place_no_person():
     assert np.isnan(moved(track(4, score=0.0), BODY[None]).roots).all()
 
 
-def test_scores_are_linear_between_those_of_the_sightings():
+def test_scores_are_linear_between_those_of_the_observations():
     person = Track({4: observation(score=0.2), 8: observation(score=1.0)})
     np.testing.assert_allclose(
         moved(person, stretching(5)).scores, np.repeat([[0.2], [0.4], [0.6], [0.8], [1.0]], 17, 1)
@@ -176,7 +176,7 @@ def test_speeds_are_those_of_each_joint():
     np.testing.assert_allclose(motion.speeds, np.tile([0.0, *[12.5] * 16], (5, 1)))
 
 
-def test_who_was_seen_once_does_not_move():
+def test_a_person_seen_once_does_not_move():
     motion = moved(track(4), stretching(20))
     assert len(motion.joints) == 1
     assert motion.velocity.tolist() == [0.0]

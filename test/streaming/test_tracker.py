@@ -143,7 +143,7 @@ def test_a_person_without_any_joint_is_new_each_time_and_affects_no_other():
     assert ids(tracker, 0.8, person(400, missing=tuple(range(17))), person(120)) == ["p3", "p1"]
 
 
-def test_a_jump_back_in_time_forgets_everybody():
+def test_a_jump_back_in_time_forgets_all_people():
     tracker = PersonTracker()
     ids(tracker, 100.0, person(100))
     assert ids(tracker, 0.0, person(100)) == ["p2"]

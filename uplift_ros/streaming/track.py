@@ -23,7 +23,7 @@ class Observation:
         calibrated: the intrinsics were known.
         pose_token: (D,) of the network, independent of the window; None until the first forward pass.
         root: (3,) metres, camera optical frame; NaN where it cannot be placed.
-        is_settled: a final frame depends on the root, which does not change any more.
+        is_root_final: a final frame depends on the root, which must not change any more.
     """
 
     person: Person2D
@@ -31,11 +31,11 @@ class Observation:
     calibrated: bool
     pose_token: np.ndarray | None = None
     root: np.ndarray = field(default_factory=lambda: np.full(3, np.nan))
-    is_settled: bool = False
+    is_root_final: bool = False
 
     def place(self, joints: np.ndarray) -> None:
-        """Estimate the root position for root-relative joints (17, 3), unless it is settled."""
-        if self.calibrated and not self.is_settled:
+        """Estimate the root position for root-relative joints (17, 3), unless it is final."""
+        if self.calibrated and not self.is_root_final:
             self.root = place_root(joints, self.rays, self.person.scores)
 
 
@@ -131,10 +131,10 @@ class Track:
             covariance=covariance,
         )
 
-    def settle(self, token: float) -> None:
+    def fix_roots(self, token: float) -> None:
         """Fix the roots of all observations that frames up to a token depend on."""
         for seen in sorted(self.observations):
-            self.observations[seen].is_settled = True
+            self.observations[seen].is_root_final = True
             if seen >= token:
                 return
 

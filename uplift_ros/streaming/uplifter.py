@@ -220,7 +220,7 @@ class StreamingUplifter:
             self._next_output += 1
         if final:
             for track in self._tracks.values():
-                track.settle((self._next_output - 1) * self.frames_per_output / self.config.token_stride)
+                track.fix_roots((self._next_output - 1) * self.frames_per_output / self.config.token_stride)
         return final
 
     def _update(self, begin: int, intervals: Sequence[tuple[int, int]]) -> list[int]:
