@@ -40,7 +40,7 @@ CAUCHY = 2.385
 RAYLEIGH_MEDIAN = 1.177
 """Median length of a vector whose two components have deviation 1."""
 
-SMALLEST_DEVIATION = 0.01
+MIN_RESIDUAL = 0.01
 """Metres: if all joints fit better than that, none is an outlier."""
 
 
@@ -265,6 +265,6 @@ def place_root(joints: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.
         w = np.sqrt(weights[seen] * trust)[:, None]
         translation, *_ = np.linalg.lstsq((matrix * w[..., None]).reshape(-1, 3), (target * w).ravel(), rcond=None)
         residuals = np.linalg.norm(matrix @ translation - target, axis=-1)
-        deviation = max(float(np.median(residuals)) / RAYLEIGH_MEDIAN, SMALLEST_DEVIATION)
+        deviation = max(float(np.median(residuals)) / RAYLEIGH_MEDIAN, MIN_RESIDUAL)
         trust = 1 / (1 + (residuals / (CAUCHY * deviation)) ** 2)
     return translation if translation[2] > 0 else np.full(3, np.nan)

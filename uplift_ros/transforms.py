@@ -31,13 +31,13 @@ def symmetric(covariances: np.ndarray) -> np.ndarray:
     return full
 
 
-def positive_definite(covariances: np.ndarray, smallest: float) -> np.ndarray:
-    """Raise the standard deviations of covariances (..., 3, 3) to at least `smallest` along every axis.
+def positive_definite(covariances: np.ndarray) -> np.ndarray:
+    """Raise the standard deviations of covariances (..., 3, 3) to at least SMALLEST_DEVIATION along every axis.
 
     A covariance from outside, or a difference of two, need not be positive definite.
     """
     variances, axes = np.linalg.eigh(covariances)
-    variances = np.maximum(variances, smallest**2)
+    variances = np.maximum(variances, SMALLEST_DEVIATION**2)
     raised: np.ndarray = (axes * variances[..., None, :]) @ np.swapaxes(axes, -1, -2)
     return raised
 
@@ -52,7 +52,7 @@ def own_covariances(persons: Sequence[Person3D]) -> np.ndarray:
         if len(person.covariance):
             given = symmetric(np.clip(person.covariance, -LARGEST_COVARIANCE, LARGEST_COVARIANCE))
             covariances[row] = given - given[0]
-    covariances = positive_definite(covariances, SMALLEST_DEVIATION)
+    covariances = positive_definite(covariances)
     covariances[:, 0] = 0.0
     return covariances
 

@@ -9,10 +9,10 @@ from uplift_ros import metrics
 from uplift_ros.poses import NANOSECONDS, Person3D, SkeletonFrame
 from uplift_ros.streaming.assignment import best_pairs
 
-FRAME_PERIOD = 0.02
+FRAME_PERIOD_S = 0.02
 """Seconds: acceleration errors are per frame^2 at 50 Hz, whatever the recorded rate."""
 
-MAX_TRUTH_GAP = 0.1
+MAX_TRUTH_GAP_S = 0.1
 """Maximum seconds between two true poses to interpolate between them."""
 
 
@@ -36,7 +36,7 @@ class Track:
         period = np.median(steps)
         runs = np.split(np.arange(len(self.stamps)), np.flatnonzero(steps > 1.5 * period) + 1)
         per_frame = [metrics.accel_error(self.predicted[run], self.true[run]) for run in runs if len(run) >= 3]
-        return np.concatenate([np.empty(0), *per_frame]) * (FRAME_PERIOD / period) ** 2
+        return np.concatenate([np.empty(0), *per_frame]) * (FRAME_PERIOD_S / period) ** 2
 
 
 def matched_tracks(frames: Sequence[SkeletonFrame], truth: Sequence[SkeletonFrame]) -> list[Track]:
@@ -81,7 +81,7 @@ class TrueMotion:
             after = int(np.searchsorted(stamps, stamp))
             if after < len(stamps) and stamps[after] == stamp:
                 present[name] = joints[after]
-            elif 0 < after < len(stamps) and stamps[after] - stamps[after - 1] <= MAX_TRUTH_GAP * NANOSECONDS:
+            elif 0 < after < len(stamps) and stamps[after] - stamps[after - 1] <= MAX_TRUTH_GAP_S * NANOSECONDS:
                 share = (stamp - stamps[after - 1]) / (stamps[after] - stamps[after - 1])
                 present[name] = (1 - share) * joints[after - 1] + share * joints[after]
         return present

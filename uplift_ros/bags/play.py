@@ -27,18 +27,18 @@ from uplift_ros.messages.ros_classes import import_message
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.settings import positive
 
-CLOCK_PERIOD = 0.01
+CLOCK_PERIOD_S = 0.01
 """Seconds of real time between two messages on /clock."""
 
-SETTLED = 0.5
+DISCOVERY_S = 0.5
 """Seconds from the discovery of every subscriber until they have discovered us, which cannot be observed. Until then
 best-effort messages are lost, and without the first image of a bag every key-frame would shift."""
 
-LAST_MESSAGES = 1.0
+ACKNOWLEDGE_S = 1.0
 """Seconds to wait for subscribers to acknowledge the last messages."""
 
 DEFAULT_DEPTH = 10
-LONGEST = 2**63 - 1
+INFINITE_NS = 2**63 - 1
 """Nanoseconds that mean "infinite" to rmw."""
 
 
@@ -95,7 +95,7 @@ class Player(Node):
                 now = log_time - round(left * rate * NANOSECONDS)
                 self._publish_clock(now)
                 yield now
-                if stop.wait(min(left, CLOCK_PERIOD)):
+                if stop.wait(min(left, CLOCK_PERIOD_S)):
                     return
             if stop.is_set():
                 return
@@ -103,8 +103,8 @@ class Player(Node):
             self._outputs[topic].publish(data)
 
     def wait_until_received(self) -> None:
-        """Wait until reliable subscribers have acknowledged the last messages, at most LAST_MESSAGES seconds."""
-        deadline = time.monotonic() + LAST_MESSAGES
+        """Wait until reliable subscribers have acknowledged the last messages, at most ACKNOWLEDGE_S seconds."""
+        deadline = time.monotonic() + ACKNOWLEDGE_S
         for output in self._outputs.values():
             output.wait_for_all_acked(Duration(seconds=max(0.0, deadline - time.monotonic())))
 
@@ -132,7 +132,7 @@ def offered_qos(recorded: Sequence[Qos]) -> QoSProfile:
 
 
 def _duration(time_: QosTime) -> Duration:
-    return Duration(nanoseconds=min(time_.sec * NANOSECONDS + time_.nsec, LONGEST))
+    return Duration(nanoseconds=min(time_.sec * NANOSECONDS + time_.nsec, INFINITE_NS))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -182,9 +182,9 @@ def _play(bag: BagReader, args: argparse.Namespace, stop: threading.Event) -> No
     player = Player(bag, args.topics, args.clock)
     start = bag.start + round(args.start_offset * NANOSECONDS)
     if args.wait:
-        while not player.heard and not stop.wait(CLOCK_PERIOD):
+        while not player.heard and not stop.wait(CLOCK_PERIOD_S):
             pass
-        stop.wait(SETTLED)
+        stop.wait(DISCOVERY_S)
     while not stop.is_set():
         length = (bag.end - start) / NANOSECONDS
         form = "{percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s"

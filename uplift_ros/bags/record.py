@@ -31,14 +31,14 @@ from uplift_ros.messages.ros_classes import import_message
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.settings import positive
 
-DISCOVERY_PERIOD = 0.1
-FLUSH_PERIOD = 0.5
+DISCOVERY_PERIOD_S = 0.1
+FLUSH_PERIOD_S = 0.5
 """Seconds between flushes: after a kill, all messages but those of this last period can be recovered."""
 
-LAST_MESSAGES = 0.2
+LAST_MESSAGES_S = 0.2
 """Seconds of recording after the signal, for messages published before it."""
 
-QUEUE = 100
+QUEUE_MESSAGES = 100
 """Messages per topic that can wait while the file is written."""
 
 PROGRESS = "{n_fmt} messages in {elapsed}, {rate_noinv_fmt}"
@@ -58,8 +58,8 @@ class Recorder(Node):
         self._wanted = None if topics is None else {self.resolve_topic_name(topic) for topic in topics}
         self._recorded: dict[str, Subscription] = {}
         self._refused: set[str] = set()
-        self.create_timer(DISCOVERY_PERIOD, self._discover)
-        self.create_timer(FLUSH_PERIOD, writer.flush)
+        self.create_timer(DISCOVERY_PERIOD_S, self._discover)
+        self.create_timer(FLUSH_PERIOD_S, writer.flush)
 
     def _discover(self) -> None:
         for topic, types in self.get_topic_names_and_types():
@@ -102,7 +102,7 @@ def common_qos(offers: Sequence[QoSProfile]) -> QoSProfile:
     latched = all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
-        depth=QUEUE,
+        depth=QUEUE_MESSAGES,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )
@@ -174,7 +174,7 @@ def _record(writer: BagWriter, args: argparse.Namespace, stop: threading.Event) 
             while not stop.is_set() and time.monotonic() < end:
                 executor.spin_once(timeout_sec=0.1)
                 progress.update(sum(writer.counts.values()) - progress.n)
-        end = time.monotonic() + LAST_MESSAGES
+        end = time.monotonic() + LAST_MESSAGES_S
         while time.monotonic() < end:
             executor.spin_once(timeout_sec=0.01)
     finally:

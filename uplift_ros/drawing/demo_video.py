@@ -28,7 +28,7 @@ CHART_HEIGHT = 120
 TURN = np.radians(12.0)
 """Rotation of the viewpoint, radians per second."""
 
-FLASH = 0.12
+FLASH_S = 0.12
 """Seconds for which the badge of a key-frame is shown."""
 
 IMAGES_AHEAD = 4
@@ -118,8 +118,8 @@ class _Scene:
 
     def _draw_badge(self, panel: np.ndarray, stamp: int) -> None:
         latest = int(np.searchsorted(self._keyframe_stamps, stamp, side="right")) - 1
-        age = (stamp - int(self._keyframe_stamps[latest])) / NANOSECONDS if latest >= 0 else FLASH
-        if age < FLASH:
+        age = (stamp - int(self._keyframe_stamps[latest])) / NANOSECONDS if latest >= 0 else FLASH_S
+        if age < FLASH_S:
             cv2.rectangle(panel, (8, 8), (112, 30), OUTLINE, -1)
             dot(panel, np.array([19.0, 19.0]), 5, BADGE)
             text(panel, "key-frame", (32, 23), BADGE)

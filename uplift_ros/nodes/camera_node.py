@@ -18,7 +18,7 @@ from uplift_ros.poses import NANOSECONDS
 from uplift_ros.sources import guessed_fov, open_source
 from uplift_ros.sources.synthetic.synthetic_source import true_skeleton
 
-MAX_LAG = NANOSECONDS // 2
+MAX_LAG_NS = NANOSECONDS // 2
 """Nanoseconds behind schedule beyond which the schedule is shifted instead of catching up with a burst of images."""
 
 JPEG_QUALITY = 90
@@ -76,7 +76,7 @@ class CameraNode(base.ManagedNode):
             if begin is None or stamp is None:
                 begin, stamp = time.monotonic_ns(), self.get_clock().now().nanoseconds
             lag = time.monotonic_ns() - begin - frame.time
-            if lag > MAX_LAG:
+            if lag > MAX_LAG_NS:
                 self.report("stumbled", f"source {self.parameter('source')} cannot keep up: {lag / 1e6:.0f} ms late")
                 begin, stamp = begin + lag, stamp + lag
             if frame.time >= end or self._stopped.wait(max(0, -lag) / NANOSECONDS):

@@ -15,7 +15,7 @@ from uplift_ros.streaming.clock import DEPTH_TOLERANCE_NS
 
 DEPTH_TYPES = ("sensor_msgs/msg/Image",)
 
-KEPT = 15
+KEPT_IMAGES = 15
 """Serialised depth images kept: half a second at 30 Hz, by which colour images may be late."""
 
 
@@ -35,7 +35,7 @@ class BagDepth:
         self._bag, self._topic = BagReader(path, skip_damaged=True), topic
         self._bag.choose(topic, DEPTH_TYPES)
         self._messages = self._bag.raw([topic])
-        self._read: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
+        self._read: deque[tuple[int, bytes]] = deque(maxlen=KEPT_IMAGES)
 
     def at(self, stamp: int) -> DepthLookup | None:
         """Decoder of the depth image nearest to a stamp, nanoseconds; None if none is within the tolerance."""

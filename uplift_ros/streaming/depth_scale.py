@@ -28,7 +28,7 @@ MIN_JOINTS = 5
 AGREEMENT = 0.1
 """At least half of the joints, and no fewer than MIN_JOINTS, must agree with the factor within this fraction of it."""
 
-SMALLEST, LARGEST = 0.3, 2.5
+MIN_STATURE, MAX_STATURE = 0.3, 2.5
 """Metres of stature, the range of the parameter person_height."""
 
 PATCH = 0.05
@@ -145,7 +145,7 @@ def size_factor(person: Person2D, joints: np.ndarray, depth: np.ndarray, person_
         return None
     factor = float(np.median(factors))
     agreeing = np.count_nonzero(np.abs(factors - factor) <= AGREEMENT * factor)
-    possible = SMALLEST <= factor * person_height <= LARGEST
+    possible = MIN_STATURE <= factor * person_height <= MAX_STATURE
     return factor if possible and agreeing >= max(MIN_JOINTS, len(factors) / 2) else None
 
 

@@ -124,8 +124,7 @@ def _place_and_pose(person: Person3D) -> tuple[np.ndarray, np.ndarray]:
     """
     joints = symmetric(person.covariance)
     covariances = np.concatenate([joints[:1], joints - joints[0]])
-    covariances = positive_definite(covariances, SMALLEST_DEVIATION)
-    return np.concatenate([person.joints[:1], person.joints - person.joints[0]]), covariances
+    return np.concatenate([person.joints[:1], person.joints - person.joints[0]]), positive_definite(covariances)
 
 
 class ViewFusion:

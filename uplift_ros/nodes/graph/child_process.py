@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, cast
 
 LAST_LINES = 12
-PATIENCE = {signal.SIGINT: 6.0, signal.SIGTERM: 3.0, signal.SIGKILL: 3.0}
+STOP_TIMEOUTS_S = {signal.SIGINT: 6.0, signal.SIGTERM: 3.0, signal.SIGKILL: 3.0}
 """Seconds to wait after each signal before the next, stronger one."""
 
 
@@ -82,7 +82,7 @@ def stop(processes: Sequence[Process]) -> list[Process]:
         The processes that did not end with exit code 0 after SIGINT.
     """
     unclean = []
-    for interruption, patience in PATIENCE.items():
+    for interruption, patience in STOP_TIMEOUTS_S.items():
         running = [process for process in processes if process.exit_code is None]
         for process in running:
             process.send(interruption)

@@ -24,7 +24,7 @@ from uplift_ros.poses import Origin
 from uplift_ros.stages import build_detection
 
 WIDTH, HEIGHT, RATE = 640, 480, 50.0
-CHUNK = 0.5
+CHUNK_S = 0.5
 FIRST_IMAGES = 25
 """Images of warm-up: discovery and the first allocations are not measured."""
 
@@ -80,13 +80,13 @@ def measure(subscriber: Plain | Skipping, seconds: float) -> list[float]:
     executor = SingleThreadedExecutor()
     executor.add_node(subscriber)
     while subscriber.images < FIRST_IMAGES:
-        executor.spin_once(CHUNK)
+        executor.spin_once(CHUNK_S)
     milliseconds = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        images, cpu, chunk_end = subscriber.images, cpu_seconds(), time.monotonic() + CHUNK
+        images, cpu, chunk_end = subscriber.images, cpu_seconds(), time.monotonic() + CHUNK_S
         while time.monotonic() < chunk_end or subscriber.images == images:
-            executor.spin_once(CHUNK)
+            executor.spin_once(CHUNK_S)
         milliseconds.append((cpu_seconds() - cpu) * 1e3 / (subscriber.images - images))
     return milliseconds
 

@@ -30,16 +30,16 @@ EDGES = (
 """(node, topic) subscriptions that must exist before the camera may start."""
 
 RECORDER = "recorder"
-START_TIMEOUT = 90.0
+START_TIMEOUT_S = 90.0
 """Seconds for all nodes to load their networks and discover each other; most of it is for a cold disk."""
 
-DRAINED = 1.0
+DRAINED_S = 1.0
 """Seconds without a new skeleton after which the pipeline is empty."""
 
-MIN_LIFE = 10.0
+MIN_LIFE_S = 10.0
 """Seconds that a node must have run to be restarted when it dies; one that dies sooner would die again."""
 
-POLL = 0.1
+POLL_S = 0.1
 LOGGED_LEVELS = ("[WARN]", "[ERROR]", "[FATAL]")
 
 
@@ -85,7 +85,7 @@ class Supervisor:
             self._start(parameters, params_file, bag)
             with Live(get_renderable=self._table, console=self._console, refresh_per_second=4):
                 self._wait(self._camera_finished, meanwhile=self._sample_usage)
-                self._wait(lambda: self._monitor.idle >= DRAINED)
+                self._wait(lambda: self._monitor.idle >= DRAINED_S)
             self._console.line()
         except Interrupted:
             self._stop()
@@ -142,7 +142,7 @@ class Supervisor:
         self._processes[name] = Process(name, [*command, *at_first], self._environment, self._show_line)
 
     def _replace(self, died: Process) -> None:
-        if died.name == RECORDER or died.age < MIN_LIFE:
+        if died.name == RECORDER or died.age < MIN_LIFE_S:
             raise RunError(_exit_report(died))
         message = f"{died.name} ended with exit code {died.exit_code} and is started again"
         self._console.print(message, style="yellow", highlight=False)
@@ -176,10 +176,10 @@ class Supervisor:
     def _wait(
         self, condition: Callable[[], bool], what: str = "", meanwhile: Callable[[], None] = lambda: None
     ) -> None:
-        """Wait for a condition: without limit, or, if `what` is given, START_TIMEOUT at most."""
-        deadline = time.monotonic() + START_TIMEOUT
+        """Wait for a condition: without limit, or, if `what` is given, START_TIMEOUT_S at most."""
+        deadline = time.monotonic() + START_TIMEOUT_S
         while not condition():
-            self._monitor.spin(POLL)
+            self._monitor.spin(POLL_S)
             meanwhile()
             if self._interrupted.is_set():
                 raise Interrupted
@@ -189,7 +189,7 @@ class Supervisor:
                         raise RunError(_exit_report(process))
                     self._replace(process)
             if what and time.monotonic() > deadline:
-                raise RunError(f"timed out after {START_TIMEOUT:.0f} s while waiting for {what}")
+                raise RunError(f"timed out after {START_TIMEOUT_S:.0f} s while waiting for {what}")
 
     def _table(self) -> Table:
         table = Table(

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-PERIOD = 1.0
+SAMPLE_PERIOD_S = 1.0
 """Seconds between samples."""
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -25,7 +25,7 @@ class Sample:
 
 
 class Usage:
-    """CPU time and memory of processes by name, sampled at most once per PERIOD."""
+    """CPU time and memory of processes by name, sampled at most once per SAMPLE_PERIOD_S."""
 
     def __init__(self) -> None:
         self._samples: dict[str, list[Sample]] = {}
@@ -40,7 +40,7 @@ class Usage:
         now = time.monotonic()
         if now < self._next:
             return
-        self._next = now + PERIOD
+        self._next = now + SAMPLE_PERIOD_S
         for name, pid in processes.items():
             if (sample := _read(pid, now)) is not None:
                 self._samples.setdefault(name, []).append(sample)

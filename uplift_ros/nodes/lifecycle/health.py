@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-MEMORY = 5.0
+PROBLEM_MEMORY_S = 5.0
 """Seconds for which a problem sets the level, and minimum time between two log lines of the same kind."""
 
-SILENCE = 2.5
+INPUT_TIMEOUT_S = 2.5
 """Seconds without an expected input after which it is missing; key-frames may be 2 s apart."""
 
 TIMED_BLOCKS = 50
@@ -34,7 +34,7 @@ class Health:
         self._arrived_at: dict[str, float] = {}
         self._milliseconds: deque[float] = deque(maxlen=TIMED_BLOCKS)
         self._level = DiagnosticStatus.OK
-        self._problem_at = -MEMORY
+        self._problem_at = -PROBLEM_MEMORY_S
         self._logged_at: dict[str, float] = {}
 
     def count(self, name: str, amount: int = 1) -> None:
@@ -69,13 +69,13 @@ class Health:
         return sum(self._milliseconds) / len(self._milliseconds) if self._milliseconds else 0.0
 
     def problem(self, kind: str, message: str, error: bool) -> bool:
-        """Note a problem; returns whether to log it: each kind at most once per MEMORY seconds."""
+        """Note a problem; returns whether to log it: each kind at most once per PROBLEM_MEMORY_S seconds."""
         now = time.monotonic()
         self.count(kind)
         self.last_error = message
         self._level = DiagnosticStatus.ERROR if error else DiagnosticStatus.WARN
         self._problem_at = now
-        if now - self._logged_at.get(kind, -MEMORY) < MEMORY:
+        if now - self._logged_at.get(kind, -PROBLEM_MEMORY_S) < PROBLEM_MEMORY_S:
             return False
         self._logged_at[kind] = now
         return True
@@ -90,10 +90,12 @@ class Health:
             self._events = Counter(dict.fromkeys(events, 0))
         rates = {event: f"{count / (now - self._since):.1f}" for event, count in events.items()}
         self._since = now
-        missing = [f"no {what} for {now - at:.0f} s" for what, at in self._arrived_at.items() if now - at > SILENCE]
+        missing = [
+            f"no {what} for {now - at:.0f} s" for what, at in self._arrived_at.items() if now - at > INPUT_TIMEOUT_S
+        ]
         troubles = [*missing, *diagnostic_warnings]
         level = DiagnosticStatus.WARN if troubles else DiagnosticStatus.OK
-        if now - self._problem_at < MEMORY:
+        if now - self._problem_at < PROBLEM_MEMORY_S:
             troubles.insert(0, self.last_error)
             level = max(level, self._level)
         values = {

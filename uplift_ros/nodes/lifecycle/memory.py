@@ -5,10 +5,10 @@ import ctypes
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
 """Options of mallopt (malloc.h)."""
 
-KEPT = 64 * 2**20
+KEPT_BYTES = 64 * 2**20
 """Bytes that may stay free at the end of the heap: some images."""
 
-LARGEST = 32 * 2**20
+LARGEST_BYTES = 32 * 2**20
 """Bytes from which on a freed block returns to the kernel; the maximum that glibc accepts."""
 
 
@@ -23,7 +23,7 @@ def keep_freed_memory() -> None:
     By default glibc returns the memory of every image to the kernel and faults it in again page by page, which is three
     quarters of the CPU time of a plain rclpy subscriber of 640x480 images.
     """
-    _set_options({MMAP_THRESHOLD: LARGEST, TRIM_THRESHOLD: KEPT})
+    _set_options({MMAP_THRESHOLD: LARGEST_BYTES, TRIM_THRESHOLD: KEPT_BYTES})
 
 
 def _set_options(options: dict[int, int]) -> None:

@@ -13,7 +13,7 @@ from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.links.optional import needed
 from uplift_ros.streaming.clock import DEPTH_TOLERANCE_NS
 
-CACHED = 15
+CACHED_IMAGES = 15
 """Depth images kept: half a second at 30 Hz, longer than any 2D estimator needs for an image."""
 
 
@@ -33,7 +33,7 @@ class DepthImages:
     def subscribe(self, node: ManagedNode) -> None:
         """Subscribe to the topic `depth` until the node is deactivated."""
         arriving = self._filters.SimpleFilter()
-        self._cache = self._filters.Cache(arriving, CACHED)
+        self._cache = self._filters.Cache(arriving, CACHED_IMAGES)
         node.subscribe(Image, "depth", arriving.signalMessage, qos.images(depth=5), expected="depth images")
 
     def at(self, stamp: int) -> np.ndarray | None:

@@ -13,7 +13,7 @@ from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.base import ManagedNode
 from uplift_ros.streaming.rates import Rates
 
-PATIENCE = 1.0
+RESPONSE_TIMEOUT_S = 1.0
 """Seconds to wait for a response before repeating the request: the estimator was restarted or is overloaded. The limit
 is not counted in key-frames, which may be seconds apart at the stride that is to be changed."""
 
@@ -34,7 +34,7 @@ class EstimatorStride:
 
     def ask(self, stride: int) -> None:
         """Request a stride, unless a response is pending. Call again until key-frames have the stride."""
-        if self._answer is not None and time.monotonic() - self._asked_at < PATIENCE:
+        if self._answer is not None and time.monotonic() - self._asked_at < RESPONSE_TIMEOUT_S:
             return
         if not self._client.service_is_ready():
             self._node.report("no_estimator", f"cannot set the stride: no service {self._client.srv_name}")

@@ -11,7 +11,7 @@ from uplift_ros.nodes.links.optional import needed
 from uplift_ros.poses import NANOSECONDS, SkeletonFrame
 from uplift_ros.streaming.clock import VIEW_TOLERANCE_NS
 
-QUEUE = 200
+QUEUE_FRAMES = 200
 """Frames of one camera that wait for another's: a key-frame at a large stride brings a second of them at once."""
 
 
@@ -44,7 +44,9 @@ class Synchroniser:
         self._newest = [0] * self._cameras
         self._last = 0
         self._together: list[tuple[SkeletonFrame, ...]] = []
-        synchroniser = self._filters.ApproximateTimeSynchronizer(self._inputs, QUEUE, VIEW_TOLERANCE_NS / NANOSECONDS)
+        synchroniser = self._filters.ApproximateTimeSynchronizer(
+            self._inputs, QUEUE_FRAMES, VIEW_TOLERANCE_NS / NANOSECONDS
+        )
         synchroniser.registerCallback(self._take)
 
     def push(self, camera: int, frames: Sequence[SkeletonFrame]) -> list[tuple[SkeletonFrame, ...]]:

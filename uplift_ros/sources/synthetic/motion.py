@@ -12,7 +12,7 @@ import numpy as np
 from uplift_ros.sources.synthetic.posture import (
     ANKLE_BEHIND,
     ANKLE_HEIGHT,
-    SIDES,
+    SIDE_SIGNS,
     Posture,
     blend,
     body_joints,
@@ -22,7 +22,7 @@ from uplift_ros.sources.synthetic.posture import (
 PERIOD = 20.0
 """Seconds after which the schedule repeats."""
 
-BLEND = 0.7
+BLEND_S = 0.7
 """Seconds over which an activity is blended into the next."""
 
 FOOT_HALF_WIDTH = 0.10
@@ -183,14 +183,14 @@ class Activity:
 
     def weight(self, t: float) -> float:
         """Blending weight in [0, 1]; the weights of the schedule add up to 1."""
-        begun = _ease((t - self.start) / BLEND + 0.5) if self.start > 0 else 1.0
-        ended = _ease((t - self.end) / BLEND + 0.5) if self.end < PERIOD else 0.0
+        begun = _ease((t - self.start) / BLEND_S + 0.5) if self.start > 0 else 1.0
+        ended = _ease((t - self.end) / BLEND_S + 0.5) if self.end < PERIOD else 0.0
         return begun - ended
 
     def strides_until(self, t: float) -> float:
         """Strides made by `t`: the integral of the weight, times the rate."""
-        elapsed = _ease_integral((t - self.start) / BLEND + 0.5) - _ease_integral((t - self.end) / BLEND + 0.5)
-        return self.strides * BLEND * elapsed / (self.end - self.start)
+        elapsed = _ease_integral((t - self.start) / BLEND_S + 0.5) - _ease_integral((t - self.end) / BLEND_S + 0.5)
+        return self.strides * BLEND_S * elapsed / (self.end - self.start)
 
 
 SCHEDULE = (
@@ -232,7 +232,7 @@ def _ankles(posture: Posture, place: np.ndarray, strides: float) -> np.ndarray:
     """(2, 3) left, right: planted where a stride put them, in the air between, plus the posture's offsets."""
     height, airborne = posture.step
     ankles = np.empty((2, 3))
-    for index, (side, offset) in enumerate(zip(SIDES, posture.feet, strict=True)):
+    for index, (side, offset) in enumerate(zip(SIDE_SIGNS, posture.feet, strict=True)):
         phase = strides + 0.5 * index
         whole = np.floor(phase)
         swing = (phase - whole - 0.5) / airborne + 0.5

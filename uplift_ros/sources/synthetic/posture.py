@@ -15,17 +15,17 @@ from uplift_ros.skeleton import H36M17, MEAN_LENGTHS
 HIP_HALF_WIDTH, THIGH, SHANK = (MEAN_LENGTHS[joint] for joint in ("hip", "knee", "ankle"))
 TRUNK = MEAN_LENGTHS["spine"] + MEAN_LENGTHS["thorax"]
 SPINE_FRACTION = 0.48
-SHOULDER = np.array([-0.020, 0.169, -0.024])  # from thorax, left side
+SHOULDER_FROM_THORAX = np.array([-0.020, 0.169, -0.024])  # from thorax, left side
 UPPER_ARM, FOREARM = MEAN_LENGTHS["elbow"], MEAN_LENGTHS["wrist"]
-NOSE = np.array([0.085, 0.0, 0.126])  # from thorax
-HEAD = np.array([0.005, 0.0, 0.250])
+NOSE_FROM_THORAX = np.array([0.085, 0.0, 0.126])  # from thorax
+HEAD_FROM_THORAX = np.array([0.005, 0.0, 0.250])
 ANKLE_HEIGHT, ANKLE_BEHIND = 0.08, 0.05
 
 # A leg is never fully straight: near full reach the knee would snap.
 LEG_SOFT, LEG_MAX = 0.955, 0.995
 PELVIS_HEIGHT = ANKLE_HEIGHT + 0.985 * (THIGH + SHANK)
 
-SIDES = (1.0, -1.0)
+SIDE_SIGNS = (1.0, -1.0)
 """Left, right: the sign of the body's y axis."""
 
 
@@ -96,15 +96,15 @@ def body_joints(posture: Posture, place: np.ndarray, ankles: np.ndarray) -> np.n
     joints["pelvis"] = pelvis
     joints["spine"] = pelvis + SPINE_FRACTION * (thorax - pelvis)
     joints["thorax"] = thorax
-    joints["nose"] = thorax + head @ NOSE
-    joints["head"] = thorax + head @ HEAD
-    for name, side, ankle, arm in zip(("left", "right"), SIDES, ankles, posture.arms, strict=True):
+    joints["nose"] = thorax + head @ NOSE_FROM_THORAX
+    joints["head"] = thorax + head @ HEAD_FROM_THORAX
+    for name, side, ankle, arm in zip(("left", "right"), SIDE_SIGNS, ankles, posture.arms, strict=True):
         hip = pelvis + hips @ [0, side * HIP_HALF_WIDTH, 0]
         joints[f"{name}_hip"] = hip
         joints[f"{name}_knee"], joints[f"{name}_ankle"] = _leg(hip, ankle, pole=hips @ [1, 0.15 * side, 0])
         flexion, abduction, rotation, elbow = arm
         upper = chest @ rotation_y(-flexion) @ rotation_x(side * abduction) @ rotation_z(-side * rotation)
-        shoulder = thorax + chest @ (SHOULDER * [1, side, 1])
+        shoulder = thorax + chest @ (SHOULDER_FROM_THORAX * [1, side, 1])
         joints[f"{name}_shoulder"] = shoulder
         joints[f"{name}_elbow"] = shoulder + upper @ [0, 0, -UPPER_ARM]
         joints[f"{name}_wrist"] = joints[f"{name}_elbow"] + upper @ rotation_y(-elbow) @ [0, 0, -FOREARM]
