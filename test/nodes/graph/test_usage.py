@@ -14,7 +14,7 @@ BUSY = "end = __import__('time').process_time() + 60\nwhile __import__('time').p
 
 
 def sample_for(seconds: float, processes: dict[str, int], monkeypatch) -> dict:
-    monkeypatch.setattr(usage, "PERIOD", 0.05)
+    monkeypatch.setattr(usage, "SAMPLE_PERIOD_S", 0.05)
     watched, end = Usage(), time.monotonic() + seconds
     while time.monotonic() < end:
         watched.sample(processes)
