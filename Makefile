@@ -80,8 +80,9 @@ train-gpu: $(BUILT) ## Train compact, n81 and n351 at once on a GPU; needs DATA 
 bench: $(BUILT) $(MODELS) $(TESTABLE) ## Measure the speed of every part; writes out/bench.json
 	$(BIN)/uplift bench --json out/bench.json
 
-bench-gpu: $(BUILT) $(TESTABLE) ## Measure the networks on DEVICE (cuda), under 4 minutes; writes out/bench_gpu.json
+bench-gpu: $(BUILT) $(TESTABLE) ## Measure the networks on DEVICE (cuda), under 4 minutes; writes out/bench_gpu*.json
 	$(BIN)/uplift bench --networks --device $(DEVICE) --seconds $(SECONDS) --json out/bench_gpu.json
+	$(BIN)/uplift bench --table4 --device $(subst tensorrt,cuda,$(DEVICE)) --seconds $(SECONDS) --json out/bench_gpu_table4.json
 
 matrix: ## Install and test afresh on every Python from 3.10 to 3.14 that is installed, also with the lowest requirements
 	PYTHONPATH=test $(PYTHON) -m support.matrix

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from uplift_ros.lab.bench import cuda_graph
 from uplift_ros.lab.bench.flops import estimate_flops
 from uplift_ros.lab.bench.measurements import Row, against_first, interleaved, timed
 from uplift_ros.models import runtime
@@ -38,6 +39,8 @@ def rows(seconds: float, device: str, threads: int) -> Iterator[Row]:
         windows = np.random.default_rng(0).normal(0, 0.3, (batch, config.window, config.joints, config.coordinates))
         calls = {form: partial(network, windows) for form, network in refiners.items()}
         yield from _rows("synsp", interleaved(calls, seconds), batch, 0)
+    if device.startswith("cuda"):
+        yield from _graph_rows(device, seconds)
 
 
 def uplift_forms(name: str, device: str = "cpu", threads: int = 1) -> dict[Form, Uplifting]:
@@ -86,19 +89,39 @@ def _providers(device: str) -> Iterator[tuple[str, str]]:
 def _uplift_rows(name: str, forms: dict[Form, Uplifting], batch: int, stride: int, seconds: float) -> Iterator[Row]:
     """Whole windows to central poses (Table 4), and windows of a stream: one new pose each, sequence head."""
     config = next(iter(forms.values())).config
-    seen = np.tile(np.arange(config.tokens) * config.token_stride % stride == 0, (batch, 1))
-    windows = np.where(seen, np.cumsum(seen).reshape(seen.shape), 0)
-    random = np.random.default_rng(0)
-    poses = random.normal(size=(int(seen.sum()), config.joints, config.channels))
-    tokens = random.normal(size=(len(poses) - batch, config.temporal_width))
+    poses, tokens, windows = _stream(config, batch, stride)
 
     def whole(network: Uplifting) -> np.ndarray:
         return network.central(network(poses, tokens[:0], windows).hidden)
 
     calls = {form: partial(whole, network) for form, network in forms.items()}
-    yield from _rows(name, interleaved(calls, seconds), batch, estimate_flops(config, int(seen[0].sum())))
+    yield from _rows(name, interleaved(calls, seconds), batch, estimate_flops(config, len(poses) // batch))
     streams = {form: partial(network, poses[:batch], tokens, windows) for form, network in forms.items()}
     yield from _rows(f"{name}, tokens known", interleaved(streams, seconds), batch, 0)
+
+
+def _graph_rows(device: str, seconds: float) -> Iterator[Row]:
+    """The shipped network at its longest stride, and SynSP, with a CUDA graph and without."""
+    file, config = runtime.find("compact"), VARIANTS["compact"]()
+    for batch in GPU_BATCHES:
+        poses, tokens, windows = _stream(config, batch, max(config.input_strides))
+        inputs = {"poses": poses[:batch].astype(np.float32), "known": tokens.astype(np.float32), "windows": windows}
+        yield from cuda_graph.rows("compact, tokens known", file.read_bytes(), device, inputs, seconds)
+    network = runtime.OnnxRefine(runtime.find("synsp"), device).config
+    for batch in WINDOWS:
+        shape = batch, network.window, network.joints, network.coordinates
+        inputs = {"windows": np.zeros(shape, np.float32)}
+        yield from cuda_graph.rows("synsp", runtime.find("synsp").read_bytes(), device, inputs, seconds)
+
+
+def _stream(config: UpliftConfig, batch: int, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Random poses of whole windows, tokens of all but the newest pose of each, and the windows; see `Uplifting`."""
+    seen = np.tile(np.arange(config.tokens) * config.token_stride % stride == 0, (batch, 1))
+    windows = np.where(seen, np.cumsum(seen).reshape(seen.shape), 0)
+    random = np.random.default_rng(0)
+    poses = random.normal(size=(int(seen.sum()), config.joints, config.channels))
+    tokens = random.normal(size=(len(poses) - batch, config.temporal_width))
+    return poses, tokens, windows
 
 
 def _rows(name: str, times: dict[Form, np.ndarray], batch: int, flops: int) -> Iterator[Row]:
