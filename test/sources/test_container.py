@@ -190,7 +190,8 @@ def test_mirrored_matroska_files_have_the_matrix_of_mp4(tmp_path, roll, matrix):
     np.testing.assert_array_equal(track.upright(image), expected(image))
 
 
-def test_a_file_without_an_index_that_ends_within_an_image_is_incomplete(tmp_path):
+@pytest.mark.skipif(not hasattr(cv2, "imencodemulti"), reason="this OpenCV writes no GIF")
+def test_a_gif_that_ends_within_an_image_is_incomplete(tmp_path):
     gif = tmp_path / "clip.gif"
     _, data = cv2.imencodemulti(".gif", PICTURES)
     gif.write_bytes(data)
@@ -200,6 +201,9 @@ def test_a_file_without_an_index_that_ends_within_an_image_is_incomplete(tmp_pat
     source = open_source(str(gif), **OPTIONS)
     assert 0 < len(list(source.frames())) < 20
     assert source.missing == 1
+
+
+def test_a_transport_stream_that_ends_within_a_packet_is_incomplete(tmp_path):
     packet = b"\x47" + bytes(187)
     for content, expected in (
         (3 * packet, False),

@@ -27,6 +27,7 @@ def test_calls_are_measured_in_turns():
 
 
 def test_onnx_runtime_is_compared_with_pytorch_on_the_same_batch_and_stride():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
     found = [row for row in networks.rows(0.0, "cpu", 1) if row.name.startswith("compact")]
     assert [(row.name, row.device, row.precision, row.ratio_to) for row in found[:4]] == [
         ("compact s_in 4 PyTorch", "PyTorch", "float32", ""),
