@@ -1,7 +1,5 @@
 """The authors' weights as this package's: files with their layers' names and order, and their networks' formulas."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -9,6 +7,7 @@ import torch.nn.functional as F
 from scipy.fft import dct
 from scipy.special import erf
 from support import paper_data
+from support.commands import rows_of
 
 from uplift_ros import cli
 from uplift_ros.lab.import_weights import JOINTS
@@ -154,8 +153,7 @@ def test_imported_weights_are_evaluated(tmp_path):
     ):
         imported = str(tmp_path / f"{name}.safetensors")
         assert cli.main(["import", str(tmp_path / name), "-o", imported]) == 0
-        assert cli.main(["evaluate", *options, imported, "--json", str(tmp_path / "rows.json")]) == 0
-        (row,) = json.loads((tmp_path / "rows.json").read_text())
+        (row,) = rows_of(tmp_path, "evaluate", *options, imported)
         assert (row["frames"], np.isfinite(row["mpjpe"])) == ({"h36m.h5": 84, "fcn.pth.tar": 34}[name], True)
 
 

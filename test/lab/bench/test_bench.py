@@ -1,9 +1,9 @@
 """`uplift bench`: all rows in one table, and in a file."""
 
-import json
 from dataclasses import asdict
 
 import pytest
+from support.commands import rows_of
 
 from uplift_ros import cli
 from uplift_ros.lab.bench import bench, networks, recordings, streams
@@ -44,8 +44,7 @@ def test_the_table_has_operations_and_ratios_only_where_they_are_known(measured,
 
 
 def test_the_rows_are_written_where_a_file_is_named(measured, tmp_path):
-    assert cli.main(["bench", "--json", str(tmp_path / "bench.json")]) == 0
-    assert json.loads((tmp_path / "bench.json").read_text()) == [asdict(row) for row in (PLAIN, FAST, IMAGE)]
+    assert rows_of(tmp_path, "bench") == [asdict(row) for row in (PLAIN, FAST, IMAGE)]
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_measured(measured, capsys):

@@ -1,18 +1,15 @@
 """`uplift bench --table4`: the six rows of the paper's table."""
 
-import json
-
 import numpy as np
+from support.commands import rows_of
 
-from uplift_ros import cli
 from uplift_ros.lab.bench import table4
 
 
 def test_all_six_flop_figures_are_the_papers_and_poses_are_counted_as_output_frames(tmp_path, monkeypatch):
     monkeypatch.setattr(table4, "BATCH", 1)
     monkeypatch.setattr(table4, "measure", lambda call, seconds: (call(), np.array([20.0]))[1])
-    assert cli.main(["bench", "--table4", "--seconds", "0.01", "--json", str(tmp_path / "rows.json")]) == 0
-    rows = json.loads((tmp_path / "rows.json").read_text())
+    rows = rows_of(tmp_path, "bench", "--table4", "--seconds", "0.01")
     assert [row["name"] for row in rows] == [
         *("n81 s_in 4", "n81 s_in 10", "n81 s_in 20"),
         *("n351 s_in 5", "n351 s_in 10", "n351 s_in 20"),

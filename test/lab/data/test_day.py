@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+from support.paper_data import motion
 
 from uplift_ros import metrics
 from uplift_ros.lab.data import day
 from uplift_ros.lab.data.mocap import Sequence
-from uplift_ros.sources.synthetic.motion import pose
 
 RATE = 50.0
-BOXING = np.stack([pose(frame / RATE) for frame in range(150, 250)])
+BOXING = motion(150, 100)
 SWAY = np.stack([BOXING[0] + 1e-3 * np.sin(frame / 8) * np.arange(17)[:, None] / 17 for frame in range(80)])
 STAYS, PASSES = Sequence("stays", np.concatenate([SWAY, BOXING])), Sequence("passes", BOXING)
 

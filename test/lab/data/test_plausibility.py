@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 from support.bvh_takes import bvh
+from support.paper_data import motion
 
 from uplift_ros.lab.data import plausibility
 from uplift_ros.lab.data.formats import load
 from uplift_ros.skeleton import H36M17
-from uplift_ros.sources.synthetic.motion import pose
 
 
 @pytest.fixture(scope="module")
 def walk() -> np.ndarray:
     """(60, 17, 3) metres, z up."""
-    return np.stack([pose(frame / 50) for frame in range(60)])
+    return motion(0, 60)
 
 
 def loaded(folder, **sequences):

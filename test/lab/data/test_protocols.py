@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from support.paper_data import motion
 
 from uplift_ros.camera import camera_to_canonical_rotation, normalise
 from uplift_ros.lab.data import protocols
@@ -14,7 +15,6 @@ from uplift_ros.lab.evaluation import scores
 from uplift_ros.models.configs import compact
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.skeleton import H36M17
-from uplift_ros.sources.synthetic.motion import pose
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +26,12 @@ def model():
 
 @pytest.fixture(scope="module")
 def clip():
-    joints = np.stack([pose(frame / 50) for frame in range(131)]).astype(np.float32)
+    joints = motion(0, 131).astype(np.float32)
     return next(protocols.project_sequences([Sequence("a/b/c", joints)], 50.0, cameras=1, noise="none", seed=0))
 
 
 def test_filming_is_repeatable_and_the_seed_matters(clip):
-    joints = np.stack([pose(frame / 50) for frame in range(20)]).astype(np.float32)
+    joints = motion(0, 20).astype(np.float32)
 
     def project_sequences(seed, noise="detector"):
         return list(protocols.project_sequences([Sequence("a/b/c", joints)], 50.0, cameras=2, noise=noise, seed=seed))

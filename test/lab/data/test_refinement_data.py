@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from support import tiny
+from support.paper_data import motion as walk
 from support.wandering import SEQUENCES, motion
 
 from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.data.pose_noise import PoseNoise
 from uplift_ros.lab.data.refinement_data import ClipSampler, noise_pairs, random_rotations, uplifter_pairs
 from uplift_ros.skeleton import H36M17
-from uplift_ros.sources.synthetic.motion import pose
 
 
 def sampler(pairs=(), batch: int = 16) -> ClipSampler:
@@ -69,10 +69,7 @@ def test_noise_pairs_are_the_same_at_every_call():
     assert first[0].shape == first[1].shape == (120, 17, 3)
 
 
-WALKS = [
-    Sequence(f"synthetic/{start}", np.stack([pose((start + frame) / 50) for frame in range(60)]).astype(np.float32))
-    for start in (0, 300)
-]
+WALKS = [Sequence(f"synthetic/{start}", walk(start, 60).astype(np.float32)) for start in (0, 300)]
 
 
 def test_every_sequence_gives_an_uplifters_estimate_and_the_truth_of_the_same_frames_by_its_seed():

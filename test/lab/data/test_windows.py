@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from support.paper_data import motion
 
 from uplift_ros.camera import SCREEN_FOCAL, canonicalise
 from uplift_ros.lab.data.detector_noise import DetectorNoise
@@ -13,14 +14,12 @@ from uplift_ros.lab.data.virtual_camera import in_image, random_views, rotation_
 from uplift_ros.lab.data.windows import WindowSampler, random_mask, with_twins
 from uplift_ros.models.configs import compact, n351
 from uplift_ros.skeleton import H36M17
-from uplift_ros.sources.synthetic.motion import pose
 
 
 @pytest.fixture(scope="module")
 def sequences():
     """Four seconds of the synthetic person, as motion capture."""
-    joints = np.stack([pose(frame / 50) for frame in range(200)]).astype(np.float32)
-    return [Sequence("synthetic/walk/1", joints)]
+    return [Sequence("synthetic/walk/1", motion(0, 200).astype(np.float32))]
 
 
 NO_NOISE = DetectorNoise(

@@ -5,19 +5,20 @@ import json
 import numpy as np
 import pytest
 from support import tiny
+from support.commands import rows_of
+from support.paper_data import motion
 
 from uplift_ros import cli
 from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.models import weights
-from uplift_ros.sources.synthetic.motion import pose
 
 KEYS = "model stride mode latency_frames noise refine mpjpe n_mpjpe p_mpjpe mpjpe_keyframes accel keyframe_hz frames"
 
 
 @pytest.fixture
 def folder(tmp_path):
-    joints = {f"x/box/{start}": [pose((start + frame) / 50) for frame in range(61)] for start in (0, 300)}
-    np.savez(tmp_path / "mocap.npz", fps=50.0, **{name: np.float32(poses) for name, poses in joints.items()})
+    takes = {f"x/box/{start}": motion(start, 61).astype(np.float32) for start in (0, 300)}
+    np.savez(tmp_path / "mocap.npz", fps=50.0, **takes)
     weights.save(tiny.uplift(), tmp_path / "uplift.safetensors", {})
     weights.save(tiny.synsp(), tmp_path / "synsp.safetensors", {})
     weights.save(SmoothNet(SmoothNetConfig(width=8, inner=4)), tmp_path / "smoothnet.safetensors", {})
@@ -28,8 +29,7 @@ def evaluate(folder, *options: str) -> list[dict]:
     arguments = ["evaluate", "--data", "mocap.npz", "--model", "uplift.safetensors", "--cameras", "1", *options]
     arguments += ["--refiner-model", "synsp.safetensors", "--smoothnet-model", "smoothnet.safetensors"]
     arguments = [str(folder / part) if part.endswith((".npz", ".safetensors")) else part for part in arguments]
-    assert cli.main([*arguments, "--json", str(folder / "rows.json")]) == 0
-    return json.loads((folder / "rows.json").read_text())
+    return rows_of(folder, *arguments)
 
 
 @pytest.mark.parametrize("mode", [("--mode", "offline"), ("--mode", "online", "--latency", "6")])
@@ -43,7 +43,7 @@ def test_every_stride_and_refinement_has_a_row_with_the_documented_keys(folder, 
 
 
 def test_several_files_are_measured_together(folder):
-    np.savez(folder / "more.npz", fps=50.0, **{"x/walk/1": np.stack([pose(frame / 50) for frame in range(40)])})
+    np.savez(folder / "more.npz", fps=50.0, **{"x/walk/1": motion(0, 40)})
     both = [str(folder / name) for name in ("mocap.npz", "more.npz")]
     (row,) = evaluate(folder, "--stride", "20", "--data", *both, "--by", "class")
     assert row["frames"] == 122 + 40

@@ -1,10 +1,9 @@
 """Refinement of SmoothNet's release end to end: `train synsp --recipe paper`, then `evaluate --refine`."""
 
-import json
-
 import numpy as np
 import pytest
 from support import paper_data, tiny
+from support.commands import rows_of
 
 from uplift_ros import cli
 from uplift_ros.lab.data.formats.smoothnet_data import load_release
@@ -24,9 +23,7 @@ def small(**changes):
 
 
 def evaluate(folder, *options):
-    path = folder / "rows.json"
-    assert cli.main(["evaluate", "--data", str(folder), *options, "--json", str(path)]) == 0
-    return json.loads(path.read_text())
+    return rows_of(folder, "evaluate", "--data", folder, *options)
 
 
 @pytest.mark.parametrize(
@@ -124,9 +121,8 @@ def test_several_data_sets_train_one_network_and_are_evaluated_each(tmp_path, mo
     assert cli.main([*training, "--batch", "8", "--data", vibe, spin]) == 0
     network = str(tmp_path / "synsp.safetensors")
     assert weights.read_header(network)[2]["data"] == "aist_vibe_3D pw3d_spin_3D"
-    options = ["--refine", "none", "synsp", "--refiner-model", network, "--json", str(tmp_path / "rows.json")]
-    assert cli.main(["evaluate", "--data", vibe, spin, *options]) == 0
-    rows = json.loads((tmp_path / "rows.json").read_text())
+    options = ["--refine", "none", "synsp", "--refiner-model", network]
+    rows = rows_of(tmp_path, "evaluate", "--data", vibe, spin, *options)
     assert [(row["data"], row["refine"]) for row in rows] == [(n, r) for n in names[:2] for r in ("none", "synsp")]
     np.savez(tmp_path / "motion.npz", fps=50.0, walk=paper_data.motion(0, 20))
     motion = str(tmp_path / "motion.npz")
@@ -161,9 +157,8 @@ def test_windows_of_table_3_are_trained_evaluated_and_streamed(tmp_path, monkeyp
     np.savez(tmp_path / "motion.npz", fps=50.0, walk=paper_data.motion(0, 61))
     weights.save(tiny.uplift(), tmp_path / "uplift.safetensors", {})
     online = ["--model", str(tmp_path / "uplift.safetensors"), "--mode", "online", "--stride", "20", "--cameras", "1"]
-    motion = ["evaluate", "--data", str(tmp_path / "motion.npz"), "--json", str(tmp_path / "rows.json")]
-    assert cli.main([*motion, *online, "--refine", "none", "synsp", "--refiner-model", path]) == 0
-    raw, refined = json.loads((tmp_path / "rows.json").read_text())
+    motion = ["--data", tmp_path / "motion.npz", "--refine", "none", "synsp", "--refiner-model", path]
+    raw, refined = rows_of(tmp_path, "evaluate", *motion, *online)
     assert (refined["frames"], refined["delay"]) == (raw["frames"], 7)
     assert refined["accel"] != raw["accel"]
 

@@ -1,7 +1,5 @@
 """`uplift evaluate --video`: the pipeline on a clip whose joints are known."""
 
-import json
-
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +7,7 @@ import yaml
 from scipy.spatial.transform import Rotation
 from support import tiny
 from support.bright_person import BrightPerson
+from support.commands import rows_of
 
 from uplift_ros import cli
 from uplift_ros.lab.evaluation.reference import load_reference
@@ -58,14 +57,10 @@ def options(folder, *more, video="clip.mp4", reference="truth.npz", camera="came
     return ["evaluate", *map(str, where), *model, *more]
 
 
-def rows_of(folder, *more):
-    assert cli.main(options(folder, *more, "--json", str(folder / "rows.json"))) == 0
-    return json.loads((folder / "rows.json").read_text())
-
-
 @pytest.fixture(scope="module")
 def rows(folder):
-    return rows_of(folder, "--stride", "20", "10", "--refine", "none", "savgol", "--upsample", "model", "linear")
+    more = ["--stride", "20", "10", "--refine", "none", "savgol", "--upsample", "model", "linear"]
+    return rows_of(folder, *options(folder, *more))
 
 
 def test_every_stride_refinement_and_upsampling_has_a_row_and_so_has_the_detector_s_own_3d(rows):
@@ -97,7 +92,7 @@ def test_a_detector_that_sees_the_drawn_person_in_3d_is_near_the_truth(rows):
 def test_the_detector_runs_once_on_an_image_for_all_strides_and_refinements(folder, monkeypatch):
     estimator = BrightPerson()
     monkeypatch.setattr("uplift_ros.estimators.create", lambda *_, **__: estimator)
-    rows = rows_of(folder, "--stride", "4", "20", "--refine", "none", "savgol")
+    rows = rows_of(folder, *options(folder, "--stride", "4", "20", "--refine", "none", "savgol"))
     assert [row["model"] == "detector" for row in rows] == [False] * 4
     assert estimator.images == 26  # of 51 images at 25 Hz every 2nd at stride 4; those of stride 20 are among them
 

@@ -1,12 +1,13 @@
 """Gain of an adaptive stride: onsets, switching, the curve."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from support import tiny
+from support.commands import rows_of
+from support.paper_data import motion
 
 from uplift_ros import cli
 from uplift_ros.lab.studies import adaptive_stride
@@ -54,12 +55,9 @@ def test_one_command_writes_the_curve(tmp_path, capsys):
     torch.manual_seed(0)
     network = UpliftUpsample(replace(compact(), temporal_width=32, temporal_blocks=1, spatial_blocks=1))
     weights.save(network, tmp_path / "tiny.safetensors", {})
-    joints = np.stack([pose(frame / 50) for frame in range(100, 231)]).astype(np.float32)
-    np.savez(tmp_path / "data.npz", fps=50.0, boxing=joints)
-    arguments = ["--data", tmp_path / "data.npz", "--model", tmp_path / "tiny.safetensors", "--json", tmp_path / "rows"]
-    rules = ["--threshold", 0.5, "--hold", 20]
-    assert cli.main(["study", "adaptive", *(str(argument) for argument in (*arguments, *rules))]) == 0
-    rows = json.loads((tmp_path / "rows").read_text())
+    np.savez(tmp_path / "data.npz", fps=50.0, boxing=motion(100, 131).astype(np.float32))
+    arguments = ["--data", tmp_path / "data.npz", "--model", tmp_path / "tiny.safetensors"]
+    rows = rows_of(tmp_path, "study", "adaptive", *arguments, "--threshold", 0.5, "--hold", 20)
     assert [row["rule"] for row in rows] == 7 * ["fixed"] + ["look back", "paper", "medium", "look back"]
     assert [row["stride"] for row in rows] == [4, 6, 8, 10, 12, 16, 20, 20] + 3 * ["adaptive"]
     assert all(row["onsets"] == 1 and 0 <= row["onset_rate_fast"] <= row["onset_rate"] <= 1 for row in rows[7:])

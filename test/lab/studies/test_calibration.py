@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.paper_data import motion
 
 from uplift_ros import cli
 from uplift_ros.lab.studies.calibration import Judged, check, fit
@@ -105,7 +106,7 @@ def test_balls_hold_nine_of_ten_errors_of_every_joint_the_worse_joints_in_larger
 def command(tmp_path):
     """The command with networks without an error model; motion capture is in data.npz. Returns the exit code."""
     weights.save(weights.load("compact", UpliftUpsample), tmp_path / "uplift.safetensors", {})
-    takes = {f"x/box/{start}": np.stack([pose((start + frame) / RATE) for frame in range(61)]) for start in (0, 300)}
+    takes = {f"x/box/{start}": motion(start, 61) for start in (0, 300)}
     np.savez(tmp_path / "data.npz", fps=RATE, **takes)
     model = ["--model", str(tmp_path / "uplift.safetensors")]
     return lambda *options: cli.main(["study", "quality", *model, *map(str, options)])

@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support import tiny
+from support.paper_data import motion
 
 from uplift_ros import cli, metrics
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.studies import several_views
 from uplift_ros.models import weights
-from uplift_ros.sources.synthetic.motion import pose
 
-JOINTS = np.stack([pose(frame / 50) for frame in range(61)]).astype(np.float32)
+JOINTS = motion(0, 61).astype(np.float32)
 
 
 @pytest.fixture

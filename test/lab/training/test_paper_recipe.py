@@ -1,13 +1,13 @@
 """`uplift train uplift --recipe paper`: configurations, optimiser, and the three commands from AMASS to Human3.6M."""
 
 import csv
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from support import paper_data, tiny
+from support.commands import rows_of
 
 from uplift_ros import cli
 from uplift_ros.lab.data import options as data_options
@@ -41,9 +41,9 @@ def test_pre_training_fine_tuning_and_evaluation_are_three_commands(folder, caps
     pre = str(folder / "pre" / "n351.safetensors")
     assert run(folder, "fine", *paper_data.h36m_options(folder), "--start", pre) == 0
     fine = str(folder / "fine" / "n351.safetensors")
-    rows = ["--model", fine, "--stride", "4", "--subjects", "S9", "--json", str(folder / "rows.json")]
-    assert cli.main(["evaluate", *paper_data.h36m_options(folder), "--flip", *rows]) == 0
-    assert "action_mean" in json.loads((folder / "rows.json").read_text())[0]["protocol"]["all_frames"]
+    options = ["--model", fine, "--stride", "4", "--subjects", "S9"]
+    (row,) = rows_of(folder, "evaluate", *paper_data.h36m_options(folder), "--flip", *options)
+    assert "action_mean" in row["protocol"]["all_frames"]
     found = [weights.read_header(path)[2] for path in (pre, fine)]
     assert [(header["configuration"], header["rate"]) for header in found] == [("amass", 4e-5), ("fine-tuning", 2e-5)]
     assert weights.read_header(fine)[1]["normalisation"] == "screen"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from support import tiny
+from support.paper_data import motion
 from support.wandering import SEQUENCES
 
 from uplift_ros.lab.data.pose_noise import PoseNoise
@@ -23,7 +24,6 @@ from uplift_ros.metrics import accel, mpjpe
 from uplift_ros.models import weights
 from uplift_ros.models.configs import SynSPConfig
 from uplift_ros.models.synsp import SynSP, synsp_loss
-from uplift_ros.sources.synthetic.motion import pose
 
 SMALL = SynSPConfig(width=16, ffn=16, layers=1, heads=2, head_width=8, inverse_dct=True)
 
@@ -200,7 +200,7 @@ def test_the_command_trains_the_network_that_it_names(name, kind, tmp_path, monk
     monkeypatch.setattr(
         "uplift_ros.lab.training.train_refiner.SmoothNetConfig", lambda window: SmoothNetConfig(window, 8, 4)
     )
-    walk = np.stack([pose(frame / 50) for frame in range(120)]).astype(np.float32)
+    walk = motion(0, 120).astype(np.float32)
     np.savez(tmp_path / "mocap.npz", fps=50.0, **{"cmu/walk/1": walk})
     np.savez(tmp_path / "more.npz", fps=50.0, **{"cmu/walk/2": walk})
     parser = ArgumentParser()
@@ -222,7 +222,7 @@ def test_the_command_trains_on_the_uplifter_s_own_output_too(held_out, tmp_path,
     monkeypatch.setattr("uplift_ros.lab.training.train_refiner.SynSPConfig", lambda **changes: SMALL)
     weights.save(tiny.uplift(), tmp_path / "uplift.safetensors", {})
     data = str(tmp_path / "mocap.npz")
-    np.savez(data, fps=50.0, **{"x/walk/1": np.stack([pose(frame / 50) for frame in range(61)])})
+    np.savez(data, fps=50.0, **{"x/walk/1": motion(0, 61)})
     parser = ArgumentParser()
     command.add_arguments(parser)
     uplifter = str(tmp_path / "uplift.safetensors")

@@ -9,19 +9,19 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from support import tiny
+from support.paper_data import motion
 
 from uplift_ros import cli
 from uplift_ros.lab.training import train_uplift
 from uplift_ros.models import weights
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.sources.synthetic.motion import pose
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Train a tiny network for so many steps in all; returns the path of its weights."""
     monkeypatch.setitem(train_uplift.VARIANTS, "compact", lambda: tiny.uplift().config)
-    np.savez(tmp_path / "data.npz", fps=50, walk=np.stack([pose(frame / 50) for frame in range(100)]))
+    np.savez(tmp_path / "data.npz", fps=50, walk=motion(0, 100))
 
     def train(steps, *options):
         files = ["--data", str(tmp_path / "data.npz"), "--out", str(tmp_path)]

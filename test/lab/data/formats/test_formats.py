@@ -2,24 +2,20 @@
 
 import numpy as np
 import pytest
+from support.paper_data import motion
 
 from uplift_ros.lab.data import archive
 from uplift_ros.lab.data.formats import load
 from uplift_ros.lab.data.formats.joints import load_npz
 from uplift_ros.lab.data.mocap import FROM_H36M32, motion_class, resample
-from uplift_ros.sources.synthetic.motion import pose
-
-
-def walking(frames: int = 40) -> np.ndarray:
-    return np.stack([pose(frame / 50) for frame in range(frames)])
 
 
 def test_human36ms_own_joints_become_the_17(tmp_path):
     joints = np.full((40, 32, 3), 9.0)
-    joints[:, list(FROM_H36M32)] = walking()
+    joints[:, list(FROM_H36M32)] = motion(0, 40)
     np.savez(tmp_path / "h36m.npz", fps=50, **{"S1/Walking/Walking 1": joints})
     (sequence,) = load(tmp_path / "h36m.npz", 50.0)
-    np.testing.assert_allclose(sequence.joints, walking(), atol=1e-6)
+    np.testing.assert_allclose(sequence.joints, motion(0, 40), atol=1e-6)
     assert motion_class(sequence.name) == "Walking"
 
 

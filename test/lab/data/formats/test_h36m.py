@@ -1,10 +1,9 @@
 """Human3.6M in VideoPose3D's files: joints, cameras, 2D poses, and errors of files that do not fit."""
 
-import json
-
 import numpy as np
 import pytest
 from support import paper_data, tiny
+from support.commands import rows_of
 
 from uplift_ros import cli
 from uplift_ros.camera import normalise
@@ -98,8 +97,7 @@ def test_training_and_evaluation_have_their_own_subjects(folder, tmp_path, monke
 
 def test_evaluate_prints_the_papers_protocol(folder, capsys):
     options = ["--model", str(folder / "uplift.safetensors"), "--stride", "4", "20", "--flip", "--subjects", "S9"]
-    assert cli.main(["evaluate", *paper_data.h36m_options(folder), *options, "--json", str(folder / "rows.json")]) == 0
-    rows = json.loads((folder / "rows.json").read_text())
+    rows = rows_of(folder, "evaluate", *paper_data.h36m_options(folder), *options)
     assert [(row["stride"], row["noise"], row["frames"]) for row in rows] == [
         (4, "recorded", 720),
         (20, "recorded", 720),

@@ -1,11 +1,10 @@
 """MPI-INF-3DHP as it is distributed."""
 
-import json
-
 import numpy as np
 import pytest
 from scipy.io import savemat
 from support import paper_data, tiny
+from support.commands import rows_of
 
 from uplift_ros import cli
 from uplift_ros.lab.data.formats import mpi_inf_3dhp
@@ -68,8 +67,7 @@ def test_runs_of_valid_test_frames_are_evaluated(tmp_path):
     assert [len(take.truth) for take in load_takes(tmp_path, True, 50.0)] == [10, 19]
     weights.save(tiny.uplift("screen"), tmp_path / "uplift.safetensors", {})
     options = ["--data", str(tmp_path), "--model", str(tmp_path / "uplift.safetensors"), "--stride", "4"]
-    assert cli.main(["evaluate", *options, "--test-rate", "50", "--json", str(tmp_path / "rows.json")]) == 0
-    (row,) = json.loads((tmp_path / "rows.json").read_text())
+    (row,) = rows_of(tmp_path, "evaluate", *options, "--test-rate", "50")
     assert row["frames"] == 29
 
 
