@@ -26,6 +26,9 @@ CLOCKWISE_TURNS = {1: 0, 6: 1, 3: 2, 8: 3}
 SHORTEST_FOCAL = 0.05
 """Focal length in widths of the image, of a field of view of 169 degrees; a fisheye lens of 180 degrees has 0.32."""
 
+MAX_PIXEL_ASPECT = 2.5
+"""Ratio of the focal lengths; that of widescreen PAL, the widest pixels of video, is 1.46, of one of two fields 2."""
+
 MAX_PIXELS = 2**32 - 1
 """Maximum width and height that sensor_msgs/CameraInfo can hold."""
 
@@ -148,6 +151,10 @@ class Calibration:
             raise ValueError(
                 f"camera_info.{name} must have focal lengths and a principal point in pixels of {self.width}x"
                 f"{self.height}, got fx={k[0]:g}, cx={k[2]:g}, cy={k[5]:g}"
+            )
+        if not 1 / MAX_PIXEL_ASPECT <= k[4] / k[0] <= MAX_PIXEL_ASPECT:
+            raise ValueError(
+                f"camera_info.{name} must have focal lengths of nearly square pixels, got fx={k[0]:g}, fy={k[4]:g}"
             )
         return Camera.from_matrix(k, d, self.width, self.height, self.model or "plumb_bob")
 

@@ -275,6 +275,22 @@ def test_images_that_all_lack_a_time_are_refused(uplift_process, tmp_path, monke
     assert not (tmp_path / "out.mcap").exists()
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [lambda i: 0, lambda i: i * 40_000, lambda i: i * 40 * 10**9, lambda i: -i * 4 * 10**7],
+    ids=["of one time", "in microseconds", "in seconds", "backwards"],
+)
+def test_stamps_that_do_not_advance_as_time_does_are_reported(uplift_process, tmp_path, monkeypatch, capsys, changed):
+    monkeypatch.setattr(recordings, "START", 10_000 * 10**9)
+
+    def stamped(stamp, pixels):
+        index = round((stamp - recordings.START) * filming.FPS / 10**9)
+        return recordings.compressed_image(recordings.START + changed(index), pixels)
+
+    assert uplift_process(write(tmp_path, monkeypatch, image=stamped), "-o", tmp_path / "out.mcap") == 3
+    assert "odd_stamps (1): stamps do not advance as time does: 30 images in 0.00" in capsys.readouterr().out
+
+
 def test_jumps_and_pauses_are_no_recorded_time(uplift_process, tmp_path, monkeypatch, capsys):
     def jumping(stamp, pixels):
         index = (stamp - recordings.START) * filming.FPS // 10**9

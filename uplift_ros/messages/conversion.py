@@ -266,10 +266,10 @@ def calibration_from_msg(message: Any, rectified: bool = False) -> Calibration:
     return Calibration(
         width=message.width,
         height=message.height,
-        k=tuple(message.k),
-        d=tuple(message.d),
+        k=tuple(map(float, message.k)),
+        d=tuple(map(float, message.d)),
         model=message.distortion_model,
-        p=tuple(message.p),
+        p=tuple(map(float, message.p)),
         binning=(message.binning_x, message.binning_y),
         roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
         rectified=rectified,

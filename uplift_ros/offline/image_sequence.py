@@ -25,7 +25,6 @@ IMAGE_TYPES = ("sensor_msgs/msg/Image", COMPRESSED_TYPE)
 CAMERA_INFO_TYPES = ("sensor_msgs/msg/CameraInfo",)
 
 LOST_IMAGE, LOST_FRAMES = "lost_image", "lost_frames"
-"""Kinds of problems which mean that part of the input is missing in the output."""
 
 WAY_OUT = "--fov DEGREES or --camera-info FILE.yaml provides intrinsics"
 

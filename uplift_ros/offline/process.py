@@ -29,11 +29,15 @@ from uplift_ros.offline.results import GraphBag, is_complete
 from uplift_ros.pipeline import Pipeline
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.settings import NodeSettings, Settings
+from uplift_ros.sources.video import MAX_FPS
 from uplift_ros.stages import build, build_detection
 from uplift_ros.stages.problem import Problem
 from uplift_ros.streaming.clock import is_pause
 
-LOST = (LOST_IMAGE, LOST_FRAMES)
+ODD_STAMPS = "odd_stamps"
+
+LOST = (LOST_IMAGE, LOST_FRAMES, ODD_STAMPS)
+"""Kinds of problems which mean that part of the input is missing in the output."""
 
 STAGES = ("camera", "pose_estimator", "uplift", "refiner")
 """Nodes that this command replaces; their parameters apply here, as far as the stages read them."""
@@ -152,6 +156,9 @@ def process(sequence: ImageSequence, pipeline: Pipeline, output: Path) -> Proces
             result.images += len(images)
             bar.update(len(images))
         result.add(sequence.problems)
+        if result.images > max(1, MAX_FPS * result.seconds):
+            span = f"{result.images} images in {result.seconds:.3f} s, without jumps and pauses"
+            result.add([Problem(ODD_STAMPS, f"stamps do not advance as time does: {span}")])
         if not result.keyframes:
             raise ValueError(
                 next((result.messages[kind] for kind in LOST if result.problems[kind]), "there are no images")
