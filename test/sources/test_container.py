@@ -1,6 +1,7 @@
 """Metadata of video containers: turned and mirrored, wide pixels, several tracks, cut off, or no video."""
 
 import struct
+import tarfile
 from pathlib import Path
 
 import cv2
@@ -254,6 +255,18 @@ def test_an_address_is_a_stream_and_no_missing_file(monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", Capture)
     camera = open_source("rtsp://camera.local:554/main", **OPTIONS).camera
     assert (asked, camera.width) == (["rtsp://camera.local:554/main"], 64)
+
+
+def test_images_inside_of_another_file_are_no_video(tmp_path):
+    jpegs = b"".join(cv2.imencode(".jpg", picture)[1].tobytes() for picture in PICTURES)
+    (tmp_path / "clip.mjpeg").write_bytes(jpegs)
+    assert len(list(open_source(str(tmp_path / "clip.mjpeg"), **OPTIONS).frames())) == 20
+    with tarfile.open(tmp_path / "bags.tar", "w") as archive:
+        archive.add(tmp_path / "clip.mjpeg", "walk.mcap")
+    (tmp_path / "damaged").write_bytes(b"\x89MCAQ0\r\n" + jpegs)
+    for name in ("bags.tar", "damaged"):
+        with pytest.raises(ValueError, match=rf"{name}.*not a video"):
+            open_source(str(tmp_path / name), **OPTIONS)
 
 
 def test_a_bag_is_no_source_whatever_its_name(tmp_path):

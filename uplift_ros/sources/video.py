@@ -25,6 +25,10 @@ FALLBACK_FPS = 25.0
 MAX_END_PERIODS = 3
 """Frame periods by which the last frame may precede the end that the container states."""
 
+JPEG_STREAMS = (b"\xff\xd8", b"--", b"\x1aE\xdf\xa3", b"RIFF", b"FLV")
+"""First bytes of files that may have JPEGs without stating their number: JPEGs alone, as parts of a message of HTTP,
+and containers that were written live. In other files, such as archives of bags, FFmpeg finds JPEGs too."""
+
 MAX_FPS = 1000.0
 """Maximum plausible frame rate: a container that states a higher one states its time base instead."""
 
@@ -66,16 +70,18 @@ class VideoFile:
         self.missing = 0
         self._open()
         readable, first = self._capture.read()
-        if not readable:
-            codec = int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
+        codec = int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
+        stated = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        is_file = not is_stream(str(path))
+        if not readable or (is_file and codec == b"MJPG" and stated < 0 and not _begins_with(Path(path), JPEG_STREAMS)):
             self.close()
             known = f": it is coded as {codec.decode()}" if codec.isalnum() else ""
             raise ValueError(
                 f"source: OpenCV reads no frame from {str(path)!r}: not a video, or an unknown format{known}"
             )
         self.fps = fps or _frame_rate(self._capture)
-        self._ends_early = not is_stream(str(path)) and ends_early(Path(path))
-        self.length = 0 if self._ends_early else max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self._ends_early = is_file and ends_early(Path(path))
+        self.length = 0 if self._ends_early else max(0, int(stated))
         self.camera = self._camera(horizontal_fov, self._upright(first))
 
     def frames(self) -> Iterator[SourceFrame]:
@@ -184,6 +190,11 @@ class Webcam:
 
     def close(self) -> None:
         self._capture.release()
+
+
+def _begins_with(path: Path, heads: tuple[bytes, ...]) -> bool:
+    with path.open("rb") as file:
+        return file.read(8).startswith(heads)
 
 
 def _frame_rate(capture: cv2.VideoCapture) -> float:
