@@ -11,7 +11,7 @@ CENTRE = waving(0.0)[0]
 
 @pytest.fixture
 def view() -> SkeletonView:
-    return SkeletonView(240, 240, floor=0.95, distance=4.0)
+    return SkeletonView(240, floor=0.95, distance=4.0)
 
 
 def columns_of(image: np.ndarray, warm: bool) -> float:

@@ -2,7 +2,7 @@ import pytest
 from support.clocks import FRAME
 
 from uplift_ros.streaming.clock import REQUEST_TOLERANCE_NS
-from uplift_ros.streaming.image_history import MAX_REQUESTS, ImageHistory
+from uplift_ros.streaming.image_history import MAX_BYTES, MAX_REQUESTS, ImageHistory
 
 START = 1_000_000_000
 
@@ -11,8 +11,8 @@ def at(frame: float) -> int:
     return START + round(frame * FRAME)
 
 
-def filmed(frames, seconds: float = 1.0, max_bytes: int = 1 << 20, size: int = 1) -> ImageHistory[int]:
-    history: ImageHistory[int] = ImageHistory(seconds, max_bytes)
+def filmed(frames, seconds: float = 1.0, size: int = 1) -> ImageHistory[int]:
+    history: ImageHistory[int] = ImageHistory(seconds)
     for frame in frames:
         history.add(at(frame), frame, size)
     return history
@@ -76,13 +76,13 @@ def test_a_flood_of_requests_is_bounded_and_counted():
 
 
 def test_memory_is_bounded_in_bytes():
-    history = filmed(range(20), max_bytes=100, size=30)
+    history = filmed(range(20), size=MAX_BYTES * 3 // 10)
     assert answers(history, 14, 17, 18, 19) == [17, 18, 19]
     assert history.refused == {"gone": 1}
 
 
 def test_an_image_larger_than_the_bound_is_not_kept():
-    history = filmed([0], max_bytes=100, size=101)
+    history = filmed([0], size=MAX_BYTES + 1)
     assert answers(history, 0) == []
 
 

@@ -142,10 +142,10 @@ class _Scene:
     def _make_view(self) -> SkeletonView:
         """Make a view distant enough to show all people, with the floor under the lowest feet."""
         if not len(self._joints):
-            return SkeletonView(PANEL_HEIGHT, PANEL_HEIGHT, floor=1.0, distance=4.0)
+            return SkeletonView(PANEL_HEIGHT, floor=1.0, distance=4.0)
         floor = float(np.percentile(self._joints[..., 1].max(1), 95)) + 0.06
         crowd = max(np.ptp([person.joints[0] for person in f.persons], 0).max() for f in self._skeletons if f.persons)
-        return SkeletonView(PANEL_HEIGHT, PANEL_HEIGHT, floor, distance=3.3 + float(crowd))
+        return SkeletonView(PANEL_HEIGHT, floor, distance=3.3 + float(crowd))
 
     def _make_chart(self, width: int) -> StripChart:
         def seconds(stamp: int) -> float:

@@ -1,9 +1,13 @@
 """Small 3D view of skeletons over a floor grid: perspective, drawn from far to near, without a graphics library."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from uplift_ros.camera import Camera
 from uplift_ros.drawing.skeletons import OUTLINE, Colour, bone_colours, dot, joint_alphas, line, lines
 from uplift_ros.skeleton import H36M17
+from uplift_ros.sources.synthetic.viewpoint import Viewpoint
 
 BACKGROUND_TOP = np.array([38, 42, 54])
 BACKGROUND_BOTTOM = np.array([17, 19, 25])
@@ -35,19 +39,18 @@ class SkeletonView:
     """3D view of people from any azimuth.
 
     Args:
-        width, height: image size, pixels.
+        size: pixels, width and height of the image.
         floor: height of the floor as y in the optical frame, metres.
         distance: distance from the eye to the centre of the view, metres. A larger value makes people smaller.
     """
 
-    def __init__(self, width: int, height: int, floor: float, distance: float) -> None:
-        self._size = np.array([width, height])
-        self._focal = height / 2 / np.tan(FIELD_OF_VIEW / 2)
+    def __init__(self, size: int, floor: float, distance: float) -> None:
+        self._camera = Camera.from_fov(FIELD_OF_VIEW, size, size)
         self._floor = -floor
         self._distance = distance
-        rows = np.linspace(0, 1, height)[:, None]
+        rows = np.linspace(0, 1, size)[:, None]
         gradient = BACKGROUND_TOP * (1 - rows) + BACKGROUND_BOTTOM * rows
-        self._background = np.repeat(gradient[:, None], width, 1).astype(np.uint8)
+        self._background = np.repeat(gradient[:, None], size, 1).astype(np.uint8)
         self._colours = bone_colours().astype(float)
 
     def draw(
@@ -66,7 +69,7 @@ class SkeletonView:
             ghosts: joints of faint skeletons, drawn behind the people.
 
         Returns:
-            (height, width, 3) uint8 RGB.
+            (size, size, 3) uint8 RGB.
         """
         image = self._background.copy()
         self._look(TO_WORLD @ centre, azimuth)
@@ -81,18 +84,14 @@ class SkeletonView:
         return image
 
     def _look(self, target: np.ndarray, azimuth: float) -> None:
-        forward = np.array(
-            [np.sin(azimuth) * np.cos(ELEVATION), np.cos(azimuth) * np.cos(ELEVATION), -np.sin(ELEVATION)]
-        )
-        right = np.array([np.cos(azimuth), -np.sin(azimuth), 0.0])
-        self._rotation = np.stack([right, np.cross(forward, right), forward])
-        self._eye = target - self._distance * forward
+        at_target = Viewpoint.looking(self._camera, target, np.pi / 2 - azimuth, ELEVATION)
+        self._viewpoint = replace(at_target, position=target - self._distance * at_target.rotation[2])
 
     def _project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Project world points (..., 3) to pixels (..., 2) and depth (...) in metres."""
-        seen = (points - self._eye) @ self._rotation.T
-        depth = np.maximum(seen[..., 2], 0.1)
-        return self._size / 2 + self._focal * seen[..., :2] / depth[..., None], depth
+        """Project world points (..., 3) to pixels (..., 2) and depth (...) in metres, at least 0.1."""
+        seen = self._viewpoint.to_optical(points)
+        seen[..., 2] = np.maximum(seen[..., 2], 0.1)
+        return self._camera.project(seen), seen[..., 2]
 
     def _draw_grid(self, image: np.ndarray, centre: np.ndarray) -> None:
         """Draw grid lines that are fixed to the floor and fade out away from the centre."""
@@ -131,7 +130,7 @@ class SkeletonView:
 
     def _draw_head(self, image: np.ndarray, joints: np.ndarray, light: float, ghost: bool) -> None:
         centre, depth = self._project((joints[NOSE] + joints[HEAD]) / 2)
-        radius = self._focal * HEAD_RADIUS / float(depth)
+        radius = self._camera.fx * HEAD_RADIUS / float(depth)
         if ghost:
             dot(image, centre, radius, _mixed(GHOST, 0.75), thickness=1)
             return
@@ -139,7 +138,7 @@ class SkeletonView:
         dot(image, centre, radius, _mixed(self._colours[HEAD - 1], light))
 
     def _width(self, metres: float, depth: float) -> int:
-        return max(1, round(self._focal * metres / depth))
+        return max(1, round(self._camera.fx * metres / depth))
 
 
 def _mixed(colour: np.ndarray, share: float) -> Colour:

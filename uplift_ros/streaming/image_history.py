@@ -10,7 +10,7 @@ from uplift_ros.streaming.clock import PAUSE_NS, REQUEST_TOLERANCE_NS, is_break
 Image = TypeVar("Image")
 
 MAX_BYTES = 256 << 20
-"""Of all images together: half a second at 50 Hz of 4K as JPEG, or of 1280x960 raw."""
+"""Of all images together, half a second at 50 Hz of 4K as JPEG or 1280x960 raw; beyond it the oldest are dropped."""
 
 MAX_REQUESTS = 16
 """Requests that may wait; intervals between key-frames ask for two at a time."""
@@ -21,7 +21,6 @@ class ImageHistory(Generic[Image]):
 
     Args:
         seconds: length; 0 keeps nothing, and answers no request.
-        max_bytes: of all images; the oldest are dropped beyond it.
 
     Attributes:
         refused: requests without an answer, by reason: `gone` (no image of that time is kept), `repeated` (it is a
@@ -29,8 +28,8 @@ class ImageHistory(Generic[Image]):
         newest: stamp of the newest image.
     """
 
-    def __init__(self, seconds: float, max_bytes: int = MAX_BYTES) -> None:
-        self._length_ns, self._max_bytes = round(seconds * NANOSECONDS), max_bytes
+    def __init__(self, seconds: float) -> None:
+        self._length_ns = round(seconds * NANOSECONDS)
         self.refused: Counter[str] = Counter()
         self.clear()
 
@@ -51,7 +50,7 @@ class ImageHistory(Generic[Image]):
         self.newest = max(self.newest, stamp)
         self._images.append((stamp, image, size))
         self._bytes += size
-        while self._images and (self._bytes > self._max_bytes or stamp - self._images[0][0] > self._length_ns):
+        while self._images and (self._bytes > MAX_BYTES or stamp - self._images[0][0] > self._length_ns):
             dropped, _, dropped_size = self._images.popleft()
             self._bytes -= dropped_size
             self._used.discard(dropped)

@@ -26,6 +26,7 @@ BLEND_S = 0.7
 """Seconds over which an activity is blended into the next."""
 
 FOOT_HALF_WIDTH = 0.10
+RAMP = 0.2
 WALK_RADIUS = 0.50
 WALK_STRIDES, TURN_STRIDES, JOG_STRIDES = 6.0, 5.0, 3.5
 """Multiples of 0.5, so that the feet end side by side."""
@@ -223,9 +224,9 @@ def route(strides: float) -> np.ndarray:
     return np.array([x, y, walked - turned])
 
 
-def _travel(x: float, ramp: float = 0.2) -> float:
-    """Map 0..1 to 0..1 at constant speed, with smooth ramps at both ends (C1)."""
-    return (_ease_integral(x / ramp) - _ease_integral((x - 1) / ramp + 1)) * ramp / (1 - ramp)
+def _travel(x: float) -> float:
+    """Map 0..1 to 0..1 at constant speed, with smooth ramps of RAMP at both ends (C1)."""
+    return (_ease_integral(x / RAMP) - _ease_integral((x - 1) / RAMP + 1)) * RAMP / (1 - RAMP)
 
 
 def _ankles(posture: Posture, place: np.ndarray, strides: float) -> np.ndarray:

@@ -8,7 +8,7 @@ from uplift_ros.sources.synthetic.room import Room, cast_shadow
 from uplift_ros.sources.synthetic.solids import draw_parts
 from uplift_ros.sources.synthetic.viewpoint import Viewpoint
 
-LIGHT = np.array([0.40, 0.34, 0.85])
+LIGHT = np.array([0.40, 0.34, 0.85]) / np.linalg.norm([0.40, 0.34, 0.85])
 """Direction to the light, world, unit length: above, in front and to the left of a person who faces +x."""
 
 
@@ -26,7 +26,6 @@ class Renderer:
         """Render joints (17, 3) h36m17, world metres, to an image (H, W, 3) uint8 RGB."""
         parts = figure(joints)
         image = self._room.seen_from(viewpoint)
-        light = LIGHT / np.linalg.norm(LIGHT)
-        cast_shadow(image, parts, viewpoint, light)
-        draw_parts(image, parts, viewpoint, light)
+        cast_shadow(image, parts, viewpoint, LIGHT)
+        draw_parts(image, parts, viewpoint, LIGHT)
         return image
