@@ -14,7 +14,7 @@ from fuzz.mutation import real
 from fuzz.target import PromiseError, Target, promise
 from support import tiny
 from support.clocks import FRAME
-from support.people import STANDING
+from support.people import AHEAD, STANDING
 
 from uplift_ros.camera import Camera
 from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame, Source
@@ -91,7 +91,7 @@ def keyframes(random: Random) -> list[Keyframe]:
 
 def skeletons(random: Random) -> list[SkeletonFrame]:
     def person(name: str) -> Person3D:
-        pose = STANDING + np.array((0.0, 0.0, 3.0))
+        pose = AHEAD
         covariance = np.tile([0.01, 0, 0, 0.01, 0, 0.02], (random.choice((0, 0, *[17] * 20, 3, 18)), 1))
         return Person3D(
             name,

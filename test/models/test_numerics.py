@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from support import tiny
-from support.people import STANDING
+from support.people import AHEAD, STANDING
 from test_camera import CAMERAS, by_model
 
 from uplift_ros import cli, metrics
@@ -115,9 +115,8 @@ def seen(stamp: int, **changes: object) -> Keyframe:
 
 
 def in_space(**changes: object) -> Person3D:
-    standing = STANDING + np.array((0.0, 0.0, 3.0))
     covariance = np.tile([0.01, 0, 0, 0.01, 0, 0.02], (17, 1))
-    person = Person3D("p1", 0.9, Source.KEYFRAME, ScaleSource.PRIOR, standing, np.full(17, 0.8), 0.5, covariance)
+    person = Person3D("p1", 0.9, Source.KEYFRAME, ScaleSource.PRIOR, AHEAD, np.full(17, 0.8), 0.5, covariance)
     return replace(person, **changes)
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import rclpy
 from rcl_interfaces.srv import SetParameters
-from support.acting_detector import STANDING, STRIDE, Detector, make_person
+from support.acting_detector import STRIDE, Detector, make_person
 from support.clocks import FRAME, SECOND
 from support.footprint import GIVE_BACK, Footprint
-from support.people import person3d
+from support.people import AHEAD, person3d
 from uplift_ros.msg import Person3D, Skeletons
 
 from uplift_ros.messages.conversion import ros_messages
@@ -108,7 +108,7 @@ def calibration(**changed) -> Callable[[Detector], None]:
 
 def skeletons(**changed) -> Callable[[Detector], None]:
     """Another publisher of raw skeletons, which belong to no camera."""
-    ghost = person3d(STANDING)
+    ghost = person3d(AHEAD)
 
     def fault(detector: Detector) -> None:
         for _ in range(6):

@@ -9,7 +9,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 from support.clocks import FRAME
-from support.people import STANDING, person3d
+from support.people import AHEAD, STANDING, person3d
 from uplift_ros.msg import Skeletons
 
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
@@ -26,7 +26,7 @@ CAMERA_ON_ROBOT = Quaternion(x=-0.5, y=0.5, z=-0.5, w=0.5)
 
 
 def raw_skeletons(number: int) -> Skeletons:
-    person = person3d(STANDING + np.array((0, 0, 3.0)))
+    person = person3d(AHEAD)
     return ros_messages().skeletons(SkeletonFrame(START + number * FRAME, "camera", (person,)))
 
 

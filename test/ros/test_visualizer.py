@@ -8,7 +8,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
 from sensor_msgs.msg import Image
-from support.people import STANDING, person3d
+from support.people import AHEAD, STANDING, person3d
 from support.recordings import CAMERA
 from uplift_ros.msg import RateState, Skeletons
 from visualization_msgs.msg import Marker, MarkerArray
@@ -23,7 +23,7 @@ NANOSECONDS = 1_000_000_000
 
 
 def frame(stamp: int, *names: str) -> Skeletons:
-    people = [person3d(STANDING + np.array((0, 0, 3.0)), name) for name in names]
+    people = [person3d(AHEAD, name) for name in names]
     return ros_messages().skeletons(SkeletonFrame(stamp, "camera_optical_frame", tuple(people)))
 
 
@@ -159,7 +159,7 @@ def test_the_overlay_is_the_image_of_the_skeletons_time_with_the_person_drawn(sh
     observer.wait_for(lambda: show(NANOSECONDS, "p1") and overlays)  # again until image and intrinsics are there
     assert stamp_from_msg(overlays[0].header.stamp) == NANOSECONDS
     drawn = np.frombuffer(overlays[0].data, np.uint8).reshape(CAMERA.height, CAMERA.width, 3)
-    x, y = CAMERA.project(STANDING[16] + np.array((0, 0, 3.0))).round().astype(int)
+    x, y = CAMERA.project(AHEAD[16]).round().astype(int)
     assert drawn[y, x, 2] > drawn[y, x, 0] > 0, "the right wrist is blue"
     assert cv2.countNonZero(drawn[..., 0]) < 0.1 * CAMERA.width * CAMERA.height
 

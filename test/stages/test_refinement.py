@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from support.clocks import FRAME
-from support.people import STANDING, joints_of, person3d
+from support.people import AHEAD, joints_of, person3d
 
 from uplift_ros.poses import ScaleSource, SkeletonFrame
 from uplift_ros.settings import defaults_of
@@ -12,7 +12,6 @@ from uplift_ros.stages.refinement import RefinementStage, Refining
 from uplift_ros.streaming.clock import TRANSFORM_PATIENCE_NS
 from uplift_ros.transforms import RigidTransform
 
-AHEAD = STANDING + np.array((0.0, 0.0, 3.0))
 HERE = RigidTransform(np.eye(3), np.array([1.0, 0.0, 0.0]))
 
 

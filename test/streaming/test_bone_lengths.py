@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.clocks import FRAME
-from support.people import STANDING, person3d
+from support.people import AHEAD, STANDING, person3d
 
 from uplift_ros.lab.data.mocap import CANONICAL_CHAIN
 from uplift_ros.poses import NANOSECONDS, Person3D, ScaleSource, SkeletonFrame
@@ -22,7 +22,6 @@ from uplift_ros.streaming.bone_lengths import (
 )
 from uplift_ros.streaming.clock import SIZE_MEMORY_NS
 
-AHEAD = np.array((0.0, 0.0, 3.0))
 LENGTHS = np.linalg.norm(STANDING[CHILDREN] - STANDING[PARENTS], axis=-1)
 COVARIANCE = np.tile([0.01**2, 0, 0, 0.01**2, 0, 0.04**2], (17, 1))
 COVARIANCE[0] = 0.0
@@ -39,7 +38,7 @@ def noisy(frames: int, deviation: float = 0.02, seed: int = 0) -> np.ndarray:
     """(frames, 17, 3) a person who stands, every frame with new errors."""
     errors = np.random.default_rng(seed).normal(0, deviation, (frames, 17, 3))
     errors[:, 0] = 0.0
-    return STANDING + AHEAD + errors
+    return AHEAD + errors
 
 
 def stream(poses: np.ndarray, start: int = 0, **fields) -> list[SkeletonFrame]:
@@ -65,7 +64,7 @@ def test_poses_get_exactly_the_lengths_that_are_wanted_and_the_pelvis_stays():
 
 
 def test_poses_of_these_lengths_do_not_move():
-    pose = (STANDING + AHEAD)[None]
+    pose = AHEAD[None]
     np.testing.assert_allclose(with_lengths(pose, own_covariances([person(pose[0])]), LENGTHS[None]), pose, atol=1e-9)
 
 
@@ -89,7 +88,7 @@ def test_the_joint_that_is_less_certain_moves_more():
     covariance[wrist] *= 9
     wanted = LENGTHS.copy()
     wanted[wrist - 1] *= 1.2
-    pose = STANDING + AHEAD
+    pose = AHEAD
     (moved,) = with_lengths(pose[None], own_covariances([person(pose, covariance=covariance)]), wanted[None])
     moves = np.linalg.norm(moved - pose, axis=-1)
     assert moves[wrist] > 5 * moves[elbow] > 0
@@ -106,8 +105,8 @@ def test_from_the_first_frame_on_lengths_vary_by_less_than_a_percent(seed):
 def test_lengths_approach_the_true_ones_though_they_differ_from_the_average_person():
     tall = LENGTHS.copy()
     tall[ARMS] *= 1.15
-    (longer,) = with_lengths((STANDING + AHEAD)[None], own_covariances([person(STANDING)]), tall[None])
-    poses = longer + noisy(3000, 0.02) - STANDING - AHEAD
+    (longer,) = with_lengths(AHEAD[None], own_covariances([person(STANDING)]), tall[None])
+    poses = longer + noisy(3000, 0.02) - AHEAD
     after = lengths_of(RigidBodies().keep(stream(poses)))
     np.testing.assert_allclose(after[-1, ARMS], tall[ARMS], rtol=0.03)
 
@@ -131,7 +130,7 @@ def test_a_bone_across_the_line_of_sight_counts_more_than_one_along_it():
     lengths = []
     for direction in ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0)):
         body = BoneLengths()
-        pose = STANDING + AHEAD
+        pose = AHEAD
         pose[forearm] = pose[elbow] + 0.35 * np.array(direction)
         for t in range(250):
             (own,) = own_covariances([person(pose)])

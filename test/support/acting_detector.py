@@ -3,12 +3,11 @@
 import time
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import CameraInfo
 from support.clocks import FRAME, SECOND
-from support.people import STANDING as UPRIGHT
+from support.people import AHEAD, person2d
 from uplift_ros.msg import Keyframe2D, RateState, Skeletons
 
 from uplift_ros.camera import Camera
@@ -21,13 +20,10 @@ STRIDE = 2
 
 START = 1_700_000_000 * SECOND
 CAMERA = Camera.from_fov(1.0, 640, 480)
-STANDING = UPRIGHT + np.array([0.0, 0.0, 3.0])
 
 
 def make_person(name: str = "p1", **changed) -> Person2D:
-    keypoints = CAMERA.project(STANDING)
-    person = Person2D(name, 0.9, np.array([200.0, 50.0, 200.0, 400.0]), keypoints, np.ones(17))
-    return replace(person, **changed)
+    return replace(person2d(CAMERA.project(AHEAD), name, score=0.9), **changed)
 
 
 class Detector:

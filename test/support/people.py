@@ -31,6 +31,9 @@ STANDING = np.array(
 )
 """(17, 3) h36m17, metres, optical axes, the pelvis at the origin: faces the camera, arms hanging."""
 
+AHEAD = STANDING + np.array((0.0, 0.0, 3.0))
+"""The same three metres ahead of the camera."""
+
 
 def person2d(keypoints: np.ndarray, name: str = "p1", **fields) -> Person2D:
     """A person in an image, of whom the detector is certain."""
