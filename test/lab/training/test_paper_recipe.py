@@ -118,6 +118,7 @@ def test_twins_of_the_recipe_can_be_left_out(folder):
     ("options", "said"),
     [
         (["--variant", "compact"], "recipe paper is for --variant"),
+        (["--minutes", "1", "--scores"], "minutes, scores"),
         ([], "recipe paper trains on Human3.6M (give --keypoints and --calibration)"),
     ],
 )

@@ -94,22 +94,13 @@ class Refiner:
 
     def _estimate(self, network: SynSP | SmoothNet, poses: np.ndarray) -> np.ndarray:
         """The window (N, T, 17, 3) that ends at each frame, refined; with SynSP's tension (N, T, 17, 4)."""
-        length = network.config.window
-        windows = sliding_windows(pad_front(poses, length - 1), length)
-        batches = np.split(windows, range(BATCH, len(windows), BATCH))
-        return np.concatenate([self._predict(network, batch) for batch in batches])
-
-    @torch.inference_mode()
-    def _predict(self, network: SynSP | SmoothNet, windows: np.ndarray) -> np.ndarray:
-        inputs = torch.from_numpy(windows.astype(np.float32)).flatten(2)
-        if isinstance(network, SmoothNet):
-            return network(inputs).unflatten(-1, windows.shape[2:]).double().numpy()
-        output = network(inputs)
-        joints = getattr(output, self.branch).unflatten(-1, windows.shape[2:])
-        return torch.cat([joints, output.tension.unsqueeze(-1)], -1).double().numpy()
+        length, flat = network.config.window, poses.reshape(len(poses), -1)
+        predicted = _predict(network, sliding_windows(pad_front(flat, length - 1), length), self.branch)
+        joints, tension = np.split(predicted, [flat.shape[1]], -1)
+        joints = joints.reshape(*joints.shape[:2], *poses.shape[1:])
+        return np.concatenate([joints, tension[..., None]], -1) if tension.size else joints
 
 
-@torch.inference_mode()
 def refine_sequence(model: SynSP, views: np.ndarray, branch: str = "final") -> np.ndarray:
     """Refine a whole sequence as the paper does: every window once, full sliding-window average, no delay.
 
@@ -120,8 +111,17 @@ def refine_sequence(model: SynSP, views: np.ndarray, branch: str = "final") -> n
         (P, N, C).
     """
     windows = sliding_windows(views.swapaxes(0, 1), model.config.window).swapaxes(1, 2)  # (W, P, T, C)
-    outputs = [
-        getattr(model(torch.from_numpy(np.ascontiguousarray(part, np.float32))), branch).double().numpy()
-        for part in np.split(windows, range(BATCH, len(windows), BATCH))
-    ]
-    return average_windows(np.concatenate(outputs).swapaxes(1, 2)).swapaxes(0, 1)[:, -views.shape[1] :]
+    predicted = _predict(model, windows, branch)[..., : views.shape[-1]]
+    return average_windows(predicted.swapaxes(1, 2)).swapaxes(0, 1)[:, -views.shape[1] :]
+
+
+@torch.inference_mode()
+def _predict(network: SynSP | SmoothNet, windows: np.ndarray, branch: str) -> np.ndarray:
+    """Windows (W, ..., T, C) after the network; after SynSP (W, ..., T, C + J), with the tension of its joints."""
+    outputs = []
+    for part in np.split(windows, range(BATCH, len(windows), BATCH)):
+        output = network(torch.from_numpy(np.ascontiguousarray(part, np.float32)))
+        if isinstance(network, SynSP):
+            output = torch.cat([getattr(output, branch), output.tension], -1)
+        outputs.append(output.double().numpy())
+    return np.concatenate(outputs)

@@ -79,6 +79,8 @@ def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
     """
     if args.variant == "compact":
         raise ValueError("recipe paper is for --variant n81 or n351, got compact")
+    if ignored := [name for name in ("minutes", "scores", "bfloat16") if getattr(args, name)]:
+        raise ValueError(f"{', '.join(ignored)}: not of --recipe paper, which counts steps and reads no scores")
     place = device.find(args.device)
     takes = load_takes(args, test=False)
     kind = "amass" if not takes else "fine-tuning" if args.start else "h36m"

@@ -7,7 +7,7 @@ Neither holds the extrinsics and intrinsics of the cameras.
 import ast
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,12 +55,8 @@ class H36MCamera:
         return (world - self.position) @ self.rotation.T
 
 
-Calibration = Mapping[tuple[str, int], H36MCamera]
-"""By subject and index of the camera."""
-
-
-def load_calibration(path: Path) -> Calibration:
-    """The 28 cameras.
+def load_calibration(path: Path) -> dict[tuple[str, int], H36MCamera]:
+    """The 28 cameras, by subject and index of the camera.
 
     Args:
         path: `metadata.xml` of the dataset (300 numbers in the element w0: of each camera six extrinsic ones for each
