@@ -87,4 +87,4 @@ def test_one_command_prints_the_rows_and_writes_them(command, tmp_path, capsys):
 @pytest.mark.parametrize("option", ["cameras", "every", "frames"])
 def test_nothing_to_measure_is_refused_by_the_name_of_the_option(command, option, capsys):
     assert command(f"--{option}", "0") == 1
-    assert f"{option} must be at least 1, got 0" in capsys.readouterr().err
+    assert option in capsys.readouterr().err

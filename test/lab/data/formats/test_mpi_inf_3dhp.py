@@ -75,13 +75,11 @@ def test_what_does_not_fit_is_refused_in_a_line(tmp_path, capsys):
     write_test(tmp_path)
     options = ["evaluate", "--data", str(tmp_path), "--stride", "4"]
     assert cli.main(options) == 1
-    assert "test-rate is missing" in capsys.readouterr().err
+    assert "test-rate" in capsys.readouterr().err
     with h5py.File(tmp_path / "TS1" / "annot_data.mat", "a") as file:
         del file["annot2"]
         file["annot2"] = np.zeros((30, 1, 14, 2))
     assert cli.main([*options, "--test-rate", "50"]) == 1
-    assert "array 'annot2': expected numbers of shape (T, 1, 17, 2), got float64 of shape (30, 1, 14, 2)" in (
-        capsys.readouterr().err
-    )
+    assert "array 'annot2'" in capsys.readouterr().err
     with pytest.raises(ValueError, match="training sequence"):
         mpi_inf_3dhp.load_takes(tmp_path, False, 50.0)
