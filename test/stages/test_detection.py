@@ -31,10 +31,24 @@ def test_an_image_without_a_time_is_refused_and_the_stream_continues(stage, stam
     assert taken == [10]
 
 
+def test_the_image_after_one_that_cannot_be_decoded_becomes_the_key_frame(stage):
+    def broken():
+        raise ValueError("no image")
+
+    for frame in range(0, 31, 2):
+        images = {10: broken, 12: broken}
+        try:
+            keyframe = stage.push(frame * FRAME, "camera", images.get(frame, lambda: BRIGHT))
+        except ValueError:
+            assert frame in images
+        else:
+            assert (keyframe is not None) == (frame in (0, 14, 20, 30))
+
+
 def test_a_key_frame_has_the_stride_at_which_it_was_taken(stage):
     stride = stage.take(0)
     stage.stride = 4
-    assert stage.detect(0, "camera", BRIGHT, stride).stride == 10
+    assert stage.detect(0, "camera", lambda: BRIGHT, stride).stride == 10
     assert stage.push(4 * FRAME, "camera", lambda: BRIGHT).stride == 4
 
 

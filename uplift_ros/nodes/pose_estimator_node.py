@@ -1,6 +1,7 @@
 """Stage 1 as a node: detects 2D poses in key-frames; the other images are kept for a while, but not deserialised."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
@@ -92,7 +93,7 @@ class PoseEstimatorNode(base.ManagedNode):
                     "exif_orientation", "EXIF rotates the images, which camera_info does not say: clockwise assumed"
                 )
             stamp = stamp_from_msg(message.header.stamp)
-            keyframe = self._stage.detect(stamp, message.header.frame_id, to_rgb(message), stride, origin)
+            keyframe = self._stage.detect(stamp, message.header.frame_id, partial(to_rgb, message), stride, origin)
         self._keyframes.publish(ros_messages().keyframe(keyframe))
         self.health.tick("keyframe_hz")
         self.note_age(stamp)

@@ -60,7 +60,7 @@ def raw_intervals(sequence: ImageSequence, pipeline: Pipeline) -> Generator[Keyf
 
 
 def _detected(sequence: ImageSequence, pipeline: Pipeline) -> Generator[KeyframeInterval, None, None]:
-    """Detect 2D poses. As in the node, an image that cannot be decoded loses only its own key-frame."""
+    """Detect 2D poses. An image that cannot be decoded is a problem."""
     images: list[ImageHeader] = []
     problems: list[Problem] = []
     for image in sequence.images():

@@ -127,7 +127,7 @@ class ProcessResult:
 def process(sequence: ImageSequence, pipeline: Pipeline, output: Path) -> ProcessResult:
     """Send all images through the pipeline and write the results. Equal input gives equal bytes.
 
-    An image that cannot be decoded loses its key-frame, and is counted.
+    An image that cannot be decoded is counted, and the next one becomes the key-frame.
 
     Raises:
         ValueError: there are no images, or no key-frame can be decoded.

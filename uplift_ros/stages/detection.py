@@ -90,7 +90,7 @@ class DetectionStage:
     def push(self, stamp: int, frame_id: str, image: Callable[[], np.ndarray], size: int = 0) -> Keyframe | None:
         """Take the next image; arguments as in `take` and `detect`. None if it is no key-frame."""
         stride = self.take(stamp, (frame_id, image), size)
-        return None if stride is None else self.detect(stamp, frame_id, image(), stride)
+        return None if stride is None else self.detect(stamp, frame_id, image, stride)
 
     def look_back(self, stamps: Sequence[int]) -> Iterator[Keyframe]:
         """Detect in the images nearest to stamps, which `push` took before; images that are gone are left out."""
@@ -98,11 +98,9 @@ class DetectionStage:
         while (requested := self.take_requested()) is not None:
             stamp, (frame_id, image) = requested
             try:
-                pixels = image()
+                yield self.detect(stamp, frame_id, image, self.stride, Origin.LOOK_BACK)
             except ValueError:
                 self.history.refused["undecodable"] += 1
-                continue
-            yield self.detect(stamp, frame_id, pixels, self.stride, Origin.LOOK_BACK)
 
     def take(self, stamp: int, image: object = None, size: int = 0, is_busy: bool = False) -> int | None:
         """Decide whether the image at `stamp`, nanoseconds, becomes a key-frame.
@@ -142,13 +140,28 @@ class DetectionStage:
         return self.history.take()
 
     def detect(
-        self, stamp: int, frame_id: str, image: np.ndarray, stride: int, origin: Origin = Origin.SCHEDULED
+        self,
+        stamp: int,
+        frame_id: str,
+        image: Callable[[], np.ndarray],
+        stride: int,
+        origin: Origin = Origin.SCHEDULED,
     ) -> Keyframe:
-        """Detect the people in an image that was taken, (H, W, 3) uint8 RGB."""
+        """Detect the people in an image that was taken.
+
+        Args:
+            image: decodes it, (H, W, 3) uint8 RGB; if it raises ValueError, the next image becomes the key-frame.
+        """
         is_scheduled = origin is Origin.SCHEDULED
+        try:
+            pixels = image()
+        except ValueError:
+            if is_scheduled:
+                self._schedule.give_back(stamp)
+            raise
         name = self._tracker.update if is_scheduled else self._tracker.update_between
-        persons = name(stamp, self._estimator.estimate(image))
-        height, width = image.shape[:2]
+        persons = name(stamp, self._estimator.estimate(pixels))
+        height, width = pixels.shape[:2]
         keyframe = Keyframe(stamp, frame_id, width, height, self._sequence, stride, persons, origin=origin)
         self._sequence += 1
         if is_scheduled:

@@ -71,6 +71,10 @@ class KeyframeSchedule:
         """Note that the image at `stamp`, which was due, became a key-frame."""
         self._next_frame = self._multiple_after(self.frame(stamp))
 
+    def give_back(self, stamp: int) -> None:
+        """Note that the image at `stamp`, which was taken, cannot be decoded: the next image is due in its place."""
+        self._next_frame = min(self._next_frame, self.frame(stamp))
+
     def _start(self, stamp: int) -> None:
         """Count from the first image; with a phase its number is that of the nearest frame since stamp 0."""
         self._anchor = self._newest = stamp
