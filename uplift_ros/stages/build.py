@@ -1,7 +1,9 @@
 """Stages built from the parameters of the nodes (stages/build_detection.py builds the first one).
 
 Every shell builds its stages here, so a parameter means the same in all of them. A shell that passes NodeSettings
-learns which parameters had no effect, because nothing here read them.
+learns which parameters had no effect, because nothing here read them. Every function raises a ValueError that names the
+parameter if its value is out of range or not supported; the two that load a network also raise a FileNotFoundError if
+there are no such weights.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,12 +52,7 @@ class UpliftNetwork:
 
 
 def uplift_network(parameters: Parameters) -> UpliftNetwork:
-    """Load the network of the node uplift.
-
-    Raises:
-        FileNotFoundError: no such weights.
-        ValueError: they are of another network, or the device is not available.
-    """
+    """Load the network of the node uplift."""
     name, device = parameters["model"], parameters["device"]
     spare = None if device == "cpu" else partial(runtime.load_uplift, name)
     return UpliftNetwork(runtime.load_uplift(name, device, parameters["precision"]), uncertainty.load(name), spare)
@@ -74,9 +71,6 @@ def uplifting(
     Args:
         controller, look_back: replace those that the parameters select, if there is a controller.
         is_live: keeps pace with a camera: an adaptive stride sheds load, and `playout` has an effect.
-
-    Raises:
-        ValueError: names the parameter that is out of range.
     """
     load = Load() if is_live else None
     if parameters["flip"]:
@@ -103,14 +97,11 @@ def uplifting(
 
 
 def stride_controller(parameters: Parameters, config: UpliftConfig, load: Load | None = None) -> StrideController:
-    """Build the controller that the parameters of the node uplift select.
+    """Build the controller that the parameters select; both modes are checked, so that a change of mode cannot fail.
 
     Args:
         config: of the network.
         load: of the machine, if it must keep pace with a camera.
-
-    Raises:
-        ValueError: names the parameter out of range. Both modes are checked, so that a change of the mode cannot fail.
     """
     fixed = FixedStride(parameters["stride"], config.token_stride)
     adaptive = adaptive_stride(parameters, config)
@@ -128,21 +119,13 @@ def look_back_rule(parameters: Parameters, config: UpliftConfig) -> LookBackRule
 
 
 def change_stride(stage: UpliftingStage, parameters: Parameters) -> None:
-    """Let the parameters select another stride controller and look back, from the next key-frame on.
-
-    Raises:
-        ValueError: names the parameter out of range; the stage is unchanged.
-    """
+    """Select another stride controller and look back from the next key-frame on; after an error none is changed."""
     controller = stride_controller(parameters, stage.config, stage.load)
     stage.control(controller, look_back_rule(parameters, stage.config))
 
 
 def adaptive_stride(parameters: Parameters, config: UpliftConfig) -> AdaptiveStride:
-    """Build the controller of the mode adaptive.
-
-    Raises:
-        ValueError: names the parameter that is out of range.
-    """
+    """Build the controller of the mode adaptive."""
     return AdaptiveStride(
         parameters["stride_slow"],
         parameters["stride_fast"],
@@ -155,12 +138,7 @@ def adaptive_stride(parameters: Parameters, config: UpliftConfig) -> AdaptiveStr
 
 
 def refinement_network(parameters: Parameters) -> Refining | None:
-    """Load the network of the node refiner; None if its method has none.
-
-    Raises:
-        FileNotFoundError: no such weights.
-        ValueError: they are of another network, or the device is not available.
-    """
+    """Load the network of the node refiner; None if its method has none."""
     if parameters["method"] != "synsp":
         return None
     return runtime.load_refine(parameters["model"], parameters["device"])
@@ -177,9 +155,6 @@ def refinement(
     Args:
         lookup: returns transforms, for `target_frame`.
         synchroniser: of several views.
-
-    Raises:
-        ValueError: names the parameter that is out of range, or that this shell does not support.
     """
     target, further_views = parameters["target_frame"], names_in(parameters["views"])
     if further_views and not target:
