@@ -16,8 +16,8 @@ import numpy as np
 from uplift_ros.intrinsics import Intrinsics
 from uplift_ros.poses import Keyframe, SkeletonFrame
 from uplift_ros.stages.detection import DetectionStage
-from uplift_ros.stages.refinement import RefinementStage, Refining
-from uplift_ros.stages.uplifting import DepthLookup, Uplifting, UpliftingStage
+from uplift_ros.stages.refinement import RefinementResult, RefinementStage
+from uplift_ros.stages.uplifting import DepthLookup, UpliftingResult, UpliftingStage
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Step:
 
     keyframe: Keyframe | None = None
     older: tuple[Keyframe, ...] = ()
-    uplifting: Uplifting = field(default_factory=Uplifting)
-    refining: Refining = field(default_factory=Refining)
+    uplifting: UpliftingResult = field(default_factory=UpliftingResult)
+    refining: RefinementResult = field(default_factory=RefinementResult)
 
     @property
     def raw(self) -> list[SkeletonFrame]:
@@ -77,7 +77,7 @@ class Pipeline:
 
     def flush(self) -> Step:
         """End the stream; return the frames that the stages still hold."""
-        step = self.refine(Step(uplifting=Uplifting(self.uplifting.flush())))
+        step = self.refine(Step(uplifting=UpliftingResult(self.uplifting.flush())))
         refining = step.refining
         return replace(step, refining=replace(refining, frames=refining.frames + self.refinement.flush()))
 

@@ -14,7 +14,7 @@ from uplift_ros.msg import Skeletons
 
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
 from uplift_ros.nodes import qos
-from uplift_ros.nodes.links.transforms import Transforms
+from uplift_ros.nodes.links.transform_buffer import TransformBuffer
 from uplift_ros.poses import SkeletonFrame
 
 START = 1_000_000_000_000
@@ -87,7 +87,7 @@ def test_a_stamp_that_tf2_does_not_look_up_is_a_transform_that_is_not_known(monk
     monkeypatch.setitem(sys.modules, "tf2_ros", SimpleNamespace(BufferCore=SimpleNamespace))
     monkeypatch.setitem(sys.modules, "tf2_msgs.msg", SimpleNamespace(TFMessage=None))
     with pytest.raises(LookupError, match="stamp"):
-        Transforms().lookup("odom", "camera", stamp)
+        TransformBuffer().lookup("odom", "camera", stamp)
 
 
 @needs_tf2

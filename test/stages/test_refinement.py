@@ -8,7 +8,7 @@ from uplift_ros.poses import ScaleSource, SkeletonFrame
 from uplift_ros.settings import defaults_of
 from uplift_ros.skeleton import H36M17
 from uplift_ros.stages import build
-from uplift_ros.stages.refinement import RefinementStage, Refining
+from uplift_ros.stages.refinement import RefinementResult, RefinementStage
 from uplift_ros.streaming.clock import TRANSFORM_PATIENCE_NS
 from uplift_ros.transforms import RigidTransform
 
@@ -28,7 +28,7 @@ def stage(lookup=None, synchroniser=None, **parameters) -> RefinementStage:
     )
 
 
-def kinds(refining: Refining) -> list[str]:
+def kinds(refining: RefinementResult) -> list[str]:
     return [problem.kind for problem in refining.problems]
 
 

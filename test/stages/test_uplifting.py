@@ -13,7 +13,7 @@ from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Keyframe, Origin, ScaleSource
 from uplift_ros.settings import defaults_of
 from uplift_ros.stages import build
-from uplift_ros.stages.uplifting import Uplifting, UpliftingStage
+from uplift_ros.stages.uplifting import UpliftingResult, UpliftingStage
 from uplift_ros.streaming.stride import Decision, FixedStride, Reason
 
 SECOND = 50 * FRAME
@@ -32,7 +32,7 @@ def keyframe(frame: int, sequence: int = 0, stride: int = 10) -> Keyframe:
     return Keyframe(START + frame * FRAME, "camera", 160, 120, sequence, stride, (person2d(keypoints),))
 
 
-def kinds(uplifting: Uplifting) -> list[str]:
+def kinds(uplifting: UpliftingResult) -> list[str]:
     return [problem.kind for problem in uplifting.problems]
 
 

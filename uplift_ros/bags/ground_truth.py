@@ -16,7 +16,7 @@ MAX_TRUTH_GAP_S = 0.1
 """Maximum seconds between two true poses to interpolate between them."""
 
 
-class Track:
+class MatchedTrack:
     """Predicted person and the true person that it was matched with, frame by frame.
 
     Attributes:
@@ -39,7 +39,7 @@ class Track:
         return np.concatenate([np.empty(0), *per_frame]) * (FRAME_PERIOD_S / period) ** 2
 
 
-def matched_tracks(frames: Sequence[SkeletonFrame], truth: Sequence[SkeletonFrame]) -> list[Track]:
+def matched_tracks(frames: Sequence[SkeletonFrame], truth: Sequence[SkeletonFrame]) -> list[MatchedTrack]:
     """Pair predicted people with true poses of the same time; the distance of the roots decides the identity."""
     true_people = TrueMotion(truth)
     matches: dict[tuple[str, str], list[tuple[int, np.ndarray, np.ndarray]]] = defaultdict(list)
@@ -47,7 +47,7 @@ def matched_tracks(frames: Sequence[SkeletonFrame], truth: Sequence[SkeletonFram
         present = true_people.at(frame.stamp)
         for person, name in match(frame.persons, present):
             matches[person.id, name].append((frame.stamp, person.joints, present[name]))
-    return [Track(match) for match in matches.values()]
+    return [MatchedTrack(match) for match in matches.values()]
 
 
 def match(people: Sequence[Person3D], truth: dict[str, np.ndarray]) -> list[tuple[Person3D, str]]:

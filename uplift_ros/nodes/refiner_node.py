@@ -8,7 +8,7 @@ from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.nodes.links.synchroniser import Synchroniser
-from uplift_ros.nodes.links.transforms import Transforms
+from uplift_ros.nodes.links.transform_buffer import TransformBuffer
 from uplift_ros.poses import SkeletonFrame
 from uplift_ros.settings import names_in
 from uplift_ros.stages import build
@@ -30,7 +30,7 @@ class RefinerNode(base.ManagedNode):
         self._topics = ["skeletons/raw", *names_in(self.parameter("views"))]
         self._transforms, synchroniser = None, None
         if self.parameter("target_frame"):
-            self._transforms = Transforms()
+            self._transforms = TransformBuffer()
             if len(self._topics) > 1:
                 synchroniser = Synchroniser(len(self._topics))
         network = build.refinement_network(self.parameters)

@@ -21,7 +21,7 @@ class Synchroniser(Protocol):
 
 
 @dataclass(frozen=True)
-class Refining:
+class RefinementResult:
     """Result of some frames.
 
     Attributes:
@@ -76,7 +76,7 @@ class RefinementStage:
         """Whether frames wait for transforms: then `join` may return frames without new ones."""
         return any(target.is_waiting for target in self._targets)
 
-    def join(self, views: Sequence[list[SkeletonFrame]]) -> Refining:
+    def join(self, views: Sequence[list[SkeletonFrame]]) -> RefinementResult:
         """Join the next frames of every view, which may be none, into one stream."""
         problems: list[Problem] = []
         if self._synchroniser:
@@ -85,10 +85,10 @@ class RefinementStage:
             views = [_moved(frames, target, problems) for frames, target in zip(views, self._targets, strict=True)]
         if self._synchroniser is None:
             (frames,) = views
-            return Refining(frames, problems)
-        return Refining(self._fused(self._synchroniser, views, problems), problems)
+            return RefinementResult(frames, problems)
+        return RefinementResult(self._fused(self._synchroniser, views, problems), problems)
 
-    def push(self, frames: Sequence[SkeletonFrame]) -> Refining:
+    def push(self, frames: Sequence[SkeletonFrame]) -> RefinementResult:
         """Smooth the next frames of the stream.
 
         Raises:
@@ -97,9 +97,9 @@ class RefinementStage:
         dropped = self._refiner.dropped
         refined = self._completed(self._refiner.push_many(frames))
         if self._refiner.dropped == dropped:
-            return Refining(refined)
+            return RefinementResult(refined)
         message = f"{self._refiner.dropped} persons left out so far: joints or scores are not finite"
-        return Refining(refined, [Problem("unusable", message)])
+        return RefinementResult(refined, [Problem("unusable", message)])
 
     def flush(self) -> list[SkeletonFrame]:
         """End the stream; return the frames that wait for later ones."""

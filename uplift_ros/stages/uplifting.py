@@ -25,7 +25,7 @@ ValueError if it cannot be read."""
 
 
 @dataclass(frozen=True)
-class Uplifting:
+class UpliftingResult:
     """Result of one key-frame.
 
     Attributes:
@@ -101,7 +101,9 @@ class UpliftingStage:
         """Replace the controller and the look back from the next key-frame on."""
         self._controller, self._look_back, self._stride_reached = controller, look_back, False
 
-    def push(self, keyframe: Keyframe, intrinsics: Intrinsics | None, depth: DepthLookup | None = None) -> Uplifting:
+    def push(
+        self, keyframe: Keyframe, intrinsics: Intrinsics | None, depth: DepthLookup | None = None
+    ) -> UpliftingResult:
         """Take the next key-frame, scheduled or requested.
 
         Args:
@@ -137,7 +139,7 @@ class UpliftingStage:
             problems.append(Problem("unanswered", message))
         if uplifted is None:
             problems.append(Problem("repeated", f"key-frame {keyframe.sequence} is no later than the one before"))
-            return Uplifting(self._leave(final), problems=problems)
+            return UpliftingResult(self._leave(final), problems=problems)
         self._newest = keyframe.stamp
         # 5. The size of people, measured with depth.
         if self._depth_scale:
@@ -157,9 +159,9 @@ class UpliftingStage:
             output_hz=self._output_rate.per_second,
             dropped=self._gaps,
         )
-        return Uplifting(raw, live, decision, rates, uplifted.wanted, problems)
+        return UpliftingResult(raw, live, decision, rates, uplifted.wanted, problems)
 
-    def _fill(self, keyframe: Keyframe, intrinsics: Intrinsics | None) -> Uplifting:
+    def _fill(self, keyframe: Keyframe, intrinsics: Intrinsics | None) -> UpliftingResult:
         """Take a key-frame of an older image."""
         problems: list[Problem] = []
         keyframe = self._guarded(keyframe, problems)
@@ -167,9 +169,9 @@ class UpliftingStage:
         self._note_push(keyframe, problems)
         if filled is None or self._newest is None:
             message = f"key-frame {keyframe.sequence} of an older image: no time for it in this stream, or one is there"
-            return Uplifting(problems=[*problems, Problem("repeated", message)])
+            return UpliftingResult(problems=[*problems, Problem("repeated", message)])
         self._keyframe_rate.add(self._newest)
-        return Uplifting(self._leave(self._sized(filled.final)), wanted=filled.wanted, problems=problems)
+        return UpliftingResult(self._leave(self._sized(filled.final)), wanted=filled.wanted, problems=problems)
 
     def play(self) -> list[SkeletonFrame]:
         """Release the skeletons of one period of the output rate, with a playout."""

@@ -13,7 +13,7 @@ from uplift_ros.streaming.clock import TRANSFORM_MEMORY_NS
 from uplift_ros.transforms import RigidTransform
 
 
-class Transforms:
+class TransformBuffer:
     """Buffer of transforms, looked up by stamp and never as the latest.
 
     Raises:
