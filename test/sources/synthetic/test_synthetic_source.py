@@ -10,7 +10,6 @@ from uplift_ros.camera import Camera
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.figure import figure
 from uplift_ros.sources.synthetic.motion import PERIOD, pose
-from uplift_ros.sources.synthetic.render import LIGHT
 from uplift_ros.sources.synthetic.room import Room, cast_shadow
 from uplift_ros.sources.synthetic.solids import draw_parts
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource, viewpoint_at
@@ -28,7 +27,7 @@ def person_mask(source: SyntheticSource, t: float) -> np.ndarray:
     """(H, W) where the image at `t` seconds differs from the room with the person's shadow."""
     viewpoint = viewpoint_at(source.camera, t)
     empty = Room(source.camera.width, source.camera.height).seen_from(viewpoint)
-    cast_shadow(empty, figure(pose(t)), viewpoint, LIGHT)
+    cast_shadow(empty, figure(pose(t)), viewpoint)
     image = source.frame(round(t * FPS)).image
     return np.abs(image.astype(int) - empty).max(-1) > 12
 
@@ -150,11 +149,11 @@ def test_a_shadow_out_of_sight_changes_nothing(x: float, yaw: float) -> None:
     """The camera is where the person stands, turns its back, or looks past them."""
     parts = figure(pose(0.0))
     image = np.full((120, 160, 3), 200, np.uint8)
-    cast_shadow(image, parts, looking(yaw, -0.1, (x, 0.0, 1.2)), LIGHT)
+    cast_shadow(image, parts, looking(yaw, -0.1, (x, 0.0, 1.2)))
     assert (image == 200).all()
 
 
 def test_a_person_out_of_sight_is_not_drawn() -> None:
     image = np.full((120, 160, 3), 200, np.uint8)
-    draw_parts(image, figure(pose(0.0)), looking(0.0, 0.0, (9.0, 0.0, 1.2)), LIGHT)
+    draw_parts(image, figure(pose(0.0)), looking(0.0, 0.0, (9.0, 0.0, 1.2)))
     assert (image == 200).all()

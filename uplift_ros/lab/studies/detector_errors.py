@@ -21,7 +21,7 @@ from uplift_ros.estimators import PoseEstimator
 from uplift_ros.lab.data.detector_noise import unit_length
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.motion import PERIOD, pose
-from uplift_ros.sources.synthetic.render import Renderer
+from uplift_ros.sources.synthetic.room import Room
 from uplift_ros.sources.synthetic.viewpoint import Viewpoint
 from uplift_ros.sources.video import VideoFile
 
@@ -45,9 +45,9 @@ def synthetic_takes(estimator: PoseEstimator) -> Iterator[tuple[np.ndarray, np.n
         angle = math.radians(azimuth)
         position = np.array([distance * math.cos(angle), distance * math.sin(angle), height])
         viewpoint = Viewpoint.looking(camera, position, angle + math.pi, math.atan2(height - 0.9, distance))
-        renderer = Renderer(camera)
+        room = Room(camera.width, camera.height)
         poses = [pose(index / FPS) for index in range(round(PERIOD * FPS))]
-        found = [_first(estimator, renderer.render(joints, viewpoint)) for joints in tqdm(poses, f"{azimuth:+d} deg")]
+        found = [_first(estimator, room.render(joints, viewpoint)) for joints in tqdm(poses, f"{azimuth:+d} deg")]
         yield np.stack(found), camera.project(viewpoint.to_optical(np.stack(poses)))
 
 

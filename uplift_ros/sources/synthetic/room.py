@@ -1,9 +1,10 @@
-"""Empty room, a wall and a tiled floor, and the shadow that body parts cast on the floor."""
+"""Renders the image of the synthetic camera: a person in a room, whose body parts cast a shadow on the tiled floor."""
 
 import cv2
 import numpy as np
 
-from uplift_ros.sources.synthetic.solids import Parts
+from uplift_ros.sources.synthetic.figure import figure
+from uplift_ros.sources.synthetic.solids import LIGHT, Parts, draw_parts
 from uplift_ros.sources.synthetic.viewpoint import Viewpoint
 
 WALL_X = -2.3
@@ -31,8 +32,16 @@ class Room:
         self._rgba = np.zeros((height, width, 4), np.uint8)
         self._rgb = np.zeros((height, width, 3), np.uint8)
 
+    def render(self, joints: np.ndarray, viewpoint: Viewpoint) -> np.ndarray:
+        """Render a person with joints (17, 3) h36m17, world metres, in the room: (H, W, 3) uint8 RGB."""
+        parts = figure(joints)
+        image = self.seen_from(viewpoint)
+        cast_shadow(image, parts, viewpoint)
+        draw_parts(image, parts, viewpoint)
+        return image
+
     def seen_from(self, viewpoint: Viewpoint) -> np.ndarray:
-        """Image (H, W, 3) uint8 RGB; a copy, which the caller may change."""
+        """Image of the empty room, (H, W, 3) uint8 RGB; a copy, which the caller may change."""
         before = self._seen_from
         if before is None or not (
             np.array_equal(before.rotation, viewpoint.rotation) and np.array_equal(before.position, viewpoint.position)
@@ -64,9 +73,9 @@ class Room:
         cv2.cvtColor(self._rgba, cv2.COLOR_RGBA2RGB, dst=self._rgb)
 
 
-def cast_shadow(image: np.ndarray, parts: Parts, viewpoint: Viewpoint, light: np.ndarray) -> None:
-    """Darken the floor in `image` (H, W, 3) where the parts block the light from direction (3,)."""
-    slope = light[:2] / light[2]
+def cast_shadow(image: np.ndarray, parts: Parts, viewpoint: Viewpoint) -> None:
+    """Darken the floor in `image` (H, W, 3) where the parts block the light."""
+    slope = LIGHT[:2] / LIGHT[2]
     corner = parts.a[0, :2] - slope * parts.a[0, 2] - SHADOW_HALF_WIDTH
     ends = np.stack([parts.a, parts.b], 1)
     texels = np.rint((ends[..., :2] - slope * ends[..., 2:] - corner) * SHADOW_TEXELS).astype(int)

@@ -12,6 +12,9 @@ from uplift_ros.sources.synthetic.viewpoint import Viewpoint
 
 AMBIENT, DIFFUSE, EDGE_DARKENING = 0.44, 0.70, 0.15
 
+LIGHT = np.array([0.40, 0.34, 0.85]) / np.linalg.norm([0.40, 0.34, 0.85])
+"""Direction to the light, world, unit length: above, in front and to the left of a person who faces +x."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -33,13 +36,9 @@ class Parts:
     colour: np.ndarray
 
 
-def draw_parts(image: np.ndarray, parts: Parts, viewpoint: Viewpoint, light: np.ndarray) -> None:
-    """Draw into `image` (H, W, 3) uint8; parts behind the camera are skipped.
-
-    Args:
-        light: (3,) unit, direction to the light, world.
-    """
-    geometry, low, high, nearest = _as_seen(parts, viewpoint, light)
+def draw_parts(image: np.ndarray, parts: Parts, viewpoint: Viewpoint) -> None:
+    """Draw into `image` (H, W, 3) uint8; parts behind the camera are skipped."""
+    geometry, low, high, nearest = _as_seen(parts, viewpoint)
     limits = np.array(image.shape[1::-1])
     low = np.clip(np.floor(low), 0, limits).astype(int)
     high = np.clip(np.ceil(high) + 1, low, limits).astype(int)
@@ -70,9 +69,7 @@ def draw_parts(image: np.ndarray, parts: Parts, viewpoint: Viewpoint, light: np.
     image[y0:y1, x0:x1] = canvas.transpose(1, 2, 0)
 
 
-def _as_seen(
-    parts: Parts, viewpoint: Viewpoint, light: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _as_seen(parts: Parts, viewpoint: Viewpoint) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Project parts to the image, lengths in pixels at each part's own depth.
 
     The coordinates of a part have their origin at end a; the third axis is the line of sight in the squeezed space, the
@@ -107,7 +104,7 @@ def _as_seen(
     first /= np.linalg.norm(first, axis=-1, keepdims=True)
     # The part's own axes, and the direction to the light in them
     frame = np.stack([first, np.cross(sight, first), sight], 1)
-    lit = np.einsum("nij,njk,k->ni", frame, squeeze, viewpoint.rotation @ light)
+    lit = np.einsum("nij,njk,k->ni", frame, squeeze, viewpoint.rotation @ LIGHT)
     lit /= np.linalg.norm(lit, axis=-1, keepdims=True)
     across = np.einsum("nij,njk->nik", frame, squeeze[:, :, :2])
 

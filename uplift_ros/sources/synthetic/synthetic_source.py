@@ -11,7 +11,7 @@ from uplift_ros.camera import Camera
 from uplift_ros.poses import NANOSECONDS, Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.sources import SourceFrame
 from uplift_ros.sources.synthetic.motion import pose
-from uplift_ros.sources.synthetic.render import Renderer
+from uplift_ros.sources.synthetic.room import Room
 from uplift_ros.sources.synthetic.viewpoint import Viewpoint
 
 DEFAULT_SIZE = (640, 480)
@@ -50,7 +50,7 @@ class SyntheticSource:
         self.camera = Camera.from_fov(HORIZONTAL_FOV, width, height)
         self.fps = fps
         self._moving = moving
-        self._renderer = Renderer(self.camera)
+        self._room = Room(width, height)
 
     def frames(self) -> Iterator[SourceFrame]:
         """Yield frames endlessly: the schedule repeats, the camera moves independently of it."""
@@ -62,7 +62,7 @@ class SyntheticSource:
         t = index / self.fps
         viewpoint = viewpoint_at(self.camera, t if self._moving else 0.0)
         joints = pose(t)
-        render = partial(self._renderer.render, joints, viewpoint)
+        render = partial(self._room.render, joints, viewpoint)
         return SourceFrame(round(t * NANOSECONDS), render, viewpoint.to_optical(joints))
 
     def close(self) -> None:
