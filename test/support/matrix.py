@@ -1,8 +1,9 @@
 """`make matrix`: a fresh installation on every Python that is installed, from the ranges of setup.py; needs uv.
 
 Each version runs the tests that need neither ROS nor PyTorch, that of `uplift process` with the shipped networks among
-them, and then, where ROS 2 has wheels, the graph of `make demo`. Versions for which requirements/lowest.txt has pins
-run the tests a second time with those. Copies of the checkout, environments and logs stay in build/matrix.
+them, and then, where ROS 2 Kilted has wheels, the graph of `make demo`. Versions for which requirements/lowest.txt has
+pins run the tests a second time with those, and that of ROS 2 Jazzy also the graph, on its wheels. Copies of the
+checkout, environments and logs stay in build/matrix.
 
 Environment: MATRIX, another folder than build/matrix; TESTS, folders or files to test instead of all.
 """
@@ -21,6 +22,7 @@ from support.places import ROOT
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 FOLDER = Path(os.environ.get("MATRIX") or ROOT / "build" / "matrix").absolute()
 LOWEST = ROOT / "requirements" / "lowest.txt"
+JAZZY, JAZZY_PYTHON = "requirements/jazzy.txt", "3.12"
 SECONDS = 10
 """Of the graph's run."""
 
@@ -107,20 +109,24 @@ def check(python: str, name: str, limits: list[str]) -> Iterator[str]:
     left_out = [f"--ignore=test/{folder}" for folder in LEFT_OUT]
     tested = fresh.run("tests", fresh.script("pytest"), "-p", "support.without_torch", *left_out, *TESTS)
     yield re.sub(r" in [\d.]+s.*|=", "", last_line(tested)).strip()
+    installed = {distribution(line) for line in needed}
     if not limits:
-        yield graph(fresh, {distribution(line) for line in needed})
+        constraints = fresh.folder / "ros.txt"
+        kilted = (line for line in pins("requirements/constraints.txt") if line.startswith("ros-"))
+        constraints.write_text("\n".join(kilted))
+        yield graph(fresh, installed, "kilted", "requirements.txt", ["-c", str(constraints)])
+    elif name.startswith(JAZZY_PYTHON):
+        yield graph(fresh, installed, "jazzy", JAZZY, limits)
 
 
-def graph(fresh: Installation, installed: set[str]) -> str:
-    """Run `make demo` on the ROS wheels that are pinned, with everything else as it is installed."""
+def graph(fresh: Installation, installed: set[str], ros_distribution: str, file: str, limits: list[str]) -> str:
+    """Run `make demo` on the ROS wheels that a file pins, with everything else as it is installed."""
     ros, colcon = (
-        [line for line in pins(file) if distribution(line) not in installed]
-        for file in ("requirements.txt", "requirements/no-deps.txt")
+        [line for line in pins(pinned) if distribution(line) not in installed]
+        for pinned in (file, "requirements/no-deps.txt")
     )
-    constraints = fresh.folder / "ros.txt"
-    constraints.write_text("\n".join(line for line in pins("requirements/constraints.txt") if line.startswith("ros-")))
     try:
-        fresh.install("install-ros", "-c", str(constraints), *ros)
+        fresh.install("install-ros", *limits, *ros)
     except StepError as error:
         if "ros-" in str(error) and "no wheels" in str(error):
             return "no graph: ROS 2 has no wheels for it"
@@ -128,12 +134,12 @@ def graph(fresh: Installation, installed: set[str]) -> str:
     fresh.install("install-colcon", "--no-deps", *colcon)
     fresh.run("uninstall", "uv", "pip", "uninstall", "--python", str(fresh.venv), "uplift_ros")  # make builds it
     made = (f"VENV={fresh.venv}", f"INSTALLED={fresh.venv / 'pyvenv.cfg'}")
-    fresh.run("graph", "make", "demo", f"DURATION={SECONDS}", *made)
+    fresh.run("graph", "env", f"ROS_DISTRO={ros_distribution}", "make", "demo", f"DURATION={SECONDS}", *made)
     summary = json.loads((fresh.source / "out" / "summary.json").read_text())
     if not summary["keyframes"] or not summary["refined"]:
         raise StepError(f"graph FAILED: {summary['keyframes']} key-frames, {summary['refined']} refined skeletons")
     return (
-        f"graph: {summary['keyframes']} key-frames, {summary['refined']} skeletons, "
+        f"graph on ROS 2 {ros_distribution}: {summary['keyframes']} key-frames, {summary['refined']} skeletons, "
         f"P-MPJPE {summary['p_mpjpe_mm']['refined']:.0f} mm"
     )
 

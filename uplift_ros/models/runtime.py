@@ -33,8 +33,8 @@ FATAL = 4
 
 CENTRAL_SUFFIX = ".central.onnx"
 
-MAX_WINDOWS = 64
-"""Windows of one forward pass of SynSP. Four seconds that arrive at once would otherwise take 190 MB."""
+MAX_WINDOWS = 32
+"""Windows of one forward pass of SynSP. With more, a burst of 4 s takes 190 MB; with fewer, each takes longer."""
 
 
 class OnnxUplift:
