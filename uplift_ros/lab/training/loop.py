@@ -15,40 +15,14 @@ from uplift_ros.models import weights
 from uplift_ros.parameters import brief
 
 
-class Progress:
-    """Progress of a training, by its steps or by the minutes of all its runs together.
-
-    Args:
-        steps: in all; without `minutes` they end the training.
-        minutes: in all, instead of steps.
-    """
-
-    def __init__(self, steps: int = 0, minutes: float | None = None) -> None:
-        self.steps, self.minutes = steps, minutes
-        self.earlier_minutes = 0.0
-        self._start = time.monotonic()
-
-    @property
-    def elapsed_minutes(self) -> float:
-        return self.earlier_minutes + (time.monotonic() - self._start) / 60
-
-    def fraction(self, step: int) -> float:
-        """Fraction of the training that is done after `step` steps; it ends at 1."""
-        return min(self.elapsed_minutes / self.minutes if self.minutes else step / self.steps, 1.0)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"minutes": self.elapsed_minutes}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.earlier_minutes, self._start = state["minutes"], time.monotonic()
-
-
 class Training:
     """A training that resumes where it stopped: weights `path`, a checkpoint (.pt) and a log (.csv) beside them.
 
     Args:
         model: the network, on its device.
         settings: with the network's config they identify the training; also for the header of the weights.
+        steps: that end the training, unless there are `minutes`.
+        minutes: of all runs together, that end it instead.
         decay: of the averaged weights, which are those that are written; 0 keeps the newest.
         parts: optimisers and what else has a state to resume from.
 
@@ -61,7 +35,15 @@ class Training:
     """
 
     def __init__(
-        self, model: Any, path: Path, settings: Mapping[str, Any], *, decay: float = 0.0, **parts: Any
+        self,
+        model: Any,
+        path: Path,
+        settings: Mapping[str, Any],
+        *,
+        steps: int = 0,
+        minutes: float | None = None,
+        decay: float = 0.0,
+        **parts: Any,
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self.settings = path, dict(settings)
@@ -69,8 +51,19 @@ class Training:
         self._identity = asdict(model.config) | self.settings
         self._parts = {"model": model, "average": self._average} | parts
         self._losses: list[Tensor | float] = []
+        self._steps, self._minutes = steps, minutes
+        self.step, self._earlier_minutes = self._restore()
         self._start = time.monotonic()
-        self.step = self._restore()
+
+    @property
+    def elapsed_minutes(self) -> float:
+        """Of all runs together."""
+        return self._earlier_minutes + (time.monotonic() - self._start) / 60
+
+    @property
+    def progress(self) -> float:
+        """Part of the training that is done; it ends at 1."""
+        return min(self.elapsed_minutes / self._minutes if self._minutes else self.step / self._steps, 1.0)
 
     @property
     def averaged(self) -> Any:
@@ -99,10 +92,11 @@ class Training:
                 f"training stopped: loss or weights are not finite in step {self.step}; the last saved ones stay"
             )
         self._losses.clear()
-        self._log(row | {"minutes": (time.monotonic() - self._start) / 60})
+        minutes = self.elapsed_minutes
+        self._log(row | {"minutes": minutes})
         beside = self.path.with_suffix(".tmp")
         parts = {name: part.state_dict() for name, part in self._parts.items()}
-        torch.save({"training": self._identity, "step": self.step, **parts}, beside)
+        torch.save({"training": self._identity, "step": self.step, "minutes": minutes, **parts}, beside)
         beside.replace(self.path.with_suffix(".pt"))
         weights.save(self.averaged, self.path, self.settings | dict(header))
 
@@ -116,14 +110,14 @@ class Training:
             writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
         print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
 
-    def _restore(self) -> int:
-        """Load the parts and return the step that was reached, 0 without a checkpoint."""
+    def _restore(self) -> tuple[int, float]:
+        """Load the parts; return the step and the minutes that were reached, 0 without a checkpoint."""
         path = self.path.with_suffix(".pt")
         if not path.exists():
-            return 0
+            return 0, 0.0
         try:
             state = torch.load(path, weights_only=True)
-            theirs = state["training"]
+            theirs, reached = state["training"], (state["step"], state["minutes"])
         except Exception as error:  # a foreign file makes torch fail in many ways
             raise ValueError(f"out: {path} is no checkpoint of this package") from error
         for name, ours in self._identity.items():
@@ -132,7 +126,7 @@ class Training:
                 raise ValueError(f"out: {path} is the checkpoint of another training: {reason}; take another folder")
         for name, part in self._parts.items():
             part.load_state_dict(state[name])
-        return state["step"]
+        return reached
 
 
 def _average(model: nn.Module, decay: float) -> AveragedModel:

@@ -5,7 +5,6 @@ The data selects one of their configurations: Human3.6M, AMASS for pre-training,
 
 import argparse
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -103,11 +102,12 @@ def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
         "start": args.start,
     }
     path, decay = args.out / f"{args.variant}.safetensors", AVERAGE_DECAY if recipe.averaged else 0.0
-    training = Training(model, path, settings, decay=decay, optimiser=optimiser, schedule=schedule)
-    steps, rng = args.steps or recipe.epochs * STEPS_PER_EPOCH, np.random.default_rng((args.seed, training.step))
+    steps = args.steps or recipe.epochs * STEPS_PER_EPOCH
+    training = Training(model, path, settings, steps=steps, decay=decay, optimiser=optimiser, schedule=schedule)
+    rng = np.random.default_rng((args.seed, training.step))
     sampler = PaperSampler(videos, config, recipe.batch, rng, twins=recipe.twins, cameras=cameras)
-    for windows in islice(sampler, max(steps - training.step, 0)):
-        inputs, mask, targets = (part.to(place) for part in windows)
+    while training.progress < 1:
+        inputs, mask, targets = (part.to(place) for part in sampler.draw())
         central, sequence = model(inputs, mask)
         loss = paper_loss(central, sequence, targets, config)
         optimiser.zero_grad()
@@ -115,7 +115,7 @@ def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
         optimiser.step()
         schedule.step()
         training.advance(loss.detach())
-        if training.step % args.report_every == 0 or training.step == steps:
+        if training.step % args.report_every == 0 or training.progress == 1:
             row = {"loss_mm": 1000 * training.mean_loss(), "rate": optimiser.param_groups[0]["lr"]}
             training.report({"steps": training.step}, step=training.step, **row)
     return path

@@ -79,10 +79,6 @@ class PaperSampler:
         self.drawn = batch // 2 if twins else batch
         self._centres = self._pass()
 
-    def __iter__(self) -> Iterator[Batch]:
-        while True:
-            yield self.draw()
-
     def draw(self) -> Batch:
         drawn = np.fromiter(self._centres, int, self.drawn)
         centres, mirrored = drawn % len(self.videos.joints), drawn >= len(self.videos.joints)

@@ -22,7 +22,7 @@ from uplift_ros.lab.data.refinement_data import VALIDATION_FRAMES, ClipSampler, 
 from uplift_ros.lab.data.refiners import RATE, Refiner
 from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.lab.training import paper_refinement
-from uplift_ros.lab.training.loop import Progress, Training
+from uplift_ros.lab.training.loop import Training
 from uplift_ros.lab.training.precision import Bfloat16Products
 from uplift_ros.lab.training.refinement_loss import Objective, windows
 from uplift_ros.metrics import accel, mpjpe
@@ -119,7 +119,6 @@ def train(
     if pairs and batch < 2 * per_clip:
         raise ValueError(f"batch must be at least {2 * per_clip} windows where there are pairs, got {batch}")
     optimiser = torch.optim.Adam(model.parameters(), learning_rate, amsgrad=True)
-    progress = Progress(minutes=minutes)
     settings = {
         "batch": batch,
         "rate": learning_rate,
@@ -129,14 +128,14 @@ def train(
         "averaged": objective.averaged,
         **(provenance or {}),
     }
-    training = Training(model, path, settings, decay=AVERAGE_DECAY, optimiser=optimiser, watch=progress)
+    training = Training(model, path, settings, minutes=minutes, decay=AVERAGE_DECAY, optimiser=optimiser)
     rng = np.random.default_rng((seed, training.step))
     sampler = ClipSampler(sequences, length + per_clip - 1, max(batch // per_clip, 1), rng, pairs)
 
     products = Bfloat16Products() if bfloat16 else contextlib.nullcontext()
     model.train()
     for noisy, true in sampler:
-        rate = learning_rate * RATE_AT_END ** progress.fraction(training.step)
+        rate = learning_rate * RATE_AT_END**training.progress
         for group in optimiser.param_groups:
             group["lr"] = rate
         with products:
@@ -146,7 +145,7 @@ def train(
         loss.backward()
         optimiser.step()
         training.advance(loss.item())
-        finished = progress.fraction(training.step) == 1
+        finished = training.progress == 1
         if finished or training.step % report_every == 0:
             errors = validate(training.averaged.eval(), validation or {})
             row = {"step": training.step, "loss": training.mean_loss(), "rate": rate} | errors

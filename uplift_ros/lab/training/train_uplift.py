@@ -23,7 +23,7 @@ from uplift_ros.lab.data.formats.h36m import TRAINING_SUBJECTS
 from uplift_ros.lab.data.options import add_data_arguments, add_paper_arguments
 from uplift_ros.lab.data.windows import WindowSampler
 from uplift_ros.lab.training import paper_recipe
-from uplift_ros.lab.training.loop import Progress, Training
+from uplift_ros.lab.training.loop import Training
 from uplift_ros.lab.training.precision import Bfloat16Transformer
 from uplift_ros.lab.training.widen import widen
 from uplift_ros.models import weights
@@ -93,7 +93,6 @@ def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
     model = widen(weights.load(args.start, UpliftUpsample), config) if args.start else _untrained(config)
     model.to(place).train()
     muon, adam = optimisers = _optimisers(model, learning_rate)
-    progress = Progress(args.steps or STEPS, args.minutes)
     settings = {
         "data": " ".join(path.name for path in args.data),
         "batch": batch,
@@ -103,13 +102,15 @@ def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
         "twins": twins,
     }
     path, decay = args.out / f"{args.variant}.safetensors", AVERAGE_DECAY ** (batch / AVERAGE_BATCH)
-    training = Training(model, path, settings, decay=decay, muon=muon, adam=adam, progress=progress)
+    steps = args.steps or STEPS
+    training = Training(model, path, settings, steps=steps, minutes=args.minutes, decay=decay, muon=muon, adam=adam)
     motion = load_motion(args.data, config.model_rate, args.body_model, args.subjects)
     sampler = WindowSampler(motion, config, batch, np.random.default_rng((args.seed, training.step)), twins=twins)
     batches = iter(DataLoader(sampler, batch_size=None, num_workers=args.workers, worker_init_fn=_yield_to_others))
 
     products = Bfloat16Transformer(model.heads, place.type) if args.bfloat16 else contextlib.nullcontext()
-    while (done := progress.fraction(training.step)) < 1:
+    done = training.progress
+    while done < 1:
         _set_rates(optimisers, 1e-3 + min(done / WARM_UP, 0.5 * (1 + math.cos(math.pi * done))))
         model.zero_grad()
         total = 0.0
@@ -126,7 +127,8 @@ def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
         for optimiser in optimisers:
             optimiser.step()
         training.advance(total)
-        if training.step % args.report_every == 0 or progress.fraction(training.step) == 1:
+        done = training.progress
+        if training.step % args.report_every == 0 or done == 1:
             row = {"loss_mm": 1000 * training.mean_loss(), "rate": muon.param_groups[0]["lr"]}
             training.report({"steps": training.step}, step=training.step, **row)
     return path
