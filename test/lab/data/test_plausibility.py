@@ -85,6 +85,18 @@ def test_gaps_filled_with_other_values_are_cut_out(tmp_path, walk, lost):
     np.testing.assert_allclose(after.joints, walk[30:], atol=1e-6)
 
 
+def test_a_person_who_jumps_through_the_room_is_cut_there(tmp_path, walk, capsys):
+    joints = walk.copy()
+    joints[25:] += (5.0, 0, 0)  # two takes in one array
+    joints[40] += (0, 0, 2.0)  # one frame astray
+    parts = loaded(tmp_path, walk=joints)
+    assert [(part.name, len(part.joints)) for part in parts] == [("walk", 25), ("walk#2", 15), ("walk#3", 19)]
+    np.testing.assert_allclose(parts[1].joints, joints[25:40], atol=1e-6)
+    said = capsys.readouterr().err
+    assert "'walk': cut at 3 jumps of the person" in said
+    assert "'walk': 1 of 60 frames without a person cut out" in said
+
+
 def test_a_root_at_the_origin_is_no_gap(tmp_path, walk):
     (sequence,) = loaded(tmp_path, a=walk - walk[:, :1])
     assert len(sequence.joints) == 60

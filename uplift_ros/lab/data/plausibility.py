@@ -38,6 +38,9 @@ MAX_STRETCH = 0.6
 MAX_LIMB_CHANGE = 0.5
 """Deviation of a limb's bone from its median as part of it, in any frame; 0.02 in that data."""
 
+FASTEST_MPS = 15.0
+"""Speed of a pelvis; sprinters reach 12.4."""
+
 MIRRORED = -0.2
 """Mean cosine of the facing direction of hips and trunk and the nose's; below it sides are swapped. Data: over 0.45."""
 
@@ -68,16 +71,22 @@ def present(joints: np.ndarray) -> np.ndarray:
     return found
 
 
-def without_gaps(name: str, joints: np.ndarray, found: np.ndarray, where: str) -> list[Sequence]:
-    """Cut frames without a person out of joints (T, 17, 3), which is reported on standard error.
+def without_gaps(name: str, joints: np.ndarray, found: np.ndarray, fps: float, where: str) -> list[Sequence]:
+    """Cut frames without a person out of joints (T, 17, 3), and cut at jumps, which is reported on standard error.
 
     Args:
         name: of the first part; the others are name#2 and so on.
         found: (T,) whether a frame has a person.
+        fps: frames per second.
         where: file and array, for the report.
     """
     shortest = min(2, len(joints))  # a single frame between gaps is no motion
-    parts = [joints[begin:end] for begin, end in runs(found) if end - begin >= shortest]
+    with np.errstate(over="ignore", invalid="ignore"):  # also of frames without a person
+        jumps = np.flatnonzero(np.linalg.norm(np.diff(joints[:, 0], axis=0), axis=-1) * fps > FASTEST_MPS) + 1
+    whole = [np.split(joints[begin:end], jumps[(begin < jumps) & (jumps < end)] - begin) for begin, end in runs(found)]
+    parts = [part for pieces in whole for part in pieces if len(part) >= shortest]
+    if cuts := sum(len(pieces) - 1 for pieces in whole):
+        print(f"{where}: cut at {cuts} jumps of the person", file=sys.stderr)
     if lost := len(joints) - sum(map(len, parts)):
         print(f"{where}: {lost} of {len(joints)} frames without a person cut out", file=sys.stderr)
     return [

@@ -96,7 +96,7 @@ def load_bvh(path: Path, name: str) -> tuple[list[Sequence], float]:
         check_order(joints)
         take = np.full((len(motion), *joints.shape[1:]), np.nan, np.float32)
         take[found] = joints
-        return without_gaps(name, take, found, f"data: {path}"), fps
+        return without_gaps(name, take, found, fps, f"data: {path}"), fps
     except (ValueError, IndexError) as error:
         raise ValueError(f"data: {path}: {error}") from error
 

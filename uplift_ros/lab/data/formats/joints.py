@@ -23,7 +23,7 @@ def load_npz(path: Path) -> tuple[list[Sequence], float]:
     """
     with Archive(path) as archive:
         fps = archive.read_rate("fps")
-        sequences = [part for name in archive.names if name != "fps" for part in _sequences(archive, name)]
+        sequences = [part for name in archive.names if name != "fps" for part in _sequences(archive, name, fps)]
     if sequences:
         usual = plausibility.up_axis(np.concatenate([sequence.joints for sequence in sequences]))
         sequences = [_upright(sequence, usual, path) for sequence in sequences]
@@ -42,7 +42,7 @@ def _upright(sequence: Sequence, usual: str, path: Path) -> Sequence:
     return Sequence(sequence.name, sequence.joints @ np.array(plausibility.UP[axis], np.float32).T)
 
 
-def _sequences(archive: Archive, name: str) -> list[Sequence]:
+def _sequences(archive: Archive, name: str, fps: float) -> list[Sequence]:
     """The parts of an array without gaps."""
     joints = archive.read(name, (None, len(H36M17), 3), (None, 32, 3), finite=False)
     if joints.shape[1] == 32:
@@ -58,4 +58,4 @@ def _sequences(archive: Archive, name: str) -> list[Sequence]:
         plausibility.check_stature(joints[found])
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-    return plausibility.without_gaps(name, joints, found, where)
+    return plausibility.without_gaps(name, joints, found, fps, where)
