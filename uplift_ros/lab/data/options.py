@@ -37,8 +37,6 @@ def add_paper_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keypoints", type=Path, help="2D poses of Human3.6M: VideoPose3D's data_2d_h36m_*.npz")
     cameras = "Human3.6M's cameras: metadata.xml, camera-parameters.json or h36m_dataset.py"
     parser.add_argument("--calibration", type=Path, help=cameras)
-    parser.add_argument("--test-rate", type=float, help="frames per second of MPI-INF-3DHP's test sequences")
-    parser.add_argument("--views", action="store_true", help="of SmoothNet's release: the cameras of a moment together")
 
 
 def load_clips(args: argparse.Namespace, rate: float) -> list[Clip]:
@@ -63,7 +61,7 @@ def _takes(data: Path, args: argparse.Namespace, test: bool) -> list[Take] | Non
     if mpi_inf_3dhp.is_mpi_inf_3dhp(data):
         if test and not args.test_rate:
             raise ValueError("test-rate is missing: the test sequences of MPI-INF-3DHP do not hold theirs")
-        return mpi_inf_3dhp.load_takes(data, test, args.test_rate)
+        return mpi_inf_3dhp.load_takes(data, args.test_rate if test else None)
     if args.keypoints is None:
         if args.calibration and (test or h36m.is_h36m(data)):
             raise ValueError(f"keypoints is missing beside calibration: {h36m.FIT_2D}")

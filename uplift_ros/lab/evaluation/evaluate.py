@@ -48,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--person", default=video.NEAREST, help="nearest to the reference, or the id of a track")
     parser.add_argument("--params", type=Path, metavar="FILE", help="YAML over config/uplift.yaml, for --video")
     add_paper_arguments(parser)
+    parser.add_argument("--test-rate", type=float, help="frames per second of MPI-INF-3DHP's test sequences")
+    parser.add_argument("--views", action="store_true", help="of SmoothNet's release: the cameras of a moment together")
     parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
     parser.add_argument(
         "--stride",

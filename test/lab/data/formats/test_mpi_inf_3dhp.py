@@ -45,7 +45,7 @@ def write_test(folder, frames=30):
 
 
 def test_training_sequences_of_25_hz_are_brought_to_50(tmp_path):
-    takes = load_takes(write_training(tmp_path), False, 25.0)
+    takes = load_takes(write_training(tmp_path), None)
     assert len(takes) == 8
     joints, pixels = seen(30)
     np.testing.assert_allclose(takes[0].truth[::2], joints / 1000, atol=1e-5)
@@ -64,7 +64,7 @@ def test_the_papers_recipe_trains_on_it(tmp_path, monkeypatch):
 
 def test_runs_of_valid_test_frames_are_evaluated(tmp_path):
     write_test(tmp_path)
-    assert [len(take.truth) for take in load_takes(tmp_path, True, 50.0)] == [10, 19]
+    assert [len(take.truth) for take in load_takes(tmp_path, 50.0)] == [10, 19]
     weights.save(tiny.uplift("screen"), tmp_path / "uplift.safetensors", {})
     options = ["--data", str(tmp_path), "--model", str(tmp_path / "uplift.safetensors"), "--stride", "4"]
     (row,) = rows_of(tmp_path, "evaluate", *options, "--test-rate", "50")
@@ -82,4 +82,4 @@ def test_what_does_not_fit_is_refused_in_a_line(tmp_path, capsys):
     assert cli.main([*options, "--test-rate", "50"]) == 1
     assert "array 'annot2'" in capsys.readouterr().err
     with pytest.raises(ValueError, match="training sequence"):
-        mpi_inf_3dhp.load_takes(tmp_path, False, 50.0)
+        mpi_inf_3dhp.load_takes(tmp_path, None)

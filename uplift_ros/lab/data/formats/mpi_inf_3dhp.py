@@ -40,19 +40,19 @@ def is_mpi_inf_3dhp(path: Path) -> bool:
     return path.is_dir() and any(True for pattern in ("annot.mat", "annot_data.mat") for _ in path.rglob(pattern))
 
 
-def load_takes(folder: Path, test: bool, test_rate: float) -> list[Take]:
+def load_takes(folder: Path, test_rate: float | None) -> list[Take]:
     """All sequences of the training or of the test set; each run of valid frames of a test sequence is a take.
 
     Args:
-        test_rate: frames per second of the test sequences, which their files do not hold.
+        test_rate: frames per second of the test sequences, which their files do not hold; None loads those of training.
 
     Raises:
         ValueError: no sequences found, or a file of another form.
     """
-    files = sorted(folder.rglob("annot_data.mat" if test else "annot.mat"))
+    files = sorted(folder.rglob("annot_data.mat" if test_rate else "annot.mat"))
     if not files:
-        raise ValueError(f"data: {folder} has no {'test' if test else 'training'} sequence; {FIT}")
-    return [take for file in files for take in (_test(file, test_rate) if test else _training(file))]
+        raise ValueError(f"data: {folder} has no {'test' if test_rate else 'training'} sequence; {FIT}")
+    return [take for file in files for take in (_test(file, test_rate) if test_rate else _training(file))]
 
 
 def _training(file: Path) -> Iterator[Take]:
