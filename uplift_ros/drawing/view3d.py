@@ -112,14 +112,14 @@ class SkeletonView:
         flat[:, 2] = self._floor
         pixels, depth = self._project(flat)
         for parent, child in H36M17.bones:
-            line(image, pixels[parent], pixels[child], SHADOW, self._width(BONE_WIDTH, depth[child]))
+            line(image, pixels[parent], pixels[child], SHADOW, self._bone_width(depth[child]))
 
     def _draw_skeleton(self, image: np.ndarray, joints: np.ndarray, scores: np.ndarray, ghost: bool = False) -> None:
         pixels, depth = self._project(joints)
         light = np.clip(1 - DEPTH_FADE * (depth - self._distance), 0.35, 1.0) * joint_alphas(scores)
         bones = sorted(enumerate(H36M17.bones), key=lambda bone: -depth[list(bone[1])].mean())
         for index, (parent, child) in bones:
-            width = self._width(BONE_WIDTH, (depth[parent] + depth[child]) / 2)
+            width = self._bone_width((depth[parent] + depth[child]) / 2)
             if ghost:
                 line(image, pixels[parent], pixels[child], _mixed(GHOST, 0.75), max(1, width // 3))
                 continue
@@ -137,8 +137,8 @@ class SkeletonView:
         dot(image, centre, radius + 1, OUTLINE)
         dot(image, centre, radius, _mixed(self._colours[HEAD - 1], light))
 
-    def _width(self, metres: float, depth: float) -> int:
-        return max(1, round(self._camera.fx * metres / depth))
+    def _bone_width(self, depth: float) -> int:
+        return max(1, round(self._camera.fx * BONE_WIDTH / depth))
 
 
 def _mixed(colour: np.ndarray, share: float) -> Colour:
