@@ -16,7 +16,6 @@ from uplift_ros.models.configs import UpliftConfig, compact, n351
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Keyframe, SkeletonFrame
 from uplift_ros.sources.synthetic.motion import pose
-from uplift_ros.streaming.stride import FixedStride
 from uplift_ros.streaming.uplifter import StreamingUplifter
 
 PIXELS = protocols.PIXELS
@@ -104,7 +103,7 @@ def test_with_half_the_window_as_latency_a_stream_is_the_papers_offline_evaluati
         plane=np.tile(clip.plane, (3, 1, 1)),
         scores=np.tile(clip.scores, (3, 1)),
     )
-    online = protocols.online(model, long, FixedStride(stride, model.config.token_stride), stride, half)
+    online = protocols.online(model, long, protocols.fixed(model.config, stride), half)
     offline = protocols.offline(model, long, stride, flip=True)
     inside = slice(half, len(long.plane) - half - stride)
     for frame in range(inside.start, inside.stop):
