@@ -78,7 +78,7 @@ class Training:
 
     def mean_loss(self) -> float:
         """Mean loss since the last report."""
-        return float(torch.as_tensor(self._losses).mean())
+        return sum(map(float, self._losses)) / len(self._losses)
 
     def report(self, header: Mapping[str, Any], **row: float) -> None:
         """Write a row of the log, the checkpoint, and the averaged weights with `header` added to theirs.
