@@ -107,6 +107,7 @@ def test_a_node_that_ends_takes_the_last_messages_of_the_node_before_it(refiner,
     later = time.monotonic() + 2 * LAST_MESSAGES_S
     observer.wait_for(lambda: time.monotonic() > later)
     publish(range(10, 30))
+    assert publisher.wait_for_all_acked()  # a publisher that is destroyed sooner takes its messages with it
     observer.node.destroy_publisher(publisher)
     wait_for_end(observer, process)
     observer.wait_for(lambda: len(refined) == 30)
