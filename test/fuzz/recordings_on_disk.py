@@ -141,13 +141,13 @@ def everything(path: Path) -> None:
             pass
     run = recording.load(path)
     promise(all(isinstance(stamp, int) for stamp in run.image_stamps), "stamps that are no whole numbers")
-    footage = BagSequence(path)
+    sequence = BagSequence(path)
     try:
-        for shot in footage.images():
+        for frame in sequence.images():
             with suppress(ValueError):  # the caller handles an image that cannot be decoded
-                shot.image()
+                frame.image()
     finally:
-        footage.close()
+        sequence.close()
 
 
 def contents(random: Random) -> list[tuple[str, str, bytes]]:

@@ -37,9 +37,9 @@ def write(folder, monkeypatch, change=lambda message: None, image=lambda stamp, 
 
 def cameras(path, **options) -> set:
     """The cameras of the images of a bag."""
-    footage = BagSequence(path, **options)
-    found = {shot.camera and shot.camera.for_image(*SIZE) for shot in footage.images()}
-    footage.close()
+    sequence = BagSequence(path, **options)
+    found = {frame.camera and frame.camera.for_image(*SIZE) for frame in sequence.images()}
+    sequence.close()
     return found
 
 
@@ -301,7 +301,7 @@ def test_jumps_and_pauses_are_no_recorded_time(uplift_process, tmp_path, monkeyp
     monkeypatch.setattr(recordings, "START", 10_000 * 10**9)
     assert uplift_process(write(tmp_path, monkeypatch, image=jumping), "-o", tmp_path / "out.mcap") == 0
     assert "30 frames" in (said := capsys.readouterr().out)
-    assert " 1.1 s in " in said  # three stretches of nine periods of 40 ms
+    assert " 1.1 s in " in said  # three parts of nine periods of 40 ms
 
 
 def test_a_chunk_whose_checksum_is_wrong_costs_itself(uplift_process, tmp_path, monkeypatch, capsys):
@@ -327,8 +327,8 @@ def test_a_bag_that_was_cut_off_is_processed_up_to_there(uplift_process, tmp_pat
 
 
 def test_a_video_that_was_cut_off_is_incomplete(uplift_process, clip, tmp_path, monkeypatch, capsys):
-    footage = image_sequence.VideoFile
-    monkeypatch.setattr(footage, "_count_missing", lambda video, count, seconds: setattr(video, "missing", 28))
+    video_file = image_sequence.VideoFile
+    monkeypatch.setattr(video_file, "_count_missing", lambda video, count, seconds: setattr(video, "missing", 28))
     assert uplift_process(clip, "-o", tmp_path / "out.mcap") == 3
     assert "lost_frames (1): 28 of 30 frames are missing at the end" in capsys.readouterr().out
     video = VideoSequence(clip, 0.0, 0.9, "camera")

@@ -102,16 +102,16 @@ def test_intrinsics_may_change_during_a_recording(tmp_path):
                 info = recordings.camera_info(time)
                 info.k = np.array([focal, 0, 160, 0, focal, 120, 0, 0, 1])
                 writer.write("/camera_info", time, info)
-    shots = image_sequence.BagSequence(tmp_path / "in.mcap").images()
-    assert [shot.camera.for_image(320, 240).fx for shot in shots] == [500, 600]
+    frames = image_sequence.BagSequence(tmp_path / "in.mcap").images()
+    assert [frame.camera.for_image(320, 240).fx for frame in frames] == [500, 600]
 
 
 def test_images_before_the_first_camera_info_have_it_too(tmp_path):
     with BagWriter(tmp_path / "in.mcap") as writer:
         writer.write("/image_raw", 1, filming.raw_image(1, filming.picture(0)))
         writer.write("/camera_info", 2, recordings.camera_info(2))
-    (shot,) = image_sequence.BagSequence(tmp_path / "in.mcap").images()
-    assert shot.camera.for_image(320, 240) == recordings.CAMERA
+    (frame,) = image_sequence.BagSequence(tmp_path / "in.mcap").images()
+    assert frame.camera.for_image(320, 240) == recordings.CAMERA
 
 
 def test_a_bag_without_images_is_reported_with_its_topics(uplift_process, tmp_path, capsys):

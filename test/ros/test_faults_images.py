@@ -177,7 +177,7 @@ FAULTS: dict[str, Callable[[Camera], None]] = {
 
 @pytest.fixture(scope="module")
 def camera(nodes, shared_observer):
-    """A camera before a node that has settled."""
+    """A camera before a node that is steady."""
     with pytest.MonkeyPatch.context() as environment:
         for variable, value in GIVE_BACK.items():
             environment.setenv(variable, value)
@@ -191,20 +191,20 @@ def camera(nodes, shared_observer):
 
 
 @pytest.fixture(scope="module")
-def settled(camera, nodes) -> Footprint:
+def steady(camera, nodes) -> Footprint:
     """Footprint of the node before the first fault."""
     return Footprint.of(nodes.processes[0].pid)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_people_are_found_after(camera, settled, nodes, recovered, fault):
+def test_people_are_found_after(camera, steady, nodes, recovered, fault):
     camera.show(PERSON, 1)
     FAULTS[fault](camera)
     recovered(fault, camera.show(PERSON, 1), PROMISE)
     camera.show(EMPTY_ROOM, 0)
     now = Footprint.of(nodes.processes[0].pid)
-    assert now.mebibytes - settled.mebibytes < MAX_GROWTH
-    assert (now.threads, now.files) == (settled.threads, settled.files)
+    assert now.mebibytes - steady.mebibytes < MAX_GROWTH
+    assert (now.threads, now.files) == (steady.threads, steady.files)
     assert not nodes.tracebacks
 
 

@@ -228,7 +228,7 @@ FAULTS: dict[str, Callable[[Detector], None]] = {
 
 @pytest.fixture(scope="module")
 def detector(nodes, shared_observer, random_weights):
-    """A detector whose graph runs and has settled."""
+    """A detector whose graph runs and is steady."""
     with pytest.MonkeyPatch.context() as environment:
         for variable, value in GIVE_BACK.items():
             environment.setenv(variable, value)
@@ -243,7 +243,7 @@ def detector(nodes, shared_observer, random_weights):
 
 
 @pytest.fixture(scope="module")
-def settled(detector, nodes) -> list[Footprint]:
+def steady(detector, nodes) -> list[Footprint]:
     """Footprint of the nodes before the first fault, after the largest number of people."""
     alone = [Footprint.of(process.pid) for process in nodes.processes]
     other_crowds(detector)
@@ -256,7 +256,7 @@ def settled(detector, nodes) -> list[Footprint]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_skeletons_continue_after(detector, settled, nodes, recovered, fault):
+def test_skeletons_continue_after(detector, steady, nodes, recovered, fault):
     detector.skeletons.clear()
     for _ in range(3):
         detector.send(make_person())
@@ -265,7 +265,7 @@ def test_skeletons_continue_after(detector, settled, nodes, recovered, fault):
     detector.leave()
     assert all(np.isfinite(person.joints).all() for frame in detector.skeletons for person in frame.persons)
     assert not nodes.tracebacks
-    for process, before in zip(nodes.processes, settled, strict=True):
+    for process, before in zip(nodes.processes, steady, strict=True):
         now = Footprint.of(process.pid)
         assert now.mebibytes - before.mebibytes < MAX_GROWTH, process.name
         assert (now.threads, now.files) == (before.threads, before.files), process.name

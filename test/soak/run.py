@@ -27,7 +27,7 @@ from uplift_ros.sources.synthetic.synthetic_source import HORIZONTAL_FOV
 PERIOD = FRAME / SECOND
 CHAIN = ("pose_estimator", "uplift", "refiner")
 START_TIMEOUT = 90.0
-SETTLE = 3.0
+STEADY_S = 3.0
 """Seconds without images, longer than a pause, after which all output is published."""
 
 MEASURE_EVERY = 5.0
@@ -96,7 +96,7 @@ class Soak:
             self._suffer(fault)
         self.film(max(CALM, self._begin + self.seconds - time.monotonic()))
         self._end_recovery()
-        self.spin(SETTLE)
+        self.spin(STEADY_S)
         self.graph.stop(self.spin)
         self.spin(1.0)
         self.ledger.counted = self.graph.counted()

@@ -28,9 +28,9 @@ def test_one_euro_without_beta_settles_by_its_time_constant_at_any_rate():
     for rate in (30, 50, 120):
         times = np.arange(0, 0.3, 1 / rate)
         step = (times > 0).astype(float)
-        settled = run(OneEuro(min_cutoff=1.0, beta=0.0), step, times)
+        steady = run(OneEuro(min_cutoff=1.0, beta=0.0), step, times)
         expected = 1 - np.exp(-2 * np.pi * times)
-        assert np.abs(settled - expected).max() < 0.08
+        assert np.abs(steady - expected).max() < 0.08
 
 
 def test_one_euro_gives_nearly_the_same_signal_at_30_and_at_50_hz():

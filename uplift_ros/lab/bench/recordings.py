@@ -95,5 +95,5 @@ def _write_clip(path: Path) -> tuple[Path, int]:
 
 def _process(clip: Path, networks: Networks) -> float:
     """Process a video; return the milliseconds that it takes."""
-    with closing(VideoSequence(clip, 0.0, HORIZONTAL_FOV, "camera")) as footage:
-        return 1e3 * process(footage, networks.pipeline(), clip.with_suffix(".mcap")).duration
+    with closing(VideoSequence(clip, 0.0, HORIZONTAL_FOV, "camera")) as sequence:
+        return 1e3 * process(sequence, networks.pipeline(), clip.with_suffix(".mcap")).duration

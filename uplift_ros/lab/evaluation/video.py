@@ -75,20 +75,20 @@ class DetectionCache:
     def images(self, looks_back: bool) -> Iterator[LazyImage]:
         """The clip's images, for another choice of key-frames; blank, since `estimate` uses the cache."""
         self._used = set()
-        with closing(VideoSequence(self._video, 0.0, 1.0, "camera", keeps_images=looks_back)) as footage:
-            for shot in footage.images():
-                self.newest = partial(self._look, shot)
-                yield replace(shot, image=partial(self._show, shot))
+        with closing(VideoSequence(self._video, 0.0, 1.0, "camera", keeps_images=looks_back)) as sequence:
+            for frame in sequence.images():
+                self.newest = partial(self._look, frame)
+                yield replace(frame, image=partial(self._show, frame))
 
-    def _show(self, shot: LazyImage) -> np.ndarray:
+    def _show(self, frame: LazyImage) -> np.ndarray:
         """Blank image, which `estimate` takes for this one."""
-        self.newest = partial(self._look, shot)
+        self.newest = partial(self._look, frame)
         return self._blank
 
-    def _look(self, shot: LazyImage) -> list[Detection]:
-        if shot.stamp not in self._found:
+    def _look(self, frame: LazyImage) -> list[Detection]:
+        if frame.stamp not in self._found:
             began = time.process_time()
-            image = shot.image()
+            image = frame.image()
             if image.shape != self._blank.shape:
                 raise ValueError(
                     f"camera: image_width and image_height must be the video's {image.shape[1]}x{image.shape[0]}, "
@@ -96,10 +96,10 @@ class DetectionCache:
                 )
             started = time.process_time()
             found = self._find(image)
-            self._found[shot.stamp] = found, time.process_time() - started
+            self._found[frame.stamp] = found, time.process_time() - started
             self.looked += time.process_time() - began
-        self._used.add(shot.stamp)
-        return self._found[shot.stamp][0]
+        self._used.add(frame.stamp)
+        return self._found[frame.stamp][0]
 
     def estimate(self, image: np.ndarray) -> list[Person2D]:
         """People of the image that was decoded last, as a PoseEstimator."""
@@ -160,9 +160,9 @@ class VideoEvaluation:
         raw: list[SkeletonFrame] = []
         refined: list[SkeletonFrame] = []
         seconds, keyframes = 0.0, 0
-        for shot in self.detections.images(looks_back=stride == "adaptive"):
+        for frame in self.detections.images(looks_back=stride == "adaptive"):
             started, looked = time.process_time(), self.detections.looked
-            step = pipeline.push(shot.stamp, shot.frame_id, self.reference.camera, shot.image)
+            step = pipeline.push(frame.stamp, frame.frame_id, self.reference.camera, frame.image)
             seconds += time.process_time() - started - (self.detections.looked - looked)
             keyframes += (step.keyframe is not None) + len(step.older)
             raw, refined = raw + step.raw, refined + step.refined
@@ -179,16 +179,16 @@ class VideoEvaluation:
             return None
         schedule = KeyframeSchedule(stride, RATE)
         stamps, poses = [], []
-        for shot in self.detections.images(looks_back=False):
-            if schedule.is_due(shot.stamp):
-                schedule.take(shot.stamp)
+        for frame in self.detections.images(looks_back=False):
+            if schedule.is_due(frame.stamp):
+                schedule.take(frame.stamp)
                 found = self.detections.newest()
-                pelvis = self.reference.at(np.array([shot.stamp]))[0, :1]
+                pelvis = self.reference.at(np.array([frame.stamp]))[0, :1]
                 seen = self.reference.camera.project(pelvis)
                 distance = [np.linalg.norm(person.keypoints[0] - seen) for person, _ in found]
                 pose = found[int(np.argmin(distance))][1] if found else None
                 if pose is not None:
-                    stamps.append(shot.stamp)
+                    stamps.append(frame.stamp)
                     poses.append(pose)
         if not poses:
             return None
