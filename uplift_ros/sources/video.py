@@ -32,6 +32,9 @@ and containers that were written live. In other files, such as archives of bags,
 MAX_FPS = 1000.0
 """Maximum plausible frame rate: a container that states a higher one states its time base instead."""
 
+MOTION_JPEG = (b"MJPG", b"mjpe")
+"""Code of images in JPEG one after the other; the second is that of older versions of OpenCV."""
+
 
 class VideoFile:
     """Video file of any format that OpenCV reads (mp4, mkv, avi, gif...), in its own size, upright; or a stream.
@@ -73,7 +76,9 @@ class VideoFile:
         codec = int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
         stated = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         is_file = not is_stream(str(path))
-        if not readable or (is_file and codec == b"MJPG" and stated < 0 and not _begins_with(Path(path), JPEG_STREAMS)):
+        if not readable or (
+            is_file and codec in MOTION_JPEG and stated < 0 and not _begins_with(Path(path), JPEG_STREAMS)
+        ):
             self.close()
             known = f": it is coded as {codec.decode()}" if codec.isalnum() else ""
             raise ValueError(
