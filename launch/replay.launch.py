@@ -33,11 +33,12 @@ PROCESSING = ("pose_estimator", "uplift", "refiner")
 
 def player(context: LaunchContext) -> list[ExecuteProcess]:
     """Play only the topics of the camera and the robot: recorded results must not mix with new ones."""
-    told = context.launch_configurations
-    topics = [told["image"], f"{told['image']}/compressed", told["camera_info"], told["depth"]]
-    if told["tf"] == "true":
+    arguments = context.launch_configurations
+    topics = [arguments["image"], f"{arguments['image']}/compressed", arguments["camera_info"], arguments["depth"]]
+    if arguments["tf"] == "true":
         topics += ["/tf", "/tf_static"]
-    play = ["ros2", "bag", "play", told["bag"], "--clock", "--rate", told["rate"], "--delay", told["delay"]]
+    play = ["ros2", "bag", "play", arguments["bag"], "--clock"]
+    play += ["--rate", arguments["rate"], "--delay", arguments["delay"]]
     return [ExecuteProcess(cmd=[*play, "--topics", *topics], name="player", output="screen", on_exit=ended)]
 
 

@@ -11,6 +11,7 @@ from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.pose_noise import PoseNoise
 from uplift_ros.lab.data.protocols import fixed, online, project_sequences
 from uplift_ros.lab.data.virtual_camera import rotation_xyz
+from uplift_ros.metrics import clip_scale
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.skeleton import H36M17, mirror
 from uplift_ros.streaming.refiner import WORLD_TO_OPTICAL
@@ -92,11 +93,7 @@ class ClipSampler:
         return self.noise.apply(rng, clips)[:, inside], clips[:, inside]
 
     def _paired(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """An estimator's clips and the truth, (count, L, 17, 3).
-
-        Most of the error is constant over a clip. Part of it can be learned: against the truth moved by it, the network
-        only smoothed, and had 3 mm more on held-out motion.
-        """
+        """An estimator's clips and the truth, (count, L, 17, 3)."""
         rng, frames = self.rng, self.frames
         drawn = []
         for index in rng.choice(len(self.pairs), count, p=self.pair_probability):
@@ -131,7 +128,8 @@ def noise_pairs(sequences: Sequence[mocap.Sequence], noise: PoseNoise) -> list[P
 def uplifter_pairs(model: UpliftUpsample, sequences: Sequence[mocap.Sequence], seed: int) -> list[Pair]:
     """An uplifting network's streaming output for every sequence through a camera of its own, with the truth.
 
-    Two of three are seen by a noisy detector, and every one at one of the network's strides.
+    Two of three are seen by a noisy detector, and every one at one of the network's strides. The truth gets the size of
+    the estimate: one camera cannot see it, and a refiner must keep the size that a stature or depth has given.
     """
     rng = np.random.default_rng(seed)
     config = model.config
@@ -141,7 +139,8 @@ def uplifter_pairs(model: UpliftUpsample, sequences: Sequence[mocap.Sequence], s
         (clip,) = project_sequences([sequence], config.model_rate, 1, noise, int(rng.integers(2**31)))
         stride = int(rng.choice(config.input_strides))
         estimate = online(model, clip, fixed(config, stride), LATENCY)
-        pairs.append((estimate.poses, estimate.truth))
+        size = clip_scale(estimate.truth, estimate.poses)
+        pairs.append((estimate.poses, (size * estimate.truth).astype(estimate.truth.dtype)))
     return pairs
 
 
