@@ -216,8 +216,8 @@ def check(streams: Sequence[Judged]) -> dict[str, Any]:
 def fit_tension(raw: Sequence[Judged], refined: Sequence[Judged]) -> list[float]:
     """Fit the error after refinement to the expected error before it and to the tension of SynSP's branches.
 
-    The tension is recovered from scores before and after. Least squares, to compare with REMAINING and TENSION; they are
-    for other people than those of the fit, as the error model is.
+    The tension is recovered from scores before and after. Least squares, enlarged by UNSEEN as the error model is, to
+    compare with REMAINING and TENSION.
     """
     before, after = (uncertainty.error_of(joined(streams).scores[:, 1:]).ravel() for streams in (raw, refined))
     tension = (after - uncertainty.REMAINING * before) / uncertainty.TENSION
