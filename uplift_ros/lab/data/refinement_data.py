@@ -11,7 +11,6 @@ from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.pose_noise import PoseNoise
 from uplift_ros.lab.data.protocols import fixed, online, project_sequences
 from uplift_ros.lab.data.virtual_camera import rotation_xyz
-from uplift_ros.metrics import clip_scale
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.skeleton import H36M17, mirror
 from uplift_ros.streaming.refiner import WORLD_TO_OPTICAL
@@ -128,8 +127,9 @@ def noise_pairs(sequences: Sequence[mocap.Sequence], noise: PoseNoise) -> list[P
 def uplifter_pairs(model: UpliftUpsample, sequences: Sequence[mocap.Sequence], seed: int) -> list[Pair]:
     """An uplifting network's streaming output for every sequence through a camera of its own, with the truth.
 
-    Two of three are seen by a noisy detector, and every one at one of the network's strides. The truth gets the size of
-    the estimate: one camera cannot see it, and a refiner must keep the size that a stature or depth has given.
+    Two of three are seen by a noisy detector, and every one at one of the network's strides. The truth gets the mean
+    chain length of the estimate: one camera cannot see size, and a refiner must keep what stature or depth has given.
+    A least-squares scale would be smaller than that, because errors do not correlate with the truth.
     """
     rng = np.random.default_rng(seed)
     config = model.config
@@ -139,7 +139,7 @@ def uplifter_pairs(model: UpliftUpsample, sequences: Sequence[mocap.Sequence], s
         (clip,) = project_sequences([sequence], config.model_rate, 1, noise, int(rng.integers(2**31)))
         stride = int(rng.choice(config.input_strides))
         estimate = online(model, clip, fixed(config, stride), LATENCY)
-        size = clip_scale(estimate.truth, estimate.poses)
+        size = mocap.chain_length(estimate.poses).mean() / mocap.chain_length(estimate.truth).mean()
         pairs.append((estimate.poses, (size * estimate.truth).astype(estimate.truth.dtype)))
     return pairs
 
