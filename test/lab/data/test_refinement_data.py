@@ -6,7 +6,7 @@ from support import tiny
 from support.paper_data import motion as walk
 from support.wandering import SEQUENCES, motion
 
-from uplift_ros.lab.data.mocap import Sequence, chain_length
+from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.data.pose_noise import PoseNoise
 from uplift_ros.lab.data.refinement_data import ClipSampler, noise_pairs, random_rotations, uplifter_pairs
 from uplift_ros.skeleton import H36M17
@@ -24,7 +24,7 @@ def test_clips_are_root_relative_in_metres():
     assert noisy.unflatten(-1, (17, 3))[:, :, 0].abs().max() == 0
 
 
-def test_half_of_the_batch_is_of_pairs():
+def test_half_of_the_batch_is_of_pairs_whose_truth_is_moved_by_the_mean_error():
     pair = (motion(40, 4), motion(40, 5))
     noisy, true = (clips.unflatten(-1, (17, 3)).numpy() for clips in sampler([pair]).draw())
     estimated, known = (poses - poses[:, :1] for poses in pair)
@@ -35,7 +35,8 @@ def test_half_of_the_batch_is_of_pairs():
             if flipped:
                 whole = whole[:, :, H36M17.flip] * (-1, 1, 1)
             for start in range(33):
-                cut = whole[:, start : start + 8]
+                cut = whole[:, start : start + 8].copy()
+                    cut[1] += (cut[0] - cut[1]).mean(0)
                 size = (cut * [given, other]).sum() / (cut**2).sum()
                 distances.append(np.abs(size * cut - [given, other]).max())
         assert min(distances) < 1e-5
@@ -79,6 +80,5 @@ def test_every_sequence_gives_an_uplifters_estimate_and_the_truth_of_the_same_fr
         assert estimate.shape == truth.shape
         assert 20 < len(truth) <= 60
         assert np.isfinite(estimate).all()
-        assert chain_length(truth).mean() == pytest.approx(chain_length(estimate).mean(), rel=1e-5)
     np.testing.assert_array_equal(first[0][0], again[0][0])
     assert not np.array_equal(first[0][1][:20], other[0][1][:20])

@@ -92,7 +92,12 @@ class ClipSampler:
         return self.noise.apply(rng, clips)[:, inside], clips[:, inside]
 
     def _paired(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """An estimator's clips and the truth, (count, L, 17, 3)."""
+        """An estimator's clips (count, L, 17, 3), and the truth moved by their mean error.
+
+        The mean error outweighs those that smoothing changes. Against the truth itself the network learns the stature
+        of the captured people, which changes sizes that are known; against the truth in the estimate's size it gained
+        1 % on held-out motion of one camera and lost 2 % where several are fused.
+        """
         rng, frames = self.rng, self.frames
         drawn = []
         for index in rng.choice(len(self.pairs), count, p=self.pair_probability):
@@ -103,7 +108,7 @@ class ClipSampler:
         mirrored = rng.random(count) < 0.5
         both[:, mirrored] = mirror(both[:, mirrored])
         estimated, true = both - both[..., :1, :]
-        return estimated, true
+        return estimated, true + (estimated - true).mean(1, keepdims=True)
 
 
 def random_rotations(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -127,9 +132,7 @@ def noise_pairs(sequences: Sequence[mocap.Sequence], noise: PoseNoise) -> list[P
 def uplifter_pairs(model: UpliftUpsample, sequences: Sequence[mocap.Sequence], seed: int) -> list[Pair]:
     """An uplifting network's streaming output for every sequence through a camera of its own, with the truth.
 
-    Two of three are seen by a noisy detector, and every one at one of the network's strides. The truth gets the mean
-    chain length of the estimate: one camera cannot see size, and a refiner must keep what stature or depth has given.
-    A least-squares scale would be smaller than that, because errors do not correlate with the truth.
+    Two of three are seen by a noisy detector, and every one at one of the network's strides.
     """
     rng = np.random.default_rng(seed)
     config = model.config
@@ -139,8 +142,7 @@ def uplifter_pairs(model: UpliftUpsample, sequences: Sequence[mocap.Sequence], s
         (clip,) = project_sequences([sequence], config.model_rate, 1, noise, int(rng.integers(2**31)))
         stride = int(rng.choice(config.input_strides))
         estimate = online(model, clip, fixed(config, stride), LATENCY)
-        size = mocap.chain_length(estimate.poses).mean() / mocap.chain_length(estimate.truth).mean()
-        pairs.append((estimate.poses, (size * estimate.truth).astype(estimate.truth.dtype)))
+        pairs.append((estimate.poses, estimate.truth))
     return pairs
 
 
