@@ -36,7 +36,7 @@ def test_half_of_the_batch_is_of_pairs_whose_truth_is_moved_by_the_mean_error():
                 whole = whole[:, :, H36M17.flip] * (-1, 1, 1)
             for start in range(33):
                 cut = whole[:, start : start + 8].copy()
-                    cut[1] += (cut[0] - cut[1]).mean(0)
+                cut[1] += (cut[0] - cut[1]).mean(0)
                 size = (cut * [given, other]).sum() / (cut**2).sum()
                 distances.append(np.abs(size * cut - [given, other]).max())
         assert min(distances) < 1e-5
