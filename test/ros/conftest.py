@@ -92,16 +92,19 @@ class Observer:
         self.wait_for(connected)
         monitor.close()
 
-    def call(self, service_type: type, name: str, request):
+    def call(self, service_type: type, name: str, request, patience: float = TIMEOUT):
+        """Response of a service. A request that may be repeated is repeated after `patience` seconds without one."""
         known = self._clients.get(name)
         client = known or self._clients.setdefault(name, self.node.create_client(service_type, name))
         if not (known and known.service_is_ready()):
             self.wait_for(client.service_is_ready)
             self._settle()
-        answer = client.call_async(request)
-        self.executor.spin_until_future_complete(answer, timeout_sec=TIMEOUT)
-        assert answer.done(), f"no answer from {name}"
-        return answer.result()
+        for _ in range(round(TIMEOUT / patience)):
+            answer = client.call_async(request)
+            self.executor.spin_until_future_complete(answer, timeout_sec=patience)
+            if answer.done():
+                return answer.result()
+        pytest.fail(f"no answer from {name}")
 
     def _settle(self) -> None:
         """Let the service find the reader of its answers; this cannot be seen from here, and an answer may get lost."""
@@ -110,7 +113,7 @@ class Observer:
             self.executor.spin_once(timeout_sec=left)
 
     def state(self, node: str) -> str:
-        return self.call(GetState, f"{node}/get_state", GetState.Request()).current_state.label
+        return self.call(GetState, f"{node}/get_state", GetState.Request(), patience=10.0).current_state.label
 
     def change_state(self, node: str, transition: str) -> bool:
         request = ChangeState.Request(transition=Transition(label=transition))

@@ -118,16 +118,19 @@ def test_bad_images_are_reported_and_do_not_stop_it(start, observer, film, perso
     keyframes = observer.collect(Keyframe2D, "keyframes")
     diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
     bad = [{"encoding": "16UC1"}, {"step": 7}, {"data": b"short"}, {"height": 0}, {"encoding": "", "data": b""}]
-    film(Image, "image_raw", lambda frame: image_message(person, frame, **(bad[frame // 5] if frame < 25 else {})))
-    observer.wait_for(lambda: len(keyframes) >= 2)
-    assert frame_of(keyframes[0]) >= 25
-    observer.wait_for(lambda: diagnosed(diagnostics, "rejected"))
-    assert 1 <= int(diagnosed(diagnostics, "rejected")) <= 25, "after a bad image the next one is tried"
+
+    def message(frame: int) -> Image:
+        return image_message(person, frame, **(bad[frame % 50 // 5] if frame % 50 < 25 else {}))
+
+    film(Image, "image_raw", message)
+    observer.wait_for(lambda: len(keyframes) >= 2 and int(diagnosed(diagnostics, "rejected") or 0) >= 1)
+    assert all(frame_of(keyframe) % 50 >= 25 for keyframe in keyframes)
     assert "image" in diagnosed(diagnostics, "last_error")
 
 
 def test_images_between_key_frames_are_not_decoded(start, observer, film, person):
-    """They would be rejected here. The image of a key-frame comes three times, in case that one is lost."""
+    """They would be rejected here. The image of a key-frame comes three times, in case that one is lost; if all are,
+    the images after it are tried."""
     start("pose_estimator", stride=10)
     keyframes = observer.collect(Keyframe2D, "keyframes")
     diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
@@ -139,8 +142,7 @@ def test_images_between_key_frames_are_not_decoded(start, observer, film, person
     film(Image, "image_raw", message)
     observer.wait_for(lambda: len(keyframes) >= 3 and diagnosed(diagnostics, "keyframe_hz") not in ("", "0.0"))
     assert [frame_of(keyframe) % 10 for keyframe in keyframes[1:]] == [0] * (len(keyframes) - 1)
-    rejected, dropped = (int(diagnosed(diagnostics, counter) or 0) for counter in ("rejected", "dropped"))
-    assert rejected <= 1 + dropped, "the first image may be any, and so may those after one for which it was busy"
+    assert int(diagnosed(diagnostics, "rejected") or 0) < frame_of(keyframes[-1]) / 3
 
 
 def test_compressed_images_are_taken_where_asked_for(start, observer, film, person):
@@ -183,7 +185,7 @@ def test_the_quality_of_service_may_be_overridden(start, observer):
 def test_after_a_jump_back_in_time_it_continues_and_ids_are_new(start, observer, film, person):
     start("pose_estimator", stride=10)
     keyframes = observer.collect(Keyframe2D, "keyframes")
-    film(Image, "image_raw", lambda frame: image_message(person, frame if frame < 60 else frame - 3_000_000))
+    film(Image, "image_raw", lambda frame: image_message(person, frame - 3_000_000 * (len(keyframes) >= 2)))
     observer.wait_for(lambda: sum(frame_of(keyframe) < 0 for keyframe in keyframes) >= 2)
     ids = [keyframe.persons[0].id for keyframe in keyframes]
     assert ids == ["p1"] * ids.count("p1") + ["p2"] * ids.count("p2")
