@@ -32,7 +32,7 @@ BALL_COVERAGE, BALL_FACTOR = 0.9, 1.7
 """A ball of BALL_FACTOR times the expected error around a root-relative joint holds the truth in BALL_COVERAGE of all
 frames; an error model is fitted so that this is true joint by joint."""
 
-REMAINING, TENSION = 0.96, 1.8
+REMAINING, TENSION = 1.0, 1.05
 """Expected error after SynSP: factors of the error expected before, and of the tension between its branches.
 
 Least squares on validation data (`tension` of `uplift study quality`).
