@@ -90,8 +90,8 @@ class StreamingRefiner:
 
     Velocities of joints are the derivatives of the same local fit to the joints as received, for every method.
 
-    With SynSP, scores and covariance are updated: the expected error shrinks if its branches agree, and grows with
-    their tension if they do not (streaming/uncertainty.py).
+    With SynSP, scores and covariance are updated: the expected error grows with the tension between its branches
+    (streaming/uncertainty.py).
 
     Args:
         method: 'synsp', 'one_euro', 'savgol' or 'none'.

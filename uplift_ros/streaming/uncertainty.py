@@ -32,8 +32,8 @@ BALL_COVERAGE, BALL_FACTOR = 0.9, 1.7
 """A ball of BALL_FACTOR times the expected error around a root-relative joint holds the truth in BALL_COVERAGE of all
 frames; an error model is fitted so that this is true joint by joint."""
 
-REMAINING, TENSION = 1.0, 1.05
-"""Expected error after SynSP: factors of the error expected before, and of the tension between its branches.
+TENSION = 1.05
+"""Expected error after SynSP: that before, and this much of the tension between its branches.
 
 Least squares on validation data (`tension` of `uplift study quality`).
 """
@@ -64,7 +64,7 @@ def refined(scores: np.ndarray, covariance: np.ndarray, tension: np.ndarray) -> 
         tension: (17,) metres between its branches.
     """
     before = np.maximum(error_of(scores), SMALLEST_ERROR)
-    after = REMAINING * before + TENSION * tension
+    after = before + TENSION * tension
     grown = (after / before)[: len(covariance), None]
     place = covariance[:1]
     return score_of(after), place + (covariance - place) * grown**2

@@ -217,10 +217,10 @@ def fit_tension(raw: Sequence[Judged], refined: Sequence[Judged]) -> list[float]
     """Fit the error after refinement to the expected error before it and to the tension of SynSP's branches.
 
     The tension is recovered from scores before and after. Least squares, enlarged by UNSEEN as the error model is, to
-    compare with REMAINING and TENSION.
+    compare with 1 and TENSION.
     """
     before, after = (uncertainty.error_of(joined(streams).scores[:, 1:]).ravel() for streams in (raw, refined))
-    tension = (after - uncertainty.REMAINING * before) / uncertainty.TENSION
+    tension = (after - before) / uncertainty.TENSION
     return np.linalg.lstsq(np.stack([before, tension], -1), UNSEEN * joined(refined).errors.ravel())[0].tolist()
 
 
