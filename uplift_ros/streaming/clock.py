@@ -10,6 +10,8 @@ All times are stamps, or spans between stamps, in nanoseconds; no clock is read.
 All other state (people, sizes, rates, views) expires after the spans below, and at any step back in time.
 """
 
+from uplift_ros.poses import NANOSECONDS
+
 MAX_DISORDER_NS = 100_000_000
 """Images and key-frames may arrive out of order by this much; a longer step back is a jump (a recording restarts)."""
 
@@ -56,7 +58,7 @@ def check_time(stamp: int, previous: int | None) -> None:
         ValueError: names the field.
     """
     if stamp < 0 or (stamp == 0 and previous is not None):
-        raise ValueError(f"header.stamp must be a time after 1970, got {stamp / 1e9:.9f}")
+        raise ValueError(f"header.stamp must be a time after 1970, got {stamp / NANOSECONDS:.9f}")
 
 
 def is_break(stamp: int, newest: int, longest_gap_ns: int) -> bool:

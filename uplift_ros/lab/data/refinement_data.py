@@ -12,14 +12,15 @@ from uplift_ros.lab.data.pose_noise import PoseNoise
 from uplift_ros.lab.data.protocols import fixed, online, project_sequences
 from uplift_ros.lab.data.virtual_camera import rotation_xyz
 from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.settings import defaults_of
 from uplift_ros.skeleton import H36M17, mirror
 from uplift_ros.streaming.refiner import WORLD_TO_OPTICAL
 
 VALIDATION_FRAMES = 150
 """Frames of each validation sequence, so that a report takes seconds."""
 
-LATENCY = 4
-"""Frames of an uplifter's stream; the node's default."""
+LATENCY = defaults_of("uplift")["latency"]
+"""Frames of an uplifter's stream."""
 
 Pair = tuple[np.ndarray, np.ndarray]
 """An estimate and the truth, both (T, 17, 3), metres, optical frame."""

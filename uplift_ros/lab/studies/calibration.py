@@ -34,8 +34,8 @@ from uplift_ros.streaming import uncertainty
 from uplift_ros.streaming.uncertainty import ErrorModel
 from uplift_ros.transforms import symmetric
 
-LATENCY, DELAY = 4, 3
-"""Frames; the nodes' defaults."""
+LATENCY = defaults_of("uplift")["latency"]
+"""Frames."""
 
 STATURE_DEVIATION = 0.04
 """Deviation of adults' stature as part of its mean (Winter; ANSUR), which a single camera cannot observe."""
@@ -281,7 +281,7 @@ def main(args: argparse.Namespace) -> int:
         errors = uncertainty.load(args.model)
         if errors is None:
             raise ValueError(f"model: the errors of {args.model} were not measured yet: give --fit")
-        refinement = build.refinement(defaults_of("refiner", delay=DELAY), PlainRefine(network))
+        refinement = build.refinement(defaults_of("refiner"), PlainRefine(network))
         streams = list(stream(model, _clips(args, args.data, rate), errors, refinement))
         raw, refined = [judged for judged, _ in streams], [judged for _, judged in streams]
         figures = {"raw": check(raw), "refined": check(refined), "tension": fit_tension(raw, refined)}

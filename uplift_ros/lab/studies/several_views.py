@@ -27,11 +27,12 @@ from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
+from uplift_ros.settings import defaults_of
 from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance
 from uplift_ros.transforms import RigidTransform, moved
 
-LATENCY = 4
-"""Frames; the node's default."""
+LATENCY = defaults_of("uplift")["latency"]
+"""Frames."""
 
 
 def common_frame(estimates: Sequence[protocols.Estimate]) -> list[RigidTransform]:
