@@ -92,7 +92,13 @@ def models() -> Iterator[str]:
     arguments = {name: settings[name] for name in ("backend", "model_path", "device", "max_persons", "score_threshold")}
     for model in (blazepose_files.AUTO, *blazepose_files.MODELS):
         verdict = _loads(partial(estimators.create, model=model, **arguments))
-        yield f"{model}: {verdict}" + (f" {blazepose_files.locate(model)[1].name}" if verdict == LOADS else "")
+        yield f"{model}: {verdict}" + (f" {_landmarks(model)}" if verdict == LOADS else "")
+
+
+def _landmarks(model: str) -> str:
+    """Names of the landmark networks of a model."""
+    files = blazepose_files.locate(model)
+    return ", ".join(dict.fromkeys(path.name for path in (files.landmarks, files.quick)))
 
 
 def networks() -> Iterator[str]:

@@ -123,7 +123,7 @@ POSE_ESTIMATOR = (
         "model",
         "auto",
         "Landmark network of blazepose, from the fastest to the most accurate; auto is heavy if it is installed, "
-        "otherwise full.",
+        "and full otherwise and while the processor does not keep up.",
         choices=("auto", "lite", "full", "heavy"),
     ),
     Parameter(

@@ -50,6 +50,18 @@ def test_an_option_that_blazepose_does_not_have_is_refused_by_name(option):
         estimators.create("blazepose", **OPTIONS | option)
 
 
+def test_quick_estimates_take_the_quick_network(monkeypatch):
+    used = []
+    monkeypatch.setattr(blazepose, "Network", lambda path: path.name)
+    monkeypatch.setattr(blazepose, "_see", lambda network, *_: used.append(network))
+    monkeypatch.setattr(blazepose.BlazePose, "_detect", lambda *_: ["region"])
+    files = blazepose.blazepose_files.Located(Path("detector"), Path("accurate"), Path("quick"))
+    estimator = blazepose.BlazePose(files, max_persons=1, score_threshold=0.7)
+    for quick in (True, False):
+        estimator.estimate(np.zeros((60, 80, 3), np.uint8), quick=quick)
+    assert used == ["quick", "accurate"]
+
+
 def test_joints_and_scores_are_those_of_mediapipe(one_person):
     source = SyntheticSource()
     distances, scores = [], []

@@ -40,7 +40,7 @@ def test_files_that_are_not_there_are_asked_for_by_the_command_that_brings_them(
 def test_the_command_downloads_once_and_the_files_are_found(released, capsys):
     assert cli.main(["models"]) == 0
     assert {path.name: path.read_bytes() for path in released.iterdir()} == CONTENTS
-    assert [path.parent for path in blazepose_files.locate("full")] == [released] * 2
+    assert {path.parent for path in blazepose_files.locate("full")} == {released}
     capsys.readouterr()
     assert cli.main(["models", "full"]) == 0
     assert "exists, skipping" in capsys.readouterr().out
@@ -67,7 +67,7 @@ def test_a_folder_given_is_the_only_one_looked_in(released, tmp_path):
     with pytest.raises(ValueError, match="model_path"):
         blazepose_files.locate("full", str(tmp_path))
     assert cli.main(["models", "--folder", str(tmp_path / "mine")]) == 0
-    assert blazepose_files.locate("full", str(tmp_path / "mine"))[0].parent == tmp_path / "mine"
+    assert blazepose_files.locate("full", str(tmp_path / "mine")).detector.parent == tmp_path / "mine"
 
 
 def test_an_unknown_model_is_refused_with_those_there_are(capsys):
@@ -97,11 +97,17 @@ def test_npm_that_is_missing_is_named(tmp_path, monkeypatch, capsys):
     assert "npm, which is not installed" in capsys.readouterr().err
 
 
-def test_auto_is_heavy_if_its_file_is_there_and_full_otherwise(released):
+def test_auto_is_heavy_if_its_file_is_there_and_full_otherwise_and_for_quick_estimates(released):
     cli.main(["models"])
-    assert blazepose_files.locate("auto")[1].name == "pose_landmark_heavy.tflite"
+    heavy, full = (blazepose_files.locate(model).landmarks for model in ("heavy", "full"))
+    assert blazepose_files.locate("auto")[1:] == (heavy, full)
     (released / "pose_landmark_heavy.tflite").unlink()
-    assert blazepose_files.locate("auto")[1].name == "pose_landmark_full.tflite"
+    assert blazepose_files.locate("auto")[1:] == (full, full)
+
+
+def test_auto_is_heavy_alone_without_the_file_of_full(released):
+    cli.main(["models", "heavy"])
+    assert blazepose_files.locate("auto") == blazepose_files.locate("heavy")
 
 
 def test_without_npm_the_command_brings_full_alone_and_says_so(released, monkeypatch, capsys):
@@ -112,6 +118,6 @@ def test_without_npm_the_command_brings_full_alone_and_says_so(released, monkeyp
 
     monkeypatch.setattr(blazepose_files, "fetch", fetched)
     assert cli.main(["models"]) == 0
-    assert blazepose_files.locate("auto")[1].name == "pose_landmark_full.tflite"
+    assert blazepose_files.locate("auto") == blazepose_files.locate("full")
     assert "heavy is left out: no npm" in capsys.readouterr().err
     assert cli.main(["models", "heavy"]) == 1

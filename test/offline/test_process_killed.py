@@ -15,7 +15,7 @@ from support.bright_person import BrightPerson
 from uplift_ros import cli, estimators
 
 class Hanging(BrightPerson):
-    def estimate(self, image):
+    def estimate(self, image, *, quick=False):
         if self.images == {images}:
             print("hangs", flush=True)
             time.sleep(1000)

@@ -52,6 +52,32 @@ def test_a_key_frame_has_the_stride_at_which_it_was_taken(stage):
     assert stage.push(4 * FRAME, "camera", lambda: BRIGHT).stride == 4
 
 
+def test_estimates_are_quick_for_two_seconds_after_an_image_that_had_to_wait():
+    estimator = BrightPerson()
+    stage = DetectionStage(estimator, stride=10, model_rate=50.0)
+    quick = []
+    for frame in range(0, 160, 10):
+        stride = stage.take(frame * FRAME, is_busy=frame == 30)
+        if stride is not None:
+            before = estimator.quick
+            stage.detect(frame * FRAME, "camera", lambda: BRIGHT, stride)
+            quick.append((frame, estimator.quick > before))
+    assert [frame for frame, was_quick in quick if was_quick] == [*range(40, 130, 10)]
+
+
+def test_estimates_are_quick_if_a_request_has_to_wait():
+    estimator = BrightPerson()
+    stage = DetectionStage(estimator, stride=10, model_rate=50.0, look_back=1.0)
+    for frame in range(15):
+        stage.push(frame * FRAME, "camera", lambda: BRIGHT)
+    stage.history.request([5 * FRAME])
+    assert not stage.is_quick
+    assert stage.take_requested(estimate_seconds=0.2) is None
+    assert stage.is_quick
+    assert [keyframe.origin for keyframe in stage.look_back([7 * FRAME])] == [Origin.LOOK_BACK] * 2
+    assert (estimator.images, estimator.quick) == (4, 2)
+
+
 def test_after_a_reset_people_are_new_and_key_frames_are_counted_on(stage):
     before = stage.push(0, "camera", lambda: BRIGHT)
     moved = stage.push(10 * FRAME, "camera", lambda: BRIGHT)

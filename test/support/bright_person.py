@@ -11,13 +11,15 @@ class BrightPerson:
 
     Attributes:
         images: number of processed images.
+        quick: number of those that were to be estimated quickly.
     """
 
     def __init__(self) -> None:
-        self.images = 0
+        self.images = self.quick = 0
 
-    def estimate(self, image: np.ndarray) -> list[Person2D]:
+    def estimate(self, image: np.ndarray, *, quick: bool = False) -> list[Person2D]:
         self.images += 1
+        self.quick += quick
         height, width = image.shape[:2]
         brightness = image.mean() / 255
         if brightness < 0.02:

@@ -23,7 +23,7 @@ def only_full_blazepose(share: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(share))
         blazepose_files.user_folder().mkdir(parents=True)
-        for file in files:
+        for file in set(files):
             (blazepose_files.user_folder() / file.name).symlink_to(file)
         yield
 

@@ -17,11 +17,12 @@ BACKENDS = {
 class PoseEstimator(Protocol):
     """Estimator that finds people in single images: what came before has no influence."""
 
-    def estimate(self, image: np.ndarray) -> list[Person2D]:
+    def estimate(self, image: np.ndarray, *, quick: bool = False) -> list[Person2D]:
         """Find the people in an image, the most confident first, without ids.
 
         Args:
             image: (H, W, 3) uint8, RGB.
+            quick: take the faster network, if there are two.
         """
 
     def close(self) -> None:

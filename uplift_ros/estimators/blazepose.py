@@ -59,7 +59,7 @@ def create(model: str, model_path: str, device: str, max_persons: int, score_thr
     """Load both networks.
 
     Args:
-        model: landmark network, 'lite', 'full', 'heavy' or 'auto'.
+        model: landmark network, 'lite', 'full' or 'heavy'; 'auto' is heavy, and full for quick estimates.
         model_path: folder with the network files; empty is the folder of `uplift models`.
         device: 'cpu'.
         max_persons: maximum number of people to find.
@@ -74,7 +74,7 @@ def create(model: str, model_path: str, device: str, max_persons: int, score_thr
         raise ValueError(f"max_persons must be at least 1, got {max_persons}")
     if model not in (models := (blazepose_files.AUTO, *blazepose_files.MODELS)):
         raise ValueError(f"model must be one of {', '.join(models)}, got {model!r}")
-    return BlazePose(*blazepose_files.locate(model, model_path), max_persons, score_threshold)
+    return BlazePose(blazepose_files.locate(model, model_path), max_persons, score_threshold)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,23 +101,25 @@ class Pose:
 class BlazePose:
     """Estimator with a detector and a landmark network."""
 
-    def __init__(self, detector: Path, landmarks: Path, max_persons: int, score_threshold: float) -> None:
+    def __init__(self, files: blazepose_files.Located, max_persons: int, score_threshold: float) -> None:
         self._max_persons, self._score_threshold = max_persons, score_threshold
         with _quiet_stderr():
-            self._detector, self._landmarks = Network(detector), Network(landmarks)
+            self._detector, self._landmarks = Network(files.detector), Network(files.landmarks)
+            self._quick = self._landmarks if files.quick == files.landmarks else Network(files.quick)
 
-    def estimate(self, image: np.ndarray) -> list[Person2D]:
-        return [person for person, _ in self.estimate_with_world(image)]
+    def estimate(self, image: np.ndarray, *, quick: bool = False) -> list[Person2D]:
+        return [person for person, _ in self.estimate_with_world(image, quick=quick)]
 
-    def estimate_with_world(self, image: np.ndarray) -> list[tuple[Person2D, np.ndarray]]:
+    def estimate_with_world(self, image: np.ndarray, *, quick: bool = False) -> list[tuple[Person2D, np.ndarray]]:
         """Estimate people, with BlazePose's own 3D joints: (17, 3) metres from between the hips, x right, y down."""
+        network = self._quick if quick else self._landmarks
         # 1. Detect people, and estimate the landmarks of each.
         poses: list[Pose] = []
         for region in self._detect(image):
             if len(poses) == self._max_persons:
                 break
             seen = any(box_overlap(region.box, pose.next_region.box) > DUPLICATE_OVERLAP for pose in poses)
-            if not seen and (pose := self._see(image, region)):
+            if not seen and (pose := _see(network, image, region)):
                 poses.append(pose)
         # 2. Remove duplicates, the most visible person first.
         found = [(pose, person) for pose in poses if (person := _person(pose, image.shape[0]))]
@@ -129,7 +131,7 @@ class BlazePose:
         return [(person, to_h36m17(pose.world, pose.visibility, BLAZEPOSE33)[0]) for pose, person in distinct]
 
     def close(self) -> None:
-        del self._detector, self._landmarks
+        del self._detector, self._landmarks, self._quick
 
     def _detect(self, image: np.ndarray) -> list[Region]:
         """Regions of people in any view, the most confident first."""
@@ -141,19 +143,6 @@ class BlazePose:
             found += [Region.around(*view.to_image(points[4:8].reshape(2, 2))) for points in detections]
             scores += list(certainty)
         return [found[index] for index in np.argsort(-np.array(scores), kind="stable")]
-
-    def _see(self, image: np.ndarray, region: Region) -> Pose | None:
-        """Estimate the person in a region, if there is one."""
-        picture = to_floats(region.cut(image, LANDMARK_SIDE, cv2.BORDER_REPLICATE), 0.0, 1.0)
-        landmarks, presence, _, heat_map, world = self._landmarks.run(picture)
-        if presence[0] < MIN_PRESENCE:
-            return None
-        values = landmarks.reshape(-1, 5)[: RIM + 1].astype(np.float64)
-        points = region.to_image(refine(values[:, :2] / LANDMARK_SIDE, heat_map))
-        metres = world.reshape(-1, 3)[: len(BLAZEPOSE33)].astype(np.float64)
-        metres[:, :2] = metres[:, :2] @ (region.axes.T / region.side)
-        visibility = sigmoid(values[: len(BLAZEPOSE33), 3])
-        return Pose(region, points, visibility, metres)
 
 
 class Network:
@@ -170,6 +159,20 @@ class Network:
         self._interpreter.set_tensor(self._input, picture[None])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(output)[0] for output in self._outputs]
+
+
+def _see(network: Network, image: np.ndarray, region: Region) -> Pose | None:
+    """Estimate the person in a region, if there is one, with a landmark network."""
+    picture = to_floats(region.cut(image, LANDMARK_SIDE, cv2.BORDER_REPLICATE), 0.0, 1.0)
+    landmarks, presence, _, heat_map, world = network.run(picture)
+    if presence[0] < MIN_PRESENCE:
+        return None
+    values = landmarks.reshape(-1, 5)[: RIM + 1].astype(np.float64)
+    points = region.to_image(refine(values[:, :2] / LANDMARK_SIDE, heat_map))
+    metres = world.reshape(-1, 3)[: len(BLAZEPOSE33)].astype(np.float64)
+    metres[:, :2] = metres[:, :2] @ (region.axes.T / region.side)
+    visibility = sigmoid(values[: len(BLAZEPOSE33), 3])
+    return Pose(region, points, visibility, metres)
 
 
 def _person(pose: Pose, height: int) -> Person2D | None:

@@ -23,8 +23,9 @@ WHEEL = "mediapipe==0.10.14"
 NPM_PACKAGE = "@mediapipe/pose@0.5.1675469404"
 MODELS = ("lite", "full", "heavy")
 AUTO = "auto"
-"""The heavy network if its file is there, otherwise the full one. A key-frame takes twice as long with it, but 3D is
-better than with twice the key-frames: on a real person stride 20 with it is ahead of stride 10 with the full one."""
+"""The heavy network if its file is there, and the full one for quick estimates. A key-frame takes twice as long with
+it, but 3D is better than with twice the key-frames: on a real person stride 20 with it is ahead of stride 10 with the
+full one, and stride 10 of stride 4."""
 
 
 class NetworkFile(NamedTuple):
@@ -59,6 +60,14 @@ FILES = {
 }
 
 
+class Located(NamedTuple):
+    """Paths of the detector, the landmark network, and the landmark network for quick estimates."""
+
+    detector: Path
+    landmarks: Path
+    quick: Path
+
+
 def names_of(model: str) -> tuple[str, str]:
     """File names of the detector and the landmark network."""
     return "pose_detection.tflite", f"pose_landmark_{model}.tflite"
@@ -69,21 +78,26 @@ def user_folder() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "uplift_ros" / "blazepose"
 
 
-def locate(model: str, model_path: str = "") -> tuple[Path, Path]:
-    """Find the files of the detector and the landmark network.
+def locate(model: str, model_path: str = "") -> Located:
+    """Find the network files.
 
     Args:
         model: one of MODELS, or AUTO.
-        model_path: folder that holds both; empty looks in `user_folder` and in an installed MediaPipe wheel.
+        model_path: folder that holds them; empty looks in `user_folder` and in an installed MediaPipe wheel.
 
     Raises:
         ValueError: a file is missing, or is not the released one; names the parameter.
     """
+    models = [model]
     if model == AUTO:
-        heavy = names_of("heavy")[1]
-        model = "heavy" if any(place.is_file() for place in _places(heavy, model_path)) else "full"
-    detector, landmarks = (_find(name, model, model_path) for name in names_of(model))
-    return detector, landmarks
+        models = [name for name in ("heavy", "full") if _is_there(names_of(name)[1], model_path)] or ["full"]
+    detector = _find(names_of(models[0])[0], models[0], model_path)
+    landmarks = [_find(names_of(name)[1], name, model_path) for name in models]
+    return Located(detector, landmarks[0], landmarks[-1])
+
+
+def _is_there(name: str, model_path: str) -> bool:
+    return any(place.is_file() for place in _places(name, model_path))
 
 
 def _places(name: str, model_path: str) -> list[Path]:

@@ -185,7 +185,7 @@ class SingleStage:
     def __init__(self, network: Network, max_persons: int, score_threshold: float) -> None:
         self._network, self._max_persons, self._score_threshold = network, max_persons, score_threshold
 
-    def estimate(self, image: np.ndarray) -> list[Person2D]:
+    def estimate(self, image: np.ndarray, *, quick: bool = False) -> list[Person2D]:
         found = _find(self._network, image, self._score_threshold, self._max_persons)
         all_joints = cast(np.ndarray, found.joints)  # a single-stage network has joints
         return [
@@ -204,7 +204,7 @@ class TopDown:
         self._network, self._detector = network, detector
         self._max_persons, self._score_threshold = max_persons, score_threshold
 
-    def estimate(self, image: np.ndarray) -> list[Person2D]:
+    def estimate(self, image: np.ndarray, *, quick: bool = False) -> list[Person2D]:
         views = self._views(image)
         if not views:
             return []

@@ -49,6 +49,7 @@ class PoseEstimatorNode(base.ManagedNode):
     def diagnostic_values(self) -> dict[str, object]:
         return {
             "stride": self.parameter("stride"),
+            "quick": self._stage.is_quick,
             "keyframe_hz_asked": f"{self._stage.rate.asked:.1f}",
             "keyframe_hz_reached": f"{self._stage.rate.reached:.1f}",
             **{f"requests_{reason}": count for reason, count in dict(self._stage.history.refused).items()},

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from uplift_ros.estimators import PoseEstimator
-from uplift_ros.poses import Keyframe, Origin, Person2D
+from uplift_ros.poses import NANOSECONDS, Keyframe, Origin, Person2D
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 from uplift_ros.streaming.assignment import best_pairs
 from uplift_ros.streaming.clock import check_time
@@ -14,6 +14,10 @@ from uplift_ros.streaming.image_history import ImageHistory
 from uplift_ros.streaming.keyframes import KeyframeSchedule
 from uplift_ros.streaming.rates import AskedRate
 from uplift_ros.streaming.tracker import PersonTracker
+
+QUICK_NS = 2 * NANOSECONDS
+"""Images are estimated quickly for so long after one that had to wait for the estimator: what falls behind is slow
+because people move fast, and then fresh key-frames are worth more than more accurate ones."""
 
 
 class Tracker(Protocol):
@@ -70,13 +74,20 @@ class DetectionStage:
         self._tracker = self._make_tracker()
         self._dropped_keyframe: int | None = None
         self._previous: int | None = None
+        self._quick_until = 0
         self.rate = AskedRate()
 
     def warm_up(self, max_persons: int) -> None:
         """Load what would otherwise be loaded at the first people, and would delay the first key-frames."""
-        self._estimator.estimate(SyntheticSource().frame(0).image)
+        for quick in (False, True):
+            self._estimator.estimate(SyntheticSource().frame(0).image, quick=quick)
         if max_persons > 1:
             best_pairs(np.eye(2))
+
+    @property
+    def is_quick(self) -> bool:
+        """Images are estimated with the faster network at present."""
+        return (self._previous or 0) < self._quick_until
 
     @property
     def stride(self) -> int:
@@ -107,7 +118,8 @@ class DetectionStage:
 
         Args:
             image: undecoded, kept for requests, with its size in bytes.
-            is_busy: the estimator cannot take it: a later image will be the key-frame, which counts as dropped once.
+            is_busy: the estimator cannot take it: a later image will be the key-frame, which counts as dropped once,
+                and estimates are quick for a while.
 
         Returns:
             The stride of the key-frame, for `detect`; None if the image is no key-frame.
@@ -121,6 +133,7 @@ class DetectionStage:
         if not self._schedule.is_due(stamp):
             return None
         if is_busy:
+            self._quick_until = stamp + QUICK_NS
             keyframe = self._schedule.multiple(self._schedule.frame(stamp))
             self.dropped += keyframe != self._dropped_keyframe
             self._dropped_keyframe = keyframe
@@ -135,7 +148,10 @@ class DetectionStage:
         Args:
             estimate_seconds: duration of `detect`: None too if the next scheduled key-frame is due before its end.
         """
-        if self._schedule.seconds_until_due(self.history.newest) < estimate_seconds:
+        newest = self.history.newest
+        if self._schedule.seconds_until_due(newest) < estimate_seconds:
+            if self.history.waiting:
+                self._quick_until = newest + QUICK_NS
             return None
         return self.history.take()
 
@@ -160,7 +176,7 @@ class DetectionStage:
                 self._schedule.give_back(stamp)
             raise
         name = self._tracker.update if is_scheduled else self._tracker.update_between
-        persons = name(stamp, self._estimator.estimate(pixels))
+        persons = name(stamp, self._estimator.estimate(pixels, quick=stamp < self._quick_until))
         height, width = pixels.shape[:2]
         keyframe = Keyframe(stamp, frame_id, width, height, self._sequence, stride, persons, origin=origin)
         self._sequence += 1

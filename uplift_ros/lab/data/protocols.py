@@ -167,7 +167,7 @@ class ClipDetector:
         self._frame = frame
         return np.broadcast_to(np.uint8(0), (PIXELS.height, PIXELS.width, 3))
 
-    def estimate(self, image: np.ndarray) -> list[Person2D]:
+    def estimate(self, image: np.ndarray, *, quick: bool = False) -> list[Person2D]:
         return [Person2D("p1", 1.0, np.zeros(4), self._keypoints[self._frame], self._scores[self._frame])]
 
     def update(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
