@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -152,6 +153,8 @@ TESTED_BY = {
     "nodes.lifecycle.descriptor": "ros/test_lifecycle",
     "nodes.lifecycle.reporting": "ros/test_lifecycle",
     "sources.matroska": "sources/test_container",
+    "sources.video_track": "sources/test_container",
+    "nodes.links.bodies": "ros/test_humans",
     "nodes.links.broadcast": "ros/test_visualizer",
     "nodes.links.camera_info": "ros/test_calibration",
     "nodes.links.optional": "ros/test_humans",
@@ -209,3 +212,8 @@ def test_an_image_walks_along_imports_and_topics(walk):
         called = any(module in own_modules(imported(MODULES[earlier], everywhere=True)) for earlier in before)
         sent = set().union(*(topics(earlier, advertised=True) for earlier in before))
         assert called or (".nodes." in module and sent & topics(module, advertised=False)), module
+
+
+def test_no_two_modules_have_the_same_name():
+    names = Counter(path.stem for path in MODULES.values() if path.stem != "__init__")
+    assert [name for name, count in names.items() if count > 1] == []

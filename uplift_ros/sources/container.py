@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from uplift_ros.sources import matroska
-from uplift_ros.sources.track import Track
+from uplift_ros.sources.video_track import VideoTrack
 
 LARGEST_INDEX = 1 << 28
 """Maximum bytes of a moov box that are read: enough for days of video."""
@@ -28,7 +28,7 @@ class Container:
         has_index: whether there is a moov box, which recorders write last; without it nothing can be played.
     """
 
-    tracks: tuple[Track, ...]
+    tracks: tuple[VideoTrack, ...]
     has_index: bool
 
 
@@ -88,7 +88,7 @@ def _boxes(content: bytes, begin: int, end: int) -> Iterator[tuple[bytes, int, i
         begin += length
 
 
-def _video_tracks(content: bytes, offset: int) -> Iterator[Track]:
+def _video_tracks(content: bytes, offset: int) -> Iterator[VideoTrack]:
     timescale = 0
     for kind, begin, end in _boxes(content, 0, len(content)):
         if kind == b"mvhd":
@@ -104,4 +104,4 @@ def _video_tracks(content: bytes, offset: int) -> Iterator[Track]:
         (duration,) = struct.unpack_from(">Q" if is_long else ">I", content, header + (28 if is_long else 20))
         a, b, _, c, d = struct.unpack_from(">5i", content, header + (52 if is_long else 40))
         seconds = duration / timescale if timescale and duration < (1 << (64 if is_long else 32)) - 1 else 0.0
-        yield Track(offset + begin - 4, b"free", seconds, bool(content[header + 3] & 1), ((a, b), (c, d)))
+        yield VideoTrack(offset + begin - 4, b"free", seconds, bool(content[header + 3] & 1), ((a, b), (c, d)))

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from uplift_ros.sources.track import Track
+from uplift_ros.sources.video_track import VideoTrack
 
 MAGIC = b"\x1aE\xdf\xa3"
 
@@ -25,7 +25,7 @@ Span = tuple[int, int]
 """Offsets in the file at which the content of an element begins and ends."""
 
 
-def video_tracks(file: BinaryIO, size: int) -> Iterator[Track]:
+def video_tracks(file: BinaryIO, size: int) -> Iterator[VideoTrack]:
     """Yield the video tracks in the order of the file.
 
     Raises:
@@ -41,7 +41,7 @@ def video_tracks(file: BinaryIO, size: int) -> Iterator[Track]:
         cosine, sine = round(math.cos(math.radians(roll))), round(math.sin(math.radians(roll)))
         across = -1 if abs(yaw) == 180 else 1  # mirrored
         matrix = ((across * cosine, -across * sine), (sine, cosine))
-        yield Track(position, HIDDEN_TYPE, durations.get(_value(file, entry, UID), 0.0), is_enabled, matrix)
+        yield VideoTrack(position, HIDDEN_TYPE, durations.get(_value(file, entry, UID), 0.0), is_enabled, matrix)
 
 
 def _durations(file: BinaryIO, whole: Span) -> Iterator[tuple[bytes, float]]:

@@ -17,7 +17,7 @@ from uplift_ros.files import bag_kind
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.sources import SourceFrame, is_stream
 from uplift_ros.sources.container import ends_early, read_container
-from uplift_ros.sources.track import Track, only_track
+from uplift_ros.sources.video_track import VideoTrack, only_track
 
 FALLBACK_FPS = 25.0
 """Frames per second if a container or driver reports no rate."""
@@ -207,7 +207,7 @@ def _frame_rate(capture: cv2.VideoCapture) -> float:
     return fps if 0 < fps <= MAX_FPS else FALLBACK_FPS
 
 
-def _track(path: Path) -> tuple[Track | None, IO[bytes] | None]:
+def _track(path: Path) -> tuple[VideoTrack | None, IO[bytes] | None]:
     """Find the video track of an MP4, QuickTime or Matroska file; None for other files.
 
     Returns:

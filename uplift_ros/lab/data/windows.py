@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from uplift_ros.camera import camera_to_canonical_rotation, normalise
-from uplift_ros.lab.data import bodies
+from uplift_ros.lab.data import augmentation
 from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.mocap import Sequence, class_balanced, joints_at
 from uplift_ros.lab.data.virtual_camera import in_image, random_views
@@ -88,7 +88,7 @@ class WindowSampler(IterableDataset):
 
     def draw(self) -> Batch:
         rng, config = self.rng, self.config
-        joints = bodies.varied(rng, self._windows())
+        joints = augmentation.varied(rng, self._windows())
         seconds = np.arange(config.tokens) * config.token_stride / config.model_rate
         views, half_width = random_views(rng, joints, seconds)
         seen = views.apply(joints)

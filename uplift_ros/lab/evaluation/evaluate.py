@@ -20,7 +20,7 @@ from uplift_ros.lab.data.options import (
     load_takes,
 )
 from uplift_ros.lab.data.refiners import RATE, Refiner
-from uplift_ros.lab.evaluation import gate, refinement_protocol, scores, video
+from uplift_ros.lab.evaluation import gate, real_video, refinement_protocol, scores
 from uplift_ros.lab.evaluation.reference import load_reference
 from uplift_ros.lab.smoothnet import SmoothNet
 from uplift_ros.models import weights
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--video", type=Path, help="a video of a person whose joints are known: --reference, --camera")
     parser.add_argument("--reference", type=Path, help="npz with the joints in 3D; its format is in docs/TRAINING.md")
     parser.add_argument("--camera", type=Path, help="ROS calibration file of the video; camera_name selects the view")
-    parser.add_argument("--person", default=video.NEAREST, help="nearest to the reference, or the id of a track")
+    parser.add_argument("--person", default=real_video.NEAREST, help="nearest to the reference, or the id of a track")
     parser.add_argument("--params", type=Path, metavar="FILE", help="YAML over config/uplift.yaml, for --video")
     add_paper_arguments(parser)
     parser.add_argument("--test-rate", type=float, help="frames per second of MPI-INF-3DHP's test sequences")
@@ -140,7 +140,7 @@ def _mocap_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
 
 def _video_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
     """Rows of the pipeline and of the detector's own 3D; `relative_cost` is CPU time against that of the first row."""
-    evaluation = video.VideoEvaluation(
+    evaluation = real_video.VideoEvaluation(
         args.video, load_reference(args.reference, args.camera), args.model, args.params, args.person
     )
     first = None
@@ -149,21 +149,23 @@ def _video_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
         yield given | evaluation.row(run) | {"relative_cost": run.seconds / first.seconds}
 
 
-def _video_runs(args: argparse.Namespace, evaluation: video.VideoEvaluation) -> Iterator[tuple[scores.Row, video.Run]]:
+def _video_runs(
+    args: argparse.Namespace, evaluation: real_video.VideoEvaluation
+) -> Iterator[tuple[scores.Row, real_video.Run]]:
     """The pipeline at every stride with every refinement, then the detector's own 3D: keys of their rows, and runs."""
     model = weights.load(args.model, UpliftUpsample)
     latency = args.latency if args.mode == "online" else model.config.frames // 2
     for stride in args.stride:
         given = {"model": args.model, "stride": stride, "mode": args.mode, "latency_frames": latency, "noise": "video"}
         for labels, refiner in _refiners(args):
-            overrides = video.overrides(stride, latency, refiner, labels["refiner_model"])
+            overrides = real_video.overrides(stride, latency, refiner, labels["refiner_model"])
             raw, run = evaluation.run(stride, overrides)
             for upsampling in args.upsample:
                 if degree := UPSAMPLING[upsampling]:
                     splines = protocols.refine(protocols.between_keyframes(raw.estimate, degree), refiner)
                     run = replace(raw, estimate=splines)
                 yield given | {"flip": evaluation.flip, "upsample": upsampling} | labels, run
-    for stride in video.WORLD_STRIDES:
+    for stride in real_video.WORLD_STRIDES:
         if (world := evaluation.world(stride)) is not None:
             given = {"model": "detector", "stride": stride, "mode": args.mode, "latency_frames": None, "noise": "video"}
             yield given | {"flip": False, "upsample": "linear", "refine": "none"}, world

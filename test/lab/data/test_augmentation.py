@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from uplift_ros.lab.data import bodies
-from uplift_ros.lab.data.bodies import (
+from uplift_ros.lab.data import augmentation
+from uplift_ros.lab.data.augmentation import (
     COMBINED,
     KNEE_DEG,
     SEGMENTS,
@@ -91,8 +91,8 @@ def test_who_stands_on_the_hands_is_not_combined(many):
 def test_one_in_five_has_the_upper_body_of_another(many, rng, monkeypatch):
     """Other changes are off, so that unchanged legs and changed arms identify combined people."""
     for change in ("random_body", "bent", "swung"):
-        monkeypatch.setattr(f"uplift_ros.lab.data.bodies.{change}", lambda rng, joints: joints)
-    monkeypatch.setattr("uplift_ros.lab.data.bodies.FALLEN", 0.0)
+        monkeypatch.setattr(f"uplift_ros.lab.data.augmentation.{change}", lambda rng, joints: joints)
+    monkeypatch.setattr("uplift_ros.lab.data.augmentation.FALLEN", 0.0)
     people = np.concatenate([varied(rng, many) for _ in range(20)])
     captured = distances(np.concatenate([many] * 20))
     shapes = [distances(people), distances(people[:, :, H36M17.flip])]
@@ -148,13 +148,13 @@ def test_a_straight_knee_bends_forwards(many):
         standing[:, :, ankle] = standing[:, :, hip] - (0, 0, 0.8)
     left = standing[:, :, 4] - standing[:, :, 1]
     forwards = np.cross(left, standing[:, :, 8] - standing[:, :, 0])
-    bodies._flex(standing, LIMBS[0], np.array([0.5]), forwards)
+    augmentation._flex(standing, LIMBS[0], np.array([0.5]), forwards)
     knee = standing[:, :, 2] - (standing[:, :, 1] + standing[:, :, 3]) / 2
     assert ((knee * forwards).sum(-1) > 0).all()
 
 
 def test_swung_limbs_keep_their_lengths_and_the_others_their_place(many, rng, monkeypatch):
-    monkeypatch.setattr(bodies, "SWUNG", (1.0, 0.0, 0.0, 0.5))
+    monkeypatch.setattr(augmentation, "SWUNG", (1.0, 0.0, 0.0, 0.5))
     changed = swung(rng, many)
     moved = np.abs(changed - many).max((1, 3))
     assert (moved[:, [2, 3]] > 1e-3).all()
@@ -168,12 +168,12 @@ def test_swung_limbs_keep_their_lengths_and_the_others_their_place(many, rng, mo
 
 
 def test_people_have_the_proportions_of_norms_and_children_larger_heads(rng, monkeypatch):
-    monkeypatch.setattr(bodies, "CHILDREN", 0.0)
+    monkeypatch.setattr(augmentation, "CHILDREN", 0.0)
     adults = segment_lengths(rng, 20000)
     for index, (mean, deviation) in enumerate(SEGMENTS.values()):
         assert np.median(adults[:, index]) == pytest.approx(mean, rel=0.02)
         assert np.std(np.log(adults[:, index])) == pytest.approx(deviation, abs=0.04)
     arm, forearm, head = (list(SEGMENTS).index(name) for name in ("upper_arm", "forearm", "head"))
     assert np.corrcoef(np.log(adults[:, arm]), np.log(adults[:, forearm]))[0, 1] > 0.3
-    monkeypatch.setattr(bodies, "CHILDREN", 1.0)
+    monkeypatch.setattr(augmentation, "CHILDREN", 1.0)
     assert np.median(segment_lengths(rng, 20000)[:, head]) > 1.1 * np.median(adults[:, head])

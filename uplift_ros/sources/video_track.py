@@ -11,7 +11,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Track:
+class VideoTrack:
     """Video track.
 
     Attributes:
@@ -42,7 +42,7 @@ class Track:
         return abs(self.matrix[0][1]) > abs(self.matrix[0][0])
 
 
-def only_track(path: Path, tracks: Sequence[Track], track: Track) -> IO[bytes]:
+def only_track(path: Path, tracks: Sequence[VideoTrack], track: VideoTrack) -> IO[bytes]:
     """Copy a file without its other video tracks, because OpenCV reads the first; the copy is deleted when closed."""
     copy = NamedTemporaryFile(suffix=path.suffix)  # noqa: SIM115
     with path.open("rb") as source:
