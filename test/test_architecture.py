@@ -140,8 +140,6 @@ def test_what_parameters_describe_is_constructed_in_one_place(algorithm):
 TESTED_BY = {
     "bags.ground_truth": "bags/test_summary",
     "bags.play": "ros/test_record",
-    "bags.ros1_storage": "bags/test_storage",
-    "bags.sqlite_storage": "bags/test_storage",
     "bags.topics": "ros/test_record",
     "lab.device": "lab/training/test_train_uplift",
     "lab.plots.plot": "lab/plots/test_plots",

@@ -1,60 +1,21 @@
-"""Bags from the field: any name, ROS 1, compressed, with foreign channels, split, edited, unindexed."""
+"""Bags from the field: any name, compressed, with foreign channels, split, edited."""
 
 import shutil
 import sqlite3
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 import zstandard
-from mcap.writer import CompressionType, IndexType
+from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
-from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
 from support import recordings
+from support.text_bags import STRING, cdr, texts, write_texts
 
-from uplift_ros.bags import mcap_storage
 from uplift_ros.bags.reader import BagError, BagReader, is_bag, read
-from uplift_ros.bags.recover import recover
-from uplift_ros.bags.writer import STORAGES, BagWriter
-from uplift_ros.messages.typestore import message_class, typestore
-
-STRING = "std_msgs/msg/String"
-
-
-def text(data: str):
-    return message_class(STRING)(data)
-
-
-def cdr(data: str) -> bytes:
-    return bytes(typestore().serialize_cdr(text(data), STRING))
-
-
-def texts(path: Path, topics=("/text",)) -> list[tuple[int, str]]:
-    return [(time, message.data) for _, time, message in read(path, topics)]
-
-
-def write_texts(path: Path, times=range(5), storage="mcap") -> Path:
-    with BagWriter(path, storage) as writer:
-        for time in times:
-            writer.write("/text", time, text(str(time)))
-    return path
-
-
-def write_ros1(path: Path) -> Path:
-    """A string, and a message of a type that only ROS 1 has."""
-    types = get_typestore(Stores.ROS1_NOETIC)
-    with Ros1Writer(path) as writer:
-        connection = writer.add_connection("text", STRING, typestore=types)
-        other = writer.add_connection("/log", "rosgraph_msgs/msg/TopicStatistics", typestore=types)
-        writer.write(connection, 7, types.serialize_ros1(types.types[STRING]("hello"), STRING))
-        writer.write(other, 8, b"\0" * 80)
-    return path
-
-
-# ---------------------------------------------------------------- content, not names
+from uplift_ros.bags.writer import STORAGES
+from uplift_ros.messages.typestore import typestore
 
 
 @pytest.mark.parametrize("storage", sorted(STORAGES))
@@ -87,33 +48,6 @@ def test_a_bag_that_rosbag2_compressed_is_read(tmp_path, mode, with_metadata):
     if not with_metadata:
         (tmp_path / "bag" / "metadata.yaml").unlink()
     assert texts(tmp_path / "bag") == [(5, "a")]
-
-
-def test_a_ros1_bag_is_read_as_the_same_messages_of_ros2(tmp_path):
-    path = write_ros1(tmp_path / "old.recording")
-    assert is_bag(path)
-    assert texts(path) == [(7, "hello")]
-    with BagReader(path) as bag:
-        ((topic, _, data),) = bag.raw()
-        assert (topic, data, bag.start, bag.end) == ("/text", cdr("hello"), 7, 8)
-        assert bag.topics["/log"].encoding == "ros1"
-    with pytest.raises(BagError, match=r"/log .*'ros1'"):
-        list(read(path, ["/log"]))
-
-
-def test_a_ros1_header_loses_its_sequence_number(tmp_path):
-    types = get_typestore(Stores.ROS1_NOETIC)
-    with Ros1Writer(tmp_path / "images.bag") as writer:
-        kind = "sensor_msgs/msg/CompressedImage"
-        connection = writer.add_connection("/image", kind, typestore=types)
-        time = types.types["builtin_interfaces/msg/Time"](3, 4)
-        header = types.types["std_msgs/msg/Header"](seq=99, stamp=time, frame_id="eye")
-        image = types.types[kind](header, "jpeg", np.arange(9, dtype=np.uint8))
-        writer.write(connection, 7, types.serialize_ros1(image, kind))
-    ((_, _, message),) = read(tmp_path / "images.bag")
-    stamp = message.header.stamp
-    assert (stamp.sec, stamp.nanosec, message.header.frame_id, message.format) == (3, 4, "eye", "jpeg")
-    assert message.data.tolist() == list(range(9))
 
 
 @pytest.mark.parametrize("name", ["empty.bag", "cut.mcap", "cut.db3.zstd", "run.bag.active"])
@@ -295,121 +229,3 @@ def test_a_compressed_file_that_was_cut_off_is_named(tmp_path):
     (tmp_path / "run.mcap.zstd").write_bytes(zstandard.compress(path.read_bytes())[:20])
     with pytest.raises(BagError, match=r"run\.mcap\.zstd, uncompressed, is empty"):
         BagReader(tmp_path / "run.mcap.zstd")
-
-
-# ---------------------------------------------------------------- without an index
-
-
-def write_unindexed(path: Path, times, chunks=False) -> Path:
-    with path.open("wb") as stream:
-        writer = McapWriter(
-            stream,
-            compression=CompressionType.NONE,
-            index_types=IndexType.NONE,
-            use_chunking=chunks,
-            use_statistics=False,
-        )
-        writer.start("ros2")
-        channel = writer.register_channel("/text", "cdr", writer.register_schema(STRING, "ros2msg", b"string data\n"))
-        for time in times:
-            writer.add_message(channel, time, cdr(str(time)), time)
-        writer.finish()
-    return path
-
-
-@pytest.mark.parametrize("chunks", [True, False])
-def test_messages_slightly_out_of_order_without_an_index_are_sorted(tmp_path, chunks):
-    path = write_unindexed(tmp_path / "run.mcap", [10, 30, 20, 40, 15], chunks)
-    assert texts(path) == [(time, str(time)) for time in (10, 15, 20, 30, 40)]
-    with BagReader(path) as bag:
-        assert (bag.topics["/text"].count, bag.start, bag.end) == (5, 10, 40)
-        assert [time for _, time, _ in bag.raw(start=20)] == [20, 30, 40]
-
-
-@pytest.mark.parametrize("chunks", [True, False])
-def test_messages_far_out_of_order_are_sorted(tmp_path, chunks, monkeypatch):
-    monkeypatch.setattr(mcap_storage, "BLOCK_BYTES", 100)
-    times = [10, 10**10, 2 * 10**10, 20, 5]
-    path = write_unindexed(tmp_path / "run.mcap", times, chunks)
-    assert texts(path) == [(time, str(time)) for time in sorted(times)]
-
-
-# ---------------------------------------------------------------- damage
-
-
-def write_chunks(path: Path, compression: CompressionType = CompressionType.NONE, **options) -> Path:
-    """Ten texts, two in each chunk but the first; each text begins with its time."""
-    with path.open("wb") as stream:
-        writer = McapWriter(stream, chunk_size=150, compression=compression, **options)
-        writer.start("ros2")
-        channel = writer.register_channel("/text", "cdr", writer.register_schema(STRING, "ros2msg", b"string data\n"))
-        for time in range(10):
-            writer.add_message(channel, time * 10**9, cdr(f"{time}{'.' * 80}"), 0)
-        writer.finish()
-    return path
-
-
-def flip(path: Path, what: bytes) -> Path:
-    data = bytearray(path.read_bytes())
-    data[data.index(what)] ^= 1
-    path.write_bytes(data)
-    return path
-
-
-@pytest.mark.parametrize("options", [{}, {"index_types": IndexType.NONE, "use_statistics": False}])
-def test_a_chunk_whose_checksum_is_wrong_is_refused_or_skipped_and_named(tmp_path, options):
-    path = flip(write_chunks(tmp_path / "run.mcap", **options), b"5...")
-    with pytest.raises(BagError, match=r"chunk of log times 5\.000 to 6\.000 s is damaged.*crc.*uplift recover"):
-        texts(path)
-    with BagReader(path, skip_damaged=True) as bag:
-        for _ in range(2):
-            assert [message.data[0] for _, _, message in bag.messages()] == list("01234789")
-            (damage,) = bag.damage
-        assert damage.text.startswith("run.mcap: the chunk of log times 5.000 to 6.000 s is damaged")
-        assert not damage.is_end
-
-
-@pytest.mark.parametrize("compression", CompressionType)
-@pytest.mark.parametrize("use_chunking", [True, False], ids=["chunks", "no chunks"])
-def test_a_file_that_was_cut_off_is_read_up_to_there(tmp_path, compression, use_chunking):
-    path = write_chunks(tmp_path / "run.mcap", compression, use_chunking=use_chunking)
-    path.write_bytes(path.read_bytes()[: -path.stat().st_size // 2])
-    with BagReader(path, skip_damaged=True) as bag:
-        found = [message.data[0] for _, _, message in bag.messages()]
-        assert found == list("0123456789"[: len(found)])
-        assert 0 < len(found) < 10
-        assert bag.topics["/text"].count == len(found)
-        (damage,) = bag.damage
-        assert damage.is_end
-
-
-def test_an_index_whose_checksum_is_wrong_is_not_used(tmp_path):
-    path = write_chunks(tmp_path / "run.mcap")
-    before, topic, after = path.read_bytes().rpartition(b"/text")
-    path.write_bytes(before + topic.replace(b"x", b"n") + after)
-    assert [message[0] for _, message in texts(path)] == list("0123456789")
-
-
-def test_messages_whose_channel_was_in_a_damaged_chunk_are_counted(tmp_path):
-    path = write_chunks(tmp_path / "run.mcap", index_types=IndexType.NONE, use_statistics=False, repeat_channels=False)
-    with BagReader(flip(path, b"0..."), skip_damaged=True) as bag:
-        assert not list(bag.messages())
-        assert [damage.text.partition(": ")[2] for damage in bag.damage][1:] == [
-            "9 messages belong to no known channel"
-        ]
-
-
-def test_a_database_that_was_not_closed_is_not_read_without_its_last_messages(tmp_path):
-    path = write_texts(tmp_path / "run", storage="sqlite3") / "run.db3"
-    with sqlite3.connect(path) as database:
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("UPDATE messages SET timestamp = 7 WHERE timestamp = 4")
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for file in path.parent.glob("run.db3*"):  # as it is after a kill
-        shutil.copy(file, copy / file.name)
-    database.close()
-    with pytest.raises(BagError, match=r"run\.db3-wal.*uplift recover"):
-        BagReader(copy)
-    recover(copy, tmp_path / "whole.mcap")
-    assert [time for time, _ in texts(tmp_path / "whole.mcap")] == [0, 1, 2, 3, 7]
