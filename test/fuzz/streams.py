@@ -162,7 +162,7 @@ def refined(stream: list[SkeletonFrame]) -> None:
     seed = len(stream) + len(stream[0].persons)
     method = METHODS[seed % len(METHODS)]
     refiner = StreamingRefiner(method, seed % 8, SYNSP if method == "synsp" else None, z_up=bool(seed % 2))
-    frames = [frame for start in range(0, len(stream), 3) for frame in refiner.push_many(stream[start : start + 3])]
+    frames = [frame for start in range(0, len(stream), 3) for frame in refiner.push(stream[start : start + 3])]
     frames += refiner.flush()
     promise([frame.stamp for frame in frames] == [frame.stamp for frame in stream], "not every frame came back")
     finite(frames)

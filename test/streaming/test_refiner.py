@@ -24,7 +24,7 @@ def model() -> PlainRefine:
 def test_every_frame_comes_back_once_in_order_and_delay_frames_later(model, method, delay):
     refiner = StreamingRefiner(method, delay, model)
     frames = frames_of({"p1": motion(12), "p2": motion(12, 7)})
-    ready = [refiner.push(frame) for frame in frames]
+    ready = [refiner.push([frame]) for frame in frames]
     assert [len(out) for out in ready] == [0] * delay + [1] * (12 - delay)
     refined = [frame for out in ready for frame in out] + refiner.flush()
     assert [frame.stamp for frame in refined] == [frame.stamp for frame in frames]
@@ -60,7 +60,7 @@ def test_all_windows_of_one_call_go_through_the_network_at_once():
             return super().__call__(windows)
 
     refiner = StreamingRefiner("synsp", 7, Counting(tiny.synsp()))
-    refiner.push_many(frames_of({"p1": motion(20), "p2": motion(20), "p3": motion(20)}))
+    refiner.push(frames_of({"p1": motion(20), "p2": motion(20), "p3": motion(20)}))
     assert batches == [60]
 
 
@@ -178,5 +178,5 @@ def test_an_argument_out_of_range_is_refused_by_name(arguments, message):
 def test_a_frame_of_another_form_is_refused_and_nothing_taken(model, wrong, message):
     refiner = StreamingRefiner("synsp", 7, model)
     with pytest.raises(ValueError, match=message):
-        refiner.push_many([*frames_of({"p1": motion(2)}), wrong])
+        refiner.push([*frames_of({"p1": motion(2)}), wrong])
     assert refiner.flush() == []

@@ -102,24 +102,24 @@ def test_a_person_who_loses_the_scale_is_at_the_origin_at_once(model, method):
 def test_the_frames_before_a_gap_are_returned_at_once(model):
     refiner = StreamingRefiner("synsp", 7, model)
     frames = frames_of({"p1": motion(5)})
-    assert refiner.push_many(frames) == []
-    ready = refiner.push(replace(frames[0], stamp=frames[-1].stamp + 1_000_000_000))
+    assert refiner.push(frames) == []
+    ready = refiner.push([replace(frames[0], stamp=frames[-1].stamp + 1_000_000_000)])
     assert [frame.stamp for frame in ready] == [frame.stamp for frame in frames]
 
 
 def test_one_missing_frame_is_no_gap(model):
     refiner = StreamingRefiner("none", 7, model)
     frames = frames_of({"p1": motion(5)})
-    refiner.push_many(frames[:4])
-    assert refiner.push(replace(frames[4], stamp=frames[4].stamp + PERIOD)) == []
+    refiner.push(frames[:4])
+    assert refiner.push([replace(frames[4], stamp=frames[4].stamp + PERIOD)]) == []
 
 
 @pytest.mark.parametrize(("gap", "ready"), [(100_000_000, 0), (100_000_001, 5)])
 def test_motion_continues_over_a_tenth_of_a_second(gap, ready):
     refiner = StreamingRefiner("none", 7)
     frames = frames_of({"p1": motion(5)})
-    refiner.push_many(frames)
-    assert len(refiner.push(replace(frames[0], stamp=frames[-1].stamp + gap))) == ready
+    refiner.push(frames)
+    assert len(refiner.push([replace(frames[0], stamp=frames[-1].stamp + gap)])) == ready
 
 
 @pytest.mark.parametrize(("metres", "dropped"), [(10.0, 0), (-10.0, 0), (10.1, 1), (-10.1, 1)])
@@ -127,7 +127,7 @@ def test_no_person_has_joints_more_than_ten_metres_from_the_pelvis(metres, dropp
     refiner = StreamingRefiner("none", 0)
     joints = np.zeros((17, 3))
     joints[3, 1] = metres
-    refiner.push(frames_of({"p1": joints[None]})[0])
+    refiner.push([frames_of({"p1": joints[None]})[0]])
     assert refiner.dropped == dropped
 
 
@@ -151,7 +151,7 @@ def test_a_person_with_joints_that_are_no_numbers_is_dropped_and_counted(model, 
 def test_reset_forgets_the_frames_held(model):
     refiner = StreamingRefiner("synsp", 7, model)
     frames = frames_of({"p1": motion(12)})
-    refiner.push_many(frames[:5])
+    refiner.push(frames[:5])
     refiner.reset()
     assert refiner.flush() == []
     assert_same(refine(refiner, frames), refine(StreamingRefiner("synsp", 7, model), frames))

@@ -100,8 +100,8 @@ def test_a_standing_person_seen_by_a_turning_robot_stands_still_when_smoothed_in
     fixed, swinging = [], []
     for number in range(100):
         seen = skeletons(number, joints=standing @ camera_in_odom(number * PERIOD).rotation)
-        fixed += [frame.persons[0].joints for frame in in_odom.push_many(target.move(seen))]
-        refined = in_camera.push_many(seen)
+        fixed += [frame.persons[0].joints for frame in in_odom.push(target.move(seen))]
+        refined = in_camera.push(seen)
         swinging += [camera_in_odom(frame.stamp).points(frame.persons[0].joints) for frame in refined]
     np.testing.assert_allclose(fixed, np.broadcast_to(standing, np.shape(fixed)), atol=1e-9)
     assert np.abs(np.array(swinging) - standing).max() > 0.05, "smoothing in the camera's frame cuts the corners"

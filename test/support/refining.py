@@ -44,7 +44,7 @@ def refine(
     """Push in calls of the given sizes, the rest at once, and flush."""
     refined, at = [], 0
     for size in [*sizes, len(frames)]:
-        refined += refiner.push_many(frames[at : at + size])
+        refined += refiner.push(frames[at : at + size])
         at += size
     return refined + refiner.flush()
 

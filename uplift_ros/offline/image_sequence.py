@@ -147,7 +147,7 @@ class BagSequence:
     ) -> None:
         self._bag = BagReader(path, skip_damaged=True)
         self.problems: list[Problem] = []
-        self._given, self._rectified = intrinsics, rectified
+        self._rectified = rectified
         self._taken: set[str] = set()
         self._depth: BagDepth | None = None
         try:

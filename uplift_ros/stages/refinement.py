@@ -95,7 +95,7 @@ class RefinementStage:
             ValueError: another skeleton, arrays of another shape, or two persons of one id. No frame was taken.
         """
         dropped = self._refiner.dropped
-        refined = self._completed(self._refiner.push_many(frames))
+        refined = self._completed(self._refiner.push(frames))
         if self._refiner.dropped == dropped:
             return RefinementResult(refined)
         message = f"{self._refiner.dropped} persons left out so far: joints or scores are not finite"

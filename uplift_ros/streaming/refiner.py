@@ -127,12 +127,10 @@ class StreamingRefiner:
         self._newest: _Step | None = None
         self._held: deque[_Step] = deque()
 
-    def push(self, frame: SkeletonFrame) -> list[SkeletonFrame]:
-        """Take the next frame and return the frames that became ready: mostly one, more if a new segment began."""
-        return self.push_many([frame])
+    def push(self, frames: Sequence[SkeletonFrame]) -> list[SkeletonFrame]:
+        """Take the next frames, with one forward pass of the network for all of them; return those that became ready.
 
-    def push_many(self, frames: Sequence[SkeletonFrame]) -> list[SkeletonFrame]:
-        """Take frames that arrive together, as `push` does, with one forward pass of the network for all of them.
+        As many become ready as are taken, but fewer at first, and more if a new segment begins.
 
         Raises:
             ValueError: another skeleton, arrays of another shape, or two persons of one id. No frame was taken.
