@@ -240,14 +240,14 @@ UPLIFT = (
 )
 
 REFINER = (
-    Parameter("model", "synsp", "Network: a name in weights/, or a path."),
+    Parameter("model", "synsp", "Network of method synsp: a name in weights/, or a path."),
     DEVICE,
     Parameter("delay", 3, "Frames that a skeleton waits for newer ones; raising it smooths more.", 0, 7),
     Parameter(
         "method",
-        "synsp",
-        "Refinement: SynSP network, One-Euro filter, Savitzky-Golay filter, or none.",
-        choices=("synsp", "one_euro", "savgol", "none"),
+        "savgol",
+        "Refinement: Savitzky-Golay filter, SynSP network, One-Euro filter, or none.",
+        choices=("savgol", "synsp", "one_euro", "none"),
     ),
     Parameter(
         "rigid",

@@ -102,7 +102,7 @@ def test_a_guessed_field_of_view_is_a_warning_once(start, observer, status, clip
 
 
 def test_a_failure_is_an_error_that_is_remembered_after_the_level_is_ok_again(start, wait_for_level, observer):
-    start("refiner", model="no_such_weights", autostart=False)
+    start("refiner", method="synsp", model="no_such_weights", autostart=False)
     assert not observer.change_state("refiner", "configure")
     wait_for_level("refiner", ERROR, "cannot configure: model: no weights 'no_such_weights'")
     figures = wait_for_level("refiner", OK, "unconfigured")

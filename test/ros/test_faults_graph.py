@@ -84,7 +84,7 @@ def graph(shared_observer, random_weights, tmp_path_factory) -> Iterator[Graph]:
     parameters = {
         "/**/camera": {"width": 320, "height": 240},
         "/**/uplift": {"model": random_weights["uplift"]},
-        "/**/refiner": {"model": random_weights["refiner"]},
+        "/**/refiner": {"model": random_weights["refiner"], "method": "synsp"},
     }
     folder = tmp_path_factory.mktemp("graph")
     params = folder / "params.yaml"

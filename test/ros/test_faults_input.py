@@ -233,7 +233,7 @@ def detector(nodes, shared_observer, random_weights):
         for variable, value in GIVE_BACK.items():
             environment.setenv(variable, value)
         nodes.start("uplift", model=random_weights["uplift"], stride_mode="fixed", stride=STRIDE)
-        nodes.start("refiner", model=random_weights["refiner"])
+        nodes.start("refiner", method="synsp", model=random_weights["refiner"])
     detector = Detector(shared_observer)
     shared_observer.wait_for_connection("uplift", ("uplift", "keyframes"), ("refiner", "skeletons/raw"))
     shared_observer.wait_for(lambda: detector.keyframes.get_subscription_count())

@@ -137,7 +137,7 @@ def test_skeletons_come_one_by_one_with_playout_and_in_bursts_without(uplift, es
 
 
 def test_refined_skeletons_are_the_raw_ones_in_order(uplift, start, estimator, observer, random_weights):
-    start("refiner", model=random_weights["refiner"], delay=3)
+    start("refiner", method="synsp", model=random_weights["refiner"], delay=3)
     raw, refined = observer.collect(Skeletons, "skeletons/raw"), observer.collect(Skeletons, "skeletons")
     uplift(stride_mode="fixed", stride=10)
     observer.wait_for_connection("uplift", ("refiner", "skeletons/raw"))

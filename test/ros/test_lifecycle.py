@@ -125,7 +125,7 @@ def test_a_signal_during_the_imports_ends_a_node_quietly(start_script, observer,
 
 
 def test_a_node_that_cannot_configure_ends_with_one_line(start, observer):
-    process = start("refiner", model="no_such_weights")
+    process = start("refiner", method="synsp", model="no_such_weights")
     wait_for_end(observer, process)
     assert process.exit_code == 1
     assert "cannot configure: model: no weights 'no_such_weights'" in process.last_lines
@@ -133,7 +133,7 @@ def test_a_node_that_cannot_configure_ends_with_one_line(start, observer):
 
 
 def test_a_node_that_cannot_configure_by_service_stays_and_may_be_asked_again(start, observer):
-    process = start("refiner", model="no_such_weights", autostart=False)
+    process = start("refiner", method="synsp", model="no_such_weights", autostart=False)
     for _ in range(2):
         assert not observer.change_state("refiner", "configure")
         assert observer.state("refiner") == "unconfigured"
@@ -145,7 +145,7 @@ def test_a_node_that_cannot_configure_by_service_stays_and_may_be_asked_again(st
     [
         ("delay", 8, "Parameter delay out of range"),
         ("delay", "long", "parameter delay must be an integer from 0 to 7, got 'long'"),
-        ("method", "kalman", "parameter method must be one of synsp, one_euro, savgol, none, got 'kalman'"),
+        ("method", "kalman", "parameter method must be one of savgol, synsp, one_euro, none, got 'kalman'"),
     ],
 )
 def test_a_node_with_a_wrong_parameter_ends_with_one_line(start, observer, name, value, reason):

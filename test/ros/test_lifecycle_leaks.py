@@ -15,7 +15,7 @@ PARAMETERS = {
     "camera": {"source": "synthetic", "width": 160, "height": 120},
     "pose_estimator": {"backend": "blazepose"},
     "uplift": {},
-    "refiner": {},
+    "refiner": {"method": "synsp"},
     "visualizer": {},
     "humans": {"publish_tf": False},
 }

@@ -59,7 +59,7 @@ def filmed(tmp_path_factory) -> Path:
 def processed(filmed, random_weights, tmp_path) -> tuple[list[int], list[SkeletonFrame]]:
     """Result of `uplift process`: stamps of the key-frames, and skeletons."""
     uplift = {"model": random_weights["uplift"], "latency": LATENCY}
-    refiner = {"model": random_weights["refiner"], "delay": DELAY}
+    refiner = {"model": random_weights["refiner"], "method": "synsp", "delay": DELAY}
     params = tmp_path / "params.json"  # JSON is YAML
     params.write_text(json.dumps({"uplift": {"ros__parameters": uplift}, "refiner": {"ros__parameters": refiner}}))
     bag = tmp_path / "processed.mcap"
@@ -76,7 +76,7 @@ def graph(start, random_weights, observer):
     nodes = [
         start("pose_estimator", use_sim_time=True, stride=STRIDE),
         start("uplift", use_sim_time=True, model=random_weights["uplift"], **uplift),
-        start("refiner", use_sim_time=True, model=random_weights["refiner"], delay=DELAY),
+        start("refiner", use_sim_time=True, method="synsp", model=random_weights["refiner"], delay=DELAY),
     ]
     observer.wait_for_connection("pose_estimator", ("uplift", "keyframes"))
     observer.wait_for_connection("uplift", ("refiner", "skeletons/raw"))

@@ -26,7 +26,7 @@ def params(random_weights, tmp_path_factory) -> Path:
     parameters = {
         "/**/camera": {"width": 320, "height": 240},
         "/**/uplift": {"model": random_weights["uplift"], "stride_mode": "fixed", "stride": 10},
-        "/**/refiner": {"model": random_weights["refiner"]},
+        "/**/refiner": {"model": random_weights["refiner"], "method": "synsp"},
     }
     path = tmp_path_factory.mktemp("params") / "params.yaml"
     path.write_text(json.dumps({node: {"ros__parameters": values} for node, values in parameters.items()}))

@@ -158,8 +158,8 @@ def test_filters_leave_scores_alone(method):
         ({"method": "none", "delay": -1}, "delay"),
         ({"method": "none", "delay": 2.5}, "delay"),
         ({"method": "synsp"}, "model"),
-        ({"model": tiny.refining(replace(SMALL, joints=14))}, "model"),
-        ({"model": tiny.refining(replace(SMALL, window=4))}, "model"),
+        ({"method": "synsp", "model": tiny.refining(replace(SMALL, joints=14))}, "model"),
+        ({"method": "synsp", "model": tiny.refining(replace(SMALL, window=4))}, "model"),
     ],
 )
 def test_an_argument_out_of_range_is_refused_by_name(arguments, message):

@@ -62,6 +62,7 @@ def write_parameters(folder: Path, **uplift_parameters: object) -> Path:
                 *lines,
                 "/**/refiner:",
                 "  ros__parameters:",
+                "    method: synsp",
                 f"    model: {folder / 'synsp.onnx'}",
             ]
         )

@@ -14,7 +14,7 @@ from uplift_ros.streaming.clock import is_same_motion
 from uplift_ros.streaming.filters import OneEuro, PassThrough, SavitzkyGolay, Smoother
 from uplift_ros.streaming.swaa import StreamingAverage
 
-METHODS = ("synsp", "one_euro", "savgol", "none")
+METHODS = ("savgol", "synsp", "one_euro", "none")
 
 MAX_DELAY = 7
 """Frames: the full sliding-window average over windows of 8 (SynSP, CVPR 2024)."""
@@ -94,7 +94,7 @@ class StreamingRefiner:
     (streaming/uncertainty.py).
 
     Args:
-        method: 'synsp', 'one_euro', 'savgol' or 'none'.
+        method: 'savgol', 'synsp', 'one_euro' or 'none'.
         delay: frames, 0 to 7; raising it smooths more, later. SynSP averages the windows that end 0 to `delay` frames
             after a frame.
         model: for 'synsp'.
@@ -109,7 +109,7 @@ class StreamingRefiner:
     """
 
     def __init__(
-        self, method: str = "synsp", delay: int = MAX_DELAY, model: Refining | None = None, *, z_up: bool = False
+        self, method: str = "savgol", delay: int = MAX_DELAY, model: Refining | None = None, *, z_up: bool = False
     ) -> None:
         if method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
