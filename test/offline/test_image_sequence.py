@@ -139,3 +139,13 @@ def test_several_topics_of_intrinsics_none_beside_the_images_are_listed_to_choos
     assert uplift_process(source, "-o", tmp_path / "out.mcap") == 1
     said = capsys.readouterr().err
     assert "none of them /front/camera_info, --camera-info-topic chooses: /left/camera_info, /right/camera_info" in said
+
+
+def test_a_stream_that_states_no_length_is_read_to_its_end_and_reported(tmp_path):
+    image = cv2.imencode(".jpg", np.full((60, 80, 3), 100, np.uint8))[1].tobytes()
+    (tmp_path / "clip.mjpeg").write_bytes(7 * image)
+    video = image_sequence.VideoSequence(tmp_path / "clip.mjpeg", 0.0, 0.9, "camera")
+    assert video.length == 0
+    assert len(list(video.images())) == 7
+    assert [problem.kind for problem in video.problems] == ["unknown_length"]
+    video.close()
