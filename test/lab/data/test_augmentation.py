@@ -154,6 +154,7 @@ def test_a_straight_knee_bends_forwards(many):
 
 
 def test_swung_limbs_keep_their_lengths_and_the_others_their_place(many, rng, monkeypatch):
+    monkeypatch.setattr(augmentation, "LEANING", 0.0)
     monkeypatch.setattr(augmentation, "SWUNG", (1.0, 0.0, 0.0, 0.5))
     changed = swung(rng, many)
     moved = np.abs(changed - many).max((1, 3))
@@ -165,6 +166,17 @@ def test_swung_limbs_keep_their_lengths_and_the_others_their_place(many, rng, mo
             np.linalg.norm(joints[..., child, :] - joints[..., parent, :], axis=-1) for joints in (changed, many)
         ]
         np.testing.assert_allclose(*lengths, atol=1e-9)
+
+
+def test_an_upper_body_that_leans_stays_rigid_on_legs_that_stay(many, rng, monkeypatch):
+    monkeypatch.setattr(augmentation, "LEANING", 1.0)
+    monkeypatch.setattr(augmentation, "SWUNG", (0.0, 0.0, 0.0, 0.0))
+    changed = swung(rng, many)
+    moved = np.abs(changed - many).max((1, 3))
+    assert (moved[:, UPPER_BODY] > 1e-4).all()
+    assert (moved[:, LEGS] == 0).all()
+    upper_body = [0, *range(UPPER_BODY.start, UPPER_BODY.stop)]
+    np.testing.assert_allclose(distances(changed[:, :, upper_body]), distances(many[:, :, upper_body]), atol=1e-9)
 
 
 def test_people_have_the_proportions_of_norms_and_children_larger_heads(rng, monkeypatch):

@@ -4,13 +4,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from uplift_ros.lab.data.detector_noise import WITH_POSE, DetectorNoise
-from uplift_ros.skeleton import H36M17
+from uplift_ros.skeleton import BLAZEPOSE33, H36M17, HIP_RAISE, to_h36m17
 from uplift_ros.sources.synthetic.motion import pose
 
 NONE = DetectorNoise(
-    offset=0.0, drift=0.0, jitter=0.0, far=0.0, absent=0.0, inversion=0.0, reversal=0.0, swap=0.0, hidden=0.0
+    offset=0.0,
+    drift=0.0,
+    jitter=0.0,
+    far=0.0,
+    absent=0.0,
+    inversion=0.0,
+    reversal=0.0,
+    swap=0.0,
+    hidden=0.0,
+    levelled=0.0,
+    derived=0.0,
 )
 ANKLE, ELBOW, WRIST, HEAD = (H36M17.index(joint) for joint in ("right_ankle", "left_elbow", "left_wrist", "head"))
 Z_UP_TO_OPTICAL = np.array([[0.0, 1, 0], [0, 0, -1], [-1, 0, 0]])
@@ -71,7 +82,8 @@ def test_noise_has_the_size_that_its_parameter_says(rng, people, part, value, jo
 
 
 def test_hips_can_err_more_against_each_other_and_no_more_together(rng, people):
-    usual, more = (errors(replace(NONE, offset=1.0, hips=hips), rng, people)[:, :, [1, 4]] for hips in (1.0, 3.0))
+    noises = (replace(NONE, offset=1.0, apart={"hip": factor}) for factor in (1.0, 3.0))
+    usual, more = (errors(noise, rng, people)[:, :, [1, 4]] for noise in noises)
     between, together = (lambda e: (e[:, :, 0] - e[:, :, 1]).std()), (lambda e: e.sum(2).std() / 2)
     assert between(more) == pytest.approx(3 * between(usual), rel=0.15)
     assert between(usual) < together(usual) < together(more) < 1.5 * together(usual)
@@ -107,6 +119,44 @@ def test_hips_err_with_the_pelvis_and_the_spine_with_its_neighbours(rng, people)
     np.testing.assert_allclose(spine, (pelvis + thorax) / 2, atol=1e-3)
 
 
+def leaning(people: int, degrees: float) -> np.ndarray:
+    """People (people, 2, 17, 3) who lean to one side, their hips and shoulders level."""
+    joints = seen(people, np.zeros(2))
+    turn = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
+    trunk = [7, 8, 9, 10]
+    joints[:, :, trunk] = joints[:, :, :1] + (joints[:, :, trunk] - joints[:, :, :1]) @ turn.T
+    return joints
+
+
+def slopes(points: np.ndarray, right: int, left: int) -> np.ndarray:
+    """Slope of a line against the trunk, in torso lengths."""
+    up = points[:, :, 8] - points[:, :, 0]
+    return ((points[:, :, left] - points[:, :, right]) * up).sum(-1) / (up**2).sum(-1)
+
+
+def test_lines_between_hips_and_shoulders_are_put_at_right_angles_to_the_trunk(rng):
+    people = leaning(300, 20.0)
+    levelled, _ = replace(NONE, levelled=1.0).apply(rng, people, 0.02, np.ones(300))
+    for (right, left), share in (((1, 4), 0.33), ((14, 11), 0.7)):
+        part = slopes(levelled, right, left) / slopes(true(people), right, left)
+        assert part.mean() == pytest.approx(share, abs=0.03)
+        np.testing.assert_allclose(levelled[:, :, [right, left]].sum(2), true(people)[:, :, [right, left]].sum(2))
+
+
+def test_pelvis_spine_and_thorax_are_those_that_detectors_joints_give(rng):
+    people = leaning(20, 20.0)
+    people[..., 2] += people[..., 1]  # the perspective of a trunk that leans towards the camera
+    derived, _ = replace(NONE, offset=1.0, drift=1.0, derived=1.0).apply(rng, people, 0.02, np.ones(20))
+    hips, shoulders = derived[:, :, [1, 4]].mean(2), derived[:, :, [11, 14]].mean(2)
+    raw_hips = (hips - HIP_RAISE * shoulders) / (1 - HIP_RAISE)  # BlazePose's, which to_h36m17 raises
+    places = np.zeros((20, 2, 33, 2))
+    for joint, place in (("hip", raw_hips), ("shoulder", shoulders)):
+        for side in ("left", "right"):
+            places[:, :, BLAZEPOSE33.index(f"{side}_{joint}")] = place
+    mapped, _ = to_h36m17(places, np.ones((20, 2, 33)), BLAZEPOSE33)
+    np.testing.assert_allclose(derived[:, :, [0, 7, 8]], mapped[:, :, [0, 7, 8]], atol=1e-12)
+
+
 def test_level_one_is_a_real_detector_on_real_people(rng):
     """7 % of the torso length on average, misses and swaps apart."""
     people = seen(100, np.arange(100) / 25)
@@ -115,14 +165,15 @@ def test_level_one_is_a_real_detector_on_real_people(rng):
 
 
 def test_level_zero_leaves_the_sequence_as_it_is(rng, people):
-    plane, scores = DetectorNoise(dropout=1.0).apply(rng, people, 0.02, np.zeros(200), np.full(200, 0.01))
+    plane, scores = DetectorNoise(dropout=1.0, derived=0.0).apply(rng, people, 0.02, np.zeros(200), np.full(200, 0.01))
     np.testing.assert_allclose(plane, true(people), atol=1e-12)
     assert (scores == 1).all()
 
 
 def test_level_scales_rates(rng, people):
     noise = replace(NONE, absent=0.02)
-    half, full = (np.isnan(errors(noise, rng, people, level)[:, :, ANKLE, 0]).mean() for level in (0.5, 1.0))
+    limbs = [2, 3, 5, 6, 12, 13, 15, 16]
+    half, full = (np.isnan(errors(noise, rng, people, level)[:, :, limbs]).mean() for level in (0.5, 1.0))
     assert full == pytest.approx(0.02, rel=0.3)
     assert half == pytest.approx(0.01, rel=0.4)
 

@@ -8,6 +8,7 @@ import torch
 from support.paper_data import motion
 
 from uplift_ros.camera import SCREEN_FOCAL, canonicalise
+from uplift_ros.lab.data import windows
 from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, Sequence, chain_length
 from uplift_ros.lab.data.virtual_camera import in_image, random_views, rotation_xyz, surrounding_views
@@ -23,7 +24,17 @@ def sequences():
 
 
 NO_NOISE = DetectorNoise(
-    offset=0.0, drift=0.0, jitter=0.0, far=0.0, absent=0.0, inversion=0.0, reversal=0.0, swap=0.0, hidden=0.0
+    offset=0.0,
+    drift=0.0,
+    jitter=0.0,
+    far=0.0,
+    absent=0.0,
+    inversion=0.0,
+    reversal=0.0,
+    swap=0.0,
+    hidden=0.0,
+    levelled=0.0,
+    derived=0.0,
 )
 
 
@@ -60,11 +71,12 @@ def test_clean_inputs_are_the_projection_of_the_targets(sequences, rng):
     flat = batch.targets[..., 1:, :2].flatten(0, 1).flatten(1)
     seen = batch.inputs[..., 1:, :2].flatten(0, 1).flatten(1)
     cosine = (flat * seen).sum(-1) / flat.norm(dim=-1) / seen.norm(dim=-1)
-    assert cosine.min() > 0.85  # perspective keeps it below 1, most from above
+    assert cosine.min() > 0.8  # perspective keeps it below 1, most from above
 
 
-def test_inputs_of_the_papers_normalisation_are_targets_in_the_cameras_own_frame(sequences, rng):
+def test_inputs_of_the_papers_normalisation_are_targets_in_the_cameras_own_frame(sequences, rng, monkeypatch):
     """Screen coordinates of a joint are the pelvis's plus, at the same depth, the target over that depth."""
+    monkeypatch.setattr(windows, "BORDERED", 0.0)
     sampler = WindowSampler(sequences, replace(compact(), normalisation="screen"), 8, rng)
     sampler.noise = NO_NOISE
     batch = sampler.draw()

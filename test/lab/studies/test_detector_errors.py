@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 from support.bright_person import BrightPerson
+from support.paper_data import motion
 
 from uplift_ros import cli, estimators
 from uplift_ros.lab.data.detector_noise import DetectorNoise
+from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.studies import detector_errors
 from uplift_ros.lab.studies.detector_errors import (
     FPS,
     LIMB_ENDS,
+    LINES,
+    left_of_slope,
+    posed_people,
     split_errors,
     swapped_sides,
     synthetic_table,
@@ -47,6 +52,26 @@ def test_errors_are_split_into_offset_drift_and_jitter(rng):
     offset = rng.standard_normal((takes, 1, 4, 2))
     errors = 0.03 * offset + 0.04 * drift + 0.01 * rng.standard_normal(drift.shape)
     assert split_errors(errors) == pytest.approx((0.03, 0.04, 0.4, 0.01), rel=0.1)
+
+
+def test_people_in_poses_of_motion_capture_are_seen_whole(rng):
+    walk = Sequence("walk", motion(0, 100))
+    found, true = posed_people(BrightPerson(), [walk], 6, rng)
+    assert found.shape == true.shape == (6, 17, 2)
+    assert np.isfinite(found).all()
+    assert ((true > 0) & (true < (640, 480))).mean() > 0.95
+
+
+def test_the_slope_that_is_left_is_that_of_the_estimate_over_the_true_one(rng):
+    true = np.broadcast_to(pose(0.0)[:, 1:] * (200, -200) + (300, 500), (50, 17, 2)).copy()
+    right, left = LINES["hips"]
+    tilt = rng.normal(0, 10, 50)
+    true[:, left, 1] += tilt
+    true[:, right, 1] -= tilt
+    estimated = true.copy()
+    estimated[:, [right, left], 1] = 0.4 * true[:, [right, left], 1] + 0.6 * true[:, [right, left], 1].mean(1)[:, None]
+    estimated[0] = np.nan
+    assert left_of_slope(estimated, true, right, left) == pytest.approx((0.4, 1.0), abs=0.02)
 
 
 def test_swapped_sides_are_detected_if_the_sides_are_apart(walk):

@@ -66,6 +66,9 @@ KNEE_DEG, ELBOW_DEG, LEAN_DEG, NOD_DEG = 12.0, 8.0, 4.0, 8.0
 SWUNG, SWING_DEG = (0.15, 0.15, 0.06, 0.06), 12.0
 """Share of each of LIMBS that is swung; standard deviation of the swing about each axis, of its mean and its waves."""
 
+LEANING = 0.25
+"""Share of upper bodies that are swung about the pelvis in the same way: captured people hardly lean backwards."""
+
 STRAIGHTEST, DEEPEST = np.radians((1.0, 150.0))
 STRAIGHT_BIAS_M = 0.01
 """How far the middle joint of a straight limb counts as bent forwards (knee) or backwards (elbow)."""
@@ -177,29 +180,33 @@ def bent(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
 
 
 def swung(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
-    """Windows (B, T, 17, 3) in which some limbs are swung about their roots and bent more, slowly changing with time.
+    """Windows (B, T, 17, 3) in which some limbs are swung about their roots and bent more, and some upper bodies swung.
 
-    People balance, reach and kick in more ways than were captured; limbs move independently of each other here.
+    People balance, reach, lean and kick in more ways than were captured; limbs move independently of each other here.
+    The angles change slowly with time.
     """
     joints = joints.copy()
-    frames = np.arange(joints.shape[1])
+    leaning = np.flatnonzero(rng.random(len(joints)) < LEANING)
+    joints[leaning, :, UPPER_BODY] = _swing(rng, joints[leaning, :, UPPER_BODY], joints[leaning, :, :1])
     for limb, share in zip(LIMBS, SWUNG, strict=True):
         rows = np.flatnonzero(rng.random(len(joints)) < share)
-        if not len(rows):
-            continue
-        cycles, phase = rng.uniform(0, 1.5, (len(rows), 1, 1)), rng.uniform(0, 2 * np.pi, (len(rows), 1, 3))
-        wave = np.sin(2 * np.pi * cycles * frames[None, :, None] / len(frames) + phase)
-        axis_angle = np.radians(SWING_DEG) * (
-            rng.standard_normal((len(rows), 1, 3)) + rng.standard_normal((len(rows), 1, 3)) * wave
-        )
-        turn = Rotation.from_rotvec(axis_angle.reshape(-1, 3)).as_matrix().reshape(len(rows), len(frames), 3, 3)
-        root = joints[rows][:, :, limb[:1]]
-        ends = np.array(limb[1:])
-        joints[np.ix_(rows, frames, ends)] = root + (joints[rows][:, :, ends] - root) @ turn.swapaxes(-1, -2)
         some = joints[rows]
+        some[:, :, limb[1:]] = _swing(rng, some[:, :, limb[1:]], some[:, :, limb[:1]])
         _flex(some, limb, np.radians(rng.uniform(-20, 60, len(rows))), some[:, :, limb[1]] - some[:, :, limb[0]])
         joints[rows] = some
     return joints
+
+
+def _swing(rng: np.random.Generator, points: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Points (B, T, K, 3) turned about `centre` (B, T, 1, 3) by random angles, which change slowly with time."""
+    batch, frames = points.shape[:2]
+    if not batch:  # SciPy before 1.9 makes no rotations of no vectors
+        return points
+    cycles, phase = rng.uniform(0, 1.5, (batch, 1, 1)), rng.uniform(0, 2 * np.pi, (batch, 1, 3))
+    wave = np.sin(2 * np.pi * cycles * np.arange(frames)[None, :, None] / frames + phase)
+    mean, swing = rng.standard_normal((2, batch, 1, 3))
+    turn = Rotation.from_rotvec((np.radians(SWING_DEG) * (mean + swing * wave)).reshape(-1, 3)).as_matrix()
+    return centre + (points - centre) @ turn.reshape(batch, frames, 3, 3).swapaxes(-1, -2)
 
 
 def _rotated(points: np.ndarray, centre: np.ndarray, axis: np.ndarray, angle: np.ndarray) -> np.ndarray:

@@ -24,9 +24,10 @@ CLEAN = 0.2
 BORDERED = 0.5
 """Share of windows in which joints beyond the border of the image are lost or guessed; the others see whole people."""
 
-HIPS_APART = 2.5
-"""Parameter `hips` of DetectorNoise. On a real person a hip was 3 to 5 % of a torso off on its own, on the drawn one
-1 %; with small errors the network takes the slope of the hips' line, and with it the lean of the trunk, for certain."""
+REAL_OFFSETS = {"hip": 1.5}
+"""Parameter `apart` of DetectorNoise. On a real person the pelvis was 6 % of a torso off and a hip 5 % on its own, on
+the drawn one 2 and 1 %; with small errors the network takes the length of the trunk and the slope of the hips' line,
+and with them the lean of the trunk, for certain."""
 
 SLOWEST = 0.2
 """m/s that are added for frames without motion when frames are drawn by their speed."""
@@ -69,7 +70,7 @@ class WindowSampler(IterableDataset):
             raise ValueError(f"batch must be even for windows and their mirror images, got {batch}")
         self.config, self.rng, self.twins = config, rng, twins
         self.drawn = batch // 2 if twins else batch
-        self.noise = DetectorNoise(hips=HIPS_APART, dropout=0.03)
+        self.noise = DetectorNoise(apart=REAL_OFFSETS, dropout=0.03)
         self.joints = np.concatenate([sequence.joints for sequence in sequences])
         self.ends = np.cumsum([len(sequence.joints) for sequence in sequences])
         weights = [
@@ -92,7 +93,7 @@ class WindowSampler(IterableDataset):
         seconds = np.arange(config.tokens) * config.token_stride / config.model_rate
         views, half_width = random_views(rng, joints, seconds)
         seen = views.apply(joints)
-        level = np.where(rng.random(len(joints)) < CLEAN, 0.0, rng.uniform(0.2, 1.8, len(joints)))
+        level = np.where(rng.random(len(joints)) < CLEAN, 0.0, rng.uniform(0.1, 1.4, len(joints)))
         border = np.where(rng.random(len(joints)) < BORDERED, half_width, np.inf)
         plane, scores = self.noise.apply(rng, seen, config.token_stride / config.model_rate, level, border)
         mask = random_mask(rng, config, len(joints)) & in_image(seen, half_width)
