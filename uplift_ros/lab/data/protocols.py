@@ -88,7 +88,7 @@ def project_sequences(
     """Project every sequence into `cameras` fixed cameras around it; noise is drawn once for each clip.
 
     Args:
-        noise: 'none' or 'detector'.
+        noise: 'detector', or 'none' for a detector without errors.
 
     Raises:
         ValueError: there is no camera.
@@ -100,9 +100,8 @@ def project_sequences(
         views = surrounding_views(rng, sequence.joints, cameras)
         for rotation, position in zip(views.rotation, views.position, strict=True):
             truth = (sequence.joints - position) @ rotation.T
-            plane, scores = truth[..., :2] / truth[..., 2:], np.ones(truth.shape[:2])
-            if noise == "detector":
-                (plane,), (scores,) = DetectorNoise().apply(rng, truth[None], 1 / rate, np.ones(1))
+            level = np.full(1, float(noise == "detector"))
+            (plane,), (scores,) = DetectorNoise(derived=1.0).apply(rng, truth[None], 1 / rate, level)
             yield Clip(sequence.name, truth, plane, scores)
 
 
