@@ -150,7 +150,7 @@ UNSOUND = [
 def test_a_person_who_is_not_sound_is_left_out_and_counted(changes):
     frame = SkeletonFrame(0, "map", (in_space(**changes), in_space(id="p2")))
     refiner, fusion = StreamingRefiner("none", 0), ViewFusion()
-    assert [person.id for person in refiner.push(frame)[0].persons] == ["p2"]
+    assert [person.id for person in refiner.push([frame])[0].persons] == ["p2"]
     assert len(fusion.fuse([frame]).persons) == 1
     assert (refiner.dropped, fusion.left_out) == (1, 1)
 
@@ -163,9 +163,9 @@ def test_people_whom_no_camera_sees_are_not_fused(changes):
 @pytest.mark.parametrize("rows", [1, 16, 18])
 def test_a_covariance_of_other_joints_is_refused(rows):
     frame = SkeletonFrame(0, "map", (in_space(covariance=np.zeros((rows, 6))),))
-    for take in (StreamingRefiner("none", 0).push, lambda frame: ViewFusion().fuse([frame])):
+    for take in (StreamingRefiner("none", 0).push, ViewFusion().fuse):
         with pytest.raises(ValueError, match="covariance of person 'p1'"):
-            take(frame)
+            take([frame])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
