@@ -70,7 +70,7 @@ def test_an_input_is_never_overwritten(uplift_process, tmp_path, capsys):
 
 
 def test_an_unexpected_failure_is_reported_with_its_type(uplift_process, clip, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(BrightPerson, "estimate", lambda *_: [][0])
+    monkeypatch.setattr(BrightPerson, "estimate", lambda *_, **__: [][0])
     assert uplift_process(clip, "-o", tmp_path / "out.mcap") == 1
     assert "clip.avi: IndexError: list index out of range" in capsys.readouterr().err
 
@@ -106,7 +106,7 @@ def interruptible():
 def test_an_interrupted_run_says_so_and_leaves_nothing_at_the_output(
     uplift_process, clip, tmp_path, capsys, monkeypatch, interruptible
 ):
-    monkeypatch.setattr(BrightPerson, "estimate", lambda *_: signal.raise_signal(signal.SIGINT) or [])
+    monkeypatch.setattr(BrightPerson, "estimate", lambda *_, **__: signal.raise_signal(signal.SIGINT) or [])
     assert uplift_process(clip, "-o", tmp_path / "results") == 130
     assert "uplift process: interrupted" in capsys.readouterr().err
     assert list((tmp_path / "results").iterdir()) == []
