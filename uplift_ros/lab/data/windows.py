@@ -25,9 +25,7 @@ BORDERED = 0.5
 """Share of windows in which joints beyond the border of the image are lost or guessed; the others see whole people."""
 
 REAL_OFFSETS = {"hip": 1.5}
-"""Parameter `apart` of DetectorNoise. On a real person the pelvis was 6 % of a torso off and a hip 5 % on its own, on
-the drawn one 2 and 1 %; with small errors the network takes the length of the trunk and the slope of the hips' line,
-and with them the lean of the trunk, for certain."""
+"""Parameter `apart` of DetectorNoise: on a real person hips were farther off on their own than on the drawn one."""
 
 SLOWEST = 0.2
 """m/s that are added for frames without motion when frames are drawn by their speed."""
