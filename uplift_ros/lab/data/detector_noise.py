@@ -63,9 +63,8 @@ EPISODE, LONG_EPISODE = 0.2, 0.6
 
 LEFT_OF_SLOPE = {"hips": (0.33, 0.12), "shoulders": (0.7, 0.15)}
 """What is left of the slope of lines between hips, and between shoulders, against the trunk: mean and deviation
-between people and views. BlazePose
-puts hips at right angles to the trunk: 0.34 and 0.57 of the slope were left on 2400 images of the drawn person in poses
-of motion capture, 0.32 and 0.89 in three views of a real man."""
+between people and views. BlazePose puts hips at right angles to the trunk: 0.40 and 0.58 of the slopes were left on the
+drawn person in poses of motion capture (lab/studies/detector_errors.py), 0.32 and 0.89 in three views of a real man."""
 
 TORSO_M = 0.51
 """Metres of a torso length at canonical stature."""
