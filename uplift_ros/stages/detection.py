@@ -79,8 +79,9 @@ class DetectionStage:
 
     def warm_up(self, max_persons: int) -> None:
         """Load what would otherwise be loaded at the first people, and would delay the first key-frames."""
+        image = SyntheticSource().frame(0).image
         for quick in (False, True):
-            self._estimator.estimate(SyntheticSource().frame(0).image, quick=quick)
+            self._estimator.estimate(image, quick=quick)
         if max_persons > 1:
             best_pairs(np.eye(2))
 

@@ -5,24 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from support.noise import NO_NOISE
 
 from uplift_ros.lab.data.detector_noise import WITH_POSE, DetectorNoise
 from uplift_ros.skeleton import BLAZEPOSE33, H36M17, HIP_RAISE, to_h36m17
 from uplift_ros.sources.synthetic.motion import pose
 
-NONE = DetectorNoise(
-    offset=0.0,
-    drift=0.0,
-    jitter=0.0,
-    far=0.0,
-    absent=0.0,
-    inversion=0.0,
-    reversal=0.0,
-    swap=0.0,
-    hidden=0.0,
-    levelled=0.0,
-    derived=0.0,
-)
 ANKLE, ELBOW, WRIST, HEAD = (H36M17.index(joint) for joint in ("right_ankle", "left_elbow", "left_wrist", "head"))
 Z_UP_TO_OPTICAL = np.array([[0.0, 1, 0], [0, 0, -1], [-1, 0, 0]])
 """The synthetic person, who walks along x, faces the camera."""
@@ -77,12 +65,12 @@ def errors(noise, rng, people, level=1.0):
     ],
 )
 def test_noise_has_the_size_that_its_parameter_says(rng, people, part, value, joint, deviation):
-    disturbed = errors(replace(NONE, **{part: value}), rng, people)[:, :, joint]
+    disturbed = errors(replace(NO_NOISE, **{part: value}), rng, people)[:, :, joint]
     assert disturbed.std() == pytest.approx(deviation, rel=0.15)
 
 
 def test_hips_can_err_more_against_each_other_and_no_more_together(rng, people):
-    noises = (replace(NONE, offset=1.0, apart={"hip": factor}) for factor in (1.0, 3.0))
+    noises = (replace(NO_NOISE, offset=1.0, apart={"hip": factor}) for factor in (1.0, 3.0))
     usual, more = (errors(noise, rng, people)[:, :, [1, 4]] for noise in noises)
     between, together = (lambda e: (e[:, :, 0] - e[:, :, 1]).std()), (lambda e: e.sum(2).std() / 2)
     assert between(more) == pytest.approx(3 * between(usual), rel=0.15)
@@ -99,7 +87,7 @@ def test_hips_can_err_more_against_each_other_and_no_more_together(rng, people):
     ],
 )
 def test_offset_is_constant_drift_slow_and_jitter_white(rng, people, part, joint, correlation):
-    disturbed = errors(replace(NONE, **{part: 1.0}), rng, people)[:, :, joint]
+    disturbed = errors(replace(NO_NOISE, **{part: 1.0}), rng, people)[:, :, joint]
     neighbours = (disturbed[:, 1:] * disturbed[:, :-1]).mean() / (disturbed**2).mean()
     assert neighbours == pytest.approx(correlation, abs=0.03)
 
@@ -108,12 +96,12 @@ def test_drift_follows_the_pose(rng):
     """The pose-dependent part of the error repeats if a person repeats a motion."""
     seconds = np.arange(50) * 0.04
     people = seen(200, np.concatenate([seconds, seconds]))
-    first, second = np.split(errors(replace(NONE, drift=1.0), rng, people)[:, :, HEAD], 2, axis=1)
+    first, second = np.split(errors(replace(NO_NOISE, drift=1.0), rng, people)[:, :, HEAD], 2, axis=1)
     assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.25
 
 
 def test_hips_err_with_the_pelvis_and_the_spine_with_its_neighbours(rng, people):
-    disturbed = errors(replace(NONE, offset=1.0, drift=1.0), rng, people)
+    disturbed = errors(replace(NO_NOISE, offset=1.0, drift=1.0), rng, people)
     pelvis, hip, spine, thorax = (disturbed[:, :, joint] for joint in (0, 1, 7, 8))
     assert np.corrcoef(pelvis.ravel(), hip.ravel())[0, 1] > 0.5
     np.testing.assert_allclose(spine, (pelvis + thorax) / 2, atol=1e-3)
@@ -136,7 +124,7 @@ def slopes(points: np.ndarray, right: int, left: int) -> np.ndarray:
 
 def test_lines_between_hips_and_shoulders_are_put_at_right_angles_to_the_trunk(rng):
     people = leaning(300, 20.0)
-    levelled, _ = replace(NONE, levelled=1.0).apply(rng, people, 0.02, np.ones(300))
+    levelled, _ = replace(NO_NOISE, levelled=1.0).apply(rng, people, 0.02, np.ones(300))
     for (right, left), share in (((1, 4), 0.33), ((14, 11), 0.7)):
         part = slopes(levelled, right, left) / slopes(true(people), right, left)
         assert part.mean() == pytest.approx(share, abs=0.03)
@@ -146,7 +134,7 @@ def test_lines_between_hips_and_shoulders_are_put_at_right_angles_to_the_trunk(r
 def test_pelvis_spine_and_thorax_are_those_that_detectors_joints_give(rng):
     people = leaning(20, 20.0)
     people[..., 2] += people[..., 1]  # the perspective of a trunk that leans towards the camera
-    derived, _ = replace(NONE, offset=1.0, drift=1.0, derived=1.0).apply(rng, people, 0.02, np.ones(20))
+    derived, _ = replace(NO_NOISE, offset=1.0, drift=1.0, derived=1.0).apply(rng, people, 0.02, np.ones(20))
     hips, shoulders = derived[:, :, [1, 4]].mean(2), derived[:, :, [11, 14]].mean(2)
     raw_hips = (hips - HIP_RAISE * shoulders) / (1 - HIP_RAISE)  # BlazePose's, which to_h36m17 raises
     places = np.zeros((20, 2, 33, 2))
@@ -171,7 +159,7 @@ def test_level_zero_leaves_the_sequence_as_it_is(rng, people):
 
 
 def test_level_scales_rates(rng, people):
-    noise = replace(NONE, absent=0.02)
+    noise = replace(NO_NOISE, absent=0.02)
     limbs = [2, 3, 5, 6, 12, 13, 15, 16]
     half, full = (np.isnan(errors(noise, rng, people, level)[:, :, limbs]).mean() for level in (0.5, 1.0))
     assert full == pytest.approx(0.02, rel=0.3)
@@ -179,14 +167,14 @@ def test_level_scales_rates(rng, people):
 
 
 def test_absent_joints_are_missing_for_a_while_and_never_the_pelvis(rng, people):
-    absent = np.isnan(errors(replace(NONE, absent=0.05), rng, people)[..., 0])
+    absent = np.isnan(errors(replace(NO_NOISE, absent=0.05), rng, people)[..., 0])
     assert not absent[:, :, [0, 7, 8]].any()
     stays = absent[:, 1:] & absent[:, :-1]
     assert stays.sum() / absent[:, :-1].sum() > 0.8  # episodes of 10 frames
 
 
 def test_far_joints_land_a_torso_length_away(rng, people):
-    disturbed = errors(replace(NONE, far=0.05), rng, people)[:, :, ANKLE]
+    disturbed = errors(replace(NO_NOISE, far=0.05), rng, people)[:, :, ANKLE]
     moved = np.abs(disturbed).max(-1) > 0
     assert moved.mean() == pytest.approx(0.05, rel=0.3)
     around = disturbed[moved] + (true(people)[0, 0, ANKLE] - true(people)[0, 0, 0]) / torso(people)
@@ -197,7 +185,7 @@ def test_far_joints_land_a_torso_length_away(rng, people):
 def test_sides_are_taken_for_each_other(rng, people, part):
     away = people * (-1, 1, 1) + (0, 0, 0)
     away = away[:1, :, H36M17.flip] * (1, 1, -1) + (0, 0, 2 * DISTANCE)  # turned about the vertical
-    swapped, _ = replace(NONE, **{part: 5.0}).apply(rng, away, 0.02, np.ones(1))
+    swapped, _ = replace(NO_NOISE, **{part: 5.0}).apply(rng, away, 0.02, np.ones(1))
     limbs = [*range(1, 7), *range(11, 17)]
     np.testing.assert_allclose(swapped[:, :, limbs], true(away)[:, :, H36M17.flip][:, :, limbs], atol=1e-12)
 
@@ -205,7 +193,7 @@ def test_sides_are_taken_for_each_other(rng, people, part):
 def test_sides_are_swapped_more_often_if_the_face_cannot_be_seen(rng, people):
     away = people[:, :, H36M17.flip] * (1, 1, -1) + (0, 0, 2 * DISTANCE)
     shares = [
-        (np.abs(errors(replace(NONE, reversal=0.05), rng, some))[:, :, ANKLE] > 0).mean() for some in (people, away)
+        (np.abs(errors(replace(NO_NOISE, reversal=0.05), rng, some))[:, :, ANKLE] > 0).mean() for some in (people, away)
     ]
     assert shares[0] < 0.4 * shares[1]
 
@@ -214,7 +202,7 @@ def test_a_joint_behind_the_body_errs_and_is_reported_with_less_confidence(rng, 
     """A wrist behind the trunk, which other joints are not."""
     behind = people.copy()
     behind[:, :, WRIST] = (behind[:, :, 0] + behind[:, :, 8]) / 2 + (0, 0, 0.3)
-    plane, scores = replace(NONE, hidden=1.0).apply(rng, behind, 0.02, np.ones(200))
+    plane, scores = replace(NO_NOISE, hidden=1.0).apply(rng, behind, 0.02, np.ones(200))
     moved = np.linalg.norm(plane - true(behind), axis=-1) / torso(behind)
     assert moved[:, :, WRIST].mean() > 0.05
     assert moved[:, :, HEAD].max() < 1e-9
@@ -224,7 +212,7 @@ def test_a_joint_behind_the_body_errs_and_is_reported_with_less_confidence(rng, 
 def test_joints_beyond_the_border_are_absent_or_guessed_with_less_confidence(rng, people):
     """The legs of people whose image ends at their knees."""
     half_width = np.full(200, 0.4 / DISTANCE / 0.75)
-    plane, scores = NONE.apply(rng, people, 0.02, np.ones(200), half_width)
+    plane, scores = NO_NOISE.apply(rng, people, 0.02, np.ones(200), half_width)
     ankles = plane[:, :, ANKLE]
     absent = np.isnan(ankles[..., 0])
     assert 0.2 < absent.mean() < 0.5
@@ -233,14 +221,14 @@ def test_joints_beyond_the_border_are_absent_or_guessed_with_less_confidence(rng
 
 
 def test_dropout_leaves_limbs_out_for_the_whole_time(rng, people):
-    absent = np.isnan(errors(replace(NONE, dropout=0.2), rng, people)[..., 0])[:, :, ANKLE]
+    absent = np.isnan(errors(replace(NO_NOISE, dropout=0.2), rng, people)[..., 0])[:, :, ANKLE]
     assert (absent.all(1) == absent.any(1)).all()
     assert 0.2 < absent.mean() < 0.5  # alone, or with the knees
 
 
 def test_a_swapped_limb_is_that_of_a_person_beside(rng, people):
     """Whole below hip or shoulder, or only its end; one to two torso lengths away."""
-    disturbed = errors(replace(NONE, swap=1.0), rng, people)
+    disturbed = errors(replace(NO_NOISE, swap=1.0), rng, people)
     knee, ankle = disturbed[:, :, 2], disturbed[:, :, 3]
     aside = np.abs(ankle[..., 0])
     assert aside.min() >= 1 - 1e-9
@@ -252,6 +240,6 @@ def test_a_swapped_limb_is_that_of_a_person_beside(rng, people):
 
 
 def test_errors_grow_with_the_person(rng, people):
-    noise, closer = replace(NONE, jitter=0.1), people - (0, 0, DISTANCE / 2)
+    noise, closer = replace(NO_NOISE, jitter=0.1), people - (0, 0, DISTANCE / 2)
     near, far = (np.std(noise.apply(rng, some, 0.02, np.ones(200))[0] - true(some)) for some in (closer, people))
     assert near == pytest.approx(2 * far, rel=0.1)

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from support.noise import NO_NOISE
 from support.paper_data import motion
 
 from uplift_ros.camera import SCREEN_FOCAL, canonicalise
 from uplift_ros.lab.data import windows
-from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, Sequence, chain_length
 from uplift_ros.lab.data.virtual_camera import in_image, random_views, rotation_xyz, surrounding_views
 from uplift_ros.lab.data.windows import WindowSampler, random_mask, with_twins
@@ -21,21 +21,6 @@ from uplift_ros.skeleton import H36M17
 def sequences():
     """Four seconds of the synthetic person, as motion capture."""
     return [Sequence("synthetic/walk/1", motion(0, 200).astype(np.float32))]
-
-
-NO_NOISE = DetectorNoise(
-    offset=0.0,
-    drift=0.0,
-    jitter=0.0,
-    far=0.0,
-    absent=0.0,
-    inversion=0.0,
-    reversal=0.0,
-    swap=0.0,
-    hidden=0.0,
-    levelled=0.0,
-    derived=0.0,
-)
 
 
 @pytest.fixture

@@ -55,22 +55,22 @@ class DetectionCache:
         has_world: the estimator has 3D of its own.
     """
 
-    newest: Callable[..., list[Detection]]
+    newest: Callable[[], list[Detection]]
 
     def __init__(self, video: Path, networks: Networks, size: tuple[int, int]) -> None:
         self._video, self._estimator = video, networks.estimator
         self.has_world = hasattr(self._estimator, "estimate_with_world")
-        self._find: Callable[..., list[Detection]] = getattr(
+        self._find: Callable[[np.ndarray], list[Detection]] = getattr(
             self._estimator, "estimate_with_world", self._without_world
         )
         self._blank = np.broadcast_to(np.uint8(0), (size[1], size[0], 3))
         self.looked = 0.0
-        self._found: dict[tuple[int, bool], tuple[list[Detection], float]] = {}
-        self._used: set[tuple[int, bool]] = set()
+        self._found: dict[int, tuple[list[Detection], float]] = {}
+        self._used: set[int] = set()
 
     @property
     def seconds(self) -> float:
-        return sum(self._found[key][1] for key in self._used)
+        return sum(self._found[stamp][1] for stamp in self._used)
 
     def images(self, looks_back: bool) -> Iterator[LazyImage]:
         """The clip's images, for another choice of key-frames; blank, since `estimate` uses the cache."""
@@ -85,9 +85,8 @@ class DetectionCache:
         self.newest = partial(self._look, frame)
         return self._blank
 
-    def _look(self, frame: LazyImage, quick: bool = False) -> list[Detection]:
-        key = frame.stamp, quick
-        if key not in self._found:
+    def _look(self, frame: LazyImage) -> list[Detection]:
+        if frame.stamp not in self._found:
             began = time.process_time()
             image = frame.image()
             if image.shape != self._blank.shape:
@@ -96,21 +95,21 @@ class DetectionCache:
                     f"got {self._blank.shape[1]}x{self._blank.shape[0]}"
                 )
             started = time.process_time()
-            found = self._find(image, quick=quick)
-            self._found[key] = found, time.process_time() - started
+            found = self._find(image)
+            self._found[frame.stamp] = found, time.process_time() - started
             self.looked += time.process_time() - began
-        self._used.add(key)
-        return self._found[key][0]
+        self._used.add(frame.stamp)
+        return self._found[frame.stamp][0]
 
     def estimate(self, image: np.ndarray, *, quick: bool = False) -> list[Person2D]:
-        """People of the image that was decoded last, as a PoseEstimator."""
-        return [person for person, _ in self.newest(quick=quick)]
+        """People of the image that was decoded last, as a PoseEstimator; no image waits here, so none is quick."""
+        return [person for person, _ in self.newest()]
 
     def close(self) -> None:
         self._estimator.close()
 
-    def _without_world(self, image: np.ndarray, *, quick: bool = False) -> list[Detection]:
-        return [(person, None) for person in self._estimator.estimate(image, quick=quick)]
+    def _without_world(self, image: np.ndarray) -> list[Detection]:
+        return [(person, None) for person in self._estimator.estimate(image)]
 
 
 @dataclass(frozen=True)

@@ -281,7 +281,7 @@ def main(args: argparse.Namespace) -> int:
         errors = uncertainty.load(args.model)
         if errors is None:
             raise ValueError(f"model: the errors of {args.model} were not measured yet: give --fit")
-        refinement = build.refinement(defaults_of("refiner"), PlainRefine(network))
+        refinement = build.refinement(defaults_of("refiner", method="synsp"), PlainRefine(network))
         streams = list(stream(model, _clips(args, args.data, rate), errors, refinement))
         raw, refined = [judged for judged, _ in streams], [judged for _, judged in streams]
         figures = {"raw": check(raw), "refined": check(refined), "tension": fit_tension(raw, refined)}

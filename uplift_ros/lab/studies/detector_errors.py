@@ -20,7 +20,7 @@ from uplift_ros import estimators
 from uplift_ros.camera import Camera
 from uplift_ros.estimators import PoseEstimator, blazepose_files
 from uplift_ros.lab.data import augmentation, mocap
-from uplift_ros.lab.data.detector_noise import unit_length
+from uplift_ros.lab.data.detector_noise import HIPS, SHOULDERS, unit_length
 from uplift_ros.lab.data.formats import load_motion
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.motion import PERIOD, pose
@@ -29,6 +29,8 @@ from uplift_ros.sources.synthetic.viewpoint import Viewpoint
 from uplift_ros.sources.video import VideoFile
 
 FPS = 25.0
+CAMERA = Camera.from_fov(0.96, 640, 480)
+
 VIEWPOINTS = ((-60, 0.5, 3.0), (-25, 1.6, 4.5), (0, 1.2, 3.2), (30, 2.3, 3.8), (65, 0.9, 6.0))
 """Azimuth in degrees, height and distance in metres of the cameras around the synthetic person."""
 
@@ -41,7 +43,7 @@ APART = 0.3
 SLOPE_DEG, DISTANCE = (-10.0, 40.0), (2.8, 4.0)
 """Downward slopes and lengths in metres of the lines from a camera to people in poses of motion capture."""
 
-LINES = {"hips": (1, 4), "shoulders": (14, 11)}
+LINES = {"hips": HIPS, "shoulders": SHOULDERS}
 """Right and left joint."""
 
 LIMB_ENDS = {"arms": (12, 13, 15, 16), "legs": (2, 3, 5, 6)}
@@ -49,23 +51,21 @@ LIMB_ENDS = {"arms": (12, 13, 15, 16), "legs": (2, 3, 5, 6)}
 
 def synthetic_takes(estimator: PoseEstimator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Estimated (NaN if no person was found) and true joints, (T, 17, 2) pixels, from each viewpoint."""
-    camera = Camera.from_fov(0.96, 640, 480)
     for azimuth, height, distance in VIEWPOINTS:
         angle = math.radians(azimuth)
         position = np.array([distance * math.cos(angle), distance * math.sin(angle), height])
-        viewpoint = Viewpoint.looking(camera, position, angle + math.pi, math.atan2(height - 0.9, distance))
-        room = Room(camera.width, camera.height)
+        viewpoint = Viewpoint.looking(CAMERA, position, angle + math.pi, math.atan2(height - 0.9, distance))
+        room = Room(CAMERA.width, CAMERA.height)
         poses = [pose(index / FPS) for index in range(round(PERIOD * FPS))]
         found = [_first(estimator, room.render(joints, viewpoint)) for joints in tqdm(poses, f"{azimuth:+d} deg")]
-        yield np.stack(found), camera.project(viewpoint.to_optical(np.stack(poses)))
+        yield np.stack(found), CAMERA.project(viewpoint.to_optical(np.stack(poses)))
 
 
 def posed_people(
     estimator: PoseEstimator, sequences: Sequence[mocap.Sequence], images: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Estimated and true joints, (images, 17, 2) pixels, of people in random poses of motion capture, from any side."""
-    camera = Camera.from_fov(0.96, 640, 480)
-    room = Room(camera.width, camera.height)
+    room = Room(CAMERA.width, CAMERA.height)
     joints = np.concatenate([sequence.joints for sequence in sequences])
     poses = augmentation.random_body(rng, joints[rng.integers(len(joints), size=images)][:, None])
     poses = augmentation.swung(rng, np.repeat(poses, 2, 1))[:, 0]
@@ -77,9 +77,9 @@ def posed_people(
     )
     found, true = [], []
     for person, offset, yaw, pitch in zip(tqdm(poses, "poses"), away, azimuth + np.pi, slope, strict=True):
-        viewpoint = Viewpoint.looking(camera, person[0] + offset, yaw, pitch)
+        viewpoint = Viewpoint.looking(CAMERA, person[0] + offset, yaw, pitch)
         found.append(_first(estimator, room.render(person, viewpoint)))
-        true.append(camera.project(viewpoint.to_optical(person)))
+        true.append(CAMERA.project(viewpoint.to_optical(person)))
     return np.stack(found), np.stack(true)
 
 
