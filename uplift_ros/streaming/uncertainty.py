@@ -49,6 +49,11 @@ def error_of(score: np.ndarray) -> np.ndarray:
     return -SCORE_LENGTH * np.log(np.maximum(score, WORST_SCORE))
 
 
+def ball_radius(score: np.ndarray) -> np.ndarray:
+    """Radii in metres of balls around root-relative joints that hold the truth in BALL_COVERAGE of all frames."""
+    return BALL_FACTOR * error_of(score)
+
+
 def joint_speeds(joints: np.ndarray, rate: float) -> np.ndarray:
     """Speeds (K, 17) in m/s of root-relative joints (K, 17, 3) at `rate` poses per second."""
     if len(joints) == 1:

@@ -1,5 +1,7 @@
 """`uplift evaluate --video`: the pipeline on a clip whose joints are known."""
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from uplift_ros import cli
 from uplift_ros.lab.evaluation.reference import load_reference
 from uplift_ros.models import weights
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
+from uplift_ros.streaming import uncertainty
 
 FPS, FRAMES = 25.0, 51
 TURN = Rotation.from_euler("xyz", (100, 20, 5), degrees=True).as_matrix()
@@ -35,6 +38,7 @@ def folder(tmp_path_factory):
     np.savez(folder / "truth.npz", fps=FPS, joints=world, rotation_front=TURN, translation_front=SHIFT)
     write_camera(folder / "camera.yaml", source.camera)
     weights.save(tiny.uplift(), folder / "uplift.safetensors", {})
+    shutil.copy(uncertainty.path_of("compact"), folder / "uplift.quality.json")
     weights.save(tiny.synsp(), folder / "synsp.safetensors", {})
     return folder
 
@@ -80,6 +84,7 @@ def test_rows_have_the_keys_of_motion_capture_and_those_of_a_real_body(rows):
     assert all(set(keys.split()) <= set(row) for row in rows)
     assert all(0.9 < row["coverage"] <= 1.0 for row in rows)
     assert rows[0]["relative_cost"] == 1.0
+    assert all((row["ball_coverage"] is None) == (row["model"] == "detector") for row in rows)
 
 
 def test_a_detector_that_sees_the_drawn_person_in_3d_is_near_the_truth(rows):

@@ -8,6 +8,7 @@ import pytest
 from uplift_ros import metrics
 from uplift_ros.lab.data.protocols import Clip, Estimate
 from uplift_ros.lab.evaluation import scores
+from uplift_ros.streaming import uncertainty
 
 
 def estimate(name: str, frames: int, error: float, speed: float = 0.0) -> Estimate:
@@ -49,6 +50,16 @@ def test_key_frames_and_fast_frames_have_figures_of_their_own():
     assert row["mpjpe_fast"] == pytest.approx(30.0)
     assert row["mpjpe_keyframes"] == pytest.approx(15.0)
     assert scores.score([slow], 50)["mpjpe_fast"] is None
+
+
+def test_balls_of_the_expected_error_are_counted_without_the_pelvis():
+    near, far = (estimate("a/walk/1", 10, error) for error in (0.03, 0.04))
+    with_scores = [
+        replace(e, scores=np.full(e.poses.shape[:2], uncertainty.score_of(np.float64(0.02)))) for e in (near, far)
+    ]
+    assert uncertainty.ball_radius(with_scores[0].scores)[0, 0] == pytest.approx(0.034)
+    assert scores.score(with_scores, 50)["ball_coverage"] == 0.5
+    assert scores.score([near], 50)["ball_coverage"] is None
 
 
 def test_padded_accelerations_are_those_of_the_metric():

@@ -65,6 +65,7 @@ class Estimate:
         keyframes: (K,) true if the frame was a key-frame.
         tension: (K, 17) metres, between SynSP's branches, where it refined the poses.
         velocities: (K, 17, 3) m/s, where the refinement stage gave them.
+        scores: (K, 17) as published, which mean expected errors; None without an error model.
         skeletons: K frames as the pipeline published them, if the poses are from there: stamps and covariances.
     """
 
@@ -74,6 +75,7 @@ class Estimate:
     keyframes: np.ndarray
     tension: np.ndarray | None = None
     velocities: np.ndarray | None = None
+    scores: np.ndarray | None = None
     skeletons: tuple[SkeletonFrame, ...] = ()
 
     @property
@@ -222,9 +224,21 @@ def online(
     steps = stream(clip, build.UpliftNetwork(PlainUplift(model), errors), control, latency, phase=phase)
     rate = model.config.model_rate
     outputs = [frame for step in steps for frame in step.raw]
-    poses = np.stack([output.persons[0].joints for output in outputs])
+    people = [output.persons[0] for output in outputs]
     frames = frames_of([output.stamp for output in outputs], rate)
-    return Estimate(clip, poses, frames, np.isin(frames, keyframes_of(steps, rate)), skeletons=tuple(outputs))
+    return Estimate(
+        clip,
+        np.stack([person.joints for person in people]),
+        frames,
+        np.isin(frames, keyframes_of(steps, rate)),
+        scores=calibrated_scores(people),
+        skeletons=tuple(outputs),
+    )
+
+
+def calibrated_scores(people: Sequence[Person3D]) -> np.ndarray | None:
+    """Scores (K, 17) of people whose network has an error model, without which there is no covariance either."""
+    return np.stack([person.scores for person in people]) if all(len(p.covariance) for p in people) else None
 
 
 def stream(
@@ -303,6 +317,7 @@ def refine(estimate: Estimate, refiner: Refiner) -> Estimate:
         poses=np.stack([person.joints for person in people]),
         tension=tension,
         velocities=np.stack([person.velocities for person in people]),
+        scores=calibrated_scores(people),
     )
 
 

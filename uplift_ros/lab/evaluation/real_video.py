@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from uplift_ros import metrics, settings
-from uplift_ros.lab.data.protocols import Clip, Estimate
+from uplift_ros.lab.data.protocols import Clip, Estimate, calibrated_scores
 from uplift_ros.lab.data.refiners import RATE, Refiner
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.lab.evaluation.reference import Reference
@@ -241,6 +241,7 @@ class VideoEvaluation:
             np.round(stamps[there] * RATE / NANOSECONDS).astype(int),
             np.array([person.source is Source.KEYFRAME for person in people]),
             stamps[there],
+            calibrated_scores(people),
         )
 
     def _choose(self, frame: SkeletonFrame, pelvis: np.ndarray) -> Person3D | None:
@@ -252,14 +253,20 @@ class VideoEvaluation:
         return frame.persons[int(np.argmax(cosines))] if cosines else None
 
     def _limited(
-        self, poses: np.ndarray, frames: np.ndarray, keyframes: np.ndarray, stamps: np.ndarray | None = None
+        self,
+        poses: np.ndarray,
+        frames: np.ndarray,
+        keyframes: np.ndarray,
+        stamps: np.ndarray | None = None,
+        joint_scores: np.ndarray | None = None,
     ) -> Estimate:
         """An estimate limited to frames that have a reference, whose joints are taken at `stamps`."""
         truth = self._truth.copy()
         inside = frames < len(truth)
-        poses, frames, keyframes = poses[inside], frames[inside], keyframes[inside]
         if stamps is not None:
-            truth[frames] = self.reference.at(stamps[inside])
-        known = np.isfinite(truth[frames][:, [0, *LIMB_JOINTS]]).all((1, 2))
+            truth[frames[inside]] = self.reference.at(stamps[inside])
+        known = inside.copy()
+        known[inside] = np.isfinite(truth[frames[inside]][:, [0, *LIMB_JOINTS]]).all((1, 2))
         clip = Clip(f"video/{self.reference.name}/0", truth, np.empty((0, len(H36M17), 2)), np.empty((0, len(H36M17))))
-        return Estimate(clip, poses[known], frames[known], keyframes[known])
+        joint_scores = None if joint_scores is None else joint_scores[known]
+        return Estimate(clip, poses[known], frames[known], keyframes[known], scores=joint_scores)

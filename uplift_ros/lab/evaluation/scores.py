@@ -10,6 +10,7 @@ from uplift_ros import metrics
 from uplift_ros.lab.data.mocap import motion_class
 from uplift_ros.lab.data.protocols import Estimate
 from uplift_ros.skeleton import H36M17, LIMB_JOINTS
+from uplift_ros.streaming import uncertainty
 
 FAST = 0.5
 """m/s; the supplement of Uplift and Upsample changes to the short stride above it."""
@@ -35,6 +36,8 @@ def score(estimates: Sequence[Estimate], rate: float, joints: metrics.Joints = m
         accel_padded: with the first and last frame of each clip counted as 0 (SynSP's code).
         bone_variation: deviation of the lengths of limbs over time in percent of their means, mean of limbs and clips.
         speed_error: m/s, mean difference between the speeds of joints in velocities and in truth; None without these.
+        ball_coverage: share of joints inside the balls around the estimated ones that should hold 90 %; None if the
+            estimates have no scores that mean errors.
         keyframe_hz, frames.
     """
     errors = np.concatenate([frame_errors(estimate, joints) for estimate in estimates])
@@ -57,6 +60,7 @@ def score(estimates: Sequence[Estimate], rate: float, joints: metrics.Joints = m
         "accel_padded": float(acceleration.sum() / len(errors)),
         "bone_variation": float(np.mean([_bone_variation(estimate.poses) for estimate in estimates])),
         "speed_error": _speed_error(estimates, rate),
+        "ball_coverage": _ball_coverage(estimates, joints),
         "keyframe_hz": float(keyframes.mean() * rate),
         "frames": len(errors),
     }
@@ -71,6 +75,18 @@ def _speed_error(estimates: Sequence[Estimate], rate: float) -> float | None:
         speeds, true_speeds = (np.linalg.norm(values, axis=-1) for values in (estimate.velocities, truth))
         errors.append(np.abs(speeds - true_speeds).mean(-1))
     return _mean(np.concatenate(errors))
+
+
+def _ball_coverage(estimates: Sequence[Estimate], joints: metrics.Joints) -> float | None:
+    counted = np.setdiff1d(np.arange(len(H36M17))[joints], [0])  # the pelvis is the origin
+    inside = []
+    for estimate in estimates:
+        if estimate.scores is None:
+            return None
+        offsets = metrics.root_relative(estimate.poses) - metrics.root_relative(estimate.truth)
+        errors = np.linalg.norm(offsets, axis=-1)
+        inside.append((errors <= uncertainty.ball_radius(estimate.scores))[:, counted].ravel())
+    return _mean(np.concatenate(inside))
 
 
 def _bone_variation(poses: np.ndarray) -> float:

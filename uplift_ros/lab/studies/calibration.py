@@ -178,7 +178,7 @@ def check(streams: Sequence[Judged]) -> dict[str, Any]:
         "pelvis": _mahalanobis(place[:, 0], covariance[:, 0]),
         "placed": _mahalanobis(place, covariance),
     }
-    radii = uncertainty.BALL_FACTOR * uncertainty.error_of(scores)
+    radii = uncertainty.ball_radius(scores)
     inside = (errors <= radii).mean(0)
     order = np.array_split(np.argsort(scores.ravel()), BINS)
     of_joints = [_rank_correlation(1 - s, e) for s, e in zip(scores.T, errors.T, strict=True)]
