@@ -15,7 +15,7 @@ MINUTES ?= 5
 CASES ?= 1000000
 # For train-gpu: motion capture files for training and evaluation; the defaults suit one large GPU and 16 cores.
 DATA ?=
-TEST ?= $(firstword $(DATA))
+TEST ?=
 DEVICE ?= cuda
 BATCH ?= 1024
 SAMPLERS ?= 5
@@ -70,10 +70,12 @@ soak: $(BUILT) $(MODELS) $(TESTABLE) ## Run the graph for MINUTES with random pe
 
 build: $(BUILT) $(MODELS) ## Create .venv with all requirements, and build messages and nodes
 
-train-gpu: $(BUILT) ## Train compact, n81 and n351 at once on a GPU; needs DATA and TEST; leaves weights and tables in out/gpu
+train-gpu: $(BUILT) $(TESTABLE) ## Train compact, n81 and n351 at once on a GPU; needs DATA and TEST; leaves weights and tables in out/gpu
+	test -n "$(DATA)" && test -n "$(TEST)" || { echo "name motion capture files: DATA=... TEST=..." >&2; exit 1; }
 	for variant in compact n81 n351; do OMP_NUM_THREADS=1 $(BIN)/uplift train uplift --data $(DATA) --variant $$variant \
 		--scores --device $(DEVICE) --batch $(BATCH) --workers $(SAMPLERS) --bfloat16 --learning-rate 1e-3 \
-		$(LENGTH) --out out/gpu & done; wait
+		$(LENGTH) --out out/gpu & trainings="$$trainings $$!"; done; \
+		for training in $$trainings; do wait $$training || exit 1; done
 	for variant in compact n81 n351; do $(BIN)/uplift evaluate --data $(TEST) --model out/gpu/$$variant.safetensors \
 		--stride 10 20 --noise detector --cameras 1 --json out/gpu/$$variant.json; done
 

@@ -3,6 +3,7 @@
 ros2 launch uplift_ros record.launch.py bag:=walk images:=compressed
 """
 
+import atexit
 import re
 import tempfile
 from collections.abc import Mapping
@@ -12,8 +13,7 @@ import yaml
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 
-RESULTS = ("keyframes", "skeletons", "skeletons/raw", "skeletons/live", "rate_state", "skeleton_info", "markers")
-BURSTS = ("keyframes", "skeletons", "skeletons/raw", "skeletons/live", "rate_state", "markers")
+BURSTS = ("keyframes", "keyframe_requests", "skeletons", "skeletons/raw", "skeletons/live", "rate_state", "markers")
 """Topics with bursts of more messages than rosbag2's queue of 10 holds."""
 
 EVERYWHERE = ("/tf", "/tf_static", "/diagnostics")
@@ -39,7 +39,7 @@ ARGUMENTS = [
 
 
 def qos_overrides(arguments: Mapping[str, str]) -> dict[str, dict[str, object]]:
-    """QoS overrides of the recorder's subscriptions by topic, with a longer queue than the publishers offer."""
+    """QoS overrides of the recorder's subscriptions by topic, with a longer queue than rosbag2's."""
     roomy = {"history": "keep_last", "depth": 1000, "reliability": "reliable", "durability": "volatile"}
     return {below(arguments) + name: roomy for name in BURSTS}
 
@@ -53,7 +53,7 @@ def below(arguments: Mapping[str, str]) -> str:
 def topics(arguments: Mapping[str, str]) -> str:
     """Regular expression that matches the full names of all topics to record."""
     images = [name.format_map(arguments) for name in IMAGES[arguments["images"]]]
-    names = [*RESULTS, arguments["camera_info"], "ground_truth", *images, *EVERYWHERE]
+    names = [*BURSTS, "skeleton_info", arguments["camera_info"], "ground_truth", *images, *EVERYWHERE]
     begin = below(arguments)
     return f"^({'|'.join(re.escape(name if name.startswith('/') else begin + name) for name in names)})$"
 
@@ -63,8 +63,9 @@ def record(context: LaunchContext) -> list[ExecuteProcess]:
     # --regex is the one way to name topics that every distribution since Humble understands.
     with tempfile.NamedTemporaryFile("w", prefix="uplift_qos_", suffix=".yaml", delete=False) as file:
         yaml.safe_dump(qos_overrides(arguments), file)
+    atexit.register(Path(file.name).unlink, missing_ok=True)
     command = ["ros2", "bag", "record", "--storage", "mcap", "--output", arguments["bag"], "--regex", topics(arguments)]
-    command += ["--qos-profile-overrides-path", str(Path(file.name))]
+    command += ["--qos-profile-overrides-path", file.name]
     return [ExecuteProcess(cmd=command, output="screen", name="recorder")]
 
 

@@ -17,6 +17,7 @@ from launch.actions import (
     OpaqueFunction,
     RegisterEventHandler,
     Shutdown,
+    TimerAction,
 )
 from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited, SignalProcess
@@ -31,13 +32,21 @@ PROCESSING = ("pose_estimator", "uplift", "refiner")
 """Nodes in the order of the data; each waits at its end for the last messages of the one before."""
 
 
+CLOCK_HZ = 100
+"""Of recorded time, whatever the playback speed: timers of the nodes follow it."""
+
+LAST_SKELETONS_S = 20.0
+"""Seconds after which the launch ends in any case, also if the refiner had ended before the player."""
+
+
 def player(context: LaunchContext) -> list[ExecuteProcess]:
     """Play only the topics of the camera and the robot: recorded results must not mix with new ones."""
     arguments = context.launch_configurations
     topics = [arguments["image"], f"{arguments['image']}/compressed", arguments["camera_info"], arguments["depth"]]
     if arguments["tf"] == "true":
         topics += ["/tf", "/tf_static"]
-    play = ["ros2", "bag", "play", arguments["bag"], "--clock"]
+    clock_hz = CLOCK_HZ * float(arguments["rate"])
+    play = ["ros2", "bag", "play", arguments["bag"], "--clock", f"{clock_hz:g}"]
     play += ["--rate", arguments["rate"], "--delay", arguments["delay"]]
     return [ExecuteProcess(cmd=[*play, "--topics", *topics], name="player", output="screen", on_exit=ended)]
 
@@ -54,6 +63,7 @@ def ended(event: ProcessExited, _context: LaunchContext) -> list[Action]:
     end = Shutdown(reason="the bag has ended")
     return [
         RegisterEventHandler(OnProcessExit(target_action=partial(runs, PROCESSING[-1:]), on_exit=end)),
+        TimerAction(period=LAST_SKELETONS_S, actions=[end]),
         EmitEvent(event=stop),
     ]
 

@@ -344,7 +344,7 @@ def test_a_replay_plays_transforms_on_request(launch):
 def test_a_replay_plays_only_the_camera_and_runs_on_its_time(launch):
     processes = launch("replay.launch.py", "bag:=walk", "image:=/cam/image", "camera_info:=/cam/info", "rate:=0.5")
     command = processes["ros2"].command
-    assert command[:5] == ["ros2", "bag", "play", "walk", "--clock"]
+    assert command[:6] == ["ros2", "bag", "play", "walk", "--clock", "50"], "100 Hz of recorded time"
     assert command[command.index("--rate") + 1] == "0.5"
     topics = command[command.index("--topics") + 1 :]
     assert {"/cam/image", "/cam/image/compressed", "/cam/info"} <= set(topics)

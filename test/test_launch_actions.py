@@ -140,9 +140,10 @@ def test_a_player_that_fails_ends_the_launch_with_an_error(launch_file):
 def test_the_nodes_end_before_the_launch_when_the_bag_has_ended(launch_file):
     load, _ = launch_file
     replay = load("replay")
-    waiting, stop = replay.ended(SimpleNamespace(returncode=0), None)
+    waiting, without_refiner, stop = replay.ended(SimpleNamespace(returncode=0), None)
     (after_refiner,) = waiting.arguments
     assert type(after_refiner.on_exit).__name__ == "Shutdown"
+    assert without_refiner.actions == [after_refiner.on_exit]
     assert stop.event.signal_number == signal.SIGINT
     nodes = {name: replay.Node(node_executable=name) for name in ("camera", "uplift", "refiner", "visualizer")}
     assert [name for name, node in nodes.items() if stop.event.process_matcher(node)] == ["uplift", "refiner"]

@@ -69,14 +69,17 @@ def test_a_parameter_file_is_refused_in_one_line(tmp_path, text, complaint):
     "change",
     [
         {"across": 10**400}, {"along": float("nan")}, {"across": -1}, {"place_along": 1e300},
-        {"coefficients": [[1e300] * 4] * 17}, {"across": "9" * 5000},
+        {"coefficients": [[1e300] * 5] * 17}, {"across": "9" * 5000},
     ],
     ids=["beyond float", "nan", "negative", "huge", "huge coefficients", "long"],
 )  # fmt: skip
 def test_an_error_model_of_impossible_numbers_is_refused(tmp_path, change):
     weights.save(tiny.uplift(), tmp_path / "own.safetensors", {})
-    parts = {"across": 0.5, "along": 1.0, "place_across": 0.01, "place_along": 0.02, "coefficients": [[0.1] * 4] * 17}
-    (tmp_path / "own.quality.json").write_text(json.dumps(parts | change))
+    parts = {"across": 0.5, "along": 1.0, "place_across": 0.01, "place_along": 0.02, "coefficients": [[0.1] * 5] * 17}
+    quality = tmp_path / "own.quality.json"
+    quality.write_text(json.dumps(parts))
+    assert uncertainty.load(str(tmp_path / "own.safetensors"))
+    quality.write_text(json.dumps(parts | change))
     refused(r"own\.quality\.json is not an error model", uncertainty.load, str(tmp_path / "own.safetensors"))
 
 

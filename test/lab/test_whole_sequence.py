@@ -9,23 +9,6 @@ T = 8
 RNG = np.random.default_rng(3)
 
 
-def definition(windows: np.ndarray) -> np.ndarray:
-    """SynSP, CVPR 2024: y_t = 1/n_t sum_i o_i[t - i]."""
-    length = windows.shape[1]
-    frames = len(windows) + length - 1
-    average = np.zeros((frames, *windows.shape[2:]))
-    for t in range(frames):
-        covering = range(max(0, t - length + 1), min(t, frames - length) + 1)
-        average[t] = sum(windows[i, t - i] for i in covering) / len(covering)
-    return average
-
-
-@pytest.mark.parametrize("frames", range(T, 41))
-def test_batch_form_equals_the_definition_for_every_length(frames):
-    windows = RNG.normal(size=(frames - T + 1, T, 17, 3))
-    np.testing.assert_allclose(average_windows(windows), definition(windows), atol=1e-12)
-
-
 @pytest.mark.parametrize("frames", [1, 2, 7, 8, 9, 13, 14, 15, 200])
 def test_agreeing_windows_give_the_sequence_back(frames):
     sequence = RNG.normal(size=(frames, 17, 3))
@@ -44,12 +27,6 @@ def test_a_short_sequence_makes_one_window_that_begins_with_its_first_frame():
 def test_windows_of_an_empty_sequence_are_refused():
     with pytest.raises(ValueError, match="frames"):
         sliding_windows(np.empty((0, 17, 3)), T)
-
-
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_fewer_windows_than_frames_in_one_are_averaged_too(count):
-    windows = RNG.normal(size=(count, T, 3))
-    np.testing.assert_allclose(average_windows(windows), definition(windows), atol=1e-12)
 
 
 def test_precision_of_the_windows_is_kept():

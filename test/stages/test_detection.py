@@ -147,3 +147,12 @@ def test_without_a_history_no_request_is_answered(stage):
 def test_a_reset_drops_the_images(looking_back):
     looking_back.reset()
     assert list(looking_back.look_back([10 * FRAME])) == []
+
+
+def test_a_key_frame_that_was_taken_waits_for_no_request(looking_back):
+    for frame in range(21, 41):
+        stride = looking_back.take(frame * FRAME, ("camera", lambda: BRIGHT), 1)
+    looking_back.history.request([25 * FRAME, 35 * FRAME])
+    assert looking_back.take_requested() is None
+    looking_back.detect(40 * FRAME, "camera", lambda: BRIGHT, stride)
+    assert looking_back.take_requested() is not None

@@ -45,7 +45,7 @@ class CameraNode(base.ManagedNode):
             self.report("guessed_fov", f"{warning}; set horizontal_fov")
         self._images = self.advertise(Image, "image_raw", qos.images())
         self._compressed = self.advertise(CompressedImage, "image_raw/compressed", qos.compressed_images())
-        self._infos = self.advertise(CameraInfo, "camera_info", qos.poses())
+        self._infos = self.advertise(CameraInfo, "camera_info", qos.poses(), lenient=True)
         if self.parameter("source") == "synthetic":
             self._truth = self.advertise(Skeletons, "ground_truth", qos.poses())
 

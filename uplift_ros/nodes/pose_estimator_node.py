@@ -32,7 +32,6 @@ class PoseEstimatorNode(base.ManagedNode):
 
     def activate(self) -> None:
         self._stage.stride = self.parameter("stride")
-        self._stage.reset()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="estimate")
         self._estimation: Future | None = None
         compressed = self.parameter("image_transport") == "compressed"
@@ -45,6 +44,10 @@ class PoseEstimatorNode(base.ManagedNode):
 
     def deactivate(self) -> None:
         self._worker.shutdown()
+        self._stage.reset()
+
+    def cleanup(self) -> None:
+        del self._stage
 
     def diagnostic_values(self) -> dict[str, object]:
         return {

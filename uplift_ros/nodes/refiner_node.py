@@ -65,7 +65,7 @@ class RefinerNode(base.ManagedNode):
 
     def _retry(self) -> None:
         """Try again, with new transforms, to refine frames that wait for one."""
-        if self._stage.is_waiting:
+        if self._stage.is_waiting and self._quiet.is_canceled():
             self._quiet.reset()
 
     def _end_burst(self) -> None:

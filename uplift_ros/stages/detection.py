@@ -74,6 +74,7 @@ class DetectionStage:
         self._tracker = self._make_tracker()
         self._dropped_keyframe: int | None = None
         self._previous: int | None = None
+        self._is_taken = False
         self._quick_until = 0
         self.rate = AskedRate()
 
@@ -141,14 +142,18 @@ class DetectionStage:
             return None
         self._schedule.take(stamp)
         self.history.use(stamp)
+        self._is_taken = True
         return self.stride
 
     def take_requested(self, estimate_seconds: float = 0.0) -> tuple[int, Any] | None:
-        """Take the next image that was requested, with its stamp; None if none waits.
+        """Take the next image that was requested, with its stamp; None if none waits, or if a key-frame that was taken
+        waits for `detect`.
 
         Args:
             estimate_seconds: duration of `detect`: None too if the next scheduled key-frame is due before its end.
         """
+        if self._is_taken:
+            return None
         newest = self.history.newest
         if self._schedule.seconds_until_due(newest) < estimate_seconds:
             if self.history.waiting:
@@ -170,6 +175,8 @@ class DetectionStage:
             image: decodes it, (H, W, 3) uint8 RGB; if it raises ValueError, the next image becomes the key-frame.
         """
         is_scheduled = origin is Origin.SCHEDULED
+        if is_scheduled:
+            self._is_taken = False
         try:
             pixels = image()
         except ValueError:

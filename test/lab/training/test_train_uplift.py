@@ -1,8 +1,10 @@
 """Training of the uplifter: it resumes where it stopped, and its weights record their provenance."""
 
 import csv
+import itertools
 import json
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +12,11 @@ import torch
 from safetensors.torch import save_file
 from support import tiny
 from support.paper_data import motion
+from torch.utils.data import DataLoader
 
 from uplift_ros import cli
+from uplift_ros.lab.data.mocap import Sequence
+from uplift_ros.lab.data.windows import WindowSampler
 from uplift_ros.lab.training import train_uplift
 from uplift_ros.models import weights
 from uplift_ros.models.uplift import UpliftUpsample
@@ -76,11 +81,14 @@ def test_weights_from_before_the_choice_of_a_normalisation_are_canonical(run):
     assert weights.load(str(path), UpliftUpsample).config.normalisation == "canonical"
 
 
-def test_minutes_end_a_training_whatever_its_steps(run, tmp_path):
-    run(10**6, "--minutes", "0.02")
+def test_minutes_end_a_training_whatever_its_steps(run, tmp_path, monkeypatch):
+    seconds = itertools.count()  # the clock advances by a second at every read
+    steady = SimpleNamespace(monotonic=lambda: float(next(seconds)))
+    monkeypatch.setattr("uplift_ros.lab.training.loop.time", steady)
+    run(10**6, "--minutes", "1")
     with (tmp_path / "compact.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert 0 < int(rows[-1]["step"]) < 10**5
+    assert 5 < int(rows[-1]["step"]) <= 60
     assert float(rows[-1]["rate"]) < 0.1 * 1e-3
 
 
@@ -88,14 +96,36 @@ def test_windows_drawn_by_another_process_serve_as_well(run):
     assert weights.read_header(str(run(2, "--workers", "1")))[2]["steps"] == 2
 
 
-def test_a_large_batch_in_pieces_has_the_gradient_of_the_whole(run, monkeypatch):
-    whole = weights.load(str(run(1)), UpliftUpsample).state_dict()
-    whole = {name: value.clone() for name, value in whole.items()}
-    monkeypatch.setattr(train_uplift, "PIECE", 1)
-    (run(1).parent / "compact.pt").unlink()
-    pieces = weights.load(str(run(1)), UpliftUpsample).state_dict()
-    for name, value in pieces.items():
-        torch.testing.assert_close(value, whole[name], rtol=0, atol=1e-4)
+def test_every_process_draws_windows_of_its_own():
+    sampler = WindowSampler([Sequence("a/walk/1", motion(0, 100))], tiny.uplift().config, 4, np.random.default_rng(0))
+    loader = DataLoader(sampler, batch_size=None, num_workers=2, worker_init_fn=train_uplift._start_worker)
+    first, second = itertools.islice(loader, 2)
+    assert not torch.equal(first.targets, second.targets)
+
+
+def test_a_large_batch_in_pieces_learns_as_the_whole_does(run, tmp_path, monkeypatch):
+    losses = []
+    for piece in (64, 1):
+        monkeypatch.setattr(train_uplift, "PIECE", piece)
+        run(20)
+        with (tmp_path / "compact.csv").open() as file:
+            losses.append([float(row["loss_mm"]) for row in csv.DictReader(file)])
+        for made in tmp_path.glob("compact.*"):
+            made.unlink()
+    assert losses[0][-1] < losses[0][0]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.01)
+
+
+def test_tokens_before_the_first_key_frame_do_not_count_in_the_sequence():
+    config = tiny.uplift().config
+    targets = torch.zeros(1, config.tokens, 17, 3)
+    mask = torch.zeros(1, config.tokens, dtype=torch.bool)
+    mask[0, 3] = True
+    sequence = targets.clone()
+    sequence[0, :3] = 1.0
+    assert train_uplift.uplift_loss(targets[:, config.centre], sequence, targets, mask, config) == 0
+    sequence[0, 3] = 1.0
+    assert train_uplift.uplift_loss(targets[:, config.centre], sequence, targets, mask, config) > 0
 
 
 def test_n81_reads_scores_if_asked(run, monkeypatch):

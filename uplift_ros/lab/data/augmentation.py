@@ -138,7 +138,9 @@ def segment_lengths(rng: np.random.Generator, people: int) -> np.ndarray:
     """
     common = rng.standard_normal((people, 3))  # arms, legs, breadths
     own = rng.standard_normal((people, len(SEGMENTS)))
-    shared = np.stack([common[:, COMMON[name]] if name in COMMON else own[:, i] for i, name in enumerate(SEGMENTS)], 1)
+    shared = np.stack(
+        [common[:, COMMON[name]] if name in COMMON else rng.standard_normal(people) for name in SEGMENTS], 1
+    )
     deviations = np.array([deviation for _, deviation in SEGMENTS.values()])
     logarithm = deviations * (shared + own) / np.sqrt(2)
     sex = rng.choice((-0.5, 0.5), people)[:, None]

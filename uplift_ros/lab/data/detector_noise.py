@@ -3,7 +3,7 @@
 A detector has its own definition of each joint: a 3D offset along the axes of the segment, which looks different from
 every viewpoint. A part of the drift is a function of the 2D pose, a different one for every person and view. Joints
 behind the person's own body are placed near it, often with full confidence. Sides are swapped for a while, more often
-if the face is not visible. Joints beyond the image's border are absent, guessed, or moved to the border.
+if the face is not visible. Joints beyond the image's border are guessed with low scores, absent, or on the border.
 
 Lengths are in parts of the torso length. Where the numbers come from:
 
@@ -29,7 +29,7 @@ from scipy.signal import lfilter
 
 from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.convention import joint_axes
-from uplift_ros.lab.data.virtual_camera import IMAGE_HEIGHT, NEAREST
+from uplift_ros.lab.data.virtual_camera import NEAREST
 from uplift_ros.skeleton import H36M17, HIP_RAISE, LIMB_JOINTS, LIMBS, THORAX_RAISE
 
 SLOW, FAST = 0.8, 0.2
@@ -52,11 +52,19 @@ MEASURED = {
 
 OFFSET, DRIFT, SECONDS = np.array([MEASURED[joint.split("_")[-1]] for joint in H36M17.joints]).T
 
-PELVIS, SPINE, THORAX, HIPS, SHOULDERS = 0, 7, 8, [1, 4], [14, 11]
+PELVIS, SPINE, THORAX, NOSE, HIPS, SHOULDERS = 0, 7, 8, 9, [1, 4], [14, 11]
 LEGS, ARMS = slice(1, 7), slice(11, 17)
 
 FREE_JOINTS = np.array([index for index, name in enumerate(H36M17.joints) if name not in ("pelvis", "spine", "thorax")])
 """Joints that a detector can miss on their own; the others are means of several."""
+
+TORSO_CORNERS = [*HIPS, *SHOULDERS]
+TORSO = [PELVIS, SPINE, THORAX, *HIPS]
+"""Joints that `skeleton.to_h36m17` gives the lowest score of hips and shoulders. Without one of these a person has no
+pelvis, and is not uplifted."""
+
+LIMB_ENDS = np.setdiff1d(FREE_JOINTS, TORSO_CORNERS)
+"""Joints that may be absent."""
 
 EPISODE, LONG_EPISODE = 0.2, 0.6
 """Seconds that a joint stays lost or swapped, as long as it is hidden or blurred; and that all sides stay swapped."""
@@ -124,8 +132,9 @@ class DetectorNoise:
         dropout: rate of windows in which arms or legs are left out for the whole time, per kind.
         levelled: rate of windows in which hips, and shoulders, lie more at right angles to the trunk than they should.
         derived: rate of windows, clean ones too, in which pelvis, spine and thorax follow from hips and shoulders in
-            the image, as in `skeleton.to_h36m17`. By perspective, their true places would tell how far the trunk leans
-            towards the camera, which no detector tells: networks learn to rely on it, and fail on real video.
+            the image, and their scores too, as in `skeleton.to_h36m17`. By perspective, their true places would tell
+            how far the trunk leans towards the camera, which no detector tells: networks learn to rely on it, and fail
+            on real video.
     """
 
     offset: float = 1.85
@@ -140,7 +149,7 @@ class DetectorNoise:
     hidden: float = 1.0
     dropout: float = 0.0
     levelled: float = 0.8
-    derived: float = 0.9
+    derived: float = 1.0
 
     def apply(
         self,
@@ -148,7 +157,7 @@ class DetectorNoise:
         joints: np.ndarray,
         frame_seconds: float,
         level: np.ndarray,
-        half_width: np.ndarray | None = None,
+        half_size: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Detect the joints of people.
 
@@ -157,11 +166,12 @@ class DetectorNoise:
             joints: (B, T, 17, 3) camera optical frame, metres.
             frame_seconds: time between neighbours on the T axis.
             level: (B,) factor on all lengths and rates; 0 adds no errors of the detector.
-            half_width: (B,) of the images on the plane z = 1; None is an image without borders.
+            half_size: (B, 2) half the width and height of the images on the plane z = 1; None is an image without
+                borders.
 
         Returns:
-            Points (B, T, 17, 2) on the plane z = 1, NaN if a joint is absent, which the pelvis never is, and scores
-            (B, T, 17) in [0, 1].
+            Points (B, T, 17, 2) on the plane z = 1, NaN if a joint is absent, which trunk, hips and shoulders never
+            are, and scores (B, T, 17) in [0, 1].
         """
         batch, frames = joints.shape[:2]
         plane = _project(joints)
@@ -178,18 +188,20 @@ class DetectorNoise:
             return _episodes(rng, (batch, frames, count), rate * level[:, None, None] * factor, lasting)
 
         _level_lines(rng, noisy, self.levelled * (level > 0))
+        looks_away = axes[:, :, NOSE, 1, 2] > 0.2
         behind = hidden_joints(joints, plane)
+        behind[:, :, NOSE] |= looks_away
         noisy += (
             self.hidden * HIDDEN_DRIFT * scale * unit * _walk(rng, noisy.shape, frame_seconds, FAST) * behind[..., None]
         )
         near_body = (rng.random((batch, 1, 17, 1)) < 0.3 * level[:, None, None, None]) & behind[..., None]
         noisy = np.where(near_body & (self.hidden > 0), (noisy + noisy[:, :, H36M17.flip]) / 2, noisy)
         outside = np.zeros(plane.shape[:3], bool)
-        if half_width is not None:
-            noisy, outside = self._cut_off(rng, noisy, unit, half_width, frame_seconds, level)
+        if half_size is not None:
+            noisy, outside = self._cut_off(rng, noisy, unit, half_size, frame_seconds, level)
 
         inverted = episodes(self.inversion, 2)
-        faceless = np.where(axes[:, :, H36M17.index("nose"), 1, 2] > 0.2, 1.0, 0.1)  # the face looks away
+        faceless = np.where(looks_away, 1.0, 0.1)
         faceless = np.where(rng.random(batch) < 0.06, 1.0, faceless.mean(1))[:, None, None]
         reversed_sides = episodes(0.8 * self.reversal, 1, LONG_EPISODE, faceless)
         reversed_sides |= episodes(0.2 * self.reversal, 1, frame_seconds, faceless)
@@ -204,14 +216,20 @@ class DetectorNoise:
                 noisy[concerned, joint] = other[concerned, joint]
 
         anywhere = plane[:, :, :1] + rng.standard_normal(plane.shape) * unit
-        for rate, put in ((self.far, anywhere), (self.absent, np.full_like(plane, np.nan))):
-            lost = episodes(rate, len(FREE_JOINTS))[..., None]
-            noisy[:, :, FREE_JOINTS] = np.where(lost, put[:, :, FREE_JOINTS], noisy[:, :, FREE_JOINTS])
-        _derive_trunk(noisy, rng.random((batch, 1, 1, 1)) < self.derived)
+        for rate, put, concerned in (
+            (self.far, anywhere, FREE_JOINTS),
+            (self.absent, np.full_like(plane, np.nan), LIMB_ENDS),
+        ):
+            lost = episodes(rate, len(concerned))[..., None]
+            noisy[:, :, concerned] = np.where(lost, put[:, :, concerned], noisy[:, :, concerned])
+        derived = np.flatnonzero(rng.random(batch) < self.derived)
+        noisy[derived] = _derive_trunk(noisy[derived])
         for joints_of_kind in ([3, 6], [2, 3, 5, 6], [13, 16]):
             left_out = np.flatnonzero(rng.random(batch) < self.dropout * (level > 0))
             noisy[left_out[:, None], :, joints_of_kind] = np.nan
-        return noisy, _scores(rng, np.linalg.norm(noisy - plane, axis=-1) / unit[..., 0], behind | outside, level)
+        scores = _scores(rng, np.linalg.norm(noisy - plane, axis=-1) / unit[..., 0], behind, outside, level)
+        scores[derived[:, None], :, TORSO] = scores[derived][:, :, TORSO_CORNERS].min(-1)[:, None]
+        return noisy, scores
 
     def _offsets(self) -> np.ndarray:
         """(17, 1) deviations of the constants, in torso lengths."""
@@ -223,17 +241,19 @@ class DetectorNoise:
         rng: np.random.Generator,
         noisy: np.ndarray,
         unit: np.ndarray,
-        half_width: np.ndarray,
+        half_size: np.ndarray,
         frame_seconds: float,
         level: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Joints as detected beyond the border, and the mask (B, T, 17) of those joints."""
-        reach = half_width[:, None, None, None] * (1.0, IMAGE_HEIGHT)
+        reach = half_size[:, None, None]
         outside = (np.abs(noisy) > reach).any(-1, keepdims=True) & (level > 0)[:, None, None, None]
         outside[:, :, :1] = False
         guessed = noisy + OUTSIDE_DRIFT * unit * _walk(rng, noisy.shape, frame_seconds, FAST)
+        absent = guessed.copy()
+        absent[:, :, LIMB_ENDS] = np.nan
         way = rng.random((len(noisy), 1, 1, 1))
-        put = np.where(way < 0.5, guessed, np.where(way < 0.65, np.clip(noisy, -reach, reach), np.nan))
+        put = np.where(way < 0.7, guessed, np.where(way < 0.8, np.clip(noisy, -reach, reach), absent))
         return np.where(outside, put, noisy), outside[..., 0]
 
     def _errors(
@@ -255,17 +275,12 @@ class DetectorNoise:
         return _as_a_whole(errors) + self.jitter * rng.standard_normal(errors.shape)
 
 
-def _derive_trunk(points: np.ndarray, derived: np.ndarray) -> None:
-    """Put pelvis, spine and thorax where hips and shoulders place them in the image, in place, if these are there.
-
-    Args:
-        derived: (B, 1, 1, 1) bool.
-    """
+def _derive_trunk(points: np.ndarray) -> np.ndarray:
+    """Points (B, T, 17, 2) whose pelvis, spine and thorax lie where hips and shoulders place them in the image."""
     hips, shoulders = points[:, :, HIPS].mean(2), points[:, :, SHOULDERS].mean(2)
     thorax = shoulders + THORAX_RAISE / (1 - HIP_RAISE) * (shoulders - hips)
-    placed = np.stack([hips, (hips + thorax) / 2, thorax], 2)
-    trunk = [PELVIS, SPINE, THORAX]
-    points[:, :, trunk] = np.where(np.isfinite(placed) & derived, placed, points[:, :, trunk])
+    points[:, :, [PELVIS, SPINE, THORAX]] = np.stack([hips, (hips + thorax) / 2, thorax], 2)
+    return points
 
 
 def _level_lines(rng: np.random.Generator, points: np.ndarray, rate: np.ndarray) -> None:
@@ -303,11 +318,13 @@ def hidden_joints(joints: np.ndarray, plane: np.ndarray) -> np.ndarray:
     return hidden
 
 
-def _scores(rng: np.random.Generator, error: np.ndarray, hidden: np.ndarray, level: np.ndarray) -> np.ndarray:
+def _scores(
+    rng: np.random.Generator, error: np.ndarray, hidden: np.ndarray, outside: np.ndarray, level: np.ndarray
+) -> np.ndarray:
     """Scores (B, T, 17) of joints that are `error` torso lengths off (NaN: absent), for several kinds of detectors.
 
     One in five reports 1 for everything; three in ten are as sure of hidden joints as of others, two in five of gross
-    errors.
+    errors, two in ten of joints outside the image. BlazePose gives those 0 to 0.03 (ankles) and 0.02 to 0.5 (knees).
     """
     batch = len(error)
 
@@ -317,6 +334,7 @@ def _scores(rng: np.random.Generator, error: np.ndarray, hidden: np.ndarray, lev
     scores = 1 - 0.1 * np.abs(rng.standard_normal(error.shape)) * rng.random((batch, 1, 1))
     unsure = rng.uniform(0.1, 0.9, (batch, 1, error.shape[2])) + 0.1 * rng.standard_normal(error.shape)
     scores = np.where(hidden & kinds(0.7), scores * unsure, scores)
+    scores = np.where(outside & kinds(0.8), scores * rng.beta(0.3, 5.0, (batch, 1, error.shape[2])), scores)
     scores = np.where(kinds(0.6), scores / (1 + (np.nan_to_num(error) / 0.4) ** 4), scores)
     scores = np.clip(scores, 0, 1) ** np.exp(rng.normal(0, 0.5, (batch, 1, 1)))
     scores = np.where(kinds(0.2) | (level == 0)[:, None, None], 1.0, scores)

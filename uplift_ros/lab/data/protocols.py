@@ -103,7 +103,7 @@ def project_sequences(
         for rotation, position in zip(views.rotation, views.position, strict=True):
             truth = (sequence.joints - position) @ rotation.T
             level = np.full(1, float(noise == "detector"))
-            (plane,), (scores,) = DetectorNoise(derived=1.0).apply(rng, truth[None], 1 / rate, level)
+            (plane,), (scores,) = DetectorNoise().apply(rng, truth[None], 1 / rate, level)
             yield Clip(sequence.name, truth, plane, scores)
 
 

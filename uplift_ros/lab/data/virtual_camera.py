@@ -5,26 +5,34 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from uplift_ros.skeleton import H36M17
+
 HEIGHT = (0.3, 2.5)
 """Metres above the floor: a vacuum robot's camera to one on a wall."""
 
 SLOPE_DEG, SLOPED = (-15.0, 40.0), 0.3
-"""Downward slope of the line from camera to person, and share of cameras for which it is drawn, not the height."""
+"""Downward slope of the line from camera to person, and share of cameras for which it is drawn, not the height; none
+slopes more."""
 
 ROLL_DEG, TILTED_DEG, TILTED = 3.0, 12.0, 0.25
 """Standard deviation of a camera's roll; of cameras that are held or mounted askew, and their share."""
 
-DISTANCE = (1.5, 8.0)
-"""Metres to the person."""
+DISTANCE = (1.0, 12.0)
+"""Metres to the person: from a desk to where detectors still find people."""
 
 HALF_FOV = (20.0, 50.0)
-"""Half the horizontal field of view, degrees."""
+"""Half the field of view along the longer side of the image, degrees."""
 
-IMAGE_HEIGHT = 0.75
-"""Height of an image as a part of its width."""
+SHAPES, SHARES = (3 / 4, 9 / 16, 4 / 3, 16 / 9), (0.4, 0.4, 0.1, 0.1)
+"""Heights of images as parts of their widths, and how often they are drawn."""
+
+OFF_CENTRE = (0.85, 0.5)
+"""Largest angle of a person's middle to the right or left, and up or down, as a part of half the field of view."""
 
 NEAREST = 0.5
 """Minimum distance in metres of every joint in front of the camera: no person walks through it during a window."""
+
+TRUNK_ENDS = [H36M17.index("pelvis"), H36M17.index("thorax")]
 
 ATTEMPTS = 20
 """Maximum draws of a camera until no person comes too near; one in 100,000 windows of 7 s of running needs more."""
@@ -65,36 +73,36 @@ def rotation_xyz(pitch: np.ndarray, yaw: np.ndarray, roll: np.ndarray) -> np.nda
 def random_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarray) -> tuple[View, np.ndarray]:
     """One camera for each window; a third of them move.
 
-    The person is somewhere in a field of view of 40 to 100 degrees, not only in its middle, and may leave it, but
-    comes no nearer than NEAREST.
+    The person is somewhere in a field of view of 40 to 100 degrees and may leave it, but comes no nearer than NEAREST.
 
     Args:
         joints: (B, T, 17, 3) world, metres.
         seconds: (T,) times of the frames.
 
     Returns:
-        Views of shape (B, T), and the half-width (B,) of their images on the plane z = 1.
+        Views of shape (B, T), and half the width and height (B, 2) of their images on the plane z = 1.
     """
-    views, half_width = _draw_views(rng, joints, seconds)
+    views, half_size = _draw_views(rng, joints, seconds)
     for _ in range(ATTEMPTS):
         near = (views.apply(joints)[..., 2] < NEAREST).any((1, 2))
         if not near.any():
             break
-        again, half_width[near] = _draw_views(rng, joints[near], seconds)
+        again, half_size[near] = _draw_views(rng, joints[near], seconds)
         views.rotation[near], views.position[near] = again.rotation, again.position
-    return views, half_width
+    return views, half_size
 
 
-def in_image(seen: np.ndarray, half_width: np.ndarray) -> np.ndarray:
-    """(B, T) whether a detector can find a person: the pelvis is in front of the camera and inside the image.
+def in_image(seen: np.ndarray, half_size: np.ndarray) -> np.ndarray:
+    """(B, T) whether a detector can find a person: pelvis or thorax is in front of the camera and inside the image.
 
     Args:
         seen: (B, T, 17, 3) joints in the optical frame.
-        half_width: (B,) of the images on the plane z = 1.
+        half_size: (B, 2) half the width and height of the images on the plane z = 1.
     """
-    x, y, z = np.moveaxis(seen[:, :, 0], -1, 0)
-    reach = half_width[:, None] * z
-    return (z >= NEAREST) & (np.abs(x) < reach) & (np.abs(y) < IMAGE_HEIGHT * reach)
+    trunk = seen[:, :, TRUNK_ENDS]
+    depth = trunk[..., 2:]
+    inside = (np.abs(trunk[..., :2]) < half_size[:, None, None] * depth).all(-1)
+    return ((depth[..., 0] >= NEAREST) & inside).any(-1)
 
 
 def _draw_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarray) -> tuple[View, np.ndarray]:
@@ -105,14 +113,18 @@ def _draw_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarra
     height = rng.uniform(*HEIGHT, batch)
     slope = np.radians(rng.uniform(*SLOPE_DEG, batch))
     sloped = np.maximum(target[:, 2] + distance * np.sin(slope), HEIGHT[0])
-    height = np.where(rng.random(batch) < SLOPED, sloped, height)
+    highest = np.maximum(target[:, 2] + distance * np.sin(np.radians(SLOPE_DEG[1])), HEIGHT[0])
+    height = np.minimum(np.where(rng.random(batch) < SLOPED, sloped, height), highest)
     horizontal = np.sqrt(np.maximum(distance**2 - (height - target[:, 2]) ** 2, 1.0))
     position = np.stack(
         [target[:, 0] + horizontal * np.cos(azimuth), target[:, 1] + horizontal * np.sin(azimuth), height], -1
     )
     aim = look_at_world(position, target)
-    half_fov = np.radians(rng.uniform(*HALF_FOV, batch))
-    pitch, yaw = rng.uniform(-0.5, 0.5, (2, batch)) * half_fov
+    shape = rng.choice(SHAPES, batch, p=SHARES)
+    half_size = np.tan(np.radians(rng.uniform(*HALF_FOV, batch)))[:, None] * np.minimum(
+        1, np.stack([1 / shape, shape], -1)
+    )
+    yaw, pitch = (rng.uniform(-1, 1, (batch, 2)) * OFF_CENTRE * np.arctan(half_size)).T
     roll = np.radians(rng.normal(0, np.where(rng.random(batch) < TILTED, TILTED_DEG, ROLL_DEG)))
 
     moving = rng.random(batch) < 1 / 3
@@ -121,7 +133,7 @@ def _draw_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarra
     time = seconds - seconds[len(seconds) // 2]
     position = position[:, None] + drift[:, None] * time[:, None]
     yaws = yaw[:, None] + turn[:, None] * time
-    return View(rotation_xyz(pitch[:, None], yaws, roll[:, None]) @ aim[:, None], position), np.tan(half_fov)
+    return View(rotation_xyz(pitch[:, None], yaws, roll[:, None]) @ aim[:, None], position), half_size
 
 
 def surrounding_views(rng: np.random.Generator, joints: np.ndarray, count: int) -> View:

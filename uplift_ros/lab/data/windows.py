@@ -27,8 +27,14 @@ BORDERED = 0.5
 REAL_OFFSETS = {"hip": 1.5}
 """Parameter `apart` of DetectorNoise: on a real person hips were farther off on their own than on the drawn one."""
 
-SLOWEST = 0.2
+SLOWEST = 0.5
 """m/s that are added for frames without motion when frames are drawn by their speed."""
+
+STILL = 0.1
+"""Share of windows in which people hardly move: they stand and sit for longer than captures show."""
+
+HALVED, MISSED, MISPLACED = 0.3, 0.3, 0.3
+"""Shares of masks in which intervals were looked back into, people were missed, or images lie beside their tokens."""
 
 
 class Batch(NamedTuple):
@@ -89,15 +95,15 @@ class WindowSampler(IterableDataset):
         rng, config = self.rng, self.config
         joints = augmentation.varied(rng, self._windows())
         seconds = np.arange(config.tokens) * config.token_stride / config.model_rate
-        views, half_width = random_views(rng, joints, seconds)
+        views, half_size = random_views(rng, joints, seconds)
         seen = views.apply(joints)
         level = np.where(rng.random(len(joints)) < CLEAN, 0.0, rng.uniform(0.1, 1.4, len(joints)))
-        border = np.where(rng.random(len(joints)) < BORDERED, half_width, np.inf)
+        border = np.where(rng.random((len(joints), 1)) < BORDERED, half_size, np.inf)
         plane, scores = self.noise.apply(rng, seen, config.token_stride / config.model_rate, level, border)
-        mask = random_mask(rng, config, len(joints)) & in_image(seen, half_width)
+        mask = random_mask(rng, config, len(joints)) & in_image(seen, half_size)
         mask[~mask.any(1), config.centre] = True  # every camera looks at this frame
         inputs = normalise(plane, config.normalisation, scores if config.scores else None)
-        rotation = camera_to_canonical_rotation(plane[:, :, 0], config.normalisation)
+        rotation = camera_to_canonical_rotation(between_keyframes(plane[:, :, 0], mask), config.normalisation)
         targets = (seen - seen[:, :, :1]) @ np.swapaxes(rotation, -1, -2)
         if self.twins:
             inputs, mask, targets = with_twins(inputs), np.repeat(mask, 2, 0), with_twins(targets)
@@ -108,6 +114,7 @@ class WindowSampler(IterableDataset):
         config, rng = self.config, self.rng
         offsets = (np.arange(config.tokens) - config.centre) * config.token_stride
         speeds = np.where(rng.random(self.drawn) < 0.5, 1.0, np.exp(rng.uniform(-0.4, 0.4, self.drawn)))
+        speeds *= np.where(rng.random(self.drawn) < STILL, rng.uniform(0, 0.3, self.drawn), 1.0)
         frames = np.searchsorted(self.upto, rng.random(self.drawn) * self.upto[-1])
         sequence = np.searchsorted(self.ends, frames, side="right")
         first, last = np.append(0, self.ends)[sequence], self.ends[sequence] - 1
@@ -132,7 +139,8 @@ def random_mask(rng: np.random.Generator, config: UpliftConfig, batch: int) -> n
     """Where 2D poses exist: (B, T) bool.
 
     Uniform strides with any phase as in the paper, long ones, which are harder, more often; also the cases of a stream:
-    a key-frame on the newest token, a change of stride inside the window, and a person who has just come into view.
+    a key-frame on the newest token, a change of stride inside the window, a person who has just come into view or was
+    missed, intervals that were halved, and images between tokens.
     """
     often = np.sqrt(config.input_strides)
     often /= often.sum()
@@ -148,7 +156,39 @@ def random_mask(rng: np.random.Generator, config: UpliftConfig, batch: int) -> n
     masks = np.where(switched, before, masks)
     last = newest - masks[:, ::-1].argmax(1)
     first = np.where(rng.random(batch) < 0.2, rng.integers(last + 1), 0)
-    return masks & (tokens >= first[:, None])
+    masks &= tokens >= first[:, None]
+    return _as_in_streams(rng, masks)
+
+
+def _as_in_streams(rng: np.random.Generator, masks: np.ndarray) -> np.ndarray:
+    """Masks (B, T) with key-frames added by looking back, missed, and a token beside; each keeps at least one."""
+    batch, tokens = len(masks), np.arange(masks.shape[1])
+    halved, missed, misplaced = rng.random((3, batch, 1)) < np.reshape((HALVED, MISSED, MISPLACED), (3, 1, 1))
+    for _ in range(2):
+        before, after = neighbours(masks)
+        middle = (before < tokens) & (tokens < after) & (tokens == (before + after) // 2)
+        masks = masks | (middle & halved & (rng.random(masks.shape) < 0.5))
+    seen = masks & ~(missed & (rng.random(masks.shape) < 0.1))
+    rows, columns = np.nonzero(np.where(seen.any(1, keepdims=True), seen, masks))
+    columns += misplaced[rows, 0] * rng.choice((-1, 0, 1), len(rows), p=(0.1, 0.8, 0.1))
+    placed = np.zeros_like(masks)
+    placed[rows, columns.clip(0, tokens[-1])] = True
+    return placed
+
+
+def neighbours(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens (B, T) of the last key-frame up to each token and of the first from it on, clamped at the ends."""
+    tokens = np.arange(masks.shape[1])
+    before = np.maximum.accumulate(np.where(masks, tokens, -1), 1)
+    after = np.minimum.accumulate(np.where(masks, tokens, len(tokens))[:, ::-1], 1)[:, ::-1]
+    return np.where(before < 0, after, before), np.where(after == len(tokens), before, after)
+
+
+def between_keyframes(values: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Values (B, T, C) that are interpolated between key-frames, as streams do with the pelvis."""
+    before, after = (tokens[..., None] for tokens in neighbours(masks))
+    part = (np.arange(masks.shape[1])[:, None] - before) / np.maximum(after - before, 1)
+    return np.take_along_axis(values, before, 1) * (1 - part) + np.take_along_axis(values, after, 1) * part
 
 
 def _pick(rng: np.random.Generator, masks: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 
 from uplift_ros.camera import NORMALISATIONS
 from uplift_ros.lab import device
@@ -52,19 +52,19 @@ STAGES = ("deferred", "spatial", "temporal", "strided")
 """Stages that an ablation can leave out (Table 3): fields of `UpliftConfig`."""
 
 
-def uplift_loss(central: Tensor, sequence: Tensor, targets: Tensor, config: UpliftConfig) -> Tensor:
+def uplift_loss(central: Tensor, sequence: Tensor, targets: Tensor, mask: Tensor, config: UpliftConfig) -> Tensor:
     """Half the central head's and half the sequence head's mean joint distance, in metres.
 
-    The newest tokens, which a stream reads first, count twice. Without the temporal stage there is only the central
-    head.
+    Tokens before the first key-frame do not count in the sequence, because nothing reads them; the newest, which a
+    stream reads first, count twice. Without the temporal stage there is only the central head.
     """
     centre = (central - targets[:, config.centre]).norm(dim=-1).mean()
     if not config.temporal:
         return centre
-    distance = (sequence - targets).norm(dim=-1).mean((0, 2))  # (T,)
-    newest = torch.ones(config.tokens, device=distance.device)
-    newest[-config.tokens // 4 :] = 2.0
-    return 0.5 * centre + 0.5 * (distance * newest).sum() / newest.sum()
+    weight = mask.cummax(1).values.float()  # (B, T)
+    weight[:, -config.tokens // 4 :] *= 2.0
+    distance = (sequence - targets).norm(dim=-1).mean(2)  # (B, T)
+    return 0.5 * centre + 0.5 * ((distance * weight).sum(1) / weight.sum(1)).mean()
 
 
 def config_of(args: argparse.Namespace) -> UpliftConfig:
@@ -106,7 +106,7 @@ def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
     training = Training(model, path, settings, steps=steps, minutes=args.minutes, decay=decay, muon=muon, adam=adam)
     motion = load_motion(args.data, config.model_rate, args.body_model, args.subjects)
     sampler = WindowSampler(motion, config, batch, np.random.default_rng((args.seed, training.step)), twins=twins)
-    batches = iter(DataLoader(sampler, batch_size=None, num_workers=args.workers, worker_init_fn=_yield_to_others))
+    batches = iter(DataLoader(sampler, batch_size=None, num_workers=args.workers, worker_init_fn=_start_worker))
 
     products = Bfloat16Transformer(model.heads, place.type) if args.bfloat16 else contextlib.nullcontext()
     done = training.progress
@@ -119,7 +119,7 @@ def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
             # Fused attention takes twice as long on a processor for the spatial stage's heads of width 4.
             with products, sdpa_kernel(SDPBackend.MATH) if place.type == "cpu" else contextlib.nullcontext():
                 central, sequence = model(inputs.to(place), mask.to(place))
-            loss = uplift_loss(central.float(), sequence.float(), targets.to(place), config)
+            loss = uplift_loss(central.float(), sequence.float(), targets.to(place), mask.to(place), config)
             share = len(inputs) / batch
             (share * loss).backward()
             total += share * loss.item()
@@ -140,10 +140,13 @@ def _set_rates(optimisers: Iterable[torch.optim.Optimizer], factor: float) -> No
             group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
 
 
-def _yield_to_others(_: int) -> None:
-    """Let a process that draws windows run with lower priority than the network, in one thread."""
+def _start_worker(worker: int) -> None:
+    """Let a process that draws windows run with lower priority than the network, in one thread, and draw its own."""
     os.nice(5)
     torch.set_num_threads(1)
+    information: Any = get_worker_info()
+    sampler: WindowSampler = information.dataset
+    sampler.rng = np.random.default_rng((worker, *sampler.rng.integers(2**32, size=2).tolist()))
 
 
 def _untrained(config: UpliftConfig) -> UpliftUpsample:

@@ -62,7 +62,7 @@ class Skipping(PoseEstimatorNode):
         pass
 
 
-def film() -> None:
+def publish_images() -> None:
     """Publish grey images until the process is killed."""
     node = Node("camera")
     publisher = node.create_publisher(Image, "image_raw", qos.images())
@@ -100,5 +100,5 @@ if __name__ == "__main__":
     role, seconds = sys.argv[1], float(sys.argv[2])
     rclpy.init(args=[])
     if role == "camera":
-        film()
+        publish_images()
     print(json.dumps(measure(Plain() if role == "plain" else Skipping(), seconds)), flush=True)

@@ -26,20 +26,25 @@ from uplift_ros.nodes.lifecycle.reporting import ReportingNode, explain
 from uplift_ros.parameters import TABLES, Value
 
 try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # its place up to Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+except ImportError:  # their place up to Humble
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
 SHOWN_PARAMETERS = ("backend", "model", "method", "device", "delay", "latency")
 """Parameters that diagnostics show, if the node has them."""
+
+
+def _ignore(_event: object) -> None:
+    """Take an event without rclpy's warning."""
 
 
 class ManagedNode(ReportingNode):
     """Managed (lifecycle) node with a parameter table.
 
     A node overrides the four hooks `configure`, `activate`, `deactivate` and `cleanup`, and `on_parameters` if it has
-    dynamic parameters. If a hook raises, the message is logged and the transition fails. Publishers of `advertise` live
-    until cleanup; subscriptions and timers of `subscribe` and `every` until deactivation.
+    dynamic parameters. If a hook raises, the message is logged, and `configure` and `activate` fail; the others have
+    already freed inputs and complete. Publishers of `advertise` live until cleanup; subscriptions and timers of
+    `subscribe` and `every` until deactivation.
 
     Args:
         name: key of the node's table in `parameters.TABLES`, and its default ROS name.
@@ -100,9 +105,19 @@ class ManagedNode(ReportingNode):
         """Current value of a parameter, in the type of its table."""
         return self._settings[name]
 
-    def advertise(self, message_type: type, topic: str, qos: QoSProfile) -> Publisher:
-        options = QoSOverridingOptions.with_default_policies()
-        publisher: Publisher = self.create_publisher(message_type, topic, qos, qos_overriding_options=options)
+    def advertise(self, message_type: type, topic: str, qos: QoSProfile, lenient: bool = False) -> Publisher:
+        """Publish on a topic until cleanup.
+
+        Args:
+            lenient: do not warn about subscriptions whose QoS does not fit.
+        """
+        publisher: Publisher = self.create_publisher(
+            message_type,
+            topic,
+            qos,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=PublisherEventCallbacks(incompatible_qos=_ignore if lenient else None),
+        )
         self._advertised.append(publisher)
         return publisher
 
@@ -119,6 +134,7 @@ class ManagedNode(ReportingNode):
         raw: bool = False,
         expected: str = "",
         upstream: bool = False,
+        lenient: bool = False,
     ) -> None:
         """Subscribe to a topic until deactivation; diagnostics count messages that the middleware has lost.
 
@@ -126,6 +142,7 @@ class ManagedNode(ReportingNode):
             raw: pass serialised bytes to the callback.
             expected: name of the input; diagnostics warn while it is missing. Empty for an optional input.
             upstream: nodes of this graph publish the topic; at its end the node waits for their last messages.
+            lenient: do not warn about publishers whose QoS does not fit, because another subscription does.
         """
         # A second, latched subscription to the same topic must keep its own QoS overrides.
         latched = "latched" if qos.durability is DurabilityPolicy.TRANSIENT_LOCAL else None
@@ -141,7 +158,10 @@ class ManagedNode(ReportingNode):
             qos,
             qos_overriding_options=options,
             raw=raw,
-            event_callbacks=SubscriptionEventCallbacks(message_lost=partial(self._note_lost, expected or topic, qos)),
+            event_callbacks=SubscriptionEventCallbacks(
+                message_lost=partial(self._note_lost, expected or topic, qos),
+                incompatible_qos=_ignore if lenient else None,
+            ),
         )
         self._subscribed.append(subscription)
         if upstream:
@@ -201,13 +221,12 @@ class ManagedNode(ReportingNode):
         return done
 
     def on_deactivate(self, _state: LifecycleState) -> TransitionCallbackReturn:
-        self._destroy_inputs()
-        return self._transition(self.deactivate, "inactive")
+        self._deactivate()
+        return TransitionCallbackReturn.SUCCESS
 
     def on_cleanup(self, _state: LifecycleState) -> TransitionCallbackReturn:
-        done = self._transition(self.cleanup, "unconfigured")
-        self._destroy_outputs()
-        return done
+        self._cleanup()
+        return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, _state: LifecycleState) -> TransitionCallbackReturn:
         self.stop()
@@ -222,12 +241,20 @@ class ManagedNode(ReportingNode):
     def stop(self) -> None:
         """Deactivate and clean up, and wait until the last messages are acknowledged."""
         if self._state == "active":
-            self._destroy_inputs()
-            self._transition(self.deactivate, "inactive")
+            self._deactivate()
             self._wait_until_sent()
         if self._state == "inactive":
-            self._transition(self.cleanup, "unconfigured")
-            self._destroy_outputs()
+            self._cleanup()
+
+    def _deactivate(self) -> None:
+        self._destroy_inputs()
+        self.guarded(self.deactivate)()
+        self._state = "inactive"
+
+    def _cleanup(self) -> None:
+        self.guarded(self.cleanup)()
+        self._destroy_outputs()
+        self._state = "unconfigured"
 
     def _transition(self, hook: Callable[[], None], state: str) -> TransitionCallbackReturn:
         try:

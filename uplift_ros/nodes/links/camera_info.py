@@ -24,7 +24,7 @@ class CameraInfoInput:
         self._rectified = rectified
         self._newest: CameraInfo | None = None
         for profile in qos.camera_info():
-            node.subscribe(CameraInfo, "camera_info", self._take, profile)
+            node.subscribe(CameraInfo, "camera_info", self._take, profile, lenient=True)
 
     def _take(self, message: CameraInfo) -> None:
         message.header = type(message.header)()  # compared without its stamp: converted only on change

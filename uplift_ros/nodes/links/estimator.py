@@ -86,8 +86,8 @@ class Neighbours:
         )
 
     def _count_estimators(self) -> None:
-        if (count := self._node.count_publishers("keyframes")) > 1:
-            topic = self._node.resolve_topic_name("keyframes")
+        topic = self._node.resolve_topic_name("keyframes")
+        if (count := self._node.count_publishers(topic)) > 1:
             self._node.report("several_estimators", f"{count} nodes publish key-frames on {topic}, one is allowed")
 
     def _take(self, message: DiagnosticArray) -> None:
