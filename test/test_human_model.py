@@ -140,3 +140,16 @@ def test_a_nose_without_direction_leaves_the_head_looking_straight_on():
     thorax, head = STANDING[H36M17.index("thorax")], STANDING[H36M17.index("head")]
     pose = HumanPose.of(posed(nose=tuple((thorax + head) / 2)))
     assert [pose.angles[f"{axis}_head"] for axis in "ryp"] == pytest.approx([0.0, 0.0, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize(("joint", "onto"), [("left_wrist", "left_shoulder"), ("right_ankle", "right_hip")])
+def test_a_limb_that_is_folded_exactly_has_angles(joint, onto):
+    joints = STANDING.copy()
+    joints[H36M17.index(joint)] = joints[H36M17.index(onto)]
+    assert np.isfinite(list(HumanPose.of(joints).angles.values())).all()
+
+
+def test_a_head_on_the_thorax_has_no_pose():
+    joints = STANDING.copy()
+    joints[H36M17.index("head")] = joints[H36M17.index("thorax")]
+    assert HumanPose.of(joints) is None

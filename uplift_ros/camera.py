@@ -31,6 +31,9 @@ DISTORTIONS = {
 }
 """Numbers of coefficients that each model may have, as in OpenCV."""
 
+UNDISTORTIONS, EXACT_PIXEL, FOUND_PIXEL = 40, 1e-3, 1.0
+"""Iterations that undistort pixels; distance in pixels at which they end, and above which there is no such point."""
+
 REWEIGHTINGS = 3
 """Iterations of `place_root` after the first; more change the root by 0.2 mm in the median, 3 mm in one of 20."""
 
@@ -98,9 +101,10 @@ class Camera:
     ) -> "Camera":
         """Create a camera from the row-major 3x3 matrix `k` and coefficients `d` of sensor_msgs/CameraInfo.
 
-        Without distortion the name of its model means nothing: simulators write "", "none" or "pinhole".
+        Without distortion the name of its model means nothing: simulators write "", "none" or "pinhole". An ideal
+        fisheye has coefficients, all 0.
         """
-        if not any(distortion):
+        if not any(distortion) and not (model == "equidistant" and len(distortion)):
             return cls(k[0], k[4], k[2], k[5], width, height)
         return cls(k[0], k[4], k[2], k[5], width, height, tuple(map(float, distortion)), model)
 
@@ -147,22 +151,36 @@ class Camera:
         plane = points[..., :2] / depth
         if not self.distortion:
             return plane * (self.fx, self.fy) + (self.cx, self.cy)
+        return np.where(np.isnan(depth), np.nan, self._distorted(plane))
+
+    def _distorted(self, plane: np.ndarray) -> np.ndarray:
+        """Pixels (..., 2) of points (..., 2) on the plane z = 1."""
         flat = np.nan_to_num(plane.reshape(-1, 1, 2))
         on_plane = np.concatenate([flat, np.ones_like(flat[..., :1])], -1)
         zero = np.zeros(3)
         project = cv2.fisheye.projectPoints if self.model == "equidistant" else cv2.projectPoints
         pixels, _ = project(on_plane, zero, zero, self.matrix, np.array(self.distortion))
-        return np.where(np.isnan(depth), np.nan, pixels.reshape(plane.shape))
+        return pixels.reshape(plane.shape)
 
     def rays(self, pixels: np.ndarray) -> np.ndarray:
-        """Convert pixels (..., 2) to undistorted points (..., 2) on the plane z = 1. NaN stays NaN."""
+        """Convert pixels (..., 2) to undistorted points (..., 2) on the plane z = 1.
+
+        NaN stays NaN, and so becomes a pixel that no point is projected to by the model.
+        """
         pixels = np.asarray(pixels, float)
         if not self.distortion:
             return (pixels - (self.cx, self.cy)) / (self.fx, self.fy)
         flat = np.nan_to_num(pixels.reshape(-1, 1, 2))
         undistort = cv2.fisheye.undistortPoints if self.model == "equidistant" else cv2.undistortPoints
         rays = undistort(flat, self.matrix, np.array(self.distortion)).reshape(pixels.shape)
-        return np.where(np.isnan(pixels), np.nan, rays)
+        # OpenCV stops after five iterations, which leaves pixels near the border of a wide lens off.
+        for _ in range(UNDISTORTIONS):
+            missed = np.nan_to_num(pixels - self._distorted(rays))
+            if np.abs(missed).max(initial=0.0) < EXACT_PIXEL:
+                break
+            rays = rays + missed / (self.fx, self.fy)
+        found = np.abs(missed).max(-1, keepdims=True) < FOUND_PIXEL
+        return np.where(found & np.isfinite(pixels), rays, np.nan)
 
 
 def look_at(direction: np.ndarray) -> np.ndarray:

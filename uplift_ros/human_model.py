@@ -19,11 +19,13 @@ from scipy.spatial.transform import Rotation
 from uplift_ros.skeleton import H36M17
 from uplift_ros.transforms import MIN_BONE, RigidTransform, body_frame
 
-STRAIGHT = 0.1
-"""Radians of flexion of elbow or knee below which the twist of the limb is undefined."""
+STRAIGHT, FOLDED = 0.1, np.pi - 1e-6
+"""Radians of flexion of elbow or knee between which the twist of the limb is defined."""
 
 MIN_FACE = 0.01
 """Metres, the minimum distance of the nose from the line thorax to head that defines the direction of the face."""
+
+HEAD, THORAX = H36M17.index("head"), H36M17.index("thorax")
 
 SIDES = {"l": "left", "r": "right"}
 
@@ -93,7 +95,8 @@ class HumanPose:
         """
         body = body_frame(joints)
         parents, children = np.transpose(H36M17.bones)
-        if body is None or not (np.linalg.norm(joints[children] - joints[parents], axis=-1) > MIN_BONE).all():
+        bones = np.append(joints[children] - joints[parents], [joints[HEAD] - joints[THORAX]], axis=0)
+        if body is None or not (np.linalg.norm(bones, axis=-1) > MIN_BONE).all():
             return None
         points = dict(zip(H36M17.joints, (joints - body.translation) @ body.rotation, strict=True))
         pose = cls(body, {"waist": 0.0}, {}, {})
@@ -211,7 +214,7 @@ def _arm_angles(upper: np.ndarray, fore: np.ndarray, flexion: float) -> tuple[fl
     """Angles y, p and r of a left shoulder: Rz(-y) Rx(p) Rz(r) with p from 0 to pi."""
     yaw = float(np.arctan2(upper[0], upper[1])) if np.hypot(*upper[:2]) > 0 else 0.0
     lift = float(np.arctan2(np.hypot(*upper[:2]), -upper[2]))
-    if flexion < STRAIGHT:
+    if not STRAIGHT <= flexion <= FOLDED:
         return yaw, lift, 0.0
     untwisted = Rotation.from_euler("ZX", [-yaw, lift]).as_matrix()
     x = untwisted.T @ _limb_rotation(upper, fore)[:, 0]
@@ -220,7 +223,7 @@ def _arm_angles(upper: np.ndarray, fore: np.ndarray, flexion: float) -> tuple[fl
 
 def _leg_angles(upper: np.ndarray, lower: np.ndarray, flexion: float) -> tuple[float, float, float]:
     """Angles y, p and r of a left hip: Rz(-y) Rx(p) Ry(-r); without a bent knee y is 0."""
-    if flexion < STRAIGHT:
+    if not STRAIGHT <= flexion <= FOLDED:
         x, y, z = upper / np.linalg.norm(upper)
         return 0.0, float(np.arctan2(y, -z)), float(np.arcsin(np.clip(x, -1.0, 1.0)))
     turn = _limb_rotation(upper, -lower)

@@ -12,6 +12,11 @@ NANOSECONDS = 1_000_000_000
 """Nanoseconds in a second. All stamps are integers of nanoseconds."""
 
 
+def seconds_text(stamp: int) -> str:
+    """Write nanoseconds as seconds, exactly."""
+    return f"{stamp // NANOSECONDS}.{stamp % NANOSECONDS:09d}"
+
+
 class Source(IntEnum):
     """How a 3D pose was obtained."""
 
@@ -82,8 +87,11 @@ class Keyframe:
         """Check that the networks can process the people.
 
         Raises:
-            ValueError: another skeleton than h36m17, arrays of another shape, or two people of one id.
+            ValueError: an image without a size, another skeleton than h36m17, arrays of another shape, or two people of
+                one id.
         """
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"width and height must be those of the image, got {self.width}x{self.height}")
         _check_form(self.skeleton, self.persons, "keypoints", 2)
 
 

@@ -1,8 +1,10 @@
 """MCAP files without an index, cut off and damaged."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
+from mcap.reader import make_reader
 from mcap.writer import CompressionType, IndexType
 from mcap.writer import Writer as McapWriter
 from support.text_bags import STRING, cdr, texts
@@ -105,3 +107,38 @@ def test_messages_whose_channel_was_in_a_damaged_chunk_are_counted(tmp_path):
         assert [damage.text.partition(": ")[2] for damage in bag.damage][1:] == [
             "9 messages belong to no known channel"
         ]
+
+
+@pytest.mark.parametrize("opcode", [2, 0x86], ids=["a footer", "unknown"])
+def test_a_chunk_that_has_become_another_record_is_refused_or_skipped_and_named(tmp_path, opcode):
+    path = write_chunks(tmp_path / "run.mcap")
+    with path.open("rb") as file:
+        chunk = make_reader(file).get_summary().chunk_indexes[2]
+    data = bytearray(path.read_bytes())
+    data[chunk.chunk_start_offset] = opcode
+    path.write_bytes(data)
+    with pytest.raises(BagError, match=f"damaged .* at byte {chunk.chunk_start_offset} of"):
+        texts(path)
+    with BagReader(path, skip_damaged=True) as bag:
+        lost = range(chunk.message_start_time, chunk.message_end_time + 1, 10**9)
+        assert [time for _, time, _ in bag.raw()] == [time for time in range(0, 10**10, 10**9) if time not in lost]
+        (damage,) = bag.damage
+        assert not damage.is_end
+
+
+def test_an_index_without_the_types_is_not_used(tmp_path):
+    path = write_chunks(tmp_path / "run.mcap", repeat_schemas=False)
+    with BagReader(path) as bag:
+        assert bag.topics["/text"].msgtype == STRING
+    assert [message[0] for _, message in texts(path)] == list("0123456789")
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0, mcap_storage.MAGIC), (9, bytes(8))], ids=["no index", "cut off"])
+def test_a_file_without_an_index_is_not_read_into_memory(tmp_path, begin, end):
+    path = write_unindexed(tmp_path / "run.mcap", range(20_000))
+    path.write_bytes(path.read_bytes()[: -mcap_storage.FOOTER.size - 8] + mcap_storage.FOOTER.pack(begin, 0, 1) + end)
+    tracemalloc.start()
+    BagReader(path, skip_damaged=True).close()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < path.stat().st_size / 4

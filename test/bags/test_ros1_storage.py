@@ -50,3 +50,20 @@ def test_a_ros1_header_loses_its_sequence_number(tmp_path):
     stamp = message.header.stamp
     assert (stamp.sec, stamp.nanosec, message.header.frame_id, message.format) == (3, 4, "eye", "jpeg")
     assert message.data.tolist() == list(range(9))
+
+
+def test_a_type_whose_fields_differ_in_ros2_is_left_alone(tmp_path):
+    """Range has a field more in ROS 2; CameraInfo only has other names."""
+    types = get_typestore(Stores.ROS1_NOETIC)
+    with Ros1Writer(tmp_path / "run.bag") as writer:
+        sizes = {"sensor_msgs/msg/Range": 33, "sensor_msgs/msg/CameraInfo": 297, "std_msgs/msg/Empty": 0}
+        for time, (kind, size) in enumerate(sizes.items()):
+            connection = writer.add_connection(f"/{kind.rpartition('/')[2]}", kind, typestore=types)
+            writer.write(connection, time, bytes(size))
+    with BagReader(tmp_path / "run.bag") as bag:
+        assert {name: topic.encoding for name, topic in bag.topics.items()} == {
+            "/Range": "ros1",
+            "/CameraInfo": "cdr",
+            "/Empty": "cdr",
+        }
+        assert [topic for topic, _, _ in bag.raw()] == ["/CameraInfo", "/Empty"]

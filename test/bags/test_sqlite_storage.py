@@ -24,3 +24,19 @@ def test_a_database_that_was_not_closed_is_not_read_without_its_last_messages(tm
         BagReader(copy)
     recover(copy, tmp_path / "whole.mcap")
     assert [time for time, _ in texts(tmp_path / "whole.mcap")] == [0, 1, 2, 3, 7]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["data = 'text'", "data = CAST(x'41ff' AS TEXT)", "data = 7", "timestamp = 'soon'", "timestamp = -5"],
+)
+def test_a_damaged_row_is_refused_or_skipped_and_named(tmp_path, change):
+    path = write_texts(tmp_path / "run", storage="sqlite3") / "run.db3"
+    with sqlite3.connect(path) as database:
+        database.execute(f"UPDATE messages SET {change} WHERE timestamp = 2")  # one of the above  # noqa: S608
+    database.close()
+    with pytest.raises(BagError, match=r"row 3 of the messages is damaged.*uplift recover"):
+        texts(path)
+    recovered = recover(path, tmp_path / "whole.mcap")
+    assert [damage.text for damage in recovered.damage] == ["run.db3: row 3 of the messages is damaged"]
+    assert [time for time, _ in texts(tmp_path / "whole.mcap")] == [0, 1, 3, 4]

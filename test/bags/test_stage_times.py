@@ -1,5 +1,6 @@
 import pytest
 from support.recordings import MILLISECOND, START, keyframe, rate_state, skeletons, waving
+from support.text_bags import write_texts
 
 from uplift_ros.bags.stage_times import stages
 from uplift_ros.bags.writer import BagWriter
@@ -43,3 +44,7 @@ def test_a_key_frame_is_timed_from_its_image_to_its_last_refined_skeleton(tmp_pa
 def test_if_a_topic_was_not_recorded_nothing_is_timed(tmp_path, missing):
     topics = {"/keyframes", "/skeletons/raw", "/skeletons", "/rate_state"} - {missing}
     assert stages(write_way(tmp_path / "run.mcap", topics=topics)) == {}
+
+
+def test_if_no_topic_of_the_graph_was_recorded_nothing_is_timed(tmp_path):
+    assert stages(write_texts(tmp_path / "run.mcap")) == {}

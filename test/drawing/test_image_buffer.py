@@ -1,4 +1,4 @@
-from uplift_ros.drawing.image_buffer import MAX_BYTES, WaitingImages
+from uplift_ros.drawing.image_buffer import MAX_OVERLAY_BYTES, WaitingImages
 
 MILLISECOND = 1_000_000
 
@@ -35,7 +35,7 @@ def test_an_image_of_another_time_will_not_do():
 
 
 def test_the_oldest_go_when_all_are_too_large():
-    images = waiting(0, 20, 40, size=MAX_BYTES * 2 // 5)
+    images = waiting(0, 20, 40, size=MAX_OVERLAY_BYTES * 2 // 5)
     assert images.take(0) is None
     assert images.take(20 * MILLISECOND) == "at 20"
 
@@ -44,3 +44,9 @@ def test_a_stamp_that_jumps_back_empties_the_queue():
     images = waiting(1000, 1020, 0)
     assert len(images) == 1
     assert images.take(0) == "at 0"
+
+
+def test_of_several_images_of_nearly_the_same_time_the_nearest_is_found():
+    images = waiting(0, 8, 16, 24)
+    assert images.take(8 * MILLISECOND) == "at 8"
+    assert images.take(21 * MILLISECOND) == "at 24"

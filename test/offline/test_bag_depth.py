@@ -23,8 +23,12 @@ def with_depth(estimator, tmp_path) -> Path:
     return tiny.write_parameters(tmp_path, use_depth="true")
 
 
-def write_bag(path: Path, metres: float, late: int = 0) -> Path:
-    """The pictures, with flat depth images that come `late` nanoseconds after them and by their stamps."""
+def write_bag(path: Path, metres: float, late: int = 0, without_time: int | None = None) -> Path:
+    """The pictures, with flat depth images that come `late` nanoseconds after them and by their stamps.
+
+    Args:
+        without_time: number of a depth image whose stamp is no time.
+    """
     with BagWriter(path) as writer:
         for i in range(filming.FRAMES):
             stamp = recordings.START + i * 10**9 // filming.FPS
@@ -36,6 +40,8 @@ def write_bag(path: Path, metres: float, late: int = 0) -> Path:
             message = message_class("sensor_msgs/msg/Image")(
                 recordings.header(stamp + late), *depth.shape, "16UC1", 0, 2 * size[0], depth.view(np.uint8).ravel()
             )
+            if i == without_time:
+                message.header.stamp.nanosec = 2**31
             writer.write("/depth", stamp + late + 5_000_000, message)
     return path
 
@@ -70,6 +76,12 @@ def test_depth_of_another_time_is_not_used_and_counted(with_depth, tmp_path, cap
     assert process(source, tmp_path / "out.mcap", with_depth, "--stride", "10") == 0
     assert "no_depth (6)" in capsys.readouterr().out
     assert scales(tmp_path / "out.mcap") == {ScaleSource.PRIOR}
+
+
+def test_a_depth_image_without_a_time_costs_itself(with_depth, tmp_path, capsys):
+    source = write_bag(tmp_path / "in.mcap", 3.0, without_time=10)
+    assert process(source, tmp_path / "out.mcap", with_depth, "--stride", "10") == 0
+    assert "no_depth (1)" in capsys.readouterr().out
 
 
 def test_a_bag_without_the_depth_topic_is_refused(with_depth, tmp_path, capsys):

@@ -9,6 +9,7 @@ from support.pictures import exif
 from uplift_ros.bags import recording
 from uplift_ros.bags.reader import read
 from uplift_ros.camera import Camera
+from uplift_ros.intrinsics import Calibration
 from uplift_ros.offline import image_sequence
 from uplift_ros.offline.image_sequence import BagSequence, VideoSequence
 from uplift_ros.poses import ScaleSource
@@ -107,6 +108,13 @@ def test_rectified_images_of_another_name_are_known_by_the_parameter(tmp_path, m
     path = write(tmp_path, monkeypatch, distorted)
     assert cameras(path) == {Camera(600, 600, 170, 110, *SIZE, (-0.3, 0.1, 0, 0, 0))}
     assert cameras(path, rectified=True) == {recordings.CAMERA}
+
+
+def test_a_given_calibration_of_rectified_images_is_not_applied_as_that_of_raw_ones(tmp_path, monkeypatch):
+    p = (500.0, 0, 159.5, 0, 0, 500, 119.5, 0, 0, 0, 1, 0)
+    given = Calibration(*SIZE, (600.0, 0, 170, 0, 600, 110, 0, 0, 1), (-0.3, 0.1, 0, 0, 0), "plumb_bob", p)
+    path = write(tmp_path, monkeypatch, topic="/cam/image_rect_color")
+    assert cameras(path, intrinsics=given) == {recordings.CAMERA}
 
 
 def test_an_image_turned_upright_by_exif_has_the_camera_turned_with_it(uplift_process, tmp_path, monkeypatch):

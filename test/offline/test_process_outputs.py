@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from support import filming, recordings
@@ -67,6 +68,29 @@ def test_an_input_is_never_overwritten(uplift_process, tmp_path, capsys):
         assert uplift_process(source, "-o", out) == 1
         assert "in.mcap would be overwritten" in capsys.readouterr().err
     assert source.read_bytes() == before
+
+
+def test_an_output_that_cannot_be_read_is_written_again(uplift_process, clip, tmp_path):
+    other = filming.write_clip(tmp_path / "other.avi")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "other.mcap").touch()
+    assert uplift_process(clip, other, "-o", tmp_path / "results") == 0
+    for name in ("clip.mcap", "other.mcap"):
+        assert "/skeletons" in filming.topics(tmp_path / "results" / name)
+
+
+@pytest.mark.parametrize(("given", "name"), [(".", "walk"), ("..", "runs"), ("../take.2.mp4", "take.2")])
+def test_an_output_has_the_name_of_its_input_also_if_that_is_the_current_folder(tmp_path, monkeypatch, given, name):
+    (tmp_path / "runs" / "walk").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "runs" / "walk")
+    assert process.outputs([Path(given)], Path("out")) == [Path("out", f"{name}.mcap")]
+
+
+def test_the_time_to_name_outputs_grows_with_the_number_of_inputs_only(monkeypatch):
+    resolved, resolve = [], Path.resolve
+    monkeypatch.setattr(Path, "resolve", lambda path: resolved.append(path) or resolve(path))
+    process.outputs([Path(f"{i}.mp4") for i in range(100)], Path("out"))
+    assert len(resolved) == 200
 
 
 def test_an_unexpected_failure_is_reported_with_its_type(uplift_process, clip, tmp_path, capsys, monkeypatch):

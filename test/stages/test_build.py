@@ -1,8 +1,11 @@
 """Stages built from the nodes' parameters."""
 
+import shutil
+
 import pytest
 
 from uplift_ros.models.uplift import UpliftConfig
+from uplift_ros.paths import find_weights
 from uplift_ros.settings import defaults_of
 from uplift_ros.stages import build
 from uplift_ros.streaming.overload import Load
@@ -57,3 +60,13 @@ def test_a_load_too_high_for_the_stride_makes_it_longer():
 def test_the_parameters_of_the_other_mode_are_checked_too(mode, wrong):
     with pytest.raises(ValueError, match=f"^{wrong} "):
         controller(stride_mode=mode, **{wrong: 5})
+
+
+def test_a_central_head_that_is_missing_is_missed_before_the_first_key_frame(tmp_path):
+    shutil.copy(find_weights("compact", ".onnx"), tmp_path / "own.onnx")
+    parameters = defaults_of("uplift", model=str(tmp_path / "own.onnx"))
+    network = build.uplift_network(parameters)
+    build.uplifting(parameters, network)
+    parameters["latency"] = network.model.config.frames // 2
+    with pytest.raises(FileNotFoundError, match="central"):
+        build.uplifting(parameters, network)

@@ -84,7 +84,18 @@ def test_after_a_reset_people_are_new_and_key_frames_are_counted_on(stage):
     stage.reset()
     after = stage.push(11 * FRAME, "camera", lambda: BRIGHT)
     assert [keyframe.sequence for keyframe in (before, moved, after)] == [0, 1, 2]
-    assert [keyframe.persons[0].id for keyframe in (before, moved, after)] == ["p1"] * 3
+    assert [keyframe.persons[0].id for keyframe in (before, moved, after)] == ["p1", "p1", "p2"]
+
+
+def test_estimates_are_not_quick_after_a_recording_has_started_again():
+    estimator = BrightPerson()
+    stage = DetectionStage(estimator, stride=10, model_rate=50.0)
+    for frame in (1000, 1010):
+        stage.take(frame * FRAME, is_busy=True)
+    assert stage.is_quick
+    stage.push(10 * FRAME, "camera", lambda: BRIGHT)
+    assert not stage.is_quick
+    assert (estimator.images, estimator.quick) == (1, 0)
 
 
 def test_the_rate_of_key_frames_is_held_against_the_stride(stage):

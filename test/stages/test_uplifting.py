@@ -149,6 +149,26 @@ def test_depth_that_is_missing_or_odd_is_a_problem_and_people_keep_their_size(de
     assert uplifting.live.persons[0].scale_source is ScaleSource.PRIOR
 
 
+def test_the_velocity_that_chooses_the_stride_is_of_people_of_measured_size():
+    plain, chain = stage(), stage(use_depth=True)
+    assumed = plain.push(keyframe(0), CAMERA).live.persons[0].joints[0, 2]
+    depth = np.full((120, 160), 1.1 * assumed)
+    chain.push(keyframe(0), CAMERA, lambda: depth)
+    moved = replace(keyframe(10, 1), persons=(person2d(STANDING[:, :2] * (40, 36) + (80, 60)),))
+    given, measured = plain.push(moved, CAMERA), chain.push(moved, CAMERA, lambda: depth)
+    factor = measured.live.persons[0].joints[0, 2] / given.live.persons[0].joints[0, 2]
+    assert factor > 1.05
+    assert measured.rates.velocity == pytest.approx(factor * given.rates.velocity)
+
+
+@pytest.mark.parametrize(("width", "height"), [(0, 120), (160, 0)])
+def test_a_key_frame_of_an_image_without_a_size_is_refused_and_the_stream_continues(width, height):
+    chain = stage()
+    with pytest.raises(ValueError, match="width and height"):
+        chain.push(replace(keyframe(0), width=width, height=height), None)
+    assert frames(chain.push(keyframe(0), None).raw) == frames(stage().push(keyframe(0), None).raw)
+
+
 def test_people_have_the_size_that_depth_measures_in_raw_and_live():
     plain, chain = stage(), stage(use_depth=True)
     assumed = plain.push(keyframe(0), CAMERA).live.persons[0].joints[0, 2]

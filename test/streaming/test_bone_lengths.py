@@ -20,7 +20,7 @@ from uplift_ros.streaming.bone_lengths import (
     own_covariances,
     with_lengths,
 )
-from uplift_ros.streaming.clock import SIZE_MEMORY_NS
+from uplift_ros.streaming.clock import BODY_MEMORY_NS
 
 LENGTHS = np.linalg.norm(STANDING[CHILDREN] - STANDING[PARENTS], axis=-1)
 COVARIANCE = np.tile([0.01**2, 0, 0, 0.01**2, 0, 0.04**2], (17, 1))
@@ -143,16 +143,33 @@ def test_a_bone_across_the_line_of_sight_counts_more_than_one_along_it():
 def test_a_person_who_returns_has_the_same_lengths():
     bodies = RigidBodies()
     before = lengths_of(bodies.keep(stream(noisy(500))))[-1]
-    back = lengths_of(bodies.keep(stream(noisy(1, seed=1), SIZE_MEMORY_NS // 2)))[0]
+    back = lengths_of(bodies.keep(stream(noisy(1, seed=1), 500 * FRAME + BODY_MEMORY_NS // 2)))[0]
     np.testing.assert_allclose(back, before, rtol=0.01)
 
 
-@pytest.mark.parametrize("stamp", [0, 500 * FRAME + SIZE_MEMORY_NS + 1], ids=["time goes back", "long unseen"])
+@pytest.mark.parametrize("stamp", [0, 500 * FRAME + BODY_MEMORY_NS + 1], ids=["time goes back", "long unseen"])
 def test_lengths_are_forgotten(stamp):
     bodies, last = RigidBodies(), stream(1.3 * noisy(1), stamp)
     bodies.keep(stream(noisy(500), FRAME))
     (again,), (alone,) = bodies.keep(last), RigidBodies().keep(last)
     np.testing.assert_array_equal(again.persons[0].joints, alone.persons[0].joints)
+
+
+def test_noise_while_depth_comes_and_goes_changes_no_size():
+    bodies = RigidBodies()
+    heights = []
+    for second in range(60):
+        source = (ScaleSource.PRIOR, ScaleSource.DEPTH)[second % 2]
+        frames = bodies.keep(stream(noisy(50, 0.01, second), second * 50 * FRAME, scale_source=source))
+        heights.append(frames[-1].persons[0].height)
+    np.testing.assert_allclose(heights[5:], heights[5], rtol=0.01)
+
+
+def test_another_person_under_the_same_id_is_believed_in_time():
+    bodies = RigidBodies()
+    bodies.keep(stream(noisy(3000)))
+    after = bodies.keep(stream(0.7 * noisy(6000), 3000 * FRAME))
+    assert lengths_of(after)[-1].sum() < 0.8 * lengths_of(after)[0].sum()
 
 
 def test_depth_changes_the_size_at_once_and_leaves_the_proportions():

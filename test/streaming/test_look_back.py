@@ -78,6 +78,19 @@ def test_an_interval_waits_until_all_its_images_have_come():
     assert requests.answer(2) == 0, "the image nearest to a request need not lie at its token"
     requests.fill(0, 2)
     assert requests.complete(0) == [2, 8]
+    requests.ask(0, set())
+    assert requests.held is None
+
+
+def test_more_requests_for_an_interval_do_not_prolong_its_wait():
+    requests = OpenRequests(patience=2)
+    requests.ask(0, {5})
+    requests.expire(10)
+    requests.answer(5)
+    requests.fill(0, 5)
+    assert requests.complete(0) == [5]
+    requests.ask(0, {2, 7})
+    assert requests.expire(12) == 2
     assert requests.held is None
 
 
@@ -114,6 +127,7 @@ def test_the_oldest_interval_that_waits_holds_the_frames():
     assert requests.held == 0
     assert requests.answer(5) == 0
     assert requests.complete(0) == []
+    requests.ask(0, set())
     assert requests.held == 10
     assert requests.clear() == 1
     assert requests.held is None

@@ -89,3 +89,9 @@ def test_what_was_made_up_for_counts_as_no_longer_waiting():
     """With four in every period, one is caught up after five seconds, and one right after it."""
     at, _ = played({0: 4} | dict.fromkeys(range(1, 600), 1), 600)
     assert np.flatnonzero(np.bincount(at) == 2).tolist() == [MEMORY_PERIODS - 1, MEMORY_PERIODS]
+
+
+def test_frames_that_come_faster_than_they_leave_do_not_pile_up():
+    at, numbers = played(dict.fromkeys(range(3000), 4), 3000)
+    assert len(numbers) >= 4 * 3000 - MEMORY_PERIODS
+    assert at == sorted(at)

@@ -180,3 +180,23 @@ def test_a_frame_of_another_form_is_refused_and_nothing_taken(model, wrong, mess
     with pytest.raises(ValueError, match=message):
         refiner.push([*frames_of({"p1": motion(2)}), wrong])
     assert refiner.flush() == []
+
+
+def test_after_a_device_has_failed_once_the_stream_continues(model):
+    class Failing:
+        config = model.config
+        calls = 0
+
+        def __call__(self, windows: np.ndarray) -> np.ndarray:
+            self.calls += 1
+            if self.calls == 2:
+                raise RuntimeError("the device is gone")
+            return model(windows)
+
+    refiner = StreamingRefiner("synsp", 3, Failing())
+    frames = frames_of({"p1": motion(25), "p2": [*motion(5), *[None] * 20]})
+    refiner.push(frames[:5])
+    with pytest.raises(RuntimeError, match="gone"):
+        refiner.push(frames[5:10])  # as a person leaves
+    refined = refiner.push(frames[10:]) + refiner.flush()
+    assert [frame.stamp for frame in refined] == [frame.stamp for frame in frames[10:]]

@@ -133,3 +133,10 @@ def test_reasons_are_those_of_the_message():
     assert {reason.name: int(reason) for reason in Reason} == {
         name: getattr(message, name) for name in ("FIXED", "SLOW", "FAST", "HOLD", "OVERLOAD", "MANUAL")
     }
+
+
+def test_a_medium_stride_is_held_after_its_own_velocity_not_only_after_the_fast_one():
+    controller = adaptive(hold_frames=10)
+    velocities = {0: 0.8, 4: 0.3, 8: 0.3, 12: 0.1, 16: 0.1, 20: 0.1}
+    strides = [controller.update(frame, velocity).stride for frame, velocity in velocities.items()]
+    assert strides == [4, 4, 4, 10, 10, 20]

@@ -225,3 +225,11 @@ def test_the_live_skeleton_is_the_key_frames_own(model, latency, is_final):
         assert output.live.persons[0].source is Source.KEYFRAME
         assert output.live.is_final is is_final
         assert all(skeletons.is_final for skeletons in output.final)
+
+
+@pytest.mark.parametrize("output_rate", [24.0, 48.0])
+def test_frames_at_key_frames_are_key_frames_whatever_the_output_rate(model, output_rate):
+    final = keyframes.stream(model, range(0, 1001, 50), latency=0, output_rate=output_rate)
+    at_keyframes = [frame for frame in final if (frame.stamp - START) % (50 * FRAME) == 0]
+    assert len(at_keyframes) == 21
+    assert {frame.persons[0].source for frame in at_keyframes} == {Source.KEYFRAME}

@@ -16,7 +16,7 @@ from mcap.records import Chunk, DataEnd, McapRecord, Message, Schema
 from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.summary import Summary
 
-from uplift_ros.bags.storage import Channel, Damage, Raw, Report, error_text, offered_qos
+from uplift_ros.bags.storage import Channel, Damage, Raw, Report, error_text, parse_offered_qos
 from uplift_ros.poses import NANOSECONDS
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -61,7 +61,13 @@ class McapStorage:
         summary = None
         with suppress(Exception):  # damaged data makes the parsers fail in many ways
             summary = self._summary()
-        if summary is None or summary.statistics is None or not summary.channels or not summary.chunk_indexes:
+        if (
+            summary is None
+            or summary.statistics is None
+            or not summary.channels
+            or not summary.chunk_indexes
+            or any(channel.schema_id not in {0, *summary.schemas} for channel in summary.channels.values())
+        ):
             schemas, channels, counts, self._blocks = self._scanned()
             self.start = min((block.start for block in self._blocks), default=0)
             self.end = max((block.end for block in self._blocks), default=0)
@@ -92,7 +98,7 @@ class McapStorage:
                     schema.encoding if known else "",
                     channel.message_encoding,
                     counts[channel.id],
-                    offered_qos(channel.metadata.get("offered_qos_profiles", "")),
+                    parse_offered_qos(channel.metadata.get("offered_qos_profiles", "")),
                 )
             )
 
@@ -121,6 +127,8 @@ class McapStorage:
         """The index at the end of the file; None if there is none, or its checksum is wrong."""
         self._file.seek(self._size - FOOTER.size - len(MAGIC))
         begin, _, checksum = FOOTER.unpack(self._file.read(FOOTER.size))
+        if not begin or self._file.read() != MAGIC:  # the rest of such a file may be too large for memory
+            return None
         self._file.seek(begin)
         content = self._file.read(self._size - begin - CHECKSUM_BYTES - len(MAGIC))
         if checksum and crc32(content) != checksum:
@@ -166,6 +174,9 @@ class McapStorage:
                 record = next(records)
             except Exception as error:  # see above
                 self._report(self._damage(offset, error))
+                return
+            if offset == first > 0 and not isinstance(record, Chunk | Message):  # the parser skips unknown records
+                self._report(self._damage(offset, ValueError("neither a chunk nor a message, as its index says")))
                 return
             if isinstance(record, DataEnd):
                 return

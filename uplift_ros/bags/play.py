@@ -1,6 +1,7 @@
 """`uplift play`: publish a bag on its topics at the recorded rate, without rosbag2.
 
-Exit code: 0, or 3 if parts of the bag are damaged or missing, 1 if it cannot be played.
+Exit code: 0, also if topics are left out with a warning; 3 if parts of the bag are damaged or missing; 1 if the bag
+cannot be read.
 """
 
 import argparse
@@ -62,7 +63,7 @@ class Player(Node):
                 except (ValueError, ImportError, AttributeError) as error:
                     self.get_logger().warning(f"{topic.name} is not played: {error}")
                 else:
-                    self._outputs[topic.name] = self.create_publisher(message_type, topic.name, offered_qos(topic.qos))
+                    self._outputs[topic.name] = self.create_publisher(message_type, topic.name, replay_qos(topic.qos))
         self._time_output = self.create_publisher(Clock, "/clock", 1) if clock else None
 
     def _message_type(self, topic: Topic) -> type:
@@ -87,20 +88,25 @@ class Player(Node):
         return all(output.get_subscription_count() > 0 for output in self._outputs.values())
 
     def play(self, start: int, rate: float, stop: threading.Event) -> Iterator[int]:
-        """Publish from log time `start` on; yields the bag's time in nanoseconds as it advances."""
+        """Publish from log time `start` to the bag's end; yields the bag's time in nanoseconds as it advances."""
         began = time.monotonic()
         for topic, log_time, data in self._bag.raw(self._outputs, start):
-            due = began + (log_time - start) / NANOSECONDS / rate
-            while (left := due - time.monotonic()) > 0:
-                now = log_time - round(left * rate * NANOSECONDS)
-                self._publish_clock(now)
-                yield now
-                if stop.wait(min(left, CLOCK_PERIOD_S)):
-                    return
+            yield from self._wait(log_time, began + (log_time - start) / NANOSECONDS / rate, rate, stop)
             if stop.is_set():
                 return
             self._publish_clock(log_time)
             self._outputs[topic].publish(data)
+        if self._outputs:  # a loop repeats topics that end early with the period of the bag
+            yield from self._wait(self._bag.end, began + (self._bag.end - start) / NANOSECONDS / rate, rate, stop)
+
+    def _wait(self, log_time: int, due: float, rate: float, stop: threading.Event) -> Iterator[int]:
+        """Wait until the monotonic time at which a log time is due; yields the bag's time, and publishes it."""
+        while (left := due - time.monotonic()) > 0:
+            now = log_time - round(left * rate * NANOSECONDS)
+            self._publish_clock(now)
+            yield now
+            if stop.wait(min(left, CLOCK_PERIOD_S)):
+                return
 
     def wait_until_received(self) -> None:
         """Wait until reliable subscribers have acknowledged the last messages, at most ACKNOWLEDGE_S seconds."""
@@ -113,7 +119,7 @@ class Player(Node):
             self._time_output.publish(Clock(clock=Time(nanoseconds=now).to_msg()))
 
 
-def offered_qos(recorded: Sequence[Qos]) -> QoSProfile:
+def replay_qos(recorded: Sequence[Qos]) -> QoSProfile:
     """Make a QoS profile that matches every subscriber that any of the recorded publishers matched."""
     latched = any(qos.durability == QosDurability.TRANSIENT_LOCAL for qos in recorded)
     unreliable = recorded and all(qos.reliability == QosReliability.BEST_EFFORT for qos in recorded)

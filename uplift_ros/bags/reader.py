@@ -22,7 +22,6 @@ from uplift_ros.bags.sqlite_storage import SqliteStorage
 from uplift_ros.bags.storage import (
     CDR,
     ENDINGS,
-    SUFFIXES,
     Channel,
     Damage,
     Report,
@@ -33,8 +32,6 @@ from uplift_ros.bags.storage import (
 from uplift_ros.files import ZSTD, bag_kind
 from uplift_ros.messages.typestore import typestore
 from uplift_ros.poses import NANOSECONDS
-
-__all__ = ["INCOMPLETE", "SUFFIXES", "BagError", "BagReader", "Topic", "is_bag", "read"]
 
 METADATA = "metadata.yaml"
 

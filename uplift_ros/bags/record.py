@@ -58,33 +58,40 @@ class Recorder(Node):
         self._wanted = None if topics is None else {self.resolve_topic_name(topic) for topic in topics}
         self._recorded: dict[str, Subscription] = {}
         self._refused: set[str] = set()
+        self._ambiguous: set[str] = set()
         self.create_timer(DISCOVERY_PERIOD_S, self._discover)
         self.create_timer(FLUSH_PERIOD_S, writer.flush)
 
     def _discover(self) -> None:
-        for topic, types in self.get_topic_names_and_types():
+        for topic, _ in self.get_topic_names_and_types():
             if (self._wanted is None or topic in self._wanted) and topic not in self._refused:
                 try:
-                    self._follow(topic, types[0])
+                    self._follow(topic)
                 except (BagError, ImportError, AttributeError) as error:
                     self._refused.add(topic)
                     self.get_logger().warning(f"{topic} is not recorded: {error}")
 
-    def _follow(self, topic: str, msgtype: str) -> None:
+    def _follow(self, topic: str) -> None:
         """Subscribe, or replace the subscription if a new publisher offers less than it requests."""
-        offers = [publisher.qos_profile for publisher in self.get_publishers_info_by_topic(topic)]
-        if not offers:
+        publishers = self.get_publishers_info_by_topic(topic)
+        if not publishers:
             return
+        offers = [publisher.qos_profile for publisher in publishers]
+        types = sorted({publisher.topic_type for publisher in publishers})
         if topic not in self._recorded:
+            msgtype = types[0]
             message_type = import_message(msgtype)
             self._writer.add_topic(topic, msgtype, [qos_to_bag(offer) for offer in offers])
             self._subscribe(topic, message_type, common_qos(offers))
-            return
         present = self._recorded[topic]
         request = common_qos([present.qos_profile, *offers])
         if request != present.qos_profile:
             self.destroy_subscription(present)
             self._subscribe(topic, present.msg_type, request)
+        if len(types) > 1 and topic not in self._ambiguous:
+            self._ambiguous.add(topic)
+            recorded = present.msg_type.__name__
+            self.get_logger().warning(f"{topic} has several types, only {recorded} is recorded: {', '.join(types)}")
 
     def _subscribe(self, topic: str, message_type: type, request: QoSProfile) -> None:
         write = partial(_write, self._writer, topic)
@@ -146,7 +153,7 @@ def main(args: argparse.Namespace) -> int:
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, lambda *_: stop.set())
     if unfinished(args.bag).exists():
-        print(_way_out(set_aside(unfinished(args.bag))), file=sys.stderr)
+        print(_recovery_hint(set_aside(unfinished(args.bag))), file=sys.stderr)
     writer = BagWriter(args.bag, args.storage)
     print(f"recording to {args.bag}, Ctrl-C stops", flush=True)
     try:
@@ -156,7 +163,7 @@ def main(args: argparse.Namespace) -> int:
         writer.close()
     except BagError as error:
         writer.abandon()
-        raise BagError(f"{error}; {_way_out(unfinished(args.bag))}") from error
+        raise BagError(f"{error}; {_recovery_hint(unfinished(args.bag))}") from error
     for topic, count in sorted(writer.counts.items()):
         print(f"{count:8d}  {topic}")
     return 0
@@ -183,5 +190,5 @@ def _record(writer: BagWriter, args: argparse.Namespace, stop: threading.Event) 
         rclpy.shutdown()
 
 
-def _way_out(folder: Path) -> str:
+def _recovery_hint(folder: Path) -> str:
     return f"{folder} holds a recording that was cut off; `uplift recover {folder} -o BAG` makes it a whole one"

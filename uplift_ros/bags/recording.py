@@ -57,7 +57,8 @@ def load(path: str | Path) -> Recording:
     with BagReader(path) as bag:
         if not {*IMAGE_TOPICS, *_TAKE} & set(bag.topics):
             raise BagError(f"bag {path} has no topic of the graph, only: {', '.join(bag.topics)}")
-        recording = Recording(image_topic=next((topic for topic in IMAGE_TOPICS if topic in bag.topics), ""))
+        filled = {topic.name for topic in bag.topics.values() if topic.count}
+        recording = Recording(image_topic=next((topic for topic in IMAGE_TOPICS if topic in filled), ""))
         stamped = recording.image_topic or "/camera_info"
         for _, _, data in bag.raw([stamped]):
             with _explained(f"bag {path}, topic {stamped}"):

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from uplift_ros.bags.reader import BagReader
-from uplift_ros.bags.recording import load
 from uplift_ros.messages.conversion import serialized_header
 
-TOPICS = ("/keyframes", "/skeletons/raw", "/skeletons", "/rate_state")
+TOPICS = ("/keyframes", "/skeletons/raw", "/skeletons")
 PERCENTILES = {"p50": 50, "p99": 99}
 
 
@@ -32,10 +31,14 @@ def stages(bag: str | Path) -> dict[str, dict[str, float]]:
     """
     with BagReader(bag) as reader:
         arrived: dict[str, list[tuple[int, int]]] = {topic: [] for topic in TOPICS}
-        for topic, log_time, data in reader.raw(TOPICS):
-            arrived[topic].append((log_time, serialized_header(data)[0]))
-    work = {stamp: (state.estimate_ms + state.uplift_ms, state.refine_ms) for stamp, state in load(bag).rates}
-    ends = {stamp: log_time for log_time, stamp in arrived["/rate_state"]}
+        ends, work = {}, {}
+        for topic, log_time, data in reader.raw([*TOPICS, "/rate_state"]):
+            stamp = serialized_header(data)[0]
+            if topic == "/rate_state":
+                state = reader.decode(topic, data)
+                ends[stamp], work[stamp] = log_time, (state.estimate_ms + state.uplift_ms, state.refine_ms)
+            else:
+                arrived[topic].append((log_time, stamp))
     raw, refined = ([log_time for log_time, _ in arrived[topic]] for topic in ("/skeletons/raw", "/skeletons"))
     rows = []
     for (begin, stamp), (following, _) in pairwise(arrived["/keyframes"]):

@@ -7,10 +7,7 @@ from typing import Protocol
 from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 
-SUFFIXES = (".mcap", ".db3")
-"""Suffixes of the files that rosbag2 writes."""
-
-ENDINGS = (*SUFFIXES, ".bag", ".bag.active", ".zstd", ".zst")
+ENDINGS = (".mcap", ".db3", ".bag", ".bag.active", ".zstd", ".zst")
 """Suffixes of bags; a file with one of them is treated as a bag whatever its content."""
 
 CDR, ROS1 = "cdr", "ros1"
@@ -75,8 +72,8 @@ class Storage(Protocol):
     def close(self) -> None: ...
 
 
-def offered_qos(text: str) -> tuple[Qos, ...]:
-    """QoS that publishers offered; empty if it cannot be parsed, because only playing needs it."""
+def parse_offered_qos(text: str) -> tuple[Qos, ...]:
+    """Parse the QoS that publishers offered; empty if it cannot be parsed, because only playing needs it."""
     try:
         return tuple(parse_qos(text))
     except Exception:  # invalid YAML, missing keys

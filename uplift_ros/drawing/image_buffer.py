@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-MAX_BYTES = 128 * 2**20
+MAX_OVERLAY_BYTES = 128 * 2**20
 """Of all images together; beyond it the oldest are dropped."""
 
 TOLERANCE_NS = 10_000_000
@@ -28,22 +28,22 @@ class WaitingImages(Generic[T]):
             self.clear()
         self._images.append((stamp, image, size))
         self._bytes += size
-        while self._bytes > MAX_BYTES:
+        while self._bytes > MAX_OVERLAY_BYTES:
             self._pop()
 
     def take(self, stamp: int) -> T | None:
-        """Remove and return the image of this stamp, None if there is none; older images are dropped."""
-        while self._images and self._images[0][0] <= stamp + TOLERANCE_NS:
-            found, image = self._pop()
-            if abs(found - stamp) <= TOLERANCE_NS:
-                return image
+        """Remove and return the image nearest to a stamp, None if none is within the tolerance; drop older ones."""
+        while len(self._images) > 1 and abs(self._images[1][0] - stamp) <= abs(self._images[0][0] - stamp):
+            self._pop()
+        if self._images and abs(self._images[0][0] - stamp) <= TOLERANCE_NS:
+            return self._pop()
         return None
 
     def clear(self) -> None:
         self._images.clear()
         self._bytes = 0
 
-    def _pop(self) -> tuple[int, T]:
-        stamp, image, size = self._images.popleft()
+    def _pop(self) -> T:
+        _, image, size = self._images.popleft()
         self._bytes -= size
-        return stamp, image
+        return image

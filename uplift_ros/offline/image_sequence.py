@@ -13,7 +13,7 @@ from uplift_ros.intrinsics import Calibration, Intrinsics, is_rectified
 from uplift_ros.messages.conversion import calibration_from_msg, serialized_header
 from uplift_ros.messages.images import exif_orientation, to_rgb
 from uplift_ros.offline.bag_depth import DEPTH_TYPES, BagDepth
-from uplift_ros.poses import NANOSECONDS
+from uplift_ros.poses import seconds_text
 from uplift_ros.sources import guessed_fov
 from uplift_ros.sources.video import VideoFile
 from uplift_ros.stages.problem import Problem
@@ -26,7 +26,7 @@ CAMERA_INFO_TYPES = ("sensor_msgs/msg/CameraInfo",)
 
 LOST_IMAGE, LOST_FRAMES = "lost_image", "lost_frames"
 
-WAY_OUT = "--fov DEGREES or --camera-info FILE.yaml provides intrinsics"
+INTRINSICS_HINT = "--fov DEGREES or --camera-info FILE.yaml provides intrinsics"
 
 MAX_LISTED = 3
 """Damaged parts of a bag that are named in a line."""
@@ -105,7 +105,7 @@ class VideoSequence:
         self.length = self._video.length
         self.problems: list[Problem] = []
         if intrinsics is None and (warning := guessed_fov(str(path), horizontal_fov)):
-            self.problems.append(Problem("guessed_fov", f"{warning}; {WAY_OUT}"))
+            self.problems.append(Problem("guessed_fov", f"{warning}; {INTRINSICS_HINT}"))
 
     def images(self) -> Iterator[LazyImage]:
         for frame in self._video.frames():
@@ -152,15 +152,17 @@ class BagSequence:
         self._depth: BagDepth | None = None
         try:
             if depth_topic is not None:
-                self._depth = BagDepth(path, self._asked(depth_topic, DEPTH_TYPES))
+                self._depth = BagDepth(self._bag, self._asked(depth_topic, DEPTH_TYPES))
             self._image_topic = self._find_images(image_topic)
             self._camera_info_topic = self._find_camera_info(NO_CAMERA_INFO if intrinsics else camera_info_topic)
         except BagError:
             self.close()
             raise
         self.length = self._bag.topics[self._image_topic].count
-        self._intrinsics: tuple[bytes, Intrinsics | None] = (b"", intrinsics)
         self._rectified |= is_rectified(self._image_topic)
+        if isinstance(intrinsics, Calibration):
+            intrinsics = replace(intrinsics, rectified=self._rectified)
+        self._intrinsics: tuple[bytes, Intrinsics | None] = (b"", intrinsics)
 
     def images(self) -> Iterator[LazyImage]:
         """Yield all images with a time. In simulations the first one may have the stamp 0, later ones have no time.
@@ -182,11 +184,7 @@ class BagSequence:
                 stamp, frame_id = serialized_header(data)
                 check_time(stamp, previous)
             except ValueError as error:
-                self.problems.append(
-                    Problem(
-                        LOST_IMAGE, f"image logged at {log_time // NANOSECONDS}.{log_time % NANOSECONDS:09d}: {error}"
-                    )
-                )
+                self.problems.append(Problem(LOST_IMAGE, f"image logged at {seconds_text(log_time)}: {error}"))
                 continue
             depth = self._depth.at(stamp) if self._depth else None
             yield LazyImage(stamp, frame_id, self._intrinsics_of(data), partial(self._decode, data), len(data), depth)
@@ -197,9 +195,8 @@ class BagSequence:
 
     def _report_missing(self, count: int) -> None:
         """Report damage of the bag, and images that its index counts, but that are not there."""
-        damage = dict.fromkeys([*self._bag.damage, *(self._depth.damage if self._depth else ())])
         texts = [f"{count} of {self.length} images are missing"] if count > 0 else []
-        texts += [each.text for each in damage]
+        texts += [each.text for each in self._bag.damage]
         if len(texts) > MAX_LISTED:
             texts[MAX_LISTED:] = [f"{len(texts) - MAX_LISTED} more"]
         if texts:
@@ -207,8 +204,6 @@ class BagSequence:
 
     def close(self) -> None:
         self._bag.close()
-        if self._depth:
-            self._depth.close()
 
     def _decode(self, data: bytes) -> np.ndarray:
         return to_rgb(self._bag.decode(self._image_topic, data))
@@ -230,7 +225,7 @@ class BagSequence:
             calibration.for_image(*calibration.size)  # raises ValueError if it is unusable
             self._intrinsics = data[STAMP_SIZE:], calibration
         except ValueError as error:
-            self.problems.append(Problem("unusable_camera_info", f"{error}; {WAY_OUT}"))
+            self.problems.append(Problem("unusable_camera_info", f"{error}; {INTRINSICS_HINT}"))
 
     def _find_images(self, asked: str | None) -> str:
         if asked is not None:

@@ -9,7 +9,7 @@ from uplift_ros.intrinsics import Intrinsics
 from uplift_ros.offline.image_sequence import LOST_IMAGE, ImageSequence
 from uplift_ros.offline.prefetch import prefetch
 from uplift_ros.pipeline import Pipeline, Step
-from uplift_ros.poses import NANOSECONDS
+from uplift_ros.poses import seconds_text
 from uplift_ros.stages.problem import Problem
 from uplift_ros.stages.uplifting import DepthLookup
 
@@ -68,11 +68,7 @@ def _detected(sequence: ImageSequence, pipeline: Pipeline) -> Generator[Keyframe
         try:
             keyframe = pipeline.detection.push(image.stamp, image.frame_id, image.image, image.size)
         except ValueError as error:
-            problems.append(
-                Problem(
-                    LOST_IMAGE, f"image of stamp {image.stamp // NANOSECONDS}.{image.stamp % NANOSECONDS:09d}: {error}"
-                )
-            )
+            problems.append(Problem(LOST_IMAGE, f"image of stamp {seconds_text(image.stamp)}: {error}"))
             continue
         if keyframe is not None:
             yield KeyframeInterval(images, Step(keyframe), image.depth, problems)

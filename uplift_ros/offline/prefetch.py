@@ -1,6 +1,6 @@
 """Computes items ahead of their consumer, in a thread: the stages of a chain overlap, and the order is kept.
 
-OpenCV, LiteRT and PyTorch release the GIL while they compute.
+OpenCV, LiteRT and ONNX Runtime release the GIL while they compute.
 """
 
 from collections import deque

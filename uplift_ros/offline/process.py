@@ -175,14 +175,21 @@ def outputs(inputs: Sequence[Path], out: Path) -> list[Path]:
     Raises:
         ValueError: two inputs would go to one file, or an input would be overwritten.
     """
-    paths = [out] * len(inputs) if out.suffix == ".mcap" else [out / f"{source.stem}.mcap" for source in inputs]
-    for number, (source, path) in enumerate(zip(inputs, paths, strict=True)):
-        if path in paths[:number]:
-            other = inputs[paths.index(path)]
-            raise ValueError(f"--out {out}: {other} and {source} would both go to {path}")
-        if path.resolve() in [taken.resolve() for taken in inputs]:
+    paths = [out] * len(inputs) if out.suffix == ".mcap" else [out / f"{_stem(source)}.mcap" for source in inputs]
+    resolved = {source.resolve() for source in inputs}
+    sources: dict[Path, Path] = {}
+    for source, path in zip(inputs, paths, strict=True):
+        if path in sources:
+            raise ValueError(f"--out {out}: {sources[path]} and {source} would both go to {path}")
+        if path.resolve() in resolved:
             raise ValueError(f"--out {out}: the input {path} would be overwritten")
+        sources[path] = source
     return paths
+
+
+def _stem(path: Path) -> str:
+    """Name without its suffix; of . and .. that of the folder."""
+    return (path if path.stem.strip(".") else path.resolve()).stem
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,13 +1,14 @@
 """Writes the topics of the live graph to a bag, without ROS and without a clock: log times are header stamps."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 
-from uplift_ros.bags.reader import BagReader
+from uplift_ros.bags.reader import BagError, BagReader
 from uplift_ros.bags.writer import BagWriter
 from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import MessageFactory
@@ -101,6 +102,7 @@ class GraphBag:
 
 
 def is_complete(path: Path) -> bool:
-    """Whether the input of this output was complete."""
-    with BagReader(path) as bag:
+    """Whether an output is readable, and its input was complete."""
+    with suppress(BagError), BagReader(path) as bag:
         return PROBLEMS not in bag.topics
+    return False

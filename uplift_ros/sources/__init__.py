@@ -48,11 +48,9 @@ class FrameSource(Protocol):
 
     Attributes:
         camera: camera model of the images.
-        fps: nominal frames per second.
     """
 
     camera: Camera
-    fps: float
 
     def frames(self) -> Iterator[SourceFrame]: ...
 

@@ -179,7 +179,6 @@ class Webcam:
         if not readable:
             self.close()
             raise ValueError(f"source: camera {index} does not open or gives no image; is /dev/video{index} there?")
-        self.fps = _frame_rate(self._capture)
         self.camera = Camera.from_fov(horizontal_fov, first.shape[1], first.shape[0])
 
     def frames(self) -> Iterator[SourceFrame]:

@@ -2,14 +2,16 @@
 
 Every shell builds its stages here, so a parameter means the same in all of them. A shell that passes NodeSettings
 learns which parameters had no effect, because nothing here read them. Every function raises a ValueError that names the
-parameter if its value is out of range or not supported; the two that load a network also raise a FileNotFoundError if
-there are no such weights.
+parameter if its value is out of range or not supported; those that load a network, and `uplifting`, which loads its
+central head, also raise a FileNotFoundError if there are no such weights.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from uplift_ros.models import runtime
 from uplift_ros.models.configs import Refining, UpliftConfig, Uplifting
@@ -83,6 +85,9 @@ def uplifting(
         errors=network.errors,
         spare=network.spare,
     )
+    if uplifter.waits_for_centre:  # its file may be missing, and a device may take long to prepare it
+        config = uplifter.config
+        network.model.central(np.zeros((2, config.tokens, config.temporal_width), np.float32))
     if controller is None:
         controller = stride_controller(parameters, uplifter.config, load)
         look_back = look_back_rule(parameters, uplifter.config)

@@ -1,6 +1,7 @@
 """Stage 1: images to key-frames: the schedule, requests for older images, the people in an image, their identities."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,7 +10,7 @@ from uplift_ros.estimators import PoseEstimator
 from uplift_ros.poses import NANOSECONDS, Keyframe, Origin, Person2D
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 from uplift_ros.streaming.assignment import best_pairs
-from uplift_ros.streaming.clock import check_time
+from uplift_ros.streaming.clock import check_time, is_break
 from uplift_ros.streaming.image_history import ImageHistory
 from uplift_ros.streaming.keyframes import KeyframeSchedule
 from uplift_ros.streaming.rates import AskedRate
@@ -22,6 +23,8 @@ because people move fast, and then fresh key-frames are worth more than more acc
 
 class Tracker(Protocol):
     """Tracker that assigns ids to the people of an image."""
+
+    def reset(self) -> None: ...
 
     def update(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]: ...
 
@@ -40,7 +43,7 @@ class DetectionStage:
         model_rate: frames per second in which the stride is counted.
         look_back: seconds of images that are kept, undecoded, for requests; 0 answers no request.
         phase: see `KeyframeSchedule`.
-        tracker: creates the tracker, at every reset.
+        tracker: assigns ids; None is a `PersonTracker`.
 
     Attributes:
         history: the images that are kept.
@@ -58,9 +61,10 @@ class DetectionStage:
         model_rate: float,
         look_back: float = 0.0,
         phase: float | None = None,
-        tracker: Callable[[], Tracker] = PersonTracker,
+        tracker: Tracker | None = None,
     ) -> None:
-        self._estimator, self._model_rate, self._phase, self._make_tracker = estimator, model_rate, phase, tracker
+        self._estimator, self._model_rate, self._phase = estimator, model_rate, phase
+        self._tracker = tracker or PersonTracker()
         self._schedule = KeyframeSchedule(stride, model_rate, phase)
         self.history: ImageHistory[Any] = ImageHistory(look_back)
         self._sequence = 0
@@ -71,7 +75,7 @@ class DetectionStage:
         """Forget images and people; the count of key-frames continues."""
         self._schedule = KeyframeSchedule(self.stride, self._model_rate, self._phase)
         self.history.clear()
-        self._tracker = self._make_tracker()
+        self._tracker.reset()
         self._dropped_keyframe: int | None = None
         self._previous: int | None = None
         self._is_taken = False
@@ -110,10 +114,8 @@ class DetectionStage:
         self.history.request(stamps)
         while (requested := self.take_requested()) is not None:
             stamp, (frame_id, image) = requested
-            try:
+            with suppress(ValueError):  # it is counted
                 yield self.detect(stamp, frame_id, image, self.stride, Origin.LOOK_BACK)
-            except ValueError:
-                self.history.refused["undecodable"] += 1
 
     def take(self, stamp: int, image: object = None, size: int = 0, is_busy: bool = False) -> int | None:
         """Decide whether the image at `stamp`, nanoseconds, becomes a key-frame.
@@ -130,6 +132,8 @@ class DetectionStage:
             ValueError: the stamp is no time; the image is not taken.
         """
         check_time(stamp, self._previous)
+        if self._previous is not None and is_break(stamp, self._previous, QUICK_NS):
+            self._quick_until = 0
         self._previous = stamp
         self.history.add(stamp, image, size)
         if not self._schedule.is_due(stamp):
@@ -182,6 +186,8 @@ class DetectionStage:
         except ValueError:
             if is_scheduled:
                 self._schedule.give_back(stamp)
+            else:
+                self.history.refused["undecodable"] += 1
             raise
         name = self._tracker.update if is_scheduled else self._tracker.update_between
         persons = name(stamp, self._estimator.estimate(pixels, quick=stamp < self._quick_until))

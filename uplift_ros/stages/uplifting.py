@@ -147,14 +147,16 @@ class UpliftingStage:
         (live,) = self._sized([uplifted.live])
         raw = self._leave(final + self._sized(uplifted.final))
         # 6. The stride of the next key-frames, and the rates.
-        decision = self._decide(keyframe, uplifted.frame, uplifted.velocity)
+        factor = self._depth_scale.factor if self._depth_scale else lambda _: 1.0
+        velocity = max((factor(name) * each for name, each in uplifted.velocities.items()), default=0.0)
+        decision = self._decide(keyframe, uplifted.frame, velocity)
         self._keyframe_rate.add(keyframe.stamp)
         rates = Rates(
             stamp=keyframe.stamp,
             frame_id=keyframe.frame_id,
             stride=decision.stride,
             reason=decision.reason,
-            velocity=uplifted.velocity,
+            velocity=velocity,
             keyframe_hz=self._keyframe_rate.per_second,
             output_hz=self._output_rate.per_second,
             dropped=self._gaps,

@@ -13,7 +13,7 @@ import numpy as np
 from uplift_ros.camera import CANONICAL_STATURE
 from uplift_ros.poses import NANOSECONDS, Person3D, ScaleSource, SkeletonFrame
 from uplift_ros.skeleton import H36M17, MEAN_LENGTHS
-from uplift_ros.streaming.clock import MAX_SKELETON_GAP_NS, SIZE_MEMORY_NS
+from uplift_ros.streaming.clock import BODY_MEMORY_NS, MAX_SKELETON_GAP_NS
 from uplift_ros.transforms import SMALLEST_DEVIATION, own_covariances
 
 PARENTS, CHILDREN = np.transpose(H36M17.bones)
@@ -40,6 +40,13 @@ STATURE_WEIGHTS[np.isin(TO, H36M17.index("right_hip")) | np.isin(TO, H36M17.inde
 CORRELATION_S = 0.8
 """Seconds of frames that count as one observation: the network misjudges a pose for about as long as it lasts. Longer
 ones trust proportions more; 0.1 to 0.8 s differ by 0.1 mm (mocap_test with a noisy detector)."""
+
+MEMORY_S = 60.0
+"""Time constant in which older observations lose their weight: a tracker may mistake one person for another."""
+
+RESIZED = 0.05
+"""Relative change of all lengths, between two frames of different sources of scale, that is a new measurement of the
+size; smaller ones are noise of the two poses."""
 
 HUBER = 1.0
 """Standard deviations from the present estimate beyond which an observation loses weight (Huber, 1964)."""
@@ -82,7 +89,9 @@ class BoneLengths:
         observed = np.linalg.norm(bones, axis=-1)
         is_first = self.total == 0.0
         if not is_first and person.scale_source is not self.scale_source:
-            self._rescale(float(observed.sum()) / self.total)
+            factor = float(observed.sum()) / self.total
+            if abs(factor - 1) > RESIZED:
+                self._rescale(factor)
         # 1. Weights: the variance along the bone, the time that the frame stands for, and Huber's for outliers.
         along = bones / np.maximum(observed, LENGTH_EPS)[:, None]
         spread = covariances[TO] + covariances[FROM]
@@ -92,9 +101,10 @@ class BoneLengths:
         if not is_first:
             surprise = np.abs(observed - self.lengths) / np.sqrt(variance)
             weights = weights / np.maximum(surprise / HUBER, 1.0)
-        # 2. Both sides observe one length.
-        self.information += weights + weights[MIRRORED]
-        self.weighted += weights * observed + (weights * observed)[MIRRORED]
+        # 2. Both sides observe one length; what was observed long ago fades.
+        kept = 1.0 - seconds / MEMORY_S
+        self.information = kept * self.information + weights + weights[MIRRORED]
+        self.weighted = kept * self.weighted + weights * observed + (weights * observed)[MIRRORED]
         # 3. The size is the weighted least-squares factor of PROPORTIONS; lengths deviate from it by DEVIATIONS.
         mean = self.weighted / self.information
         trust = 1.0 / (1.0 / self.information + DEVIATIONS**2)
@@ -117,7 +127,7 @@ class BoneLengths:
 class RigidBodies:
     """Gives every person of a stream of skeletons constant bone lengths and a height, from the first frame on.
 
-    An id keeps its lengths until it is unseen for SIZE_MEMORY_NS, or stamps go back.
+    An id keeps its lengths until it is unseen for BODY_MEMORY_NS, or stamps go back.
     """
 
     def __init__(self) -> None:
@@ -151,7 +161,7 @@ class RigidBodies:
         if stamp < self._stamp:
             self.reset()
         self._stamp = stamp
-        self._bodies = {key: body for key, body in self._bodies.items() if stamp - body.stamp <= SIZE_MEMORY_NS}
+        self._bodies = {key: body for key, body in self._bodies.items() if stamp - body.stamp <= BODY_MEMORY_NS}
         return self._bodies.setdefault(name, BoneLengths(stamp=stamp))
 
 

@@ -7,7 +7,8 @@ All times are stamps, or spans between stamps, in nanoseconds; no clock is read.
                  that wait for later key-frames become final
     skeletons    a gap above MAX_SKELETON_GAP_NS, or any step back, begins a new motion for the refiner
 
-All other state (people, sizes, rates, views) expires after the spans below, and at any step back in time.
+All other state (people, bodies, sizes, rates, views) expires after the spans below, and nearly all of it at any step
+back in time.
 """
 
 from uplift_ros.poses import NANOSECONDS
@@ -29,6 +30,9 @@ SIDES_MEMORY_NS = 1_500_000_000
 
 VIEW_MEMORY_NS = 5_000_000_000
 """For this long, the persons of several cameras that were matched are remembered as one person."""
+
+BODY_MEMORY_NS = 5_000_000_000
+"""A person who was not seen for longer has no bone lengths: no id lives longer without its person."""
 
 FRESH_SIZE_NS, SIZE_MEMORY_NS = 2_000_000_000, 60_000_000_000
 """After its last measurement a person's size counts as measured, then as a prior until it is forgotten."""

@@ -67,15 +67,12 @@ class DepthScale:
         self._sizes: dict[str, _Size] = {}
         self._stamp = 0
 
-    def measure(self, keyframe: Keyframe, placed: SkeletonFrame, depth: np.ndarray) -> int:
+    def measure(self, keyframe: Keyframe, placed: SkeletonFrame, depth: np.ndarray) -> None:
         """Measure the people of a key-frame.
 
         Args:
             placed: 3D people at the key-frame, of the stature `person_height`.
             depth: (height, width) metres along the optical axis; NaN, infinite or not positive where unknown.
-
-        Returns:
-            The number of people who were measured.
 
         Raises:
             ValueError: the depth image has another size than the key-frame's image.
@@ -93,7 +90,6 @@ class DepthScale:
             name: size for name, size in self._sizes.items() if keyframe.stamp - size.stamp <= SIZE_MEMORY_NS
         }
         in_space = {person.id: person for person in placed.persons}
-        measured = 0
         for person in keyframe.persons:
             factor = None
             if person.id in in_space and in_space[person.id].scale_source is not ScaleSource.NONE:
@@ -102,8 +98,11 @@ class DepthScale:
                 size = self._sizes.setdefault(person.id, _Size(keyframe.stamp))
                 size.stamp = keyframe.stamp
                 size.factors.append(factor)
-                measured += 1
-        return measured
+
+    def factor(self, name: str) -> float:
+        """Measured size of a person relative to `person_height`; 1 if it was not measured."""
+        size = self._sizes.get(name)
+        return size.factor if size else 1.0
 
     def apply(self, frame: SkeletonFrame) -> SkeletonFrame:
         """Scale all people who have been measured to their measured size."""

@@ -6,8 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-SECONDS = 1e-9
-"""One nanosecond."""
+from uplift_ros.poses import NANOSECONDS
 
 
 class Smoother(Protocol):
@@ -79,7 +78,7 @@ def _gain(cutoff: np.ndarray | float, dt: float) -> np.ndarray | float:
 def _interval(earlier: int, later: int) -> float:
     if later <= earlier:
         raise ValueError(f"stamp must increase, got {later} after {earlier} ns")
-    return (later - earlier) * SECONDS
+    return (later - earlier) / NANOSECONDS
 
 
 class SavitzkyGolay:
@@ -129,5 +128,5 @@ def _fit_weights(offsets: tuple[int, ...], order: int) -> np.ndarray:
 
     Evenly spaced stamps hit the cache.
     """
-    times = np.array(offsets) * SECONDS
+    times = np.array(offsets) / NANOSECONDS
     return np.linalg.pinv(np.vander(times, order + 1, increasing=True))

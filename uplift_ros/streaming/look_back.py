@@ -92,9 +92,11 @@ class OpenRequests:
         return min(self._intervals, default=None)
 
     def ask(self, begin: int, tokens: set[int]) -> None:
-        """Wait for images of the interval that begins at a token."""
+        """Wait for images of the interval that begins at a token, until its deadline; no tokens end the wait."""
         if tokens:
-            self._intervals[begin] = _Interval(tokens)
+            self._intervals.setdefault(begin, _Interval()).asked = tokens
+        else:
+            self._intervals.pop(begin, None)
 
     def answer(self, token: int) -> int | None:
         """Note an image, which need not lie at the token that was requested; return the begin of its interval."""
@@ -113,8 +115,12 @@ class OpenRequests:
         self._intervals[begin].filled.append(token)
 
     def complete(self, begin: int) -> list[int] | None:
-        """End the wait of an interval; return its new key-frames, or None while images are missing."""
-        return None if self._intervals[begin].asked else sorted(self._intervals.pop(begin).filled)
+        """Return the new key-frames of an interval, or None while images are missing; `ask` then ends or extends it."""
+        interval = self._intervals[begin]
+        if interval.asked:
+            return None
+        filled, interval.filled = sorted(interval.filled), []
+        return filled
 
     def expire(self, newest: int) -> int:
         """End the wait of intervals whose time is over at a scheduled key-frame; return how many images are missing."""

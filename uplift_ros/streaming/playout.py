@@ -29,12 +29,16 @@ class Playout:
         self._waiting.extend(frames)
 
     def take(self) -> list[SkeletonFrame]:
-        """Release the frames of one period: one, none if the buffer is empty, two if too many wait."""
+        """Release the frames of one period: one, none if the buffer is empty, two if too many wait.
+
+        All that do not fit into MEMORY_PERIODS leave at once: stamps may run faster than the clock that calls.
+        """
         self._levels.append(len(self._waiting))
         too_many = len(self._levels) == MEMORY_PERIODS and min(self._levels) > SPARE_FRAMES
         if too_many:  # levels as they would have been with the shorter delay
             self._levels = deque((level - 1 for level in self._levels), MEMORY_PERIODS)
-        return [self._waiting.popleft() for _ in range(min(1 + too_many, len(self._waiting)))]
+        count = max(1 + too_many, len(self._waiting) - MEMORY_PERIODS)
+        return [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
 
     def flush(self) -> list[SkeletonFrame]:
         """Release all frames that wait."""

@@ -134,11 +134,16 @@ class StreamingRefiner:
 
         Raises:
             ValueError: another skeleton, arrays of another shape, or two persons of one id. No frame was taken.
+            RuntimeError: the device of the network failed. All frames are lost; the next one begins a new segment.
         """
         for frame in frames:
             frame.validate()
         steps = [self._follow(frame) for frame in frames]
-        estimates = iter(self._estimate([poses for step in steps for poses in step.inputs]))
+        try:
+            estimates = iter(self._estimate([poses for step in steps for poses in step.inputs]))
+        except RuntimeError:
+            self.reset()
+            raise
         return [refined for step in steps for refined in self._advance(step, estimates)]
 
     def flush(self) -> list[SkeletonFrame]:

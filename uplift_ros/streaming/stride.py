@@ -103,8 +103,7 @@ class AdaptiveStride:
         self.threshold = threshold
         self.hold_frames = hold_frames
         self.medium_threshold = medium_threshold
-        self._stride = slow
-        self._asked_at = 0
+        self._asked_at: dict[int, int] = {}  # frame by stride
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -113,10 +112,12 @@ class AdaptiveStride:
 
     def update(self, frame: int, velocity: float) -> Decision:
         asked = self._asked_for(velocity)
-        if asked > self._stride and 0 <= frame - self._asked_at < self.hold_frames:
-            return Decision(self._stride, Reason.HOLD)
-        self._stride, self._asked_at = asked, frame
-        return Decision(asked, Reason.SLOW if asked == self._slow else Reason.FAST)
+        recent = {stride: at for stride, at in self._asked_at.items() if 0 <= frame - at < self.hold_frames}
+        self._asked_at = recent | {asked: frame}
+        stride = min(self._asked_at)
+        if stride < asked:
+            return Decision(stride, Reason.HOLD)
+        return Decision(stride, Reason.SLOW if stride == self._slow else Reason.FAST)
 
     def _asked_for(self, velocity: float) -> int:
         if velocity > self.threshold:

@@ -12,7 +12,7 @@ import numpy as np
 
 from uplift_ros.poses import NANOSECONDS, Person2D
 from uplift_ros.similarity import person_size
-from uplift_ros.streaming.assignment import best_pairs
+from uplift_ros.streaming.assignment import IMPOSSIBLE, best_pairs
 from uplift_ros.streaming.clock import PERSON_MEMORY_NS
 
 # Lengths below are in units of the person's size, times in seconds; tuned on simulated crowds (test/support/crowds.py).
@@ -34,9 +34,6 @@ MAX_JOINT_DEVIATION = 3.0
 
 VELOCITY_SECONDS, COAST_SECONDS = 0.5, 1.0
 """Time constants of the velocity's running mean, and of its decay while the person is not seen."""
-
-IMPOSSIBLE = 1e6
-"""Cost of a pair that is never made."""
 
 
 @dataclass
@@ -104,8 +101,12 @@ class PersonTracker:
     """Person tracker: ids 'p1', 'p2', ... that stay while a person is in view and are never used again."""
 
     def __init__(self) -> None:
-        self._tracks: list[_Track] = []
         self._next_id = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all people; ids are not used again."""
+        self._tracks: list[_Track] = []
 
     def update(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
         """Return the same people, in the same order, with ids.
@@ -133,9 +134,7 @@ class PersonTracker:
         costs = np.empty((len(self._tracks), len(persons)))
         for row, track in enumerate(self._tracks):
             costs[row] = [track.cost(person, stamp) for person in persons]
-        matched = {
-            person: self._tracks[track] for track, person in best_pairs(costs) if costs[track, person] < IMPOSSIBLE
-        }
+        matched = {person: self._tracks[track] for track, person in best_pairs(costs)}
         return [matched.get(index) or self._start(stamp, person) for index, person in enumerate(persons)]
 
     def _start(self, stamp: int, person: Person2D) -> _Track:

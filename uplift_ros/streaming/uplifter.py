@@ -36,14 +36,14 @@ class Uplifted:
     Attributes:
         final: new final frames, in order.
         live: the estimate at the key-frame itself, before it is final.
-        velocity: m/s, of the fastest person, mean since the key-frame before; 0 when no person is in view.
+        velocities: m/s, of each person in the key-frame, by id, mean since the key-frame before.
         frame: of the key-frame, counted at the model's rate.
         wanted: stamps of older images that should become key-frames, the oldest first.
     """
 
     final: list[SkeletonFrame]
     live: SkeletonFrame
-    velocity: float
+    velocities: dict[str, float]
     frame: int
     wanted: list[int]
 
@@ -104,7 +104,7 @@ class StreamingUplifter:
         if not 0.3 <= person_height <= 2.5:
             raise ValueError(f"person_height must be 0.3 to 2.5 m, got {person_height}")
         self.network, self.config, self.latency, self.errors = network, config, latency, errors
-        self.frames_per_output = config.model_rate / output_rate
+        self.output_rate = output_rate
         self.scale = person_height / CANONICAL_STATURE
         self.spare = spare
         self.failure = ""
@@ -160,10 +160,14 @@ class StreamingUplifter:
         # 4. Compose the frames that are final now, and the newest one.
         final += self._finalise()
         newest = token * self.config.token_stride
-        live = self._compose(newest, is_final=self._next_output * self.frames_per_output > newest)
-        moved = [track.motion.velocity[previous - token :].mean() for track in seen if track.motion]
+        live = self._compose(newest, is_final=self._next_frame > newest)
+        velocities = {
+            name: float(track.motion.velocity[previous - token :].mean())
+            for name, track in seen.items()
+            if track.motion
+        }
         self._forget(before_window)
-        return Uplifted(final, live, float(max(moved, default=0.0)), newest, wanted)
+        return Uplifted(final, live, velocities, newest, wanted)
 
     def fill(self, keyframe: Keyframe, camera: Camera | None) -> Filled | None:
         """Take a key-frame of an older image, requested or not; arguments and errors as in `push`.
@@ -203,9 +207,14 @@ class StreamingUplifter:
         return self._advance(self._timeline.newest * self.config.token_stride)
 
     @property
+    def _next_frame(self) -> float:
+        """The next frame to be final; a whole number without rounding errors if it is one."""
+        return self._next_output * self.config.model_rate / self.output_rate
+
+    @property
     def _pending(self) -> float:
         """Token of the next frame to be final."""
-        return self._next_output * self.frames_per_output / self.config.token_stride
+        return self._next_frame / self.config.token_stride
 
     def _finalise(self) -> list[SkeletonFrame]:
         """Compose the frames that are final now: those of an interval wait while images of it are requested."""
@@ -214,13 +223,14 @@ class StreamingUplifter:
 
     def _advance(self, last: float) -> list[SkeletonFrame]:
         """Compose the next final frames, up to `last`."""
-        final = []
-        while (frame := self._next_output * self.frames_per_output) <= last:
+        final, newest = [], 0.0
+        while (frame := self._next_frame) <= last:
             final.append(self._compose(frame, is_final=True))
+            newest = frame
             self._next_output += 1
         if final:
             for track in self._tracks.values():
-                track.fix_roots((self._next_output - 1) * self.frames_per_output / self.config.token_stride)
+                track.fix_roots(newest / self.config.token_stride)
         return final
 
     def _update(self, begin: int, intervals: Sequence[tuple[int, int]]) -> list[int]:
@@ -238,6 +248,7 @@ class StreamingUplifter:
                     observation.pose_token = None  # another device rounds differently
             self._uplift(tracks)
         if self.look_back is None:
+            self._requests.ask(begin, set())
             return []
         motions = [(track.motion, motion) for track, motion in zip(tracks, before, strict=True) if track.motion]
         middles = (self.look_back.middle(left, right, motions) for left, right in intervals)
@@ -245,23 +256,23 @@ class StreamingUplifter:
         self._requests.ask(begin, set(wanted))
         return [self._timeline.stamp(token * self.config.token_stride) for token in wanted]
 
-    def _see(self, keyframe: Keyframe, camera: Camera | None, token: int) -> list[Track]:
-        """Store an observation of every person of the key-frame; return their tracks."""
+    def _see(self, keyframe: Keyframe, camera: Camera | None, token: int) -> dict[str, Track]:
+        """Store an observation of every person of the key-frame; return their tracks by id."""
         if not keyframe.persons:
-            return []
+            return {}
         view = camera or Camera.from_fov(UNKNOWN_CAMERA_FOV, keyframe.width, keyframe.height)
         keypoints = np.stack([person.keypoints for person in keyframe.persons])
         rays = view.rays(np.where(np.abs(keypoints) < FARTHEST_PIXEL, keypoints, np.nan))
         rays = np.where(np.abs(rays) < FARTHEST_RAY, rays, np.nan)
         placed = np.isfinite(rays[:, 0]).all(-1)
-        tracks = []
+        tracks = {}
         for person, seen_at in zip(itertools.compress(keyframe.persons, placed), rays[placed], strict=True):
             track = self._tracks.get(person.id)
             if track is None or token - track.newest >= self.config.tokens:
                 track = self._tracks[person.id] = Track()
             track.observations[token] = Observation(_with_valid_scores(person), seen_at, calibrated=camera is not None)
             track.is_new = True
-            tracks.append(track)
+            tracks[person.id] = track
         return tracks
 
     def _uplift(self, tracks: list[Track]) -> None:
@@ -296,7 +307,7 @@ class StreamingUplifter:
         for observation, pose_token in zip(new, lifted.tokens, strict=True):
             observation.pose_token = pose_token
         # 5. With a latency of half the window, the central head finalises the centre of each window.
-        if self._waits_for_centre:
+        if self.waits_for_centre:
             central = self._metres(self.network.central(lifted.hidden))
             for (track, end), pose in zip(windows, central, strict=True):
                 track.finalised[end - self._after_centre] = pose
@@ -306,7 +317,8 @@ class StreamingUplifter:
             track.move(poses, config.model_rate / config.token_stride, config.normalisation)
 
     @property
-    def _waits_for_centre(self) -> bool:
+    def waits_for_centre(self) -> bool:
+        """The central head gives the final poses."""
         return self.latency == self.config.frames // 2
 
     @property
@@ -317,7 +329,7 @@ class StreamingUplifter:
     def _ends(self, track: Track) -> range:
         """Last tokens of the windows to compute: at the newest observation, and of the windows around final frames."""
         newest = track.newest
-        if not self._waits_for_centre:
+        if not self.waits_for_centre:
             return range(newest, newest + 1)
         first_around = max(track.oldest, math.floor(self._pending)) + self._after_centre
         return range(min(first_around, newest), newest + 1)

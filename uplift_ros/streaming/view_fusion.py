@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, is_valid
-from uplift_ros.streaming.assignment import best_pairs
+from uplift_ros.streaming.assignment import IMPOSSIBLE, best_pairs
 from uplift_ros.streaming.clock import VIEW_MEMORY_NS
 from uplift_ros.transforms import COLUMNS, ROWS, SMALLEST_DEVIATION, about_line, positive_definite, symmetric
 
@@ -33,8 +33,6 @@ POSE_TOLERANCE = 0.1
 
 TRACK_CONTINUITY_BONUS = 4.0
 """Subtracted from the cost of a pair that was one person at the previous fusion."""
-
-IMPOSSIBLE = 1e6
 
 
 def with_covariance(frame: SkeletonFrame) -> SkeletonFrame:
@@ -177,7 +175,7 @@ class ViewFusion:
         """Add the persons of another camera to the bodies that they match, and new bodies for the unmatched ones."""
         costs = np.array([[self._cost(body, camera, person) for person in persons] for body in bodies])
         pairs = best_pairs(costs.reshape(len(bodies), len(persons)))
-        matched = {person: bodies[body] for body, person in pairs if costs[body, person] < IMPOSSIBLE}
+        matched = {person: bodies[body] for body, person in pairs}
         for index, person in enumerate(persons):
             body = matched.get(index)
             if body is None:

@@ -176,6 +176,9 @@ class ClipDetector:
 
     update_between = update
 
+    def reset(self) -> None:
+        """No people are remembered."""
+
     def close(self) -> None:
         """No resources are held."""
 
@@ -256,9 +259,7 @@ def stream(
     """
     rate, detector = network.model.config.model_rate, ClipDetector(clip)
     pipeline = Pipeline(
-        DetectionStage(
-            detector, control.stride, rate, defaults_of("pose_estimator")["look_back"], phase, lambda: detector
-        ),
+        DetectionStage(detector, control.stride, rate, defaults_of("pose_estimator")["look_back"], phase, detector),
         build.uplifting(defaults_of("uplift", latency=latency), network, control.controller(), control.look_back),
         refinement or build.refinement(defaults_of("refiner", method="none", delay=0, rigid=False), None),
     )
