@@ -188,5 +188,9 @@ def test_velocities_of_the_stage_are_scored(model, clip):
     error = scores.score([refined], 50.0)["speed_error"]
     truth = 50 * np.gradient(clip.truth, axis=0)[refined.frames]
     assert error > 0.01
-    assert scores.score([replace(refined, velocities=truth)], 50.0)["speed_error"] == pytest.approx(0.0, abs=1e-6)
+    right = tuple(
+        replace(frame, persons=(replace(frame.persons[0], velocities=velocities),))
+        for frame, velocities in zip(refined.skeletons, truth, strict=True)
+    )
+    assert scores.score([replace(refined, skeletons=right)], 50.0)["speed_error"] == pytest.approx(0.0, abs=1e-6)
     assert scores.score([estimate], 50.0)["speed_error"] is None

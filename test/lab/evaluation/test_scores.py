@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.people import person3d
 
 from uplift_ros import metrics
 from uplift_ros.lab.data.protocols import Clip, Estimate
 from uplift_ros.lab.evaluation import scores
+from uplift_ros.poses import SkeletonFrame
 from uplift_ros.streaming import uncertainty
 
 
@@ -54,11 +56,11 @@ def test_key_frames_and_fast_frames_have_figures_of_their_own():
 
 def test_balls_of_the_expected_error_are_counted_without_the_pelvis():
     near, far = (estimate("a/walk/1", 10, error) for error in (0.03, 0.04))
-    with_scores = [
-        replace(e, scores=np.full(e.poses.shape[:2], uncertainty.score_of(np.float64(0.02)))) for e in (near, far)
-    ]
-    assert uncertainty.ball_radius(with_scores[0].scores)[0, 0] == pytest.approx(0.034)
-    assert scores.score(with_scores, 50)["ball_coverage"] == 0.5
+    score = uncertainty.score_of(np.float64(0.02))
+    assert uncertainty.ball_radius(score) == pytest.approx(0.034)
+    someone = person3d(near.poses[0], scores=np.full(17, score), covariance=np.ones((17, 6)))
+    skeletons = (SkeletonFrame(0, "camera", (someone,)),) * 10
+    assert scores.score([replace(e, skeletons=skeletons) for e in (near, far)], 50)["ball_coverage"] == 0.5
     assert scores.score([near], 50)["ball_coverage"] is None
 
 

@@ -19,7 +19,7 @@ from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.pipeline import Pipeline, Step
-from uplift_ros.poses import NANOSECONDS, Person2D, Person3D, SkeletonFrame
+from uplift_ros.poses import NANOSECONDS, Person2D, SkeletonFrame
 from uplift_ros.settings import defaults_of
 from uplift_ros.skeleton import mirror
 from uplift_ros.stages import build
@@ -64,9 +64,7 @@ class Estimate:
         frames: (K,) the frames of the clip that they belong to.
         keyframes: (K,) true if the frame was a key-frame.
         tension: (K, 17) metres, between SynSP's branches, where it refined the poses.
-        velocities: (K, 17, 3) m/s, where the refinement stage gave them.
-        scores: (K, 17) as published, which mean expected errors; None without an error model.
-        skeletons: K frames as the pipeline published them, if the poses are from there: stamps and covariances.
+        skeletons: K frames as the pipeline published them, if the poses are from there, with this person alone.
     """
 
     clip: Clip
@@ -74,14 +72,24 @@ class Estimate:
     frames: np.ndarray
     keyframes: np.ndarray
     tension: np.ndarray | None = None
-    velocities: np.ndarray | None = None
-    scores: np.ndarray | None = None
     skeletons: tuple[SkeletonFrame, ...] = ()
 
     @property
     def truth(self) -> np.ndarray:
         """(K, 17, 3)."""
         return self.clip.truth[self.frames]
+
+    @property
+    def velocities(self) -> np.ndarray | None:
+        """(K, 17, 3) m/s, where the refinement stage gave them."""
+        people = [frame.persons[0] for frame in self.skeletons]
+        return np.stack([p.velocities for p in people]) if people and all(len(p.velocities) for p in people) else None
+
+    @property
+    def scores(self) -> np.ndarray | None:
+        """(K, 17) as published, which mean expected errors; None without an error model, thus without covariances."""
+        people = [frame.persons[0] for frame in self.skeletons]
+        return np.stack([p.scores for p in people]) if people and all(len(p.covariance) for p in people) else None
 
 
 def project_sequences(
@@ -227,21 +235,9 @@ def online(
     steps = stream(clip, build.UpliftNetwork(PlainUplift(model), errors), control, latency, phase=phase)
     rate = model.config.model_rate
     outputs = [frame for step in steps for frame in step.raw]
-    people = [output.persons[0] for output in outputs]
+    poses = np.stack([output.persons[0].joints for output in outputs])
     frames = frames_of([output.stamp for output in outputs], rate)
-    return Estimate(
-        clip,
-        np.stack([person.joints for person in people]),
-        frames,
-        np.isin(frames, keyframes_of(steps, rate)),
-        scores=calibrated_scores(people),
-        skeletons=tuple(outputs),
-    )
-
-
-def calibrated_scores(people: Sequence[Person3D]) -> np.ndarray | None:
-    """Scores (K, 17) of people whose network has an error model, without which there is no covariance either."""
-    return np.stack([person.scores for person in people]) if all(len(p.covariance) for p in people) else None
+    return Estimate(clip, poses, frames, np.isin(frames, keyframes_of(steps, rate)), skeletons=tuple(outputs))
 
 
 def stream(
@@ -312,22 +308,17 @@ def refine(estimate: Estimate, refiner: Refiner) -> Estimate:
     poses, tension = refiner.refine(estimate.poses)
     if not (refiner.rigid and estimate.skeletons):
         return replace(estimate, poses=poses, tension=tension)
-    people = _staged(estimate, refiner)
-    return replace(
-        estimate,
-        poses=np.stack([person.joints for person in people]),
-        tension=tension,
-        velocities=np.stack([person.velocities for person in people]),
-        scores=calibrated_scores(people),
-    )
+    skeletons = _staged(estimate, refiner)
+    poses = np.stack([frame.persons[0].joints for frame in skeletons])
+    return replace(estimate, poses=poses, tension=tension, skeletons=skeletons)
 
 
-def _staged(estimate: Estimate, refiner: Refiner) -> list[Person3D]:
-    """The person of an estimate in each frame, after the refinement stage."""
+def _staged(estimate: Estimate, refiner: Refiner) -> tuple[SkeletonFrame, ...]:
+    """The skeletons of an estimate after the refinement stage."""
     network = PlainRefine(refiner.network) if isinstance(refiner.network, SynSP) else None
     stage = build.refinement(defaults_of("refiner", method=refiner.method, delay=refiner.delay), network)
     raw = [
         replace(frame, persons=(replace(frame.persons[0], joints=pose),))
         for frame, pose in zip(estimate.skeletons, estimate.poses, strict=True)
     ]
-    return [frame.persons[0] for frame in stage.push(raw).frames + stage.flush()]
+    return tuple(stage.push(raw).frames + stage.flush())

@@ -161,10 +161,11 @@ def _video_runs(
             overrides = real_video.overrides(stride, latency, refiner, labels["refiner_model"])
             raw, run = evaluation.run(stride, overrides)
             for upsampling in args.upsample:
+                shown = run
                 if degree := UPSAMPLING[upsampling]:
                     splines = protocols.refine(protocols.between_keyframes(raw.estimate, degree), refiner)
-                    run = replace(raw, estimate=splines)
-                yield given | {"flip": evaluation.flip, "upsample": upsampling} | labels, run
+                    shown = replace(raw, estimate=splines)
+                yield given | {"flip": evaluation.flip, "upsample": upsampling} | labels, shown
     for stride in real_video.WORLD_STRIDES:
         if (world := evaluation.world(stride)) is not None:
             given = {"model": "detector", "stride": stride, "mode": args.mode, "latency_frames": None, "noise": "video"}

@@ -1,5 +1,6 @@
 """Accuracy on real video: the pipeline of `uplift process` against a 3D reference, beside the detector's own 3D."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -11,7 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from uplift_ros import metrics, settings
-from uplift_ros.lab.data.protocols import Clip, Estimate, calibrated_scores
+from uplift_ros.lab.data.protocols import Clip, Estimate
 from uplift_ros.lab.data.refiners import RATE, Refiner
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.lab.evaluation.reference import Reference
@@ -232,16 +233,20 @@ class VideoEvaluation:
         stamps = np.array([frame.stamp for frame in frames], float)
         pelves = self.reference.at(stamps)[:, 0]
         chosen = [self._choose(frame, pelvis) for frame, pelvis in zip(frames, pelves, strict=True)]
-        there = [index for index, person in enumerate(chosen) if person is not None]
-        if not there:
+        skeletons = [
+            replace(frame, persons=(person,))
+            for frame, person in zip(frames, chosen, strict=True)
+            if person is not None
+        ]
+        if not skeletons:
             raise ValueError(f"person: {self.person} is in no frame of the video")
-        people = [person for person in chosen if person is not None]
+        stamps = np.array([frame.stamp for frame in skeletons], float)
         return self._limited(
-            np.stack([person.joints for person in people]),
-            np.round(stamps[there] * RATE / NANOSECONDS).astype(int),
-            np.array([person.source is Source.KEYFRAME for person in people]),
-            stamps[there],
-            calibrated_scores(people),
+            np.stack([frame.persons[0].joints for frame in skeletons]),
+            np.round(stamps * RATE / NANOSECONDS).astype(int),
+            np.array([frame.persons[0].source is Source.KEYFRAME for frame in skeletons]),
+            stamps,
+            skeletons,
         )
 
     def _choose(self, frame: SkeletonFrame, pelvis: np.ndarray) -> Person3D | None:
@@ -258,7 +263,7 @@ class VideoEvaluation:
         frames: np.ndarray,
         keyframes: np.ndarray,
         stamps: np.ndarray | None = None,
-        joint_scores: np.ndarray | None = None,
+        skeletons: Sequence[SkeletonFrame] = (),
     ) -> Estimate:
         """An estimate limited to frames that have a reference, whose joints are taken at `stamps`."""
         truth = self._truth.copy()
@@ -268,5 +273,5 @@ class VideoEvaluation:
         known = inside.copy()
         known[inside] = np.isfinite(truth[frames[inside]][:, [0, *LIMB_JOINTS]]).all((1, 2))
         clip = Clip(f"video/{self.reference.name}/0", truth, np.empty((0, len(H36M17), 2)), np.empty((0, len(H36M17))))
-        joint_scores = None if joint_scores is None else joint_scores[known]
-        return Estimate(clip, poses[known], frames[known], keyframes[known], scores=joint_scores)
+        published = tuple(itertools.compress(skeletons, known))
+        return Estimate(clip, poses[known], frames[known], keyframes[known], skeletons=published)
