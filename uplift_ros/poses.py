@@ -100,7 +100,7 @@ class Person3D:
     """One person in 3D.
 
     Attributes:
-        joints: (17, 3) metres, camera optical frame.
+        joints: (17, 3) metres in the frame of the skeletons; around the origin with ScaleSource.NONE.
         scores: (17,) [0, 1].
         covariance: (17, 6) xx xy xz yy yz zz in square metres, or (0, 6) if unknown.
         velocity: mean joint speed relative to the pelvis, m/s (Uplift and Upsample, supplement, eq. 1).

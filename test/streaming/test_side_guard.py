@@ -157,3 +157,18 @@ def test_key_frames_of_older_images_are_exchanged_like_the_others_and_change_not
     (last,) = with_swaps([frames[5]], 0)
     for each in (guard, plain):
         np.testing.assert_array_equal(each.mend(last).persons[0].keypoints, frames[5].persons[0].keypoints)
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.05])
+def test_a_repeated_or_late_key_frame_changes_nothing(late_s):
+    guard, again = SideGuard(), SideGuard()
+    frames = [keyframe(index / 5, LEANING) for index in range(6)]
+    (swapped,) = with_swaps([keyframe(1.0 - late_s, LEANING)], 0)
+    for frame in frames:
+        guard.mend(frame)
+        again.mend(frame)
+    for _ in range(5):
+        again.mend(swapped)
+    (later,) = with_swaps([keyframe(1.2, LEANING)], 0)
+    for mended in (guard.mend(later), again.mend(later)):
+        np.testing.assert_array_equal(mended.persons[0].keypoints, LEANING)

@@ -94,7 +94,7 @@ class Pose:
     world: np.ndarray
 
     @property
-    def next_region(self) -> Region:
+    def own_region(self) -> Region:
         return Region.around(self.landmarks[CENTRE], self.landmarks[RIM])
 
 
@@ -118,7 +118,7 @@ class BlazePose:
         for region in self._detect(image):
             if len(poses) == self._max_persons:
                 break
-            seen = any(box_overlap(region.box, pose.next_region.box) > DUPLICATE_OVERLAP for pose in poses)
+            seen = any(box_overlap(region.box, pose.own_region.box) > DUPLICATE_OVERLAP for pose in poses)
             if not seen and (pose := _see(network, image, region)):
                 poses.append(pose)
         # 2. Remove duplicates, the most visible person first.

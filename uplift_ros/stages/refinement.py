@@ -42,9 +42,6 @@ class RefinementStage:
         targets: one per view, transforms its skeletons into the common frame; empty leaves them in the camera's.
         synchroniser: of the views; None if there is only one.
         orient: adds the orientations of bones to a frame; None leaves them out.
-
-    Raises:
-        ValueError: several views without a frame in which all are seen together.
     """
 
     def __init__(

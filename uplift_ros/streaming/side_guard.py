@@ -12,7 +12,7 @@ import numpy as np
 
 from uplift_ros.poses import NANOSECONDS, Keyframe, Origin, Person2D
 from uplift_ros.skeleton import H36M17
-from uplift_ros.streaming.clock import SIDES_MEMORY_NS
+from uplift_ros.streaming.clock import MAX_DISORDER_NS, SIDES_MEMORY_NS
 
 TORSO, OUTER = ("shoulder", "hip"), ("elbow", "wrist", "knee", "ankle")
 LEFT, RIGHT = ([H36M17.index(f"{side}_{joint}") for joint in TORSO + OUTER] for side in ("left", "right"))
@@ -82,17 +82,18 @@ class SideGuard:
     def mend(self, keyframe: Keyframe) -> Keyframe:
         """Exchange the sides of swapped people, identified by id; all other people stay the same objects.
 
-        A key-frame of an older image, which was requested, is compared with the newest one, which stays as it is.
+        A key-frame of an older image, or a repeated one, is compared with the newest one, which stays as it is.
         """
         if keyframe.frame_id != self._frame_id:
             self.reset()
             self._frame_id = keyframe.frame_id
-        stamp, scheduled = keyframe.stamp, keyframe.origin is Origin.SCHEDULED
-        if scheduled:
-            oldest = stamp - SIDES_MEMORY_NS
-            self._memory = {id: memory for id, memory in self._memory.items() if oldest <= memory.stamp <= stamp}
+        stamp, is_next = keyframe.stamp, keyframe.origin is Origin.SCHEDULED
+        if is_next:
+            oldest, latest = stamp - SIDES_MEMORY_NS, stamp + MAX_DISORDER_NS
+            self._memory = {id: memory for id, memory in self._memory.items() if oldest <= memory.stamp <= latest}
+            is_next = all(memory.stamp < stamp for memory in self._memory.values())
         seen = {person.id: self._follow(person, stamp) for person in keyframe.persons}
-        if scheduled:
+        if is_next:
             self._memory |= seen
         persons = (_exchanged(person) if seen[person.id].is_swapped else person for person in keyframe.persons)
         return replace(keyframe, persons=tuple(persons))

@@ -11,7 +11,7 @@ Lengths are in parts of the torso length. Where the numbers come from:
   offset and drift of each joint, mean error 4.3 %.
 - Real people are harder than a drawn one. Against Human3.6M's truth BlazePose's mean error was 7.4 % (4 images, with a
   mapping that was fitted to them), its drift and pose-dependent bias on real clips 7 to 10 %. Hence `offset` and
-  `drift` are 1.85 times what was measured, which makes a mean error of 8.6 %, twice the synthetic person's.
+  `drift` are 1.85 times what was measured, which makes a mean error of 7 %.
 - White jitter is no larger on real people: 0.5 to 0.8 % on clips, 0.0 to 1.3 % on the synthetic person.
 - Sides were swapped in 1.3 % (arms) and 1.5 % (legs) of the images of a clip of people who turn, in none of people who
   face the camera, in 1 to 10 % where limbs are hidden or blurred: 1 %.
