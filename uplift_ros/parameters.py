@@ -26,6 +26,11 @@ def brief(value: object) -> str:
     return _SHORT.repr(value)
 
 
+def error_text(error: Exception) -> str:
+    """One line that says what was wrong; errors of libraries may have many."""
+    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One parameter of a node.

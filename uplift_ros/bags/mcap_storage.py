@@ -16,7 +16,8 @@ from mcap.records import Chunk, DataEnd, McapRecord, Message, Schema
 from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.summary import Summary
 
-from uplift_ros.bags.storage import Channel, Damage, Raw, Report, error_text, parse_offered_qos
+from uplift_ros.bags.storage import Channel, Damage, Raw, Report, parse_offered_qos
+from uplift_ros.parameters import error_text
 from uplift_ros.poses import NANOSECONDS
 
 MAGIC = b"\x89MCAP0\r\n"

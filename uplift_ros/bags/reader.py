@@ -27,10 +27,10 @@ from uplift_ros.bags.storage import (
     Report,
     Storage,
     StorageError,
-    error_text,
 )
 from uplift_ros.files import ZSTD, bag_kind
 from uplift_ros.messages.typestore import typestore
+from uplift_ros.parameters import error_text
 from uplift_ros.poses import NANOSECONDS
 
 METADATA = "metadata.yaml"

@@ -7,8 +7,9 @@ from pathlib import Path
 from rosbags.rosbag1 import Reader
 from rosbags.typesys import get_types_from_msg
 
-from uplift_ros.bags.storage import CDR, ROS1, Channel, Raw, StorageError, error_text
+from uplift_ros.bags.storage import CDR, ROS1, Channel, Raw, StorageError
 from uplift_ros.messages.typestore import typestore
+from uplift_ros.parameters import error_text
 
 HEADER = "std_msgs/msg/Header"
 

@@ -78,8 +78,3 @@ def parse_offered_qos(text: str) -> tuple[Qos, ...]:
         return tuple(parse_qos(text))
     except Exception:  # invalid YAML, missing keys
         return ()
-
-
-def error_text(error: Exception) -> str:
-    """One line that says what was wrong."""
-    return " ".join(str(error).split())[:500].rstrip(".") or type(error).__name__

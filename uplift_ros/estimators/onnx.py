@@ -22,8 +22,8 @@ import cv2
 import numpy as np
 
 from uplift_ros.estimators import PoseEstimator, heads
-from uplift_ros.models.runtime import open_session, reason
-from uplift_ros.parameters import brief
+from uplift_ros.models.runtime import open_session
+from uplift_ros.parameters import brief, error_text
 from uplift_ros.poses import Person2D
 from uplift_ros.skeleton import COCO17, to_h36m17
 
@@ -133,7 +133,7 @@ class Network:
         try:
             outputs = self._run(np.zeros((self._batch or 1, 3, shape[2], shape[3]), np.float32))
         except Exception as error:  # ONNX Runtime's errors have no common base
-            raise ValueError(f"model_path: {path} does not run on {what} ({reason(error)})") from error
+            raise ValueError(f"model_path: {path} does not run on {what} ({error_text(error)})") from error
         shapes = {name: output.shape for name, output in outputs.items()}
         self.kind = _kind(path, shapes)
         self._y_first = self.kind == "simcc" and _is_y_first(path, shapes, self.size)

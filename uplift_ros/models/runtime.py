@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 
 from uplift_ros.models.configs import Lifted, SynSPConfig, UpliftConfig, checked
-from uplift_ros.parameters import brief
+from uplift_ros.parameters import brief, error_text
 from uplift_ros.paths import find_weights
 
 PROVIDERS = {
@@ -181,7 +181,7 @@ def open_session(
     try:
         session = onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's own errors have no common base
-        raise ValueError(f"{what} cannot be loaded on device {device!r} ({reason(error)})") from error
+        raise ValueError(f"{what} cannot be loaded on device {device!r} ({error_text(error)})") from error
     started = session.get_providers()
     if providers[0][0] not in started:
         raise ValueError(f"device {device!r} did not start: ONNX Runtime has only {', '.join(started)}")
@@ -223,7 +223,7 @@ def _config(session: onnxruntime.InferenceSession, source: bytes | Path, archite
     try:
         return checked(kind, json.loads(found["config"]))
     except (KeyError, ValueError, ArithmeticError, RecursionError) as error:
-        raise ValueError(f"model: {what} has no config that can be read ({reason(error)})") from error
+        raise ValueError(f"model: {what} has no config that can be read ({error_text(error)})") from error
 
 
 def _run(session: onnxruntime.InferenceSession, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -231,8 +231,4 @@ def _run(session: onnxruntime.InferenceSession, inputs: dict[str, np.ndarray]) -
         outputs: list[np.ndarray] = session.run(None, inputs)
         return outputs
     except Exception as error:  # ONNX Runtime's own errors have no common base
-        raise RuntimeError(reason(error)) from error
-
-
-def reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:500]
+        raise RuntimeError(error_text(error)) from error

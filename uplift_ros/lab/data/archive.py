@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from uplift_ros.parameters import error_text
+
 MAX_BYTES = 2 << 30
 """Limit of all arrays together: 58 hours of motion at 50 Hz."""
 
@@ -35,7 +37,7 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(path)
         except Exception as error:  # a damaged file makes the parser fail in many ways
-            raise ValueError(f"{what}: {path} is not an npz file ({_reason(error)})") from error
+            raise ValueError(f"{what}: {path} is not an npz file ({error_text(error)})") from error
         size = sum(info.file_size for info in self._zip.infolist())
         if size > MAX_BYTES:
             raise ValueError(f"{what}: {path} holds {size} bytes, allowed are {MAX_BYTES}")
@@ -60,7 +62,7 @@ class Archive:
             with self._zip.open(f"{name}.npy") as file:
                 array = np.load(file, allow_pickle=False)
         except Exception as error:  # a damaged file makes the parsers fail in many ways
-            raise ValueError(f"{where} cannot be read ({_reason(error)})") from error
+            raise ValueError(f"{where} cannot be read ({error_text(error)})") from error
         return require(where, array, *shapes, finite=finite)
 
     def read_rate(self, name: str) -> float:
@@ -97,10 +99,6 @@ def frame_rate(where: str, value: np.ndarray) -> float:
     if not 1 <= value <= 1000:
         raise ValueError(f"{where}: must be 1 to 1000, got {value}")
     return float(value)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _fits(actual: tuple[int, ...], shapes: Sequence[Shape]) -> bool:
