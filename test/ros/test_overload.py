@@ -56,7 +56,7 @@ class SlowEstimator:
 
 @pytest.fixture
 def estimator(start, observer, random_weights):
-    start("uplift", model=random_weights["uplift"], velocity_threshold=1e-3)
+    start("uplift", model=random_weights["uplift"], velocity_threshold=0.01)
     estimator = SlowEstimator(observer)
     observer.wait_for(lambda: estimator.keyframes.get_subscription_count())
     observer.wait_for(lambda: estimator.diagnostics.get_subscription_count())
