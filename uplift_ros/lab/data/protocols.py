@@ -305,10 +305,11 @@ def between_keyframes(estimate: Estimate, degree: int) -> Estimate:
 
 def refine(estimate: Estimate, refiner: Refiner) -> Estimate:
     """Refine an estimate, whose frames must be consecutive; with rigid bodies, by the node's stage."""
-    poses, tension = refiner.refine(estimate.poses)
     if not (refiner.rigid and estimate.skeletons):
+        poses, tension = refiner.refine(estimate.poses)
         return replace(estimate, poses=poses, tension=tension)
     skeletons = _staged(estimate, refiner)
+    tension = refiner.refine(estimate.poses)[1] if refiner.method == "synsp" else None
     poses = np.stack([frame.persons[0].joints for frame in skeletons])
     return replace(estimate, poses=poses, tension=tension, skeletons=skeletons)
 
