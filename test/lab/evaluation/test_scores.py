@@ -10,6 +10,7 @@ from uplift_ros import metrics
 from uplift_ros.lab.data.protocols import Clip, Estimate
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.poses import SkeletonFrame
+from uplift_ros.skeleton import LIMB_JOINTS
 from uplift_ros.streaming import uncertainty
 
 
@@ -62,6 +63,19 @@ def test_balls_of_the_expected_error_are_counted_without_the_pelvis():
     skeletons = (SkeletonFrame(0, "camera", (someone,)),) * 10
     assert scores.score([replace(e, skeletons=skeletons) for e in (near, far)], 50)["ball_coverage"] == 0.5
     assert scores.score([near], 50)["ball_coverage"] is None
+
+
+def test_the_error_of_speeds_leaves_out_gaps_of_the_truth():
+    moving = estimate("a/walk/1", 10, 0.0, speed=0.8)
+    velocities = np.zeros((17, 3))
+    velocities[1:, 0] = 0.8 * 17 / 16 + 0.1
+    people = [person3d(pose, velocities=velocities) for pose in moving.poses]
+    skeletons = tuple(SkeletonFrame(0, "camera", (person,)) for person in people)
+    moving.clip.truth[4, 9] = np.nan
+    error = scores.score([replace(moving, poses=moving.poses.copy(), skeletons=skeletons)], 50, LIMB_JOINTS)[
+        "speed_error"
+    ]
+    assert error == pytest.approx(0.1 * 16 / 17, rel=0.02)
 
 
 def test_padded_accelerations_are_those_of_the_metric():
