@@ -182,7 +182,13 @@ UPLIFT = (
         True,
         "Average with the network's result for the mirrored pose: errors are 2 to 4 % smaller, for 1.8 times its time.",
     ),
-    Parameter("output_rate", 50.0, "Skeletons per second of stream time.", 1.0, 240.0),
+    Parameter(
+        "output_rate",
+        50.0,
+        "Skeletons per second of stream time; the refiner takes gaps of more than 0.1 s for the end of a motion.",
+        12.0,
+        240.0,
+    ),
     Parameter(
         "playout",
         False,
