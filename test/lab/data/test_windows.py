@@ -12,7 +12,7 @@ from uplift_ros.camera import SCREEN_FOCAL, canonicalise
 from uplift_ros.lab.data import windows
 from uplift_ros.lab.data.mocap import CANONICAL_CHAIN, Sequence, chain_length
 from uplift_ros.lab.data.virtual_camera import in_image, random_views, rotation_xyz, surrounding_views
-from uplift_ros.lab.data.windows import WindowSampler, between_keyframes, random_mask, with_twins
+from uplift_ros.lab.data.windows import WindowSampler, interpolated, random_mask, with_twins
 from uplift_ros.models.configs import compact, n351
 from uplift_ros.skeleton import H36M17
 
@@ -210,7 +210,7 @@ def test_masks_have_a_real_pose_and_the_intervals_of_streams(rng):
 def test_values_between_key_frames_are_linear_and_those_beyond_them_stay():
     mask = np.array([[False, True, False, False, True, False]])
     values = np.array([[[9.0], [1.0], [9.0], [9.0], [4.0], [9.0]]])
-    assert between_keyframes(values, mask)[0, :, 0].tolist() == [1, 1, 2, 3, 4, 4]
+    assert interpolated(values, mask)[0, :, 0].tolist() == [1, 1, 2, 3, 4, 4]
 
 
 def test_half_of_the_masks_end_on_a_key_frame(rng):

@@ -103,7 +103,7 @@ class WindowSampler(IterableDataset):
         mask = random_mask(rng, config, len(joints)) & in_image(seen, half_size)
         mask[~mask.any(1), config.centre] = True  # every camera looks at this frame
         inputs = normalise(plane, config.normalisation, scores if config.scores else None)
-        rotation = camera_to_canonical_rotation(between_keyframes(plane[:, :, 0], mask), config.normalisation)
+        rotation = camera_to_canonical_rotation(interpolated(plane[:, :, 0], mask), config.normalisation)
         targets = (seen - seen[:, :, :1]) @ np.swapaxes(rotation, -1, -2)
         if self.twins:
             inputs, mask, targets = with_twins(inputs), np.repeat(mask, 2, 0), with_twins(targets)
@@ -184,7 +184,7 @@ def neighbours(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(before < 0, after, before), np.where(after == len(tokens), before, after)
 
 
-def between_keyframes(values: np.ndarray, masks: np.ndarray) -> np.ndarray:
+def interpolated(values: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """Values (B, T, C) that are interpolated between key-frames, as streams do with the pelvis."""
     before, after = (tokens[..., None] for tokens in neighbours(masks))
     part = (np.arange(masks.shape[1])[:, None] - before) / np.maximum(after - before, 1)
