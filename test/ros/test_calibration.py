@@ -63,6 +63,17 @@ def test_camera_info_that_was_published_once_before_the_node_started_places_peop
     assert np.linalg.norm(np.array([pelvis.x, pelvis.y, pelvis.z]) - truth[0]) < 0.35
 
 
+def test_a_driver_that_does_not_latch_causes_no_warning(start, observer):
+    """The second, latched subscription gets nothing from it, which is no fault."""
+    infos = observer.node.create_publisher(CameraInfo, "camera_info", qos.poses())
+    process = start("uplift")
+    observer.wait_for(lambda: len(observer.node.get_subscriptions_info_by_topic("/camera_info")) == 2)
+    observer.wait_for(lambda: infos.get_subscription_count())
+    infos.publish(CameraInfo())  # unusable, which the node reports after all that came before
+    observer.wait_for(lambda: process.last_lines)
+    assert "incompatible" not in process.last_lines
+
+
 def test_the_size_of_the_images_is_that_of_the_calibration(observer):
     infos = observer.node.create_publisher(CameraInfo, "front/camera_info", qos.latched())
     infos.publish(CameraInfo(width=1920, height=1080))
