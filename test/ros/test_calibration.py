@@ -69,8 +69,12 @@ def test_a_driver_that_does_not_latch_causes_no_warning(start, observer):
     process = start("uplift")
     observer.wait_for(lambda: len(observer.node.get_subscriptions_info_by_topic("/camera_info")) == 2)
     observer.wait_for(lambda: infos.get_subscription_count())
-    infos.publish(CameraInfo())  # unusable, which the node reports after all that came before
-    observer.wait_for(lambda: process.last_lines)
+
+    def reports() -> str:
+        infos.publish(CameraInfo())  # unusable, which the node reports after all that came before
+        return process.last_lines
+
+    observer.wait_for(reports)
     assert "incompatible" not in process.last_lines
 
 
