@@ -90,14 +90,18 @@ class Player(Node):
     def play(self, start: int, rate: float, stop: threading.Event) -> Iterator[int]:
         """Publish from log time `start` to the bag's end; yields the bag's time in nanoseconds as it advances."""
         began = time.monotonic()
+
+        def due(log_time: int) -> float:
+            return began + (log_time - start) / NANOSECONDS / rate
+
         for topic, log_time, data in self._bag.raw(self._outputs, start):
-            yield from self._wait(log_time, began + (log_time - start) / NANOSECONDS / rate, rate, stop)
+            yield from self._wait(log_time, due(log_time), rate, stop)
             if stop.is_set():
                 return
             self._publish_clock(log_time)
             self._outputs[topic].publish(data)
         if self._outputs:  # a loop repeats topics that end early with the period of the bag
-            yield from self._wait(self._bag.end, began + (self._bag.end - start) / NANOSECONDS / rate, rate, stop)
+            yield from self._wait(self._bag.end, due(self._bag.end), rate, stop)
 
     def _wait(self, log_time: int, due: float, rate: float, stop: threading.Event) -> Iterator[int]:
         """Wait until the monotonic time at which a log time is due; yields the bag's time, and publishes it."""

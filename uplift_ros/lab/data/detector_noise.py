@@ -63,7 +63,7 @@ TORSO = [PELVIS, SPINE, THORAX, *HIPS]
 """Joints that `skeleton.to_h36m17` gives the lowest score of hips and shoulders. Without one of these a person has no
 pelvis, and is not uplifted."""
 
-LIMB_ENDS = np.setdiff1d(FREE_JOINTS, TORSO_CORNERS)
+LOSABLE_JOINTS = np.setdiff1d(FREE_JOINTS, TORSO_CORNERS)
 """Joints that may be absent."""
 
 EPISODE, LONG_EPISODE = 0.2, 0.6
@@ -218,7 +218,7 @@ class DetectorNoise:
         anywhere = plane[:, :, :1] + rng.standard_normal(plane.shape) * unit
         for rate, put, concerned in (
             (self.far, anywhere, FREE_JOINTS),
-            (self.absent, np.full_like(plane, np.nan), LIMB_ENDS),
+            (self.absent, np.full_like(plane, np.nan), LOSABLE_JOINTS),
         ):
             lost = episodes(rate, len(concerned))[..., None]
             noisy[:, :, concerned] = np.where(lost, put[:, :, concerned], noisy[:, :, concerned])
@@ -251,7 +251,7 @@ class DetectorNoise:
         outside[:, :, :1] = False
         guessed = noisy + OUTSIDE_DRIFT * unit * _walk(rng, noisy.shape, frame_seconds, FAST)
         absent = guessed.copy()
-        absent[:, :, LIMB_ENDS] = np.nan
+        absent[:, :, LOSABLE_JOINTS] = np.nan
         way = rng.random((len(noisy), 1, 1, 1))
         put = np.where(way < 0.7, guessed, np.where(way < 0.8, np.clip(noisy, -reach, reach), absent))
         return np.where(outside, put, noisy), outside[..., 0]
