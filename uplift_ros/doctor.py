@@ -88,10 +88,8 @@ def packages() -> Iterator[str]:
 
 def models() -> Iterator[str]:
     """Report which of BlazePose's models load, and their files."""
-    settings = defaults_of("pose_estimator", backend="blazepose")
-    arguments = {name: settings[name] for name in ("backend", "model_path", "device", "max_persons", "score_threshold")}
     for model in (blazepose_files.AUTO, *blazepose_files.MODELS):
-        verdict = _loads(partial(estimators.create, model=model, **arguments))
+        verdict = _loads(partial(estimators.create, "blazepose", defaults_of("pose_estimator", model=model)))
         yield f"{model}: {verdict}" + (f" {_landmarks(model)}" if verdict == LOADS else "")
 
 

@@ -34,7 +34,7 @@ def clip(name: str, frames: range) -> list[np.ndarray]:
 
 
 def load(**options) -> estimators.PoseEstimator:
-    return estimators.create("blazepose", **OPTIONS | options)
+    return estimators.create("blazepose", OPTIONS | options)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def one_person():
 @pytest.mark.parametrize("option", [{"device": "cuda"}, {"max_persons": 0}, {"model": "huge"}, {"model_path": "no"}])
 def test_an_option_that_blazepose_does_not_have_is_refused_by_name(option):
     with pytest.raises(ValueError, match=next(iter(option))):
-        estimators.create("blazepose", **OPTIONS | option)
+        estimators.create("blazepose", OPTIONS | option)
 
 
 def test_quick_estimates_take_the_quick_network(monkeypatch):

@@ -14,7 +14,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not inst
 from uplift_ros.estimators import onnx as backend  # noqa: E402
 from uplift_ros.models import runtime  # noqa: E402
 
-OPTIONS = {"model": "full", "device": "cpu", "max_persons": 1, "score_threshold": 0.5}
+OPTIONS = {"device": "cpu", "max_persons": 1, "score_threshold": 0.5, "person_class": 0}
 
 
 def joints_at(x: float, y: float) -> np.ndarray:
@@ -39,7 +39,7 @@ def coco_shoulder(persons) -> np.ndarray:
 def test_simcc_gives_joints_in_pixels_of_the_whole_image(tmp_path):
     joints = joints_at(20, 30)
     path = network(tmp_path / "pose.onnx", simcc_outputs(joints))
-    estimator = estimators.create("onnx", model_path=path, **OPTIONS)
+    estimator = estimators.create("onnx", OPTIONS | {"model_path": path})
     (person,) = estimator.estimate(np.zeros((4 * HEIGHT, 4 * WIDTH, 3), np.uint8))
     assert np.allclose(coco_shoulder([person]), 4 * joints[5])
     assert np.allclose(person.scores, 0.8)
@@ -48,7 +48,7 @@ def test_simcc_gives_joints_in_pixels_of_the_whole_image(tmp_path):
 
 def test_an_image_of_another_aspect_ratio_is_not_distorted(tmp_path):
     path = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
-    estimator = estimators.create("onnx", model_path=path, **OPTIONS)
+    estimator = estimators.create("onnx", OPTIONS | {"model_path": path})
     persons = estimator.estimate(np.zeros((HEIGHT, 10 * WIDTH, 3), np.uint8))
     assert np.allclose(coco_shoulder(persons), 10 * joints_at(20, 30)[5])
 
@@ -64,7 +64,7 @@ def test_a_network_with_heat_maps_is_recognised(tmp_path):
     maps = np.zeros((1, 17, 16, 12))
     maps[0, :, 8, 6] = 0.9
     path = network(tmp_path / "pose.onnx", {"heatmap": maps}, batch=1)
-    (person,) = estimators.create("onnx", model_path=path, **OPTIONS).estimate(np.zeros((128, 96, 3), np.uint8))
+    (person,) = estimators.create("onnx", OPTIONS | {"model_path": path}).estimate(np.zeros((128, 96, 3), np.uint8))
     assert np.abs(person.keypoints[11] - (6.5 * 8, 8.5 * 8)).max() <= 2
 
 
@@ -78,7 +78,7 @@ def people(*scores: float) -> tuple[np.ndarray, np.ndarray]:
 def test_a_single_stage_network_gives_several_people_the_most_certain_first(tmp_path):
     boxes, joints = people(0.6, 0.9, 0.3)
     path = network(tmp_path / "rtmo.onnx", {"dets": boxes, "keypoints": joints})
-    estimator = estimators.create("onnx", model_path=path, **OPTIONS | {"max_persons": 5})
+    estimator = estimators.create("onnx", OPTIONS | {"model_path": path, "max_persons": 5})
     persons = estimator.estimate(np.zeros((2 * HEIGHT, 2 * WIDTH, 3), np.uint8))
     assert [round(person.score, 3) for person in persons] == [0.9, 0.6]
     assert np.allclose(coco_shoulder(persons), 2 * joints[0, 1, 5, :2])
@@ -96,7 +96,9 @@ def test_rows_of_anchors_give_people(tmp_path):
     output = np.zeros((1, 56, 8))
     output[0, :, 3] = [24, 34, 12, 20, 0.9, *joints.ravel()]
     path = network(tmp_path / "yolo.onnx", {"output0": output}, batch=1)
-    (person,) = estimators.create("onnx", model_path=path, **OPTIONS).estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    (person,) = estimators.create("onnx", OPTIONS | {"model_path": path}).estimate(
+        np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    )
     assert np.allclose(person.keypoints[11], joints[5, :2], atol=1e-4)
     assert person.score == pytest.approx(0.9)
 
@@ -105,7 +107,7 @@ def test_a_person_detector_selects_the_region_of_the_pose_network(tmp_path):
     boxes = np.array([[[10.0, 8, 22, 40, 0.9], [30, 8, 42, 40, 0.8]]])
     detector = network(tmp_path / "det.onnx", {"dets": boxes, "labels": np.zeros((1, 2))})
     pose = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(WIDTH / 2, HEIGHT / 2) - joints_at(0, 0)[5]))
-    estimator = estimators.create("onnx", model_path=f"{detector}, {pose}", **OPTIONS | {"max_persons": 2})
+    estimator = estimators.create("onnx", OPTIONS | {"model_path": f"{detector}, {pose}", "max_persons": 2})
     persons = estimator.estimate(np.zeros((2 * HEIGHT, 2 * WIDTH, 3), np.uint8))
     shoulders = sorted(person.keypoints[11].tolist() for person in persons)
     assert np.allclose(shoulders, [(2 * 16, 2 * 24), (2 * 36, 2 * 24)])  # the middle of each box
@@ -114,7 +116,7 @@ def test_a_person_detector_selects_the_region_of_the_pose_network(tmp_path):
 def test_no_person_found_is_an_empty_list(tmp_path):
     boxes, joints = people(0.2)
     path = network(tmp_path / "rtmo.onnx", {"dets": boxes, "keypoints": joints})
-    assert estimators.create("onnx", model_path=path, **OPTIONS).estimate(np.zeros((64, 64, 3), np.uint8)) == []
+    assert estimators.create("onnx", OPTIONS | {"model_path": path}).estimate(np.zeros((64, 64, 3), np.uint8)) == []
 
 
 @pytest.mark.parametrize("bad", ["", "missing.onnx", "text.onnx", "weights.safetensors"])
@@ -123,46 +125,46 @@ def test_a_file_that_is_no_network_is_refused_by_name(tmp_path, bad, monkeypatch
     Path("text.onnx").write_text("no network")
     Path("weights.safetensors").write_text("")
     with pytest.raises(ValueError, match="model_path"):
-        estimators.create("onnx", model_path=bad, **OPTIONS)
+        estimators.create("onnx", OPTIONS | {"model_path": bad})
 
 
 def test_a_network_of_other_joints_is_refused(tmp_path):
     path = network(tmp_path / "hand.onnx", {"x": np.zeros((1, 5, 96)), "y": np.zeros((1, 5, 128))})
     with pytest.raises(ValueError, match=r"model_path.*simcc_x"):
-        estimators.create("onnx", model_path=path, **OPTIONS)
+        estimators.create("onnx", OPTIONS | {"model_path": path})
 
 
 def test_several_people_need_a_detector_before_a_top_down_network(tmp_path):
     path = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
     with pytest.raises(ValueError, match="max_persons"):
-        estimators.create("onnx", model_path=path, **OPTIONS | {"max_persons": 2})
+        estimators.create("onnx", OPTIONS | {"model_path": path, "max_persons": 2})
 
 
 def test_a_detector_alone_finds_no_joints(tmp_path):
     boxes, _ = people(0.9)
     path = network(tmp_path / "det.onnx", {"dets": boxes, "labels": np.zeros((1, 1))})
     with pytest.raises(ValueError, match="model_path"):
-        estimators.create("onnx", model_path=path, **OPTIONS)
+        estimators.create("onnx", OPTIONS | {"model_path": path})
 
 
 def test_a_device_that_is_not_there_is_refused_with_those_that_are(tmp_path):
     path = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
     with pytest.raises(ValueError, match="device"):
-        estimators.create("onnx", model_path=path, **OPTIONS | {"device": "cuda"})
+        estimators.create("onnx", OPTIONS | {"model_path": path, "device": "cuda"})
 
 
 @pytest.mark.parametrize("size", [("height", "width"), (HEIGHT, "width")])
 def test_a_network_for_pictures_of_any_size_is_refused(tmp_path, size):
     path = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)), *size)
     with pytest.raises(ValueError, match=r"model_path: .*pose\.onnx"):
-        estimators.create("onnx", model_path=path, **OPTIONS)
+        estimators.create("onnx", OPTIONS | {"model_path": path})
 
 
 def test_the_pose_network_does_not_run_if_the_detector_finds_no_person(tmp_path, monkeypatch):
     boxes = np.array([[[10.0, 8, 22, 40, 0.2]]])
     detector = network(tmp_path / "det.onnx", {"dets": boxes, "labels": np.zeros((1, 1))})
     pose = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
-    estimator = estimators.create("onnx", model_path=f"{detector},{pose}", **OPTIONS)
+    estimator = estimators.create("onnx", OPTIONS | {"model_path": f"{detector},{pose}"})
     monkeypatch.setattr(estimator._network, "run", lambda _: pytest.fail("the pose network ran"))
     assert estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8)) == []
 
@@ -175,7 +177,9 @@ def test_a_closed_estimator_has_let_go_of_its_networks(tmp_path, kind):
         "top down": lambda: network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30))),
         "detector": lambda: network(tmp_path / "det.onnx", {"dets": boxes, "labels": np.zeros((1, 1))}),
     }
-    estimator = estimators.create("onnx", model_path=",".join(paths[part]() for part in kind.split(" and ")), **OPTIONS)
+    estimator = estimators.create(
+        "onnx", OPTIONS | {"model_path": ",".join(paths[part]() for part in kind.split(" and "))}
+    )
     estimator.close()
     with pytest.raises(AttributeError):
         estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
@@ -185,7 +189,7 @@ def test_a_device_whose_provider_does_not_start_is_refused_by_name(tmp_path, mon
     path = network(tmp_path / "pose.onnx", simcc_outputs(joints_at(20, 30)))
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*runtime.PROVIDERS.values()])
     with pytest.raises(ValueError, match="cuda:1"):
-        estimators.create("onnx", model_path=path, **OPTIONS | {"device": "cuda:1"})
+        estimators.create("onnx", OPTIONS | {"model_path": path, "device": "cuda:1"})
 
 
 # ---------------------------------------------------------------- files of other exporters
@@ -268,7 +272,7 @@ def test_boxes_without_a_size_or_not_finite_are_no_people(tmp_path, wrong):
     boxes, joints = people(0.6, 0.9)
     boxes[0, 1, 2] = wrong
     path = network(tmp_path / "rtmo.onnx", {"dets": boxes, "keypoints": joints})
-    estimator = estimators.create("onnx", model_path=path, **OPTIONS | {"max_persons": 5})
+    estimator = estimators.create("onnx", OPTIONS | {"model_path": path, "max_persons": 5})
     (person,) = estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     assert person.score == pytest.approx(0.6)
 
@@ -279,7 +283,7 @@ def test_only_boxes_with_the_label_of_people_are_people(tmp_path, person_class, 
     detector = network(tmp_path / "dets.onnx", {"dets": boxes, "labels": np.array([[0, 16]])})
     pose = network(tmp_path / "simcc.onnx", simcc_outputs(joints_at(WIDTH / 2, HEIGHT / 2)))
     estimator = backend.create(
-        model_path=f"{detector},{pose}", **(OPTIONS | {"max_persons": 3}), person_class=person_class
+        model_path=f"{detector},{pose}", **OPTIONS | {"max_persons": 3, "person_class": person_class}
     )
     (person,) = estimator.estimate(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     assert person.keypoints[:, 0].mean() == pytest.approx(x, abs=5)

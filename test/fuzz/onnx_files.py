@@ -17,7 +17,7 @@ from uplift_ros.lab import export
 from uplift_ros.models import runtime
 
 TYPES = (onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8, onnx.TensorProto.DOUBLE, onnx.TensorProto.INT64)
-OPTIONS = {"model": "full", "device": "cpu", "max_persons": 1, "score_threshold": 0.1}
+OPTIONS = {"device": "cpu", "max_persons": 1, "score_threshold": 0.1, "person_class": 0}
 OUTPUTS = (
     {"simcc_x": np.full((1, 17, 96), 0.5), "simcc_y": np.full((1, 17, 128), 0.5)},
     {"heatmap": np.full((1, 17, 16, 12), 0.5)},
@@ -47,7 +47,7 @@ def targets(folder: Path) -> list[Target]:
     def estimate(content: bytes) -> None:
         path.write_bytes(content)
         with naming(path.name):
-            estimator = estimators.create("onnx", model_path=str(path), **OPTIONS)
+            estimator = estimators.create("onnx", OPTIONS | {"model_path": str(path)})
         try:
             for person in estimator.estimate(np.zeros((60, 80, 3), np.uint8)):
                 promise(person.keypoints.shape == (17, 2), f"keypoints {person.keypoints.shape}")

@@ -8,6 +8,7 @@ from uplift_ros import estimators
 from uplift_ros.camera import CANONICAL_STATURE
 from uplift_ros.models import runtime
 from uplift_ros.poses import Keyframe, Person2D
+from uplift_ros.settings import defaults_of
 from uplift_ros.sources import SourceFrame
 from uplift_ros.sources.synthetic.motion import PERIOD
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
@@ -45,9 +46,7 @@ def test_the_root_is_within_5_percent_of_the_distance_where_2d_is_true():
 
 @pytest.mark.usefixtures("blazepose_files")
 def test_the_root_is_within_5_percent_of_the_distance_where_blazepose_looks():
-    estimator = estimators.create(
-        "blazepose", model="full", model_path="", device="cpu", max_persons=1, score_threshold=0.7
-    )
+    estimator = estimators.create("blazepose", defaults_of("pose_estimator", model="full"))
 
     def see(source: SyntheticSource, frame: SourceFrame) -> Person2D:
         (person,) = estimator.estimate(frame.image)

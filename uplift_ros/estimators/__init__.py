@@ -1,17 +1,37 @@
 """2D pose estimators with one protocol. Each backend is a module, imported only when it is selected."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from uplift_ros.poses import Person2D
 
+
+@dataclass(frozen=True)
+class Backend:
+    """What `create` needs to know of a backend.
+
+    Attributes:
+        module: has a function `create`, whose arguments are the `parameters`.
+        requirement: package that the module needs.
+        parameters: of the node pose_estimator that it supports.
+    """
+
+    module: str
+    requirement: str
+    parameters: tuple[str, ...]
+
+
+SHARED = ("model_path", "device", "max_persons", "score_threshold")
+"""Parameters that every backend supports."""
+
 BACKENDS = {
-    "blazepose": ("uplift_ros.estimators.blazepose", "ai-edge-litert"),
-    "onnx": ("uplift_ros.estimators.onnx", "onnxruntime"),
+    "blazepose": Backend("uplift_ros.estimators.blazepose", "ai-edge-litert", ("model", *SHARED)),
+    "onnx": Backend("uplift_ros.estimators.onnx", "onnxruntime", (*SHARED, "person_class")),
 }
-"""Name of each backend: its module, which has a function `create`, and the package that it requires."""
 
 
 class PoseEstimator(Protocol):
@@ -29,36 +49,23 @@ class PoseEstimator(Protocol):
         """Free the model; the estimator cannot be used afterwards."""
 
 
-def create(
-    backend: str,
-    *,
-    model: str,
-    model_path: str,
-    device: str,
-    max_persons: int,
-    score_threshold: float,
-    person_class: int = 0,
-) -> PoseEstimator:
-    """Load a backend; the arguments are the parameters of the node pose_estimator.
+def create(backend: str, parameters: Mapping[str, Any]) -> PoseEstimator:
+    """Load a backend.
+
+    Args:
+        backend: a key of BACKENDS.
+        parameters: of the node pose_estimator; only those that the backend supports are read.
 
     Raises:
-        ValueError: unknown backend, or an argument that it does not support.
+        ValueError: unknown backend, or a value that it does not support.
         ImportError: a package that it needs is not installed.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
-    module, requirement = BACKENDS[backend]
+    chosen = BACKENDS[backend]
     try:
-        implementation = import_module(module)
+        implementation = import_module(chosen.module)
     except ModuleNotFoundError as error:
-        raise ImportError(f"backend {backend} lacks {error.name}: install {requirement}") from error
-    labels = {"person_class": person_class} if backend == "onnx" else {}
-    estimator: PoseEstimator = implementation.create(
-        model=model,
-        model_path=model_path,
-        device=device,
-        max_persons=max_persons,
-        score_threshold=score_threshold,
-        **labels,
-    )
+        raise ImportError(f"backend {backend} lacks {error.name}: install {chosen.requirement}") from error
+    estimator: PoseEstimator = implementation.create(**{name: parameters[name] for name in chosen.parameters})
     return estimator

@@ -64,17 +64,15 @@ TOP_DOWN = ("simcc", "heat maps")
 ORIGIN = np.zeros(2)
 
 
-def create(
-    model: str, model_path: str, device: str, max_persons: int, score_threshold: float, person_class: int = 0
-) -> PoseEstimator:
+def create(model_path: str, device: str, max_persons: int, score_threshold: float, person_class: int) -> PoseEstimator:
     """Load one network, or a person detector and a top-down network after it.
 
     Args:
-        model: unused, for the backend blazepose only.
         model_path: an .onnx file, or two separated by a comma.
         device: 'cpu', 'cuda' or 'cuda:N'.
         max_persons: maximum number of people to find.
         score_threshold: minimum confidence of a person; raising it trades false positives for misses.
+        person_class: index of the class of people, for a detector of several classes.
 
     Raises:
         ValueError: no such file, not an ONNX model, or unknown outputs; names the parameter.

@@ -36,15 +36,6 @@ FRAME_SIZES = {51: (17, 3), 42: (14, 3), 34: (17, 2), 32: (16, 2), 30: (15, 2), 
 
 HEAD_WIDTH = 64
 
-NUMPY_NUMBERS: list[Any] = [
-    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # type: ignore[attr-defined]
-    np._core.multiarray.scalar,  # type: ignore[attr-defined]
-    np.dtype,
-    np.dtypes.Float64DType,
-    np.dtypes.Float32DType,
-]
-"""Types in a checkpoint's stored scores, beside PyTorch's tensors."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="Keras weights (.h5) of Uplift and Upsample, or a .pth.tar of SynSP")
@@ -186,7 +177,7 @@ def import_synsp(path: Path, window: int) -> SynSP:
         ValueError: not such a file, or a parameter that is missing or has another shape; names it.
     """
     try:
-        with torch.serialization.safe_globals(NUMPY_NUMBERS):
+        with torch.serialization.safe_globals(_numpy_numbers()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a foreign file makes torch fail in many ways
         foreign = re.search(r"GLOBAL \S+", str(error))  # the rest of that message recommends to run it
@@ -274,3 +265,14 @@ def _fill(where: str, target: Tensor, tensor: Tensor, third: str) -> None:
     if not torch.isfinite(tensor).all():
         raise ValueError(f"{where}: shape {tuple(tensor.shape)} is not finite")
     target.copy_(tensor)
+
+
+def _numpy_numbers() -> list[Any]:
+    """Types in a checkpoint's stored scores, beside PyTorch's tensors; NumPy 2 has renamed their modules."""
+    scalar = np.float64(0).__reduce__()[0]
+    return [
+        scalar,
+        (scalar, "numpy.core.multiarray.scalar"),
+        np.dtype,
+        *(type(np.dtype(kind)) for kind in ("f4", "f8")),
+    ]

@@ -16,8 +16,7 @@ def estimator(parameters: Mapping[str, Any]) -> PoseEstimator:
         ValueError: a parameter that the backend does not support.
         ImportError: a package that it needs is not installed.
     """
-    names = ("backend", "model", "model_path", "device", "max_persons", "score_threshold", "person_class")
-    return estimators.create(**{name: parameters[name] for name in names})
+    return estimators.create(parameters["backend"], parameters)
 
 
 def detection(parameters: Mapping[str, Any], estimator: PoseEstimator) -> DetectionStage:

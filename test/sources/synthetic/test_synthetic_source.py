@@ -7,6 +7,7 @@ import pytest
 
 from uplift_ros import estimators
 from uplift_ros.camera import Camera
+from uplift_ros.settings import defaults_of
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.figure import figure
 from uplift_ros.sources.synthetic.motion import PERIOD, pose
@@ -114,9 +115,7 @@ def test_a_rate_that_is_not_positive_is_refused() -> None:
 
 @pytest.mark.usefixtures("blazepose_files")
 def test_a_detector_finds_the_person_from_all_sides(source: SyntheticSource) -> None:
-    detector = estimators.create(
-        "blazepose", model="full", model_path="", device="cpu", max_persons=1, score_threshold=0.7
-    )
+    detector = estimators.create("blazepose", defaults_of("pose_estimator", model="full"))
     errors = []
     for t in np.arange(0.2, PERIOD, 0.9):
         frame = source.frame(round(t * FPS))

@@ -22,6 +22,7 @@ from uplift_ros.estimators import PoseEstimator, blazepose_files
 from uplift_ros.lab.data import augmentation, mocap
 from uplift_ros.lab.data.detector_noise import HIPS, SHOULDERS, unit_length
 from uplift_ros.lab.data.formats import load_motion
+from uplift_ros.settings import defaults_of
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.motion import PERIOD, pose
 from uplift_ros.sources.synthetic.room import Room
@@ -215,9 +216,7 @@ def main(args: argparse.Namespace) -> int:
     # A clip that cannot be read is reported before the synthetic camera runs for minutes.
     clips = [(path.name, VideoFile(path, fps=0.0, loop=False, horizontal_fov=1.0)) for path in args.video]
     sequences = load_motion(args.data, FPS)
-    estimator = estimators.create(
-        "blazepose", model=args.model, model_path="", device="cpu", max_persons=1, score_threshold=0.7
-    )
+    estimator = estimators.create("blazepose", defaults_of("pose_estimator", model=args.model))
     print("\n".join(synthetic_table(list(synthetic_takes(estimator)))))
     if sequences:
         people = posed_people(estimator, sequences, args.images, np.random.default_rng(0))
