@@ -48,6 +48,6 @@ setup(
         "tqdm>=4.57",
     ],
     extras_require={
-        "lab": ["h5py>=3.8", "matplotlib>=3.5", "onnx>=1.15", "safetensors>=0.4", "torch>=2.9"],  # Muon: torch 2.9
+        "lab": ["h5py>=3.8", "matplotlib>=3.5", "onnx>=1.15", "safetensors>=0.4", "torch>=2.9"]  # Muon: torch 2.9
     },
 )

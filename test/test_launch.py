@@ -286,10 +286,7 @@ def test_what_all_cameras_see_becomes_one_skeleton_in_a_target_frame(launch):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [
-        (("cameras:=front,front",), "cameras"),
-        (("cameras:=front,rear", "sources:=0"), "sources"),
-    ],
+    [(("cameras:=front,front",), "cameras"), (("cameras:=front,rear", "sources:=0"), "sources")],
 )
 def test_camera_lists_that_do_not_fit_are_refused(launch, arguments, message):
     with pytest.raises(RuntimeError, match=message):

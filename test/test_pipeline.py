@@ -112,11 +112,7 @@ def test_fast_motion_brings_more_key_frames():
 
 @pytest.mark.parametrize(
     ("camera", "scale"),
-    [
-        (CAMERA, ScaleSource.PRIOR),
-        (None, ScaleSource.NONE),
-        (Camera.from_fov(1.0, 320, 240), ScaleSource.NONE),
-    ],
+    [(CAMERA, ScaleSource.PRIOR), (None, ScaleSource.NONE), (Camera.from_fov(1.0, 320, 240), ScaleSource.NONE)],
     ids=["fitting", "unknown", "of another image size"],
 )
 def test_people_have_a_scale_where_the_camera_fits_the_images(camera, scale):

@@ -24,11 +24,7 @@ principal points are in the centre, within 3 %, so that 2 x / w - 1 is the ray t
 MIN_POSE_SIZE = 1e-3
 """Smallest size of a pose on the plane z = 1 by which it is divided; smaller ones (2 px at f = 2000) are noise."""
 
-DISTORTIONS = {
-    "plumb_bob": (0, 4, 5, 8, 12, 14),
-    "rational_polynomial": (0, 4, 5, 8, 12, 14),
-    "equidistant": (0, 4),
-}
+DISTORTIONS = {"plumb_bob": (0, 4, 5, 8, 12, 14), "rational_polynomial": (0, 4, 5, 8, 12, 14), "equidistant": (0, 4)}
 """Numbers of coefficients that each model may have, as in OpenCV."""
 
 UNDISTORTIONS, EXACT_PIXEL, FOUND_PIXEL = 40, 1e-3, 1.0

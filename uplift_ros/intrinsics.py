@@ -187,8 +187,7 @@ class Calibration:
 def _most_central(cameras: Sequence[Camera]) -> Camera:
     """Camera whose principal point is nearest to the middle of its image."""
     return min(
-        cameras,
-        key=lambda camera: math.hypot(camera.cx - (camera.width - 1) / 2, camera.cy - (camera.height - 1) / 2),
+        cameras, key=lambda camera: math.hypot(camera.cx - (camera.width - 1) / 2, camera.cy - (camera.height - 1) / 2)
     )
 
 

@@ -260,11 +260,7 @@ REFINER = (
         "Refinement: Savitzky-Golay filter, SynSP network, One-Euro filter, or none.",
         choices=("savgol", "synsp", "one_euro", "none"),
     ),
-    Parameter(
-        "rigid",
-        True,
-        "Keep each person's bone lengths, which are estimated online, and report the height.",
-    ),
+    Parameter("rigid", True, "Keep each person's bone lengths, which are estimated online, and report the height."),
     Parameter("orientations", False, "Publish the orientation of each bone, in the frames that SkeletonInfo defines."),
     Parameter(
         "target_frame",

@@ -86,10 +86,7 @@ def _joined(step: Step, older: Step) -> Step:
     """Add the results of an older image to those of the key-frame that requested it."""
     ours, theirs = step.uplifting, older.uplifting
     uplifting = replace(
-        ours,
-        raw=ours.raw + theirs.raw,
-        wanted=ours.wanted + theirs.wanted,
-        problems=ours.problems + theirs.problems,
+        ours, raw=ours.raw + theirs.raw, wanted=ours.wanted + theirs.wanted, problems=ours.problems + theirs.problems
     )
     keyframes = (older.keyframe,) if older.keyframe else ()
     return replace(step, uplifting=uplifting, older=step.older + keyframes + older.older)

@@ -27,8 +27,7 @@ def test_a_database_that_was_not_closed_is_not_read_without_its_last_messages(tm
 
 
 @pytest.mark.parametrize(
-    "change",
-    ["data = 'text'", "data = CAST(x'41ff' AS TEXT)", "data = 7", "timestamp = 'soon'", "timestamp = -5"],
+    "change", ["data = 'text'", "data = CAST(x'41ff' AS TEXT)", "data = 7", "timestamp = 'soon'", "timestamp = -5"]
 )
 def test_a_damaged_row_is_refused_or_skipped_and_named(tmp_path, change):
     path = write_texts(tmp_path / "run", storage="sqlite3") / "run.db3"

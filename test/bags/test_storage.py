@@ -98,8 +98,7 @@ def test_channels_that_were_not_requested_are_not_interpreted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("topic", "complaint"),
-    [("/other/protobuf", "/other/protobuf"), ("/other/cdr", "Could not parse")],
+    ("topic", "complaint"), [("/other/protobuf", "/other/protobuf"), ("/other/cdr", "Could not parse")]
 )
 def test_a_foreign_channel_that_was_asked_for_is_refused_by_name(tmp_path, topic, complaint):
     with pytest.raises(BagError, match=complaint) as caught:

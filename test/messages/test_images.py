@@ -142,11 +142,7 @@ def test_depth_is_in_metres_whatever_its_encoding(encoding, kind, unit, is_bigen
 
 @pytest.mark.parametrize(
     ("changed", "complaint"),
-    [
-        ({"encoding": "8UC1"}, "depth encoding"),
-        ({"step": 5}, "depth data"),
-        ({"height": 3}, "depth data"),
-    ],
+    [({"encoding": "8UC1"}, "depth encoding"), ({"step": 5}, "depth data"), ({"height": 3}, "depth data")],
 )
 def test_depth_that_does_not_fit_its_description_is_refused(changed, complaint):
     image = SimpleNamespace(height=2, width=3, encoding="16UC1", is_bigendian=False, step=6, data=bytes(12))
@@ -221,8 +217,7 @@ def bridge():
 
 
 @pytest.mark.parametrize(
-    "encoding",
-    ["rgb8", "bgr8", "rgba8", "bgra8", "mono8", "yuv422", *(f"bayer_{pattern}8" for pattern in PATTERNS)],
+    "encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8", "yuv422", *(f"bayer_{pattern}8" for pattern in PATTERNS)]
 )
 def test_an_image_is_what_cv_bridge_makes_of_it(encoding, bridge):
     pixels = np.random.default_rng(0).integers(0, 256, (48, 64, TO_RGB[encoding][0]), np.uint8)

@@ -158,10 +158,7 @@ def test_a_sqlite3_bag_serves_as_well(uplift_process, tmp_path, given):
         (["--stride", "5"], "stride must be a positive multiple of 2 (the model's s_out), got 5"),
         (["--params", "{folder}/wrong.yaml"], "wrong.yaml: node uplift has no parameter 'strid'"),
         (["--params", "{folder}/none.yaml"], "model: no weights 'nowhere'"),
-        (
-            ["--params", "{folder}/odom.yaml"],
-            "target_frame must be empty: only nodes look up transforms, got 'odom'",
-        ),
+        (["--params", "{folder}/odom.yaml"], "target_frame must be empty: only nodes look up transforms, got 'odom'"),
     ],
 )
 def test_a_wrong_setting_is_named_once(estimator, tmp_path, capsys, parameters, arguments, message):

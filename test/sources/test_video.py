@@ -212,9 +212,7 @@ def test_a_frame_that_cannot_be_decoded_is_named(clip: Path, monkeypatch: pytest
         _ = frame.image
 
 
-def test_a_webcam_is_configured_with_the_requested_size_and_rate_only(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_webcam_is_configured_with_the_requested_size_and_rate_only(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {}
     monkeypatch.setattr(FakeCapture, "milliseconds", (0, 0))
     monkeypatch.setattr(FakeCapture, "set", lambda _, key, value: asked.update({key: value}))

@@ -140,8 +140,7 @@ def test_offline_a_playout_has_no_effect():
 
 
 @pytest.mark.parametrize(
-    ("depth", "problem"),
-    [(None, "no_depth"), (lambda: None, "no_depth"), (lambda: np.ones((8, 8)), "wrong_depth")],
+    ("depth", "problem"), [(None, "no_depth"), (lambda: None, "no_depth"), (lambda: np.ones((8, 8)), "wrong_depth")]
 )
 def test_depth_that_is_missing_or_odd_is_a_problem_and_people_keep_their_size(depth, problem):
     uplifting = stage(use_depth=True).push(keyframe(0), CAMERA, depth)

@@ -25,8 +25,7 @@ def test_stamps_that_are_no_times_are_refused(stamp, previous):
 
 
 @pytest.mark.parametrize(
-    ("gap", "breaks"),
-    [(0, False), (7, False), (8, True), (-MAX_DISORDER_NS, False), (-MAX_DISORDER_NS - 1, True)],
+    ("gap", "breaks"), [(0, False), (7, False), (8, True), (-MAX_DISORDER_NS, False), (-MAX_DISORDER_NS - 1, True)]
 )
 def test_a_stream_breaks_after_its_longest_gap_and_at_a_jump_back(gap, breaks):
     assert is_break(NOW + gap, NOW, longest_gap_ns=7) is breaks

@@ -180,10 +180,7 @@ def test_images_of_another_camera_start_a_new_stream(model):
             lambda: replace(keyframes.keyframe(0, keyframes.person(0)), skeleton="coco17"),
             "skeleton must be h36m17, got 'coco17'",
         ),
-        (
-            lambda: keyframes.keyframe(0, replace(keyframes.person(0), keypoints=np.zeros((16, 2)))),
-            "keypoints",
-        ),
+        (lambda: keyframes.keyframe(0, replace(keyframes.person(0), keypoints=np.zeros((16, 2)))), "keypoints"),
         (lambda: keyframes.keyframe(0, keyframes.person(0), keyframes.person(0)), "ids"),
     ],
 )

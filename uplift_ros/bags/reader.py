@@ -19,15 +19,7 @@ from rosbags.typesys.store import Typestore
 from uplift_ros.bags.mcap_storage import McapStorage
 from uplift_ros.bags.ros1_storage import Ros1Storage
 from uplift_ros.bags.sqlite_storage import SqliteStorage
-from uplift_ros.bags.storage import (
-    CDR,
-    ENDINGS,
-    Channel,
-    Damage,
-    Report,
-    Storage,
-    StorageError,
-)
+from uplift_ros.bags.storage import CDR, ENDINGS, Channel, Damage, Report, Storage, StorageError
 from uplift_ros.files import ZSTD, bag_kind
 from uplift_ros.messages.typestore import typestore
 from uplift_ros.parameters import error_text

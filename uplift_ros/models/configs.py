@@ -99,11 +99,7 @@ def n81() -> UpliftConfig:
 def n351() -> UpliftConfig:
     """Large configuration of the paper: a window of 7 s. Its strided path ends on token 34, one before the centre."""
     return UpliftConfig(
-        frames=351,
-        token_stride=5,
-        input_strides=(5, 10, 20),
-        strides=(3, 10, 3),
-        paddings=((0, 0), (0, 0), (0, 0)),
+        frames=351, token_stride=5, input_strides=(5, 10, 20), strides=(3, 10, 3), paddings=((0, 0), (0, 0), (0, 0))
     )
 
 

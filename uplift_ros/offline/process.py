@@ -17,13 +17,7 @@ from uplift_ros.bags.reader import INCOMPLETE, is_bag
 from uplift_ros.estimators import PoseEstimator
 from uplift_ros.intrinsics import FieldOfView, Intrinsics, load_calibration
 from uplift_ros.models.configs import Refining
-from uplift_ros.offline.image_sequence import (
-    LOST_FRAMES,
-    LOST_IMAGE,
-    BagSequence,
-    ImageSequence,
-    VideoSequence,
-)
+from uplift_ros.offline.image_sequence import LOST_FRAMES, LOST_IMAGE, BagSequence, ImageSequence, VideoSequence
 from uplift_ros.offline.keyframe_intervals import raw_intervals
 from uplift_ros.offline.results import GraphBag, is_complete
 from uplift_ros.pipeline import Pipeline
@@ -206,9 +200,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     node_settings.add_arguments(parser)
     parser.add_argument("--image-topic", metavar="TOPIC", help="of bags; default: the only one")
     parser.add_argument(
-        "--camera-info-topic",
-        metavar="TOPIC",
-        help="of bags; default: the one beside the images; '' for none",
+        "--camera-info-topic", metavar="TOPIC", help="of bags; default: the one beside the images; '' for none"
     )
     known = parser.add_mutually_exclusive_group()
     known.add_argument(

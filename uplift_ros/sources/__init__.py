@@ -78,11 +78,7 @@ def open_source(
         ValueError: the source is unknown or cannot be read, or a value is out of range.
     """
     # Imported here because both modules import SourceFrame from this one.
-    from uplift_ros.sources.synthetic.synthetic_source import (
-        DEFAULT_FPS,
-        DEFAULT_SIZE,
-        SyntheticSource,
-    )
+    from uplift_ros.sources.synthetic.synthetic_source import DEFAULT_FPS, DEFAULT_SIZE, SyntheticSource
     from uplift_ros.sources.video import VideoFile, Webcam
 
     if not (math.isfinite(fps) and fps >= 0):

@@ -166,12 +166,7 @@ class DetectionStage:
         return self.history.take()
 
     def detect(
-        self,
-        stamp: int,
-        frame_id: str,
-        image: Callable[[], np.ndarray],
-        stride: int,
-        origin: Origin = Origin.SCHEDULED,
+        self, stamp: int, frame_id: str, image: Callable[[], np.ndarray], stride: int, origin: Origin = Origin.SCHEDULED
     ) -> Keyframe:
         """Detect the people in an image that was taken.
 

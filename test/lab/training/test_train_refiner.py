@@ -137,15 +137,7 @@ def test_what_no_training_can_make_sense_of_is_refused(small, path):
         train(small, Objective(synsp_loss), SEQUENCES, path, minutes=0)
     pairs = HELD_OUT["noise"]
     with pytest.raises(ValueError, match="batch"):
-        train(
-            small,
-            Objective(synsp_loss, averaged=0.9),
-            SEQUENCES,
-            path,
-            minutes=1,
-            batch=29,
-            pairs=pairs,
-        )
+        train(small, Objective(synsp_loss, averaged=0.9), SEQUENCES, path, minutes=1, batch=29, pairs=pairs)
 
 
 @pytest.mark.usefixtures("clock")
@@ -165,15 +157,7 @@ def test_the_checkpoint_of_another_training_is_refused(small, tmp_path, path):
 @pytest.mark.usefixtures("clock")
 def test_windows_shorter_than_the_longest_delay_can_be_trained(tmp_path, path):
     network = SynSP(replace(SMALL, window=4))
-    train(
-        network,
-        Objective(synsp_loss),
-        SEQUENCES,
-        path,
-        minutes=0.1,
-        batch=4,
-        validation=HELD_OUT,
-    )
+    train(network, Objective(synsp_loss), SEQUENCES, path, minutes=0.1, batch=4, validation=HELD_OUT)
     assert float(log_of(tmp_path)[-1]["noise_mpjpe_out"]) > 0
 
 

@@ -15,12 +15,7 @@ from uplift_ros.lab.bench.measurements import Row, against_first, compared, meas
 from uplift_ros.lab.whole_sequence import average_windows
 from uplift_ros.offline.image_sequence import VideoSequence
 from uplift_ros.offline.process import Networks, process
-from uplift_ros.sources.synthetic.synthetic_source import (
-    DEFAULT_FPS,
-    DEFAULT_SIZE,
-    HORIZONTAL_FOV,
-    SyntheticSource,
-)
+from uplift_ros.sources.synthetic.synthetic_source import DEFAULT_FPS, DEFAULT_SIZE, HORIZONTAL_FOV, SyntheticSource
 
 SWAA_FRAMES, SWAA_WINDOW = 10_000, 8
 

@@ -92,10 +92,7 @@ def joined(streams: Sequence[Judged]) -> Judged:
 
 
 def stream(
-    model: UpliftUpsample,
-    clips: Sequence[protocols.Clip],
-    errors: ErrorModel,
-    refinement: RefinementStage | None,
+    model: UpliftUpsample, clips: Sequence[protocols.Clip], errors: ErrorModel, refinement: RefinementStage | None
 ) -> Iterator[tuple[Judged, Judged]]:
     """Every clip at every stride of the network: output of the uplifter, and of a refiner after it."""
     network, rate = build.UpliftNetwork(PlainUplift(model), errors), model.config.model_rate

@@ -39,11 +39,7 @@ class SyntheticSource:
     """
 
     def __init__(
-        self,
-        width: int = DEFAULT_SIZE[0],
-        height: int = DEFAULT_SIZE[1],
-        fps: float = DEFAULT_FPS,
-        moving: bool = True,
+        self, width: int = DEFAULT_SIZE[0], height: int = DEFAULT_SIZE[1], fps: float = DEFAULT_FPS, moving: bool = True
     ) -> None:
         if not fps > 0:
             raise ValueError(f"fps must be positive, got {fps}")

@@ -22,10 +22,7 @@ def folder(tmp_path_factory):
 
 def takes(folder, subjects=("S9",)):
     return h36m.load_takes(
-        folder / "data_3d_h36m.npz",
-        folder / "data_2d_h36m_cpn_ft_h36m_dbb.npz",
-        folder / "metadata.xml",
-        subjects,
+        folder / "data_3d_h36m.npz", folder / "data_2d_h36m_cpn_ft_h36m_dbb.npz", folder / "metadata.xml", subjects
     )
 
 

@@ -27,11 +27,7 @@ WIDTHS = {"joints_3d": (51, 42), "joints_2d": (34, 32, 30), "pose": (72,), "shap
 """Numbers of a frame in each array."""
 
 MPI_TO_14 = (13, 12, 11, 8, 9, 10, 7, 6, 5, 2, 3, 4, 1, 0)
-TO_14 = {
-    "pw3d": (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10),
-    "mpiinf3dhp": MPI_TO_14,
-    "mupots": MPI_TO_14,
-}
+TO_14 = {"pw3d": (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10), "mpiinf3dhp": MPI_TO_14, "mupots": MPI_TO_14}
 """The 14 joints of SynSP among the 17 that files of these data sets have (of 3DPW those of SPIN, EFT and PARE)."""
 
 FIT = "give a folder of SmoothNet's release, such as h36m_fcn_3D with detected/ and groundtruth/ in it"
