@@ -88,10 +88,10 @@ class Parameter:
         return self.minimum <= value <= self.maximum
 
 
+# fmt: off
 AUTOSTART = Parameter("autostart", True, "Configure and activate at start; false waits for lifecycle commands.")
-DEVICE = Parameter(
-    "device", "cpu", "Device of the network: cpu, cuda, tensorrt or openvino; an index may follow, as in cuda:1."
-)
+DEVICE = Parameter("device", "cpu",
+    "Device of the network: cpu, cuda, tensorrt or openvino; an index may follow, as in cuda:1.")
 
 CAMERA = (
     Parameter("source", "synthetic", "Image source: synthetic, the index of a webcam, or a video file."),
@@ -106,146 +106,70 @@ CAMERA = (
 )
 
 POSE_ESTIMATOR = (
-    Parameter(
-        "stride",
-        10,
+    Parameter("stride", 10,
         "Frames between key-frames, counted at model_rate; raising it lowers the load and upsamples more frames.",
-        1,
-        100,
-        dynamic=True,
-    ),
+        1, 100, dynamic=True),
     Parameter("model_rate", 50.0, "Frames per second at which stride is counted.", 1.0, 240.0),
-    Parameter(
-        "phase",
-        -1.0,
-        "Part of the stride by which key-frames are later than its multiples since stamp 0, so that several cameras "
-        "take turns; negative: multiples since the first image.",
-        -1.0,
-        0.99,
-    ),
+    Parameter("phase", -1.0,
+        "Offset of key-frames from multiples of the stride since stamp 0, as a fraction of the stride, so that "
+        "several cameras take turns; negative: multiples since the first image.", -1.0, 0.99),
     Parameter("backend", "blazepose", "2D pose estimator.", choices=("blazepose", "onnx")),
-    Parameter(
-        "model",
-        "auto",
+    Parameter("model", "auto",
         "Landmark network of blazepose, from the fastest to the most accurate; auto is heavy if it is installed, "
-        "and full otherwise and while the processor does not keep up.",
-        choices=("auto", "lite", "full", "heavy"),
-    ),
-    Parameter(
-        "model_path",
-        "",
-        "Networks. onnx: a file, or person detector and pose network separated by a comma. blazepose: the folder with "
-        "its files; empty is the folder of `uplift models`.",
-    ),
+        "and full otherwise and while the processor does not keep up.", choices=("auto", "lite", "full", "heavy")),
+    Parameter("model_path", "",
+        "Networks. onnx: a file, or person detector and pose network separated by a comma. blazepose: the folder "
+        "with its files; empty is the folder of `uplift models`."),
     DEVICE,
     Parameter("max_persons", 1, "Maximum number of people to detect in an image.", 1, 16),
-    Parameter(
-        "score_threshold",
-        0.7,
-        "Minimum confidence of a person; raising it gives fewer false detections and misses more people.",
-        0.0,
-        1.0,
-    ),
+    Parameter("score_threshold", 0.7,
+        "Minimum confidence of a person; raising it gives fewer false detections and misses more people.", 0.0, 1.0),
     Parameter("person_class", 0, "Class index of people, for an onnx detector of several classes.", 0, 10000),
     Parameter("image_transport", "raw", "Transport of the image topic.", choices=("raw", "compressed")),
     Parameter("image_depth", 1, "Queue size of images; raising it only adds delay.", 1, 100),
-    Parameter(
-        "look_back",
-        0.5,
+    Parameter("look_back", 0.5,
         "Seconds of undecoded images kept (at most 256 MB), to detect people in older ones on keyframe_requests; 0 "
-        "keeps none and answers no request.",
-        0.0,
-        5.0,
-    ),
+        "keeps none and answers no request.", 0.0, 5.0),
     AUTOSTART,
 )
 
 UPLIFT = (
     Parameter("model", "compact", "Network: a name in weights/, or a path."),
     DEVICE,
-    Parameter(
-        "precision",
-        "float32",
-        "Arithmetic of the network; float16 with tensorrt and openvino.",
-        choices=("float32", "float16"),
-    ),
-    Parameter(
-        "latency",
-        4,
+    Parameter("precision", "float32",
+        "Arithmetic of the network; float16 with tensorrt and openvino.", choices=("float32", "float16")),
+    Parameter("latency", 4,
         "Frames at 50 Hz that a final skeleton waits for newer key-frames, at most half the network's window; "
-        "exactly half (40 for n81 and compact, 175 for n351) gives the most accurate skeletons.",
-        0,
-        200,
-    ),
-    Parameter(
-        "flip",
-        True,
-        "Average with the network's result for the mirrored pose: errors are 2 to 4 % smaller, for 1.8 times its time.",
-    ),
-    Parameter(
-        "output_rate",
-        50.0,
-        "Skeletons per second of stream time; the refiner takes gaps of more than 0.1 s for the end of a motion.",
-        12.0,
-        240.0,
-    ),
-    Parameter(
-        "playout",
-        False,
-        "Publish raw skeletons evenly at output_rate, with more delay; false publishes them as soon as they are final.",
-    ),
-    Parameter(
-        "stride_mode",
-        "adaptive",
+        "exactly half (40 for n81 and compact, 175 for n351) gives the most accurate skeletons.", 0, 200),
+    Parameter("flip", True,
+        "Average with the network's result for the mirrored pose: 2 to 4 % smaller errors in 1.8 times the time."),
+    Parameter("output_rate", 50.0,
+        "Skeletons per second of stream time; the refiner treats a gap of over 0.1 s as the end of a motion.",
+        12.0, 240.0),
+    Parameter("playout", False,
+        "Publish raw skeletons evenly at output_rate, with more delay; false: as soon as they are final."),
+    Parameter("stride_mode", "adaptive",
         "fixed keeps stride; adaptive changes it with the velocity of people.",
-        choices=("fixed", "adaptive"),
-        dynamic=True,
-    ),
-    Parameter(
-        "stride",
-        10,
+        choices=("fixed", "adaptive"), dynamic=True),
+    Parameter("stride", 10,
         "Frames between key-frames in the mode fixed; raising it lowers the load and upsamples more frames.",
-        1,
-        100,
-        dynamic=True,
-    ),
+        1, 100, dynamic=True),
     Parameter("stride_slow", 20, "Frames between key-frames while people are slow.", 1, 100, dynamic=True),
-    Parameter(
-        "stride_medium",
-        10,
+    Parameter("stride_medium", 10,
         "Frames between key-frames while a person moves; equal to stride_slow it is the rule of the paper.",
-        1,
-        100,
-        dynamic=True,
-    ),
+        1, 100, dynamic=True),
     Parameter("stride_fast", 4, "Frames between key-frames while a person is fast.", 1, 100, dynamic=True),
     Parameter("velocity_threshold", 0.5, "Metres per second above which a person is fast.", 0.01, 20.0, dynamic=True),
     Parameter("velocity_medium", 0.2, "Metres per second above which a person moves.", 0.01, 20.0, dynamic=True),
-    Parameter(
-        "hold_frames",
-        10,
+    Parameter("hold_frames", 10,
         "Frames of slower motion before the stride grows again; raising it keeps short strides longer.",
-        0,
-        1000,
-        dynamic=True,
-    ),
-    Parameter(
-        "person_height",
-        1.72,
-        "Stature of people in metres, which sets the scale; raising it places people farther away.",
-        0.3,
-        2.5,
-    ),
-    Parameter(
-        "use_depth",
-        False,
-        "Measure people's size with depth images aligned with the camera's, on the topic depth. Needs message_filters.",
-    ),
-    Parameter(
-        "rectified",
-        False,
-        "Images are rectified: camera_info's P describes them, not K and D. So are those of topics named image_rect*.",
-    ),
+        0, 1000, dynamic=True),
+    Parameter("person_height", 1.72,
+        "Stature of people in metres, which sets the scale; raising it places people farther away.", 0.3, 2.5),
+    Parameter("use_depth", False,
+        "Measure people's size in aligned depth images, on the topic depth. Needs message_filters."),
+    Parameter("rectified", False,
+        "Images are rectified: camera_info's P describes them, not K and D. Always so on topics image_rect*."),
     Parameter("estimator_node", "pose_estimator", "Node whose stride is controlled."),
     AUTOSTART,
 )
@@ -254,37 +178,23 @@ REFINER = (
     Parameter("model", "synsp", "Network of method synsp: a name in weights/, or a path."),
     DEVICE,
     Parameter("delay", 3, "Frames that a skeleton waits for newer ones; raising it smooths more.", 0, 7),
-    Parameter(
-        "method",
-        "savgol",
+    Parameter("method", "savgol",
         "Refinement: Savitzky-Golay filter, SynSP network, One-Euro filter, or none.",
-        choices=("savgol", "synsp", "one_euro", "none"),
-    ),
+        choices=("savgol", "synsp", "one_euro", "none")),
     Parameter("rigid", True, "Keep each person's bone lengths, which are estimated online, and report the height."),
     Parameter("orientations", False, "Publish the orientation of each bone, in the frames that SkeletonInfo defines."),
-    Parameter(
-        "target_frame",
-        "",
-        "Frame to smooth and publish in, such as odom on a moving robot; empty keeps the camera's. Needs tf2_ros.",
-    ),
-    Parameter(
-        "views",
-        "",
+    Parameter("target_frame", "",
+        "Frame to smooth and publish in, such as odom on a moving robot; empty keeps the camera's. Needs tf2_ros."),
+    Parameter("views", "",
         "Topics, separated by commas, of raw skeletons from further cameras that see the same people; fused in "
-        "target_frame. Needs message_filters.",
-    ),
+        "target_frame. Needs message_filters."),
     AUTOSTART,
 )
 
 VISUALIZER = (
     Parameter("publish_tf", False, "Publish transforms of bodies (REP-155) and joints; needs tf2_msgs."),
-    Parameter(
-        "marker_lifetime",
-        0.5,
-        "Seconds, beyond two intervals of key-frames, after which markers disappear without an update.",
-        0.0,
-        60.0,
-    ),
+    Parameter("marker_lifetime", 0.5,
+        "Seconds, beyond two intervals of key-frames, after which markers disappear without an update.", 0.0, 60.0),
     AUTOSTART,
 )
 
@@ -292,6 +202,7 @@ HUMANS = (
     Parameter("publish_tf", True, "Publish transforms of bodies and their links (REP-155); needs tf2_msgs."),
     AUTOSTART,
 )
+# fmt: on
 
 TABLES: dict[str, tuple[Parameter, ...]] = {
     "camera": CAMERA,

@@ -45,6 +45,11 @@ class Skeleton:
         return next((side for side in ("left", "right") if side in self.joints[joint]), "centre")
 
 
+def _of_both_sides(*joints: str) -> list[str]:
+    """Names of joints that a body has twice, the left one first."""
+    return [f"{side}_{joint}" for joint in joints for side in ("left", "right")]
+
+
 def _mirrored(joint: str) -> str:
     if "left" in joint:
         return joint.replace("left", "right")
@@ -54,23 +59,9 @@ def _mirrored(joint: str) -> str:
 H36M17 = Skeleton(
     "h36m17",
     joints=(
-        "pelvis",
-        "right_hip",
-        "right_knee",
-        "right_ankle",
-        "left_hip",
-        "left_knee",
-        "left_ankle",
-        "spine",
-        "thorax",
-        "nose",
-        "head",
-        "left_shoulder",
-        "left_elbow",
-        "left_wrist",
-        "right_shoulder",
-        "right_elbow",
-        "right_wrist",
+        *("pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
+        *("spine", "thorax", "nose", "head"),
+        *("left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist"),
     ),
     parents=(-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
 )
@@ -104,64 +95,16 @@ MEAN_LENGTHS = {
 mark: means of people in triangulated views, and of the motion capture that networks are trained with."""
 
 COCO17 = Skeleton(
-    "coco17",
-    joints=(
-        "nose",
-        "left_eye",
-        "right_eye",
-        "left_ear",
-        "right_ear",
-        "left_shoulder",
-        "right_shoulder",
-        "left_elbow",
-        "right_elbow",
-        "left_wrist",
-        "right_wrist",
-        "left_hip",
-        "right_hip",
-        "left_knee",
-        "right_knee",
-        "left_ankle",
-        "right_ankle",
-    ),
+    "coco17", ("nose", *_of_both_sides("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle"))
 )
 
 BLAZEPOSE33 = Skeleton(
     "blazepose33",
     joints=(
-        "nose",
-        "left_eye_inner",
-        "left_eye",
-        "left_eye_outer",
-        "right_eye_inner",
-        "right_eye",
-        "right_eye_outer",
-        "left_ear",
-        "right_ear",
-        "mouth_left",
-        "mouth_right",
-        "left_shoulder",
-        "right_shoulder",
-        "left_elbow",
-        "right_elbow",
-        "left_wrist",
-        "right_wrist",
-        "left_pinky",
-        "right_pinky",
-        "left_index",
-        "right_index",
-        "left_thumb",
-        "right_thumb",
-        "left_hip",
-        "right_hip",
-        "left_knee",
-        "right_knee",
-        "left_ankle",
-        "right_ankle",
-        "left_heel",
-        "right_heel",
-        "left_foot_index",
-        "right_foot_index",
+        *("nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer"),
+        *("left_ear", "right_ear", "mouth_left", "mouth_right"),
+        *_of_both_sides("shoulder", "elbow", "wrist", "pinky", "index", "thumb", "hip", "knee", "ankle", "heel"),
+        *_of_both_sides("foot_index"),
     ),
 )
 
