@@ -10,7 +10,7 @@ from support.people import person3d
 from uplift_ros.lab.data.virtual_camera import look_at_world
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.sources.synthetic.motion import pose
-from uplift_ros.streaming.view_fusion import ALONG, PLACE_ALONG, ViewFusion, with_covariance
+from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance
 from uplift_ros.transforms import RigidTransform, moved
 
 CAMERAS = [np.array([0.0, -5.0, 1.5]), np.array([5.0, 0.0, 1.5]), np.array([-3.0, 4.0, 1.5])]
@@ -133,7 +133,7 @@ def test_the_result_claims_no_more_than_its_views_do():
     assert (person.source, person.scale_source) == (Source.KEYFRAME, ScaleSource.PRIOR)
     across = 2 * 0.031**2 + 2 * (5 * 0.004) ** 2
     assert (person.covariance[5, [0, 3]] > 0.9 * across / 2).all()
-    assert (person.covariance[5, [0, 3]] < ALONG**2 + (5 * PLACE_ALONG) ** 2).all()
+    assert (person.covariance[5, [0, 3]] < 0.066**2 + (5 * 0.052) ** 2).all()
 
 
 def test_views_in_different_frames_are_refused():

@@ -15,26 +15,6 @@ from uplift_ros.similarity import person_size
 from uplift_ros.streaming.assignment import IMPOSSIBLE, best_pairs
 from uplift_ros.streaming.clock import PERSON_MEMORY_NS
 
-# Lengths below are in units of the person's size, times in seconds; tuned on simulated crowds (test/support/crowds.py).
-
-TOLERANCE = 0.1
-"""Standard deviation of body and joints at zero elapsed time: jitter of the detector."""
-
-PLACE_PER_SECOND, PLACE_PER_SECOND_OF_NEW = 0.5, 0.7
-"""Growth of the position's standard deviation, if the velocity is known and if it is not."""
-
-POSE_CHANGE, POSE_SECONDS = 0.2, 0.3
-"""Standard deviation of the change of a pose in the long run, and its time constant."""
-
-MAX_DEVIATION = 2.5
-"""Standard deviations from the predicted position beyond which it is another person."""
-
-MAX_JOINT_DEVIATION = 3.0
-"""Standard deviations at which the cost of a joint saturates: an outlier of the detector."""
-
-VELOCITY_SECONDS, COAST_SECONDS = 0.5, 1.0
-"""Time constants of the velocity's running mean, and of its decay while the person is not seen."""
-
 
 @dataclass
 class _Track:
@@ -45,62 +25,45 @@ class _Track:
     velocity: np.ndarray | None = None  # (2,) pixels/s
     before: tuple[int, np.ndarray] | None = None  # stamp and keypoints of the detection before
 
-    def cost(self, person: Person2D, stamp: int) -> float:
-        """-2 log of the likelihood that this is the person, up to a constant."""
-        # 1. Displacement of each joint from its prediction, relative to the size.
-        keypoints, elapsed = self._predicted(stamp)
-        moved = person.keypoints - keypoints
-        moved = moved[np.isfinite(moved).all(-1)] / max(self.size, person_size(person.bbox))
-        if not len(moved):
-            return IMPOSSIBLE
-        # 2. Standard deviations grow with the elapsed time.
-        spread = PLACE_PER_SECOND_OF_NEW if self.velocity is None else PLACE_PER_SECOND
-        place_tolerance = TOLERANCE + spread * elapsed
-        pose_tolerance = TOLERANCE + POSE_CHANGE * (1 - np.exp(-elapsed / POSE_SECONDS))
-        # 3. Mahalanobis distances of the body and of the joints against it; outlier joints saturate.
-        body = np.median(moved, axis=0)
-        place = np.square(body).sum() / place_tolerance**2
-        if place > MAX_DEVIATION**2:
-            return IMPOSSIBLE
-        joints = np.square(moved - body).sum(-1) / pose_tolerance**2
-        pose = np.minimum(joints, MAX_JOINT_DEVIATION**2).mean()
-        cost = float(place + 4 * np.log(place_tolerance) + pose)
-        return cost if np.isfinite(cost) else IMPOSSIBLE
-
-    def _predicted(self, stamp: int) -> tuple[np.ndarray, float]:
-        """Keypoints (17, 2) at a stamp, and seconds to the nearest detection.
-
-        After the newest detection they move with the velocity, which decays; before it they are linear between it and
-        the one before.
-        """
-        elapsed = abs(stamp - self.stamp) / NANOSECONDS
-        if stamp < self.stamp and self.before and self.before[0] <= stamp:
-            since = (stamp - self.before[0]) / NANOSECONDS
-            part = since / (since + elapsed)
-            return self.before[1] * (1 - part) + self.keypoints * part, min(since, elapsed)
-        if stamp < self.stamp or self.velocity is None:
-            return self.keypoints, elapsed
-        return self.keypoints + self.velocity * COAST_SECONDS * (1 - np.exp(-elapsed / COAST_SECONDS)), elapsed
-
-    def follow(self, person: Person2D, stamp: int) -> None:
-        """Update position, size and velocity with a matched detection."""
-        moved = person.keypoints - self.keypoints
-        seen = np.isfinite(moved).all(-1)
-        if stamp > self.stamp and seen.any():
-            elapsed = (stamp - self.stamp) / NANOSECONDS
-            velocity = np.median(moved[seen], axis=0) / elapsed
-            if self.velocity is None:
-                self.velocity = velocity
-            self.velocity = self.velocity + (1 - np.exp(-elapsed / VELOCITY_SECONDS)) * (velocity - self.velocity)
-        if stamp > self.stamp:
-            self.before = self.stamp, self.keypoints
-        self.keypoints, self.size, self.stamp = person.keypoints, person_size(person.bbox), stamp
-
 
 class PersonTracker:
-    """Person tracker: ids 'p1', 'p2', ... that stay while a person is in view and are never used again."""
+    """Person tracker: ids 'p1', 'p2', ... that stay while a person is in view and are never used again.
 
-    def __init__(self) -> None:
+    Lengths are in units of the person's size. The defaults were tuned on simulated crowds (test/support/crowds.py).
+    Raising a deviation makes such errors or motions cost less: tracks survive more of them, and people who are close
+    to each other are confused more often.
+
+    Args:
+        tolerance: standard deviation of body and joints after no time: the detector's jitter.
+        place_per_s: growth of the position's standard deviation in a second.
+        new_place_per_s: the same while a person's velocity is not known yet.
+        pose_change: standard deviation of the change of a pose in the long run.
+        pose_s: time constant of that change.
+        max_deviation: standard deviations from the predicted position beyond which it is another person.
+        max_joint_deviation: standard deviations at which the cost of a joint saturates. Raising it gives the
+            detector's outliers more weight.
+        velocity_s: time constant of the velocity's running mean. Raising it smooths more and follows turns later.
+        coast_s: time constant of the velocity's decay while a person is not seen.
+    """
+
+    def __init__(
+        self,
+        *,
+        tolerance: float = 0.1,
+        place_per_s: float = 0.5,
+        new_place_per_s: float = 0.7,
+        pose_change: float = 0.2,
+        pose_s: float = 0.3,
+        max_deviation: float = 2.5,
+        max_joint_deviation: float = 3.0,
+        velocity_s: float = 0.5,
+        coast_s: float = 1.0,
+    ) -> None:
+        self._tolerance = tolerance
+        self._place_per_s, self._new_place_per_s = place_per_s, new_place_per_s
+        self._pose_change, self._pose_s = pose_change, pose_s
+        self._max_deviation, self._max_joint_deviation = max_deviation, max_joint_deviation
+        self._velocity_s, self._coast_s = velocity_s, coast_s
         self._next_id = 0
         self.reset()
 
@@ -119,7 +82,7 @@ class PersonTracker:
         self._tracks = [track for track in self._tracks if oldest <= track.stamp <= stamp]
         tracks = self._assigned(stamp, persons)
         for track, person in zip(tracks, persons, strict=True):
-            track.follow(person, stamp)
+            self._follow(track, person, stamp)
         return _named(persons, tracks)
 
     def update_between(self, stamp: int, persons: Sequence[Person2D]) -> tuple[Person2D, ...]:
@@ -133,7 +96,7 @@ class PersonTracker:
         """Track of each person: the likeliest one, or a new one."""
         costs = np.empty((len(self._tracks), len(persons)))
         for row, track in enumerate(self._tracks):
-            costs[row] = [track.cost(person, stamp) for person in persons]
+            costs[row] = [self._cost(track, person, stamp) for person in persons]
         matched = {person: self._tracks[track] for track, person in best_pairs(costs)}
         return [matched.get(index) or self._start(stamp, person) for index, person in enumerate(persons)]
 
@@ -142,6 +105,59 @@ class PersonTracker:
         track = _Track(f"p{self._next_id}", stamp, person.keypoints, person_size(person.bbox))
         self._tracks.append(track)
         return track
+
+    def _cost(self, track: _Track, person: Person2D, stamp: int) -> float:
+        """-2 log of the likelihood that a track's person is this one, up to a constant."""
+        # 1. Displacement of each joint from its prediction, relative to the size.
+        keypoints, elapsed_s = self._predicted(track, stamp)
+        moved = person.keypoints - keypoints
+        moved = moved[np.isfinite(moved).all(-1)] / max(track.size, person_size(person.bbox))
+        if not len(moved):
+            return IMPOSSIBLE
+        # 2. Standard deviations grow with the elapsed time.
+        growth = self._new_place_per_s if track.velocity is None else self._place_per_s
+        place_deviation = self._tolerance + growth * elapsed_s
+        pose_deviation = self._tolerance + self._pose_change * (1 - np.exp(-elapsed_s / self._pose_s))
+        # 3. Squared Mahalanobis distances of the body and of the joints against it; outlier joints saturate.
+        body = np.median(moved, axis=0)
+        place = np.square(body).sum() / place_deviation**2
+        if place > self._max_deviation**2:
+            return IMPOSSIBLE
+        joints = np.square(moved - body).sum(-1) / pose_deviation**2
+        pose = np.minimum(joints, self._max_joint_deviation**2).mean()
+        cost = float(place + 4 * np.log(place_deviation) + pose)
+        return cost if np.isfinite(cost) else IMPOSSIBLE
+
+    def _predicted(self, track: _Track, stamp: int) -> tuple[np.ndarray, float]:
+        """Keypoints (17, 2) at a stamp, and seconds to the nearest detection.
+
+        After the newest detection they move with the velocity, which decays; before it they are linear between it and
+        the one before.
+        """
+        elapsed_s = abs(stamp - track.stamp) / NANOSECONDS
+        if stamp < track.stamp and track.before and track.before[0] <= stamp:
+            since_s = (stamp - track.before[0]) / NANOSECONDS
+            part = since_s / (since_s + elapsed_s)
+            return track.before[1] * (1 - part) + track.keypoints * part, min(since_s, elapsed_s)
+        if stamp < track.stamp or track.velocity is None:
+            return track.keypoints, elapsed_s
+        coasting_s = self._coast_s * (1 - np.exp(-elapsed_s / self._coast_s))
+        return track.keypoints + track.velocity * coasting_s, elapsed_s
+
+    def _follow(self, track: _Track, person: Person2D, stamp: int) -> None:
+        """Update position, size and velocity of a track with its detection."""
+        moved = person.keypoints - track.keypoints
+        seen = np.isfinite(moved).all(-1)
+        if stamp > track.stamp and seen.any():
+            elapsed_s = (stamp - track.stamp) / NANOSECONDS
+            velocity = np.median(moved[seen], axis=0) / elapsed_s
+            if track.velocity is None:
+                track.velocity = velocity
+            part = 1 - np.exp(-elapsed_s / self._velocity_s)
+            track.velocity = track.velocity + part * (velocity - track.velocity)
+        if stamp > track.stamp:
+            track.before = track.stamp, track.keypoints
+        track.keypoints, track.size, track.stamp = person.keypoints, person_size(person.bbox), stamp
 
 
 def _named(persons: Sequence[Person2D], tracks: Sequence[_Track]) -> tuple[Person2D, ...]:

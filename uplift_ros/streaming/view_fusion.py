@@ -15,43 +15,39 @@ from uplift_ros.streaming.assignment import IMPOSSIBLE, best_pairs
 from uplift_ros.streaming.clock import VIEW_MEMORY_NS
 from uplift_ros.transforms import COLUMNS, ROWS, SMALLEST_DEVIATION, about_line, positive_definite, symmetric
 
-ACROSS, ALONG = 0.031, 0.066
-"""Metres, standard deviations of root-relative joints across and along the line of sight (measured on mocap_val
-with a noisy detector); for estimates that come without a covariance."""
-
-PLACE_ACROSS, PLACE_ALONG = 0.004, 0.052
-"""Standard deviations of the pelvis, as fractions of its distance to the camera."""
-
 FARTHEST = 1e6
 """Metres, and square metres of covariance, beyond which no person can be: such numbers would make matrices singular."""
 
-MAX_DEVIATION = 4.0
-"""Standard deviations between the positions from two cameras beyond which they are two people."""
 
-POSE_TOLERANCE = 0.1
-"""Metres of mean joint distance that cost as much as one standard deviation of the position."""
-
-TRACK_CONTINUITY_BONUS = 4.0
-"""Subtracted from the cost of a pair that was one person at the previous fusion."""
-
-
-def with_covariance(frame: SkeletonFrame) -> SkeletonFrame:
+def with_covariance(
+    frame: SkeletonFrame,
+    *,
+    across_m: float = 0.031,
+    along_m: float = 0.066,
+    place_across: float = 0.004,
+    place_along: float = 0.052,
+) -> SkeletonFrame:
     """Add the covariance of a single camera to people without one.
+
+    The defaults were measured on mocap_val with a noisy detector. Raising one makes other cameras count for more in
+    its direction.
 
     Args:
         frame: in the camera's optical frame.
+        across_m, along_m: standard deviations of root-relative joints across and along the line of sight.
+        place_across, place_along: the same of the pelvis, as fractions of its distance to the camera.
     """
-    persons = (p if len(p.covariance) else replace(p, covariance=_seen_by_a_camera(p.joints)) for p in frame.persons)
+
+    def covariance(joints: np.ndarray) -> np.ndarray:
+        """(17, 6): that of the pelvis, which all joints share, and their own."""
+        distance = float(np.linalg.norm(joints[0]))
+        sight = joints[0] / max(distance, SMALLEST_DEVIATION)
+        place = distance**2 * about_line(sight, place_across, place_along)
+        own = np.array([0.0] + [1.0] * (len(joints) - 1))[:, None, None] * about_line(sight, across_m, along_m)
+        return (place + own)[:, ROWS, COLUMNS]
+
+    persons = (p if len(p.covariance) else replace(p, covariance=covariance(p.joints)) for p in frame.persons)
     return replace(frame, persons=tuple(persons))
-
-
-def _seen_by_a_camera(joints: np.ndarray) -> np.ndarray:
-    """(17, 6) of joints (17, 3) in the optical frame: that of the pelvis, which all share, and their own."""
-    distance = float(np.linalg.norm(joints[0]))
-    sight = joints[0] / max(distance, SMALLEST_DEVIATION)
-    place = distance**2 * about_line(sight, PLACE_ACROSS, PLACE_ALONG)
-    own = np.array([0.0] + [1.0] * (len(joints) - 1))[:, None, None] * about_line(sight, ACROSS, ALONG)
-    return (place + own)[:, ROWS, COLUMNS]
 
 
 @dataclass
@@ -76,15 +72,13 @@ class _Body:
         self.information += information
         self.weighted += (information @ values[..., None])[..., 0]
 
-    def cost(self, person: Person3D) -> float:
-        """Squared Mahalanobis distance of the positions, plus that of the poses, to a person of another camera."""
+    def distances(self, person: Person3D) -> tuple[float, float]:
+        """Squared Mahalanobis distance of the positions, and mean distance of joints, to another camera's person."""
         values, covariances = _place_and_pose(person)
         covariance = covariances[0] + np.linalg.inv(self.information[0])
         gap = self.values - values
         place = float(gap[0] @ np.linalg.solve(covariance, gap[0]))
-        if place > MAX_DEVIATION**2:
-            return IMPOSSIBLE
-        return place + float(np.linalg.norm(gap[1:], axis=-1).mean() / POSE_TOLERANCE) ** 2
+        return place, float(np.linalg.norm(gap[1:], axis=-1).mean())
 
     @property
     def values(self) -> np.ndarray:
@@ -132,11 +126,23 @@ class ViewFusion:
     is passed on as that camera sees them. Ids are new ones, 'p1', 'p2', ..., and stay while any camera tracks the
     person.
 
+    Args:
+        max_deviation: standard deviations between the positions from two cameras beyond which they are two people.
+            Raising it joins more, also people who stand close together.
+        pose_tolerance_m: mean joint distance that costs as much as one standard deviation of the position. Raising it
+            lets positions decide.
+        continuity_bonus: subtracted from the cost of a pair that was one person at the previous fusion. Raising it
+            keeps ids longer, also wrong ones.
+
     Attributes:
         left_out: people left out so far: their position is unknown (SCALE_NONE, no intrinsics) or out of range.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, max_deviation: float = 4.0, pose_tolerance_m: float = 0.1, continuity_bonus: float = 4.0
+    ) -> None:
+        self._max_deviation, self._pose_tolerance_m = max_deviation, pose_tolerance_m
+        self._continuity_bonus = continuity_bonus
         self.left_out = 0
         self._known: dict[tuple[int, str], tuple[str, int]] = {}
         self._next_id = 0
@@ -159,15 +165,17 @@ class ViewFusion:
         frames = {frame.frame_id for frame in views}
         if len(frames) != 1:
             raise ValueError(f"frame_id of all views must be one, got {', '.join(sorted(frames))}")
+        # 1. Join the people of one camera after the other to the bodies of those before.
         bodies: list[_Body] = []
         for camera, frame in enumerate(views):
             placed = [person for person in frame.persons if _is_placed(person)]
             self.left_out += len(frame.persons) - len(placed)
             self._join(bodies, camera, placed)
-        stamp = views[0].stamp
+        # 2. Name the bodies, and take the mean of each weighted by information.
+        names = self._names(bodies, views[0].stamp)
         return replace(
             views[0],
-            persons=tuple(body.person(name) for body, name in zip(bodies, self._names(bodies, stamp), strict=True)),
+            persons=tuple(body.person(name) for body, name in zip(bodies, names, strict=True)),
             is_final=all(frame.is_final for frame in views),
         )
 
@@ -184,10 +192,12 @@ class ViewFusion:
             body.add(camera, person)
 
     def _cost(self, body: _Body, camera: int, person: Person3D) -> float:
-        cost = body.cost(person)
+        place, pose_m = body.distances(person)
+        if place > self._max_deviation**2:
+            return IMPOSSIBLE
         name = self._name(camera, person)
         were_one = name is not None and name in (self._name(*member) for member in body.members)
-        return cost - TRACK_CONTINUITY_BONUS if were_one and cost < IMPOSSIBLE else cost
+        return place + (pose_m / self._pose_tolerance_m) ** 2 - self._continuity_bonus * were_one
 
     def _name(self, camera: int, person: Person3D) -> str | None:
         known = self._known.get((camera, person.id))
