@@ -158,7 +158,7 @@ UPLIFT = (
     Parameter("stride_medium", 10,
         "Frames between key-frames while a person moves; equal to stride_slow it is the rule of the paper.",
         1, 100, dynamic=True),
-    Parameter("stride_fast", 4, "Frames between key-frames while a person is fast.", 1, 100, dynamic=True),
+    Parameter("stride_fast", 4, "Frames between key-frames while a person is fast; 5 with n351.", 1, 100, dynamic=True),
     Parameter("velocity_threshold", 0.5, "Metres per second above which a person is fast.", 0.01, 20.0, dynamic=True),
     Parameter("velocity_medium", 0.2, "Metres per second above which a person moves.", 0.01, 20.0, dynamic=True),
     Parameter("hold_frames", 10,

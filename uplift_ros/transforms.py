@@ -11,6 +11,9 @@ from uplift_ros.skeleton import H36M17
 ROWS, COLUMNS = np.triu_indices(3)
 """Indices of xx xy xz yy yz zz in a covariance matrix."""
 
+WORLD_TO_OPTICAL = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+"""Rotation from x right, y forward, z up to a level optical frame (x right, y down, z forward)."""
+
 DEVIATION = 0.05
 """Metres, standard deviation of joints that come without a covariance."""
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from uplift_ros.models.uplift import UpliftConfig
+from uplift_ros.models.configs import UpliftConfig, n351
 from uplift_ros.paths import find_weights
 from uplift_ros.settings import defaults_of
 from uplift_ros.stages import build
@@ -60,6 +60,21 @@ def test_a_load_too_high_for_the_stride_makes_it_longer():
 def test_the_parameters_of_the_other_mode_are_checked_too(mode, wrong):
     with pytest.raises(ValueError, match=f"^{wrong} "):
         controller(stride_mode=mode, **{wrong: 5})
+
+
+@pytest.mark.parametrize("name", ["stride", "stride_slow"])
+def test_a_stride_longer_than_the_networks_window_is_refused(name):
+    assert controller(**{name: 76}).update(0, 0.0)
+    with pytest.raises(ValueError, match=rf"^{name} .* 77.* 78$"):
+        controller(**{name: 78})
+
+
+def test_a_network_with_other_strides_has_a_fast_stride_of_its_own():
+    strides = {"stride": 10, "stride_slow": 20, "stride_medium": 10}
+    parameters = defaults_of("uplift", stride_mode="adaptive")
+    assert build.stride_controller(parameters, n351()).update(0, 9.0) == Decision(5, Reason.FAST)
+    with pytest.raises(ValueError, match=r"^stride_fast "):
+        build.stride_controller(parameters | strides | {"stride_fast": 6}, n351())
 
 
 def test_a_central_head_that_is_missing_is_missed_before_the_first_key_frame(tmp_path):

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support import tiny
-from support.clocks import FRAME
+from support.cameras import SMALL_CAMERA as CAMERA
+from support.clocks import FRAME, START, frame_numbers
 from support.people import STANDING, person2d
 
 from uplift_ros.camera import Camera
@@ -16,9 +17,6 @@ from uplift_ros.stages import build
 from uplift_ros.stages.uplifting import UpliftingResult, UpliftingStage
 from uplift_ros.streaming.stride import Decision, FixedStride, Reason
 
-SECOND = 50 * FRAME
-START = 1_000_000_000_000
-CAMERA = Camera.from_fov(1.0, 160, 120)
 LATENCY = 4
 
 
@@ -34,10 +32,6 @@ def keyframe(frame: int, sequence: int = 0, stride: int = 10) -> Keyframe:
 
 def kinds(uplifting: UpliftingResult) -> list[str]:
     return [problem.kind for problem in uplifting.problems]
-
-
-def frames(raw) -> list[int]:
-    return [(frame.stamp - START) // FRAME for frame in raw]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +86,21 @@ def test_a_fixed_stride_that_was_reached_and_then_changed_by_hand_is_left_alone(
     assert decisions == [fixed, fixed, Decision(6, Reason.MANUAL), fixed]
 
 
+def test_an_estimator_that_restarts_with_another_stride_was_not_changed_by_hand():
+    chain = stage()
+    decisions = []
+    for at, (sequence, stride) in enumerate([(0, 10), (1, 10), (0, 20), (1, 10)]):
+        decisions.append(chain.push(keyframe(10 * at, sequence, stride), CAMERA).decision)
+    assert decisions == 4 * [Decision(10, Reason.FIXED)]
+
+
+def test_a_person_without_a_pelvis_is_a_problem():
+    (person,) = keyframe(0).persons
+    keypoints = np.where(np.arange(17)[:, None] == 0, np.nan, person.keypoints)
+    uplifting = stage().push(replace(keyframe(0), persons=(replace(person, keypoints=keypoints),)), CAMERA)
+    assert (kinds(uplifting), uplifting.live.persons) == (["unplaced"], ())
+
+
 def test_another_controller_must_be_reached_before_a_change_counts_as_made_by_hand():
     chain = stage()
     chain.push(keyframe(0), CAMERA)
@@ -115,12 +124,12 @@ def test_frames_that_wait_at_a_pause_are_final_before_the_stream_continues():
     network = UpliftUpsample(replace(tiny.uplift().config, frames=251, strided=False)).eval().requires_grad_(False)
     chain, twin = stage(network), stage(network)
     for each in (chain, twin):
-        assert frames(each.push(keyframe(10), CAMERA).raw) == []
-        assert frames(each.push(keyframe(20, 1), CAMERA).raw) == list(range(10, 17))
+        assert frame_numbers(each.push(keyframe(10), CAMERA).raw) == []
+        assert frame_numbers(each.push(keyframe(20, 1), CAMERA).raw) == list(range(10, 17))
     live = twin.pause()
-    assert frames(live) == [17, 18, 19, 20]
+    assert frame_numbers(live) == [17, 18, 19, 20]
     after = chain.push(keyframe(20 + 102, 2), CAMERA).raw
-    assert frames(after)[:4] == frames(live)
+    assert frame_numbers(after)[:4] == frame_numbers(live)
     for frame, other in zip(after[:4], live, strict=True):
         np.testing.assert_array_equal(frame.persons[0].joints, other.persons[0].joints)
 
@@ -129,14 +138,16 @@ def test_with_a_playout_raw_frames_leave_one_by_one_and_the_rest_at_the_end():
     chain = stage(is_live=True, playout=True)
     pushed = [chain.push(keyframe(10 * at, at), CAMERA).raw for at in range(3)]
     assert pushed == [[], [], []]
-    assert frames(chain.play()) == [0]
-    assert frames(chain.play()) == [1]
-    assert frames(chain.flush()) == list(range(2, 21))
+    assert frame_numbers(chain.play()) == [0]
+    assert frame_numbers(chain.play()) == [1]
+    assert frame_numbers(chain.flush()) == list(range(2, 21))
 
 
 def test_offline_a_playout_has_no_effect():
     chain = stage(playout=True)
-    assert frames(chain.push(keyframe(0), CAMERA).raw + chain.push(keyframe(10, 1), CAMERA).raw) == list(range(7))
+    assert frame_numbers(chain.push(keyframe(0), CAMERA).raw + chain.push(keyframe(10, 1), CAMERA).raw) == list(
+        range(7)
+    )
 
 
 @pytest.mark.parametrize(
@@ -165,7 +176,7 @@ def test_a_key_frame_of_an_image_without_a_size_is_refused_and_the_stream_contin
     chain = stage()
     with pytest.raises(ValueError, match="width and height"):
         chain.push(replace(keyframe(0), width=width, height=height), None)
-    assert frames(chain.push(keyframe(0), None).raw) == frames(stage().push(keyframe(0), None).raw)
+    assert frame_numbers(chain.push(keyframe(0), None).raw) == frame_numbers(stage().push(keyframe(0), None).raw)
 
 
 def test_people_have_the_size_that_depth_measures_in_raw_and_live():
@@ -185,7 +196,7 @@ def test_at_a_jump_in_time_the_last_frames_of_the_old_stream_keep_their_measured
     before = [chain.push(keyframe(100 + 10 * at, at), CAMERA, lambda: depth).raw for at in range(2)]
     after = chain.push(keyframe(100 + jump, 2), CAMERA, lambda: np.zeros_like(depth)).raw
     old = [frame for frame in after if frame.stamp <= START + 110 * FRAME]
-    assert frames(before[0] + before[1] + old) == list(range(100, 111))
+    assert frame_numbers(before[0] + before[1] + old) == list(range(100, 111))
     assert {person.scale_source for frame in old for person in frame.persons} == {ScaleSource.DEPTH}
 
 
@@ -202,7 +213,7 @@ def test_a_key_frame_of_another_skeleton_is_refused_and_nothing_is_lost():
     chain.push(keyframe(0), CAMERA)
     with pytest.raises(ValueError, match="skeleton"):
         chain.push(replace(keyframe(200, 1), skeleton="coco17"), CAMERA)
-    assert frames(chain.flush()) == [0]
+    assert frame_numbers(chain.flush()) == [0]
 
 
 @pytest.mark.parametrize("stamp", [0, -FRAME])
@@ -212,7 +223,7 @@ def test_a_key_frame_without_a_time_is_refused_and_the_stream_continues(stamp):
     with pytest.raises(ValueError, match=r"header\.stamp"):
         chain.push(replace(keyframe(0, 1), stamp=stamp), CAMERA)
     raw = chain.push(keyframe(10, 1), CAMERA).raw
-    assert frames(raw + chain.flush()) == list(range(11))
+    assert frame_numbers(raw + chain.flush()) == list(range(11))
 
 
 class Middle:
@@ -236,9 +247,9 @@ def test_older_images_are_requested_and_their_frames_follow():
     chain = looking_back()
     chain.push(keyframe(0), CAMERA)
     asking = chain.push(keyframe(20, 1), CAMERA)
-    assert ([(stamp - START) // FRAME for stamp in asking.wanted], frames(asking.raw)) == ([10], [0])
+    assert ([(stamp - START) // FRAME for stamp in asking.wanted], frame_numbers(asking.raw)) == ([10], [0])
     answered = chain.push(older(10, 2), CAMERA)
-    assert (frames(answered.raw), answered.wanted, kinds(answered)) == (list(range(1, 17)), [], [])
+    assert (frame_numbers(answered.raw), answered.wanted, kinds(answered)) == (list(range(1, 17)), [], [])
     assert (answered.live, answered.decision, answered.rates) == (None, None, None)
     assert chain.push(keyframe(40, 3), CAMERA).rates.keyframe_hz == pytest.approx(3.75)
 
@@ -249,7 +260,13 @@ def test_images_that_did_not_come_in_time_are_a_problem():
         chain.push(keyframe(20 * sequence, sequence), CAMERA)
     assert kinds(chain.push(keyframe(22, 2), CAMERA)) == []
     late = chain.push(keyframe(26, 3), CAMERA)
-    assert (kinds(late), frames(late.raw)) == (["unanswered"], list(range(1, 23)))
+    assert (kinds(late), frame_numbers(late.raw)) == (["unanswered"], list(range(1, 23)))
+
+
+def test_after_an_unanswered_request_nothing_is_requested_for_two_seconds():
+    chain = looking_back()
+    asked = [bool(chain.push(keyframe(20 * at, at), CAMERA).wanted) for at in range(12)]
+    assert asked == [False, True, True, True, *7 * [False], True]
 
 
 def test_an_older_key_frame_twice_is_a_problem():
@@ -265,7 +282,7 @@ def test_nothing_is_requested_if_no_node_answers():
     chain.is_answered = False
     chain.push(keyframe(0), CAMERA)
     uplifting = chain.push(keyframe(20, 1), CAMERA)
-    assert (uplifting.wanted, frames(uplifting.raw)) == ([], list(range(17)))
+    assert (uplifting.wanted, frame_numbers(uplifting.raw)) == ([], list(range(17)))
 
 
 def test_nothing_is_requested_while_the_machine_is_overloaded():

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.cameras import SYNTHETIC_CAMERA as CAMERA
+from support.clocks import FRAME, SECOND, START
 from support.people import person2d, person3d
 
-from uplift_ros.camera import CANONICAL_STATURE, Camera
+from uplift_ros.camera import CANONICAL_STATURE
 from uplift_ros.poses import Keyframe, ScaleSource, SkeletonFrame
 from uplift_ros.sources.synthetic.figure import figure
 from uplift_ros.sources.synthetic.motion import PERIOD, pose
@@ -14,9 +16,8 @@ from uplift_ros.sources.synthetic.synthetic_source import viewpoint_at
 from uplift_ros.streaming.clock import SIZE_MEMORY_NS
 from uplift_ros.streaming.depth_scale import DepthScale
 
-CAMERA = Camera.from_fov(0.96, 320, 240)
 WALL = 6.0
-START, STEP = 1_700_000_000_000_000_000, 200_000_000
+STEP = 10 * FRAME
 
 
 def scene(t: float = 0.0, stature: float = CANONICAL_STATURE, wall: float = WALL) -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +102,7 @@ def test_depth_that_cannot_be_the_persons_measures_nothing(spoil):
     assert scale.apply(placed(joints)).persons[0].scale_source is ScaleSource.PRIOR
 
 
-def test_who_is_not_placed_is_not_measured():
+def test_a_person_who_is_not_placed_is_not_measured():
     joints, depth = scene()
     around_the_origin = placed(joints - joints[0], scale_source=ScaleSource.NONE)
     scale = DepthScale()
@@ -109,7 +110,7 @@ def test_who_is_not_placed_is_not_measured():
     assert scale.apply(placed(joints)).persons[0].scale_source is ScaleSource.PRIOR
 
 
-def test_who_is_seen_but_not_in_space_is_not_measured():
+def test_a_person_who_is_seen_but_not_in_space_is_not_measured():
     joints, depth = scene()
     scale = DepthScale()
     scale.measure(seen(joints, name="p2"), placed(joints), depth)
@@ -165,13 +166,13 @@ def test_sizes_count_as_measured_for_two_seconds_and_are_kept_for_a_minute():
     joints, depth = scene()
     scale = DepthScale()
     scale.measure(seen(joints), placed(joints, factor=0.8), depth)
-    two_seconds = replace(placed(joints, factor=0.8), stamp=START + 2_000_000_000)
+    two_seconds = replace(placed(joints, factor=0.8), stamp=START + 2 * SECOND)
     assert scale.apply(two_seconds).persons[0].scale_source is ScaleSource.DEPTH
     later = replace(two_seconds, stamp=two_seconds.stamp + 1)
     assert scale.apply(later).persons[0].scale_source is ScaleSource.PRIOR
-    scale.measure(replace(seen(joints), stamp=START + 60_000_000_000, persons=()), placed(joints), depth)
+    scale.measure(replace(seen(joints), stamp=START + 60 * SECOND, persons=()), placed(joints), depth)
     assert scale.apply(two_seconds).persons[0] is not two_seconds.persons[0]
-    scale.measure(replace(seen(joints), stamp=START + 60_000_000_001, persons=()), placed(joints), depth)
+    scale.measure(replace(seen(joints), stamp=START + 60 * SECOND + 1, persons=()), placed(joints), depth)
     assert scale.apply(two_seconds).persons[0] is two_seconds.persons[0]
 
 
@@ -183,7 +184,7 @@ def test_a_key_frame_of_the_same_stamp_forgets_no_person():
     np.testing.assert_allclose(scale.apply(placed(joints, factor=0.8)).persons[0].joints, joints, rtol=0.02)
 
 
-def test_who_has_no_place_gets_no_size():
+def test_a_person_who_has_no_place_gets_no_size():
     joints, depth = scene()
     scale = DepthScale()
     scale.measure(seen(joints), placed(joints, factor=0.8), depth)

@@ -2,11 +2,9 @@ import math
 
 import numpy as np
 import pytest
-from support.clocks import SECOND
+from support.clocks import SECOND, START
 
 from uplift_ros.streaming.keyframes import KeyframeSchedule
-
-START = 1_700_000_000 * SECOND
 
 
 def stamps_at(rate: float, seconds: float, start: int = START) -> list[int]:
@@ -51,6 +49,11 @@ def test_jitter_does_not_move_the_phase():
 def test_after_dropped_images_the_phase_is_as_before():
     stamps = [stamp for index, stamp in enumerate(stamps_at(50, 2)) if index not in (20, 21, 22)]
     assert keyframes(KeyframeSchedule(20, 50.0), stamps) == [0, 23, 40, 60, 80]
+
+
+def test_after_a_late_image_the_next_key_frame_is_half_a_stride_away_at_least():
+    stamps = [stamp for index, stamp in enumerate(stamps_at(50, 1.6)) if not 20 <= index < 39]
+    assert keyframes(KeyframeSchedule(20, 50.0), stamps) == [0, 39, 49, 60]
 
 
 def test_a_repeated_stamp_is_never_a_key_frame_twice():

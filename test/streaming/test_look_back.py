@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from support.clocks import TOKENS_PER_SECOND
 
 from uplift_ros.streaming.look_back import MOVED, ONSET, SURPRISE, LookBackRule, OpenRequests
 from uplift_ros.streaming.track import Motion
 
-TOKENS_PER_SECOND = 25.0
 SHORTEST = 2
 
 

@@ -1,8 +1,7 @@
 import pytest
+from support.clocks import MILLISECOND, SECOND
 
 from uplift_ros.streaming.rates import AskedRate, StampRate
-
-MILLISECOND = 1_000_000
 
 
 def rate(*milliseconds: float) -> float:
@@ -53,7 +52,7 @@ def test_a_rate_below_four_fifths_of_what_was_asked_falls_short(every, short):
 
 
 @pytest.mark.parametrize(("until", "short"), [(1999, False), (2000, True)])
-def test_a_rate_is_judged_from_two_seconds_on(until, short):
+def test_a_rate_is_checked_from_two_seconds_on(until, short):
     rate = asked_rate(400, asked=10.0, until=1600)
     rate.add(until * MILLISECOND, 10.0)
     assert rate.falls_short is short
@@ -74,7 +73,7 @@ def test_events_of_one_stamp_are_no_jump_back():
     assert rate.falls_short
 
 
-def test_a_rate_is_not_judged_right_after_another_one_was_requested():
+def test_a_rate_is_not_checked_right_after_another_one_was_requested():
     rate = asked_rate(400, asked=2.5, until=4000)
     rate.add(4400 * MILLISECOND, 12.5)
     assert not rate.falls_short
@@ -89,6 +88,6 @@ def test_a_jump_back_in_time_is_no_shortage():
 def test_events_seconds_apart_have_a_rate_and_fall_short():
     rate = AskedRate()
     for second in (0, 3, 6, 9):
-        rate.add(second * 1_000_000_000, 10.0)
+        rate.add(second * SECOND, 10.0)
     assert rate.reached == pytest.approx(1 / 3)
     assert rate.falls_short

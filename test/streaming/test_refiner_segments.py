@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support import tiny
-from support.refining import PERIOD, SMALL, assert_same, frames_of, joints_of, motion, refine
+from support.clocks import FRAME
+from support.refining import SMALL, assert_same, frames_of, joints_of, motion, refine
 
 from uplift_ros.lab.plain import PlainRefine
 from uplift_ros.poses import ScaleSource
@@ -24,7 +25,7 @@ def test_the_result_does_not_depend_on_how_frames_are_cut_into_calls(model, meth
     poses["p1"][11:18] = [None] * 7
     poses["p2"][25:] = [None] * 15
     frames = frames_of(poses)
-    frames[30:] = [replace(frame, stamp=frame.stamp + 10 * PERIOD) for frame in frames[30:]]
+    frames[30:] = [replace(frame, stamp=frame.stamp + 10 * FRAME) for frame in frames[30:]]
     expected = refine(StreamingRefiner(method, 5, model), frames, (7, 7, 7))
     assert_same(refine(StreamingRefiner(method, 5, model), frames, sizes), expected)
 
@@ -36,7 +37,7 @@ def test_one_person_is_refined_the_same_alone_and_among_others(model):
     np.testing.assert_allclose(joints_of(alone), joints_of(among), atol=1e-5)
 
 
-def test_who_joins_later_is_refined_as_if_the_stream_began_then(model):
+def test_a_person_who_joins_later_is_refined_as_if_the_stream_began_then(model):
     late = motion(14, 10)
     frames = frames_of({"p1": list(motion(20)), "p2": [None] * 6 + list(late)})
     refined = refine(StreamingRefiner("synsp", 5, model), frames)
@@ -45,7 +46,7 @@ def test_who_joins_later_is_refined_as_if_the_stream_began_then(model):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_who_leaves_is_refined_up_to_the_last_frame(model, method):
+def test_a_person_who_leaves_is_refined_up_to_the_last_frame(model, method):
     early = motion(9, 11)
     frames = frames_of({"p1": list(motion(20)), "p2": [*early, *[None] * 11]})
     refined = refine(StreamingRefiner(method, 5, model), frames)
@@ -65,9 +66,9 @@ def test_a_person_who_returns_starts_again(model):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda frame: replace(frame, stamp=frame.stamp + 6 * PERIOD),
-        lambda frame: replace(frame, stamp=frame.stamp - 30 * PERIOD),
-        lambda frame: replace(frame, stamp=frame.stamp - PERIOD),
+        lambda frame: replace(frame, stamp=frame.stamp + 6 * FRAME),
+        lambda frame: replace(frame, stamp=frame.stamp - 30 * FRAME),
+        lambda frame: replace(frame, stamp=frame.stamp - FRAME),
         lambda frame: replace(frame, frame_id="other_camera"),
     ],
     ids=["a gap of more than 0.1 s", "stamps that go back", "a stamp that comes twice", "another frame_id"],
@@ -81,6 +82,18 @@ def test_motion_is_not_continued_across(model, method, change):
     alone = [refine(StreamingRefiner(method, 5, model), frames_of({"p1": poses})) for poses in (before, after)]
     assert [frame.stamp for frame in refined] == [frame.stamp for frame in frames]
     np.testing.assert_allclose(joints_of(refined), joints_of(alone[0] + alone[1]), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_person_whom_depth_moves_does_not_run_there(model, method):
+    frames = frames_of({"p1": np.repeat(motion(1), 20, axis=0)})
+    for i in range(10, 20):
+        (person,) = frames[i].persons
+        measured = replace(person, joints=person.joints + np.array((0, 0, 0.6)), scale_source=ScaleSource.DEPTH)
+        frames[i] = replace(frames[i], persons=(measured,))
+    refined = refine(StreamingRefiner(method, 5, model), frames)
+    np.testing.assert_allclose(np.diff(joints_of(refined)[:, 0, 2]), [0.0] * 9 + [0.6] + [0.0] * 9, atol=1e-5)
+    assert max(np.abs(frame.persons[0].velocities[0, 2]) for frame in refined) < 1e-4
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -111,7 +124,7 @@ def test_one_missing_frame_is_no_gap(model):
     refiner = StreamingRefiner("none", 7, model)
     frames = frames_of({"p1": motion(5)})
     refiner.push(frames[:4])
-    assert refiner.push([replace(frames[4], stamp=frames[4].stamp + PERIOD)]) == []
+    assert refiner.push([replace(frames[4], stamp=frames[4].stamp + FRAME)]) == []
 
 
 @pytest.mark.parametrize(("gap", "ready"), [(100_000_000, 0), (100_000_001, 5)])

@@ -134,7 +134,7 @@ def test_people_are_known_by_their_ids_and_forgotten_when_they_are_gone():
         assert guard.mend(other).persons[0] is other.persons[0]
 
 
-def test_another_camera_begins_afresh():
+def test_another_camera_starts_a_new_stream():
     guard = SideGuard()
     guard.mend(keyframe(0.0, LEANING))
     other = replace(keyframe(0.2, LEANING[H36M17.flip]), frame_id="rear_camera")

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
+from support.clocks import MILLISECOND, START
 
 from uplift_ros.models.configs import compact, n351
 from uplift_ros.streaming.timeline import Timeline
-
-MILLISECOND = 1_000_000
-START = 1_700_000_000_000_000_000
 
 
 def timeline(*milliseconds: float, config=None) -> Timeline:

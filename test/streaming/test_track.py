@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from support.clocks import TOKENS_PER_SECOND
 from support.people import person2d
 
 from uplift_ros.camera import camera_to_canonical_rotation
 from uplift_ros.streaming.track import Motion, Observation, Track, interpolate
 
-TOKENS_PER_SECOND = 25.0
 BODY = np.random.default_rng(0).normal(0, 0.3, (17, 3))
 BODY -= BODY[0]
 DIRECTION = np.array([0.3, 0.0, 0.4])
@@ -167,8 +167,8 @@ def test_velocity_is_the_mean_displacement_of_the_joints_per_second():
     poses = stretching(4)
     poses[3, 1:] += DIRECTION
     motion = moved(track(4, 7), poses)
-    way = 0.5 * 16 / 17  # the pelvis stays
-    np.testing.assert_allclose(motion.velocity, TOKENS_PER_SECOND * way * np.array([1, 1, 1, 2]))
+    displacement = 0.5 * 16 / 17  # the pelvis stays
+    np.testing.assert_allclose(motion.velocity, TOKENS_PER_SECOND * displacement * np.array([1, 1, 1, 2]))
 
 
 def test_speeds_are_those_of_each_joint():

@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-from support.crowds import Links, detected, film_crowd
+from support.clocks import SECOND
+from support.crowds import Links, detected, simulate_crowd
 from support.places import SHARED
 
 from uplift_ros.poses import Person2D
 from uplift_ros.streaming.tracker import PersonTracker
-
-SECOND = 1_000_000_000
 
 KEYPOINTS = np.array(
     [
@@ -57,7 +56,7 @@ def test_a_person_behind_a_pillar_for_a_second_keeps_the_id(gap):
         assert ids(tracker, seconds, *([] if hidden else [walker])) == ([] if hidden else ["p1"])
 
 
-def test_who_stops_behind_a_pillar_is_not_taken_for_who_walks_on():
+def test_a_person_who_stops_behind_a_pillar_is_not_taken_for_one_who_continues():
     tracker = PersonTracker()
     for seconds in (0.0, 0.4, 0.8):
         ids(tracker, seconds, person(100 + 100 * seconds), person(600 - 100 * seconds))
@@ -87,7 +86,7 @@ def follows(observations: dict[float, float], seconds: float, x: float) -> bool:
 
 
 STATURE = 165.0
-REACH = 2.5 * STATURE
+FARTHEST = 2.5 * STATURE
 """Pixels to the farthest place that is still believed, at a tolerance of one stature."""
 
 
@@ -103,7 +102,7 @@ REACH = 2.5 * STATURE
     ],
 )
 def test_the_place_that_is_believed_grows_with_the_time_unseen(observations, seconds, expected, tolerance):
-    limit = expected + REACH * tolerance
+    limit = expected + FARTHEST * tolerance
     assert follows(observations, seconds, limit - 0.5)
     assert not follows(observations, seconds, limit + 0.5)
 
@@ -173,7 +172,7 @@ def crowds():
     with np.load(MOTION_CAPTURE) as arrays:
         motions = [arrays[key] for key in arrays.files if "/s1" in key or "/s05" in key]
     rng = np.random.default_rng(0)
-    return [film_crowd(rng, motions, people=4, seconds=8.0) for _ in range(6)]
+    return [simulate_crowd(rng, motions, people=4, seconds=8.0) for _ in range(6)]
 
 
 @pytest.mark.parametrize(("stride", "share"), [(4, 0.99), (10, 0.97), (20, 0.92)])
@@ -218,7 +217,7 @@ def test_a_joint_that_the_detector_got_wrong_counts_as_three_deviations():
 
 
 @pytest.mark.parametrize(("deviations", "name"), [(2.31, "p2"), (2.41, "p1")])
-def test_who_was_seen_just_now_is_likelier_than_who_was_here_long_ago(deviations, name):
+def test_a_person_seen_just_now_is_likelier_than_one_who_was_here_long_ago(deviations, name):
     """The place is known to 0.25 after 0.3 s, to 1.01 after 1.3 s: sqrt(4 log(1.01 / 0.25)) = 2.36 deviations."""
     tracker = PersonTracker()
     near = displaced(deviations * 0.25)

@@ -3,14 +3,12 @@
 import numpy as np
 import pytest
 from support import tiny
+from support.cameras import CAMERA
 from support.people import STANDING, person2d
 
-from uplift_ros.camera import Camera
 from uplift_ros.lab.plain import PlainUplift
 from uplift_ros.poses import Keyframe
 from uplift_ros.streaming.uplifter import StreamingUplifter
-
-CAMERA = Camera.from_fov(1.0, 640, 480)
 
 
 def keyframe(number: int) -> Keyframe:

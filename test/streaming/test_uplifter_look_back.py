@@ -6,15 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support import tiny
-from support.clocks import FRAME
+from support.cameras import CAMERA
+from support.clocks import at, frame_numbers
 from support.people import STANDING
 
-from uplift_ros.camera import Camera
 from uplift_ros.poses import Keyframe, Origin, Person2D, Source
 from uplift_ros.streaming.uplifter import Filled, StreamingUplifter, Uplifted
-
-CAMERA = Camera.from_fov(1.1, 640, 480)
-START = 1_700_000_000_000_000_000
 
 
 class Asking:
@@ -25,10 +22,6 @@ class Asking:
 
     def middle(self, left, right, motions):
         return (left + right) // 2 if right - left > self.longest else None
-
-
-def at(frame: float) -> int:
-    return START + round(frame * FRAME)
 
 
 def person(frame: int, name: str = "p1") -> Person2D:
@@ -53,7 +46,7 @@ def uplifter(longest: int = 5, latency: int = 4) -> StreamingUplifter:
 
 
 def frames(output: Uplifted | Filled | None) -> list[int]:
-    return [(frame.stamp - START) // FRAME for frame in output.final]
+    return frame_numbers(output.final)
 
 
 def test_frames_of_an_interval_wait_for_the_images_that_were_requested():

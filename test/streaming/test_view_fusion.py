@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.clocks import START
 from support.people import person3d
 
 from uplift_ros.lab.data.virtual_camera import look_at_world
@@ -14,7 +15,6 @@ from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance
 from uplift_ros.transforms import RigidTransform, moved
 
 CAMERAS = [np.array([0.0, -5.0, 1.5]), np.array([5.0, 0.0, 1.5]), np.array([-3.0, 4.0, 1.5])]
-START = 1_700_000_000_000_000_000
 BODY = (pose(0.0) - pose(0.0)[0]) @ np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]).T  # z up
 
 
@@ -191,14 +191,14 @@ def test_a_pose_a_tenth_of_a_metre_off_counts_as_a_place_one_standard_deviation_
 
 
 @pytest.mark.parametrize(("costs", "place"), [(3.9, 0.5), (4.1, 0.0)])
-def test_who_were_one_stay_one_up_to_two_standard_deviations(costs, place):
+def test_people_who_were_matched_stay_matched_up_to_two_standard_deviations(costs, place):
     fusion, apart = ViewFusion(), np.sqrt(costs * 0.02)
     fusion.fuse([view(about(0.0)), view(about(0.0, "x"))])
     together = fusion.fuse([view(about(0.0)), view(about(apart, "x"), about(0.0, "y"))])
     assert places(together)[0, 0] == pytest.approx(place * apart, abs=1e-6)
 
 
-def test_who_were_two_are_not_held_together():
+def test_people_who_were_two_are_not_held_together():
     fusion, apart = ViewFusion(), np.sqrt(3.9 * 0.02)
     assert ids(fusion, view(about(0.0)), view(about(3.0, "x"))) == ["p1", "p2"]
     together = fusion.fuse([view(about(0.0)), view(about(apart, "x"), about(0.0, "y"))])
@@ -213,21 +213,21 @@ def test_strangers_are_not_held_together():
     assert len(together.persons) == 2
 
 
-def test_who_were_one_are_two_beyond_four_standard_deviations():
+def test_people_who_were_matched_are_two_beyond_four_standard_deviations():
     fusion = ViewFusion()
     assert ids(fusion, view(about(0.0)), view(about(0.0, "x"))) == ["p1"]
     assert ids(fusion, view(about(0.0)), view(about(1.0, "x"))) == ["p1", "p2"]
 
 
 @pytest.mark.parametrize(("later", "name"), [(5_000_000_000, "p1"), (5_000_000_001, "p2"), (-5_000_000_001, "p2")])
-def test_who_was_who_is_remembered_for_five_seconds(later, name):
+def test_identities_are_remembered_for_five_seconds(later, name):
     fusion = ViewFusion()
     fusion.fuse([view(about(0.0), stamp=START)])
     fusion.fuse([view(stamp=START + later)])
     assert ids(fusion, view(about(0.0), stamp=START + later)) == [name]
 
 
-def test_reset_forgets_who_was_who_and_uses_no_id_again():
+def test_reset_forgets_identities_and_uses_no_id_again():
     fusion = ViewFusion()
     fusion.fuse([view(about(0.0))])
     fusion.reset()

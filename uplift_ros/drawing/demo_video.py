@@ -96,11 +96,11 @@ class _Scene:
         return np.concatenate([panels, self._chart.at(seconds)])
 
     def _at(self, stamp: int) -> SkeletonFrame | None:
-        """Skeletons nearest to a stamp; None if they are more than one frame at 50 Hz away."""
+        """Skeletons nearest to a stamp; None if they are more than a frame away."""
         if not len(self._skeletons):
             return None
         nearest = int(np.abs(self._skeleton_stamps - stamp).argmin())
-        near = abs(int(self._skeleton_stamps[nearest]) - stamp) <= 0.02 * NANOSECONDS
+        near = abs(int(self._skeleton_stamps[nearest]) - stamp) <= NANOSECONDS / FPS
         return self._skeletons[nearest] if near else None
 
     def _draw_image(self, stamp: int, image: np.ndarray, skeletons: SkeletonFrame | None) -> np.ndarray:

@@ -6,10 +6,10 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 MAX_OVERLAY_BYTES = 128 * 2**20
-"""Of all images together; beyond it the oldest are dropped."""
+"""Limit for all images together; beyond it the oldest are dropped."""
 
 TOLERANCE_NS = 10_000_000
-"""By which the stamps of an image and its skeletons may differ: half a frame at 50 Hz."""
+"""Largest difference between the stamps of an image and its skeletons: half a frame at 50 Hz."""
 
 
 class WaitingImages(Generic[T]):

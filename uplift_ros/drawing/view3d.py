@@ -8,6 +8,7 @@ from uplift_ros.camera import Camera
 from uplift_ros.drawing.skeletons import OUTLINE, Colour, bone_colours, dot, joint_alphas, line, lines
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.viewpoint import Viewpoint
+from uplift_ros.transforms import WORLD_TO_OPTICAL
 
 BACKGROUND_TOP = np.array([38, 42, 54])
 BACKGROUND_BOTTOM = np.array([17, 19, 25])
@@ -28,9 +29,6 @@ GRID_LEVELS = 8
 
 DEPTH_FADE = 0.55
 """Share of brightness that a bone loses per metre behind the centre."""
-
-TO_WORLD = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], float)
-"""From the optical frame (x right, y down, z forward) to x right, y forward, z up."""
 
 NOSE, HEAD = H36M17.index("nose"), H36M17.index("head")
 
@@ -72,13 +70,13 @@ class SkeletonView:
             (size, size, 3) uint8 RGB.
         """
         image = self._background.copy()
-        self._look(TO_WORLD @ centre, azimuth)
-        self._draw_grid(image, TO_WORLD @ centre)
-        worlds = [(joints @ TO_WORLD.T, scores) for joints, scores in people]
+        self._look(WORLD_TO_OPTICAL.T @ centre, azimuth)
+        self._draw_grid(image, WORLD_TO_OPTICAL.T @ centre)
+        worlds = [(joints @ WORLD_TO_OPTICAL, scores) for joints, scores in people]
         for joints, _ in worlds:
             self._draw_shadow(image, joints)
         for joints in ghosts or []:
-            self._draw_skeleton(image, joints @ TO_WORLD.T, np.ones(len(joints)), ghost=True)
+            self._draw_skeleton(image, joints @ WORLD_TO_OPTICAL, np.ones(len(joints)), ghost=True)
         for joints, scores in sorted(worlds, key=lambda person: -self._project(person[0])[1].mean()):
             self._draw_skeleton(image, joints, scores)
         return image

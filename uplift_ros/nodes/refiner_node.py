@@ -9,9 +9,10 @@ from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.spin import spin
 from uplift_ros.nodes.links.synchroniser import Synchroniser
 from uplift_ros.nodes.links.transform_buffer import TransformBuffer
-from uplift_ros.poses import SkeletonFrame
+from uplift_ros.poses import NANOSECONDS, SkeletonFrame
 from uplift_ros.settings import names_in
 from uplift_ros.stages import build
+from uplift_ros.streaming.clock import PAUSE_NS
 
 QUIET_S = 0.002
 """Seconds without a new frame after which a burst is complete. A key-frame brings all frames since the previous
@@ -43,6 +44,8 @@ class RefinerNode(base.ManagedNode):
         self._bursts: list[list[SkeletonFrame]] = [[] for _ in self._topics]
         self._quiet = self.every(QUIET_S, self._end_burst)
         self._quiet.cancel()
+        # In ROS time: a bag that is paused must not count as a pause of the camera.
+        self._pause = self.every(PAUSE_NS / NANOSECONDS, self._release, self.get_clock())
         if self._transforms:
             self._transforms.subscribe(self, self._retry)
         for view, topic in enumerate(self._topics):
@@ -50,14 +53,14 @@ class RefinerNode(base.ManagedNode):
             self.subscribe(Skeletons, topic, partial(self._take, view), qos.poses(), expected=expected, upstream=True)
 
     def deactivate(self) -> None:
-        self._refine()
-        self._publish(self._stage.flush())
+        self._release()
 
     def cleanup(self) -> None:
         del self._stage
 
     def _take(self, view: int, message: Skeletons) -> None:
         self._bursts[view].append(skeletons_from_msg(message))
+        self._pause.reset()
         if len(self._bursts[view]) < MAX_BURST_FRAMES:
             self._quiet.reset()
         else:
@@ -67,6 +70,11 @@ class RefinerNode(base.ManagedNode):
         """Try again, with new transforms, to refine frames that wait for one."""
         if self._stage.is_waiting and self._quiet.is_canceled():
             self._quiet.reset()
+
+    def _release(self) -> None:
+        """Refine and publish what waits for later frames."""
+        self._refine()
+        self._publish(self._stage.flush())
 
     def _end_burst(self) -> None:
         self._quiet.cancel()

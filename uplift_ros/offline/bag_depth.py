@@ -3,6 +3,7 @@
 from collections import deque
 from contextlib import suppress
 from functools import partial
+from operator import itemgetter
 
 import numpy as np
 
@@ -10,12 +11,10 @@ from uplift_ros.bags.reader import BagReader
 from uplift_ros.messages.conversion import serialized_header
 from uplift_ros.messages.images import to_metres
 from uplift_ros.stages.uplifting import DepthLookup
-from uplift_ros.streaming.clock import DEPTH_TOLERANCE_NS
+from uplift_ros.streaming.clock import DEPTH_TOLERANCE_NS, nearest
+from uplift_ros.streaming.depth_scale import KEPT_DEPTH_IMAGES
 
 DEPTH_TYPES = ("sensor_msgs/msg/Image",)
-
-KEPT_IMAGES = 15
-"""Serialised depth images kept: half a second at 30 Hz, by which colour images may be late."""
 
 
 class BagDepth:
@@ -31,7 +30,7 @@ class BagDepth:
     def __init__(self, bag: BagReader, topic: str) -> None:
         self._bag, self._topic = bag, topic
         self._messages = bag.raw([topic])
-        self._read: deque[tuple[int, bytes]] = deque(maxlen=KEPT_IMAGES)
+        self._read: deque[tuple[int, bytes]] = deque(maxlen=KEPT_DEPTH_IMAGES)
 
     def at(self, stamp: int) -> DepthLookup | None:
         """Decoder of the depth image nearest to a stamp, nanoseconds; None if none is within the tolerance."""
@@ -41,10 +40,8 @@ class BagDepth:
                 break
             with suppress(ValueError):  # without a time it is the depth of no image
                 self._read.append((serialized_header(message[2])[0], message[2]))
-        nearest = min(self._read, key=lambda read: abs(read[0] - stamp), default=None)
-        if nearest is None or abs(nearest[0] - stamp) > DEPTH_TOLERANCE_NS:
-            return None
-        return partial(self._decode, nearest[1])
+        found = nearest(self._read, stamp, DEPTH_TOLERANCE_NS, itemgetter(0))
+        return None if found is None else partial(self._decode, found[1])
 
     def _decode(self, data: bytes) -> np.ndarray:
         return to_metres(self._bag.decode(self._topic, data))

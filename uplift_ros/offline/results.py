@@ -49,7 +49,7 @@ class GraphBag:
     def __init__(self, path: Path) -> None:
         self._messages = MessageFactory(message_class)
         self._image_rate = StampRate()
-        self._begun = False
+        self._begun, self._age_ms = False, 0.0
         self._writer = BagWriter(path)
         self._writer.add_topic("/skeleton_info", "uplift_ros/msg/SkeletonInfo", [LATCHED])
 
@@ -83,8 +83,9 @@ class GraphBag:
         for frame in step.refined:
             self._writer.write("/skeletons", frame.stamp, self._messages.skeletons(frame))
         if (rates := step.uplifting.rates) is not None:
-            age_ms = (rates.stamp - raw[-1].stamp) / 1e6 if raw else 0.0
-            rates = replace(rates, camera_hz=self._image_rate.per_second, age_ms=age_ms)
+            if raw:
+                self._age_ms = (rates.stamp - raw[-1].stamp) / 1e6
+            rates = replace(rates, camera_hz=self._image_rate.per_second, age_ms=self._age_ms)
             self._writer.write("/rate_state", rates.stamp, self._messages.rate_state(rates))
 
     def write_problems(self, stamp: int, problems: Sequence[tuple[str, str]]) -> None:

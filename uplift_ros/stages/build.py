@@ -16,7 +16,7 @@ import numpy as np
 from uplift_ros.models import runtime
 from uplift_ros.models.configs import Refining, UpliftConfig, Uplifting
 from uplift_ros.models.mirrored import Mirrored
-from uplift_ros.settings import names_in
+from uplift_ros.settings import defaults_of, names_in
 from uplift_ros.stages.refinement import RefinementStage, Synchroniser
 from uplift_ros.stages.uplifting import UpliftingStage
 from uplift_ros.streaming import uncertainty
@@ -29,6 +29,10 @@ from uplift_ros.streaming.refiner import StreamingRefiner
 from uplift_ros.streaming.stride import AdaptiveStride, FixedStride, StrideController
 from uplift_ros.streaming.target_frame import Lookup, TargetFrame
 from uplift_ros.streaming.uplifter import StreamingUplifter
+
+KEYFRAME_DELAY_FRAMES = 4
+"""Frames at the network's rate by which the interval between two key-frames may exceed the stride: two images at 24
+Hz."""
 
 Parameters = Mapping[str, Any]
 """Value by name, of one node."""
@@ -108,6 +112,12 @@ def stride_controller(parameters: Parameters, config: UpliftConfig, load: Load |
         config: of the network.
         load: of the machine, if it must keep pace with a camera.
     """
+    for name in ("stride", "stride_slow", "stride_medium", "stride_fast"):
+        if parameters[name] > (longest := config.frames - KEYFRAME_DELAY_FRAMES):
+            raise ValueError(
+                f"{name} must be at most {longest}, so that the network's window of {config.frames} frames reaches "
+                f"from one key-frame to the next, got {parameters[name]}"
+            )
     fixed = FixedStride(parameters["stride"], config.token_stride)
     adaptive = adaptive_stride(parameters, config)
     if parameters["stride_mode"] == "fixed":
@@ -119,7 +129,7 @@ def look_back_rule(parameters: Parameters, config: UpliftConfig) -> LookBackRule
     """Build the look back of the mode adaptive, down to its shortest stride; a fixed stride keeps its rate."""
     if parameters["stride_mode"] == "fixed":
         return None
-    shortest = max(1, parameters["stride_fast"] // config.token_stride)
+    shortest = _fast_stride(parameters, config) // config.token_stride
     return LookBackRule(shortest, config.model_rate / config.token_stride)
 
 
@@ -133,13 +143,20 @@ def adaptive_stride(parameters: Parameters, config: UpliftConfig) -> AdaptiveStr
     """Build the controller of the mode adaptive."""
     return AdaptiveStride(
         parameters["stride_slow"],
-        parameters["stride_fast"],
+        _fast_stride(parameters, config),
         parameters["velocity_threshold"],
         parameters["hold_frames"],
         parameters["stride_medium"],
         parameters["velocity_medium"],
         s_out=config.token_stride,
     )
+
+
+def _fast_stride(parameters: Parameters, config: UpliftConfig) -> int:
+    """The parameter stride_fast; its default is the shortest stride of a network that was not trained with it."""
+    stride: int = parameters["stride_fast"]
+    is_default = stride == defaults_of("uplift")["stride_fast"]
+    return min(config.input_strides) if is_default and stride % config.token_stride else stride
 
 
 def refinement_network(parameters: Parameters) -> Refining | None:

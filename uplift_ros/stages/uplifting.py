@@ -9,7 +9,7 @@ from uplift_ros.camera import Camera
 from uplift_ros.intrinsics import Calibration, Intrinsics
 from uplift_ros.poses import Keyframe, Origin, SkeletonFrame
 from uplift_ros.stages.problem import Problem
-from uplift_ros.streaming.clock import check_time, is_pause
+from uplift_ros.streaming.clock import check_time, is_pause, is_resting
 from uplift_ros.streaming.depth_scale import DepthScale
 from uplift_ros.streaming.look_back import LookBackRule
 from uplift_ros.streaming.overload import Load
@@ -87,6 +87,7 @@ class UpliftingStage:
         if self._playout:
             self._playout.flush()
         self._newest: int | None = None
+        self._unanswered_at: int | None = None
         self._last_sequence: int | None = None
         self._gaps = 0
         self._stride_reached = self._is_overloaded = False
@@ -129,16 +130,23 @@ class UpliftingStage:
         # 3. Correct left and right if they contradict the motion.
         keyframe = self._guarded(keyframe, problems)
         # 4. 2D to 3D.
-        may_ask = self.is_answered and not self._is_overloaded
+        rests = self._unanswered_at is not None and is_resting(keyframe.stamp, self._unanswered_at)
+        may_ask = self.is_answered and not self._is_overloaded and not rests
         self._uplifter.look_back = self._look_back if may_ask else None
-        unanswered = self._uplifter.unanswered
+        unanswered, unplaced = self._uplifter.unanswered, self._uplifter.unplaced
         uplifted = self._uplifter.push(keyframe, camera)
         self._note_push(keyframe, problems)
         if self._uplifter.unanswered > unanswered:
+            self._unanswered_at = keyframe.stamp
             message = f"{self._uplifter.unanswered} requested images so far did not become key-frames in time"
             problems.append(Problem("unanswered", message))
+        if self._uplifter.unplaced > unplaced:
+            message = f"{self._uplifter.unplaced} persons of key-frames left out so far: they have no pelvis"
+            problems.append(Problem("unplaced", message))
         if uplifted is None:
-            problems.append(Problem("repeated", f"key-frame {keyframe.sequence} is no later than the one before"))
+            token_ms = 1000 * self.config.token_stride / self.config.model_rate
+            message = f"key-frame {keyframe.sequence} must be {token_ms:.0f} ms later than the one before: left out"
+            problems.append(Problem("repeated", message))
             return UpliftingResult(self._leave(final), problems=problems)
         self._newest = keyframe.stamp
         # 5. The size of people, measured with depth.
@@ -170,7 +178,7 @@ class UpliftingStage:
         filled = self._uplifter.fill(keyframe, _fitting(intrinsics, keyframe, problems))
         self._note_push(keyframe, problems)
         if filled is None or self._newest is None:
-            message = f"key-frame {keyframe.sequence} of an older image: no time for it in this stream, or one is there"
+            message = f"key-frame {keyframe.sequence} of an older image left out: outside the window, or not the first"
             return UpliftingResult(problems=[*problems, Problem("repeated", message)])
         self._keyframe_rate.add(self._newest)
         return UpliftingResult(self._leave(self._sized(filled.final)), wanted=filled.wanted, problems=problems)
@@ -207,9 +215,10 @@ class UpliftingStage:
         return [Problem("odd_stride", message)]
 
     def _note_push(self, keyframe: Keyframe, problems: list[Problem]) -> None:
-        """Count lost key-frames, and report a lost device."""
-        if self._last_sequence is not None and keyframe.sequence > self._last_sequence:
-            self._gaps += keyframe.sequence - self._last_sequence - 1
+        """Count lost key-frames, and report a lost device. An estimator that restarted has its own stride again."""
+        if self._last_sequence is not None:
+            self._gaps += max(0, keyframe.sequence - self._last_sequence - 1)
+            self._stride_reached &= keyframe.sequence >= self._last_sequence
         self._last_sequence = keyframe.sequence
         if self._uplifter.failure:
             problems.append(Problem("device_lost", f"falling back to CPU, the device failed: {self._uplifter.failure}"))

@@ -11,7 +11,12 @@ All other state (people, bodies, sizes, rates, views) expires after the spans be
 back in time.
 """
 
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
 from uplift_ros.poses import NANOSECONDS
+
+Item = TypeVar("Item")
 
 MAX_DISORDER_NS = 100_000_000
 """Images and key-frames may arrive out of order by this much; a longer step back is a jump (a recording restarts)."""
@@ -46,6 +51,12 @@ REQUEST_TOLERANCE_NS = 40_000_000
 VIEW_TOLERANCE_NS = 30_000_000
 """Longest time between the frames of several cameras that are fused; the nearest frame is taken."""
 
+LOOK_BACK_REST_NS = 2_000_000_000
+"""After a request was not answered in time, no older image is requested for this long: the estimator is too slow."""
+
+VIEW_PATIENCE_NS = 2_000_000_000
+"""A camera whose frames are older than another's by more than this is left out until it delivers again."""
+
 TRANSFORM_PATIENCE_NS = 500_000_000
 """Skeletons wait for their transform until they are older than the newest ones by this much."""
 
@@ -75,6 +86,17 @@ def is_pause(stamp: int, newest: int) -> bool:
     return stamp - newest > PAUSE_NS
 
 
+def is_resting(stamp: int, unanswered_at: int) -> bool:
+    """Whether no older image should be requested at `stamp`, after a request that was not answered."""
+    return 0 <= stamp - unanswered_at <= LOOK_BACK_REST_NS
+
+
 def is_same_motion(stamp: int, previous: int) -> bool:
     """Whether the skeletons at `stamp` continue the motion of the frame before."""
     return 0 < stamp - previous <= MAX_SKELETON_GAP_NS
+
+
+def nearest(items: Iterable[Item], stamp: int, tolerance_ns: int, stamp_of: Callable[[Item], int]) -> Item | None:
+    """Item whose stamp is nearest to `stamp`, the first of equal ones; None if none is within the tolerance."""
+    found = min(items, key=lambda item: abs(stamp_of(item) - stamp), default=None)
+    return found if found is not None and abs(stamp_of(found) - stamp) <= tolerance_ns else None

@@ -37,6 +37,9 @@ PATCH = 0.05
 MAX_PATCH = 10
 """Pixels: a person who fills the image need not be measured at every pixel."""
 
+KEPT_DEPTH_IMAGES = 15
+"""Newest depth images kept, undecoded: half a second at 30 Hz, longer than a key-frame is on its way."""
+
 AVERAGED = 30
 """A size is the median of this many measurements: it is constant, and single measurements err by a few percent."""
 

@@ -2,15 +2,17 @@
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 from uplift_ros.poses import NANOSECONDS
-from uplift_ros.streaming.clock import PAUSE_NS, REQUEST_TOLERANCE_NS, is_break
+from uplift_ros.streaming.clock import PAUSE_NS, REQUEST_TOLERANCE_NS, is_break, nearest
 
 Image = TypeVar("Image")
 
 MAX_BYTES = 256 << 20
-"""Of all images together, half a second at 50 Hz of 4K as JPEG or 1280x960 raw; beyond it the oldest are dropped."""
+"""Limit for all images together, half a second at 50 Hz of 4K as JPEG or 1280x960 raw; beyond it the oldest are
+dropped."""
 
 MAX_REQUESTS = 16
 """Requests that may wait; intervals between key-frames ask for two at a time."""
@@ -84,12 +86,12 @@ class ImageHistory(Generic[Image]):
 
     def _find(self, stamp: int) -> tuple[int, Image] | None:
         """Find the image of a request and mark it as used."""
-        nearest = min(self._images, key=lambda image: abs(image[0] - stamp), default=None)
-        if nearest is None or abs(nearest[0] - stamp) > REQUEST_TOLERANCE_NS:
+        found = nearest(self._images, stamp, REQUEST_TOLERANCE_NS, itemgetter(0))
+        if found is None:
             self.refused["gone"] += 1
             return None
-        if nearest[0] in self._used:
+        if found[0] in self._used:
             self.refused["repeated"] += 1
             return None
-        self.use(nearest[0])
-        return nearest[:2]
+        self.use(found[0])
+        return found[:2]

@@ -12,7 +12,7 @@ class KeyframeSchedule:
 
     Frames are counted from the first image, or with a phase from stamp 0, which cameras have in common. A key-frame is
     the first image at or after each multiple of the stride, so that dropped images, jitter and the camera's rate do not
-    shift the schedule.
+    shift the schedule. After a late one, the next is at least half a stride away.
 
     Args:
         stride: frames between key-frames; raising it costs fewer estimates and leaves more frames to upsample.
@@ -68,8 +68,9 @@ class KeyframeSchedule:
         return (self._next_frame - self.frame(stamp)) / self._model_rate
 
     def take(self, stamp: int) -> None:
-        """Note that the image at `stamp`, which was due, became a key-frame."""
-        self._next_frame = self._multiple_after(self.frame(stamp))
+        """Note that the image at `stamp`, which was due, became a key-frame; half a stride later at least, the next."""
+        frame = self.frame(stamp)
+        self._next_frame = max(self._multiple_after(frame), frame + (self._stride + 1) // 2)
 
     def give_back(self, stamp: int) -> None:
         """Note that the image at `stamp`, which was taken, cannot be decoded: the next image is due in its place."""

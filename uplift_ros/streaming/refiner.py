@@ -13,6 +13,7 @@ from uplift_ros.streaming import uncertainty
 from uplift_ros.streaming.clock import is_same_motion
 from uplift_ros.streaming.filters import OneEuro, PassThrough, SavitzkyGolay, Smoother
 from uplift_ros.streaming.swaa import StreamingAverage
+from uplift_ros.transforms import WORLD_TO_OPTICAL
 
 METHODS = ("savgol", "synsp", "one_euro", "none")
 
@@ -21,10 +22,6 @@ MAX_DELAY = 7
 
 MAX_EXTENT = 10.0
 """Metres from the pelvis beyond which no joint can be; such input would make the network overflow."""
-
-WORLD_TO_OPTICAL = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
-"""Rotation from a frame with z up to a level optical frame (y down), in which the network was trained. Without it
-the error of skeletons in a world frame grows by 2 of 40 mm (mocap_val)."""
 
 
 @dataclass
@@ -86,7 +83,7 @@ class StreamingRefiner:
     fit of the same delay (by the One-Euro filter for 'one_euro'). 'one_euro' and 'none' are causal: for them the delay
     only keeps the timing of all methods equal. A new segment begins, after the frames still held are released, when
     stamps do not increase or leave a gap of more than 0.1 s, or when frame_id changes; a person starts again after any
-    absence, and where the scale is lost or found.
+    absence, and where the source of the scale changes.
 
     Velocities of joints are the derivatives of the same local fit to the joints as received, for every method.
 
@@ -98,7 +95,8 @@ class StreamingRefiner:
         delay: frames, 0 to 7; raising it smooths more, later. SynSP averages the windows that end 0 to `delay` frames
             after a frame.
         model: for 'synsp'.
-        z_up: skeletons are in a frame with z up (REP-103), not in a camera's optical frame.
+        z_up: skeletons are in a frame with z up (REP-103), not in a camera's optical frame, in which the network was
+            trained: without turning them into one the error grows by 2 of 40 mm (mocap_val).
 
     Attributes:
         dropped: persons left out so far because a number was not finite, a score not within [0, 1], or a joint more
@@ -244,9 +242,9 @@ def _usable(person: Person3D) -> bool:
     return is_valid(person) and bool(np.abs(_relative(person)).max() <= MAX_EXTENT)
 
 
-def _key(person: Person3D) -> tuple[str, bool]:
-    """Motion that continues from frame to frame: a person without scale is at the origin, and does not move there."""
-    return person.id, person.scale_source is ScaleSource.NONE
+def _key(person: Person3D) -> tuple[str, ScaleSource]:
+    """Motion that continues from frame to frame: where the source of the scale changes, size and place jump."""
+    return person.id, person.scale_source
 
 
 def _continues(before: SkeletonFrame, frame: SkeletonFrame) -> bool:

@@ -1,13 +1,23 @@
 """One person in a stream: the observations at key-frames, and the 3D motion from the newest forward pass."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from uplift_ros.camera import camera_to_canonical_rotation, place_root
-from uplift_ros.poses import Person2D, Person3D, ScaleSource, Source
+from uplift_ros.camera import Camera, camera_to_canonical_rotation, place_root
+from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, Source
 from uplift_ros.streaming.uncertainty import ErrorModel, joint_speeds
+
+UNKNOWN_CAMERA_FOV = math.radians(60)
+"""Horizontal field of view that is assumed without intrinsics; the pose is hardly sensitive to it."""
+
+FARTHEST_PIXEL = 1e6
+"""A joint beyond it is treated as absent: it is a detector's error."""
+
+FARTHEST_RAY = 1e3
+"""On the plane z = 1; a farther ray is perpendicular to the optical axis, or the distortion cannot be inverted."""
 
 UPSAMPLED_SCORE_FACTOR = 0.9
 """Scores of frames between key-frames, relative to those of the key-frames around them, for a network without an error
@@ -37,6 +47,26 @@ class Observation:
         """Estimate the root position for root-relative joints (17, 3), unless it is final."""
         if self.calibrated and not self.is_root_final:
             self.root = place_root(joints, self.rays, self.person.scores)
+
+
+def observations(keyframe: Keyframe, camera: Camera | None) -> list[Observation]:
+    """Observe the people of a key-frame, in their order, those without a pelvis left out.
+
+    Scores are clipped to [0, 1], and NaN becomes 0.
+    """
+    if not keyframe.persons:
+        return []
+    view = camera or Camera.from_fov(UNKNOWN_CAMERA_FOV, keyframe.width, keyframe.height)
+    keypoints = np.stack([person.keypoints for person in keyframe.persons])
+    rays = view.rays(np.where(np.abs(keypoints) < FARTHEST_PIXEL, keypoints, np.nan))
+    rays = np.where(np.abs(rays) < FARTHEST_RAY, rays, np.nan)
+    seen = []
+    for person, seen_at in zip(keyframe.persons, rays, strict=True):
+        if np.isfinite(seen_at[0]).all():
+            score, scores = (np.nan_to_num(np.clip(value, 0.0, 1.0)) for value in (person.score, person.scores))
+            person = replace(person, score=float(score), scores=scores)
+            seen.append(Observation(person, seen_at, calibrated=camera is not None))
+    return seen
 
 
 @dataclass(frozen=True)

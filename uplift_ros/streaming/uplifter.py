@@ -4,29 +4,19 @@ Observations are stored once, by token; a window reads its slice of them, so the
 key-frames of older images may follow. Pose tokens do not depend on the window and are computed once per key-frame.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from uplift_ros.camera import CANONICAL_STATURE, Camera, normalise
 from uplift_ros.models.configs import Uplifting
-from uplift_ros.poses import Keyframe, Person2D, SkeletonFrame
+from uplift_ros.poses import Keyframe, SkeletonFrame
 from uplift_ros.streaming.look_back import LookBackRule, OpenRequests
 from uplift_ros.streaming.timeline import Timeline
-from uplift_ros.streaming.track import Observation, Track
+from uplift_ros.streaming.track import Track, observations
 from uplift_ros.streaming.uncertainty import ErrorModel
-
-UNKNOWN_CAMERA_FOV = math.radians(60)
-"""Horizontal field of view that is assumed without intrinsics; the pose is hardly sensitive to it."""
-
-FARTHEST_PIXEL = 1e6
-"""A joint beyond it is taken as absent: it is a detector's error."""
-
-FARTHEST_RAY = 1e3
-"""On the plane z = 1; a farther ray is perpendicular to the optical axis, or the distortion cannot be inverted."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +102,8 @@ class StreamingUplifter:
         self.look_back: LookBackRule | None = None
         self.unanswered = 0
         """Older images that were requested and did not arrive in time."""
+        self.unplaced = 0
+        """People of key-frames that were left out, because they have no pelvis."""
         self.reset()
 
     def reset(self) -> None:
@@ -151,7 +143,7 @@ class StreamingUplifter:
         # 3. Store the key-frame and run the network.
         self.unanswered += self._requests.expire(token)
         before_window = token - self.config.tokens
-        if self._pending <= before_window:
+        if self._pending < before_window + 1:
             final = self.flush()  # the new window does not cover these frames any more
         self._timeline.add(keyframe.stamp)
         self._frame_id = keyframe.frame_id
@@ -258,21 +250,17 @@ class StreamingUplifter:
 
     def _see(self, keyframe: Keyframe, camera: Camera | None, token: int) -> dict[str, Track]:
         """Store an observation of every person of the key-frame; return their tracks by id."""
-        if not keyframe.persons:
-            return {}
-        view = camera or Camera.from_fov(UNKNOWN_CAMERA_FOV, keyframe.width, keyframe.height)
-        keypoints = np.stack([person.keypoints for person in keyframe.persons])
-        rays = view.rays(np.where(np.abs(keypoints) < FARTHEST_PIXEL, keypoints, np.nan))
-        rays = np.where(np.abs(rays) < FARTHEST_RAY, rays, np.nan)
-        placed = np.isfinite(rays[:, 0]).all(-1)
         tracks = {}
-        for person, seen_at in zip(itertools.compress(keyframe.persons, placed), rays[placed], strict=True):
-            track = self._tracks.get(person.id)
+        seen = observations(keyframe, camera)
+        self.unplaced += len(keyframe.persons) - len(seen)
+        for observation in seen:
+            name = observation.person.id
+            track = self._tracks.get(name)
             if track is None or token - track.newest >= self.config.tokens:
-                track = self._tracks[person.id] = Track()
-            track.observations[token] = Observation(_with_valid_scores(person), seen_at, calibrated=camera is not None)
+                track = self._tracks[name] = Track()
+            track.observations[token] = observation
             track.is_new = True
-            tracks[person.id] = track
+            tracks[name] = track
         return tracks
 
     def _uplift(self, tracks: list[Track]) -> None:
@@ -290,9 +278,9 @@ class StreamingUplifter:
             if end - config.tokens < token <= end
         ]
         # 3. Only new observations need a pose token. Indices: 0 is none, then the new ones, then the known ones.
-        observations = {id(observation): observation for _, _, observation in inside}.values()
-        new = [observation for observation in observations if observation.pose_token is None]
-        known = [observation for observation in observations if observation.pose_token is not None]
+        distinct = {id(observation): observation for _, _, observation in inside}.values()
+        new = [observation for observation in distinct if observation.pose_token is None]
+        known = [observation for observation in distinct if observation.pose_token is not None]
         number = {id(observation): index for index, observation in enumerate((*new, *known), 1)}
         indices = np.zeros((len(windows), config.tokens), int)
         for row, column, observation in inside:
@@ -350,9 +338,3 @@ class StreamingUplifter:
         for track in self._tracks.values():
             track.forget(oldest)
         self._tracks = {name: track for name, track in self._tracks.items() if track.newest > oldest}
-
-
-def _with_valid_scores(person: Person2D) -> Person2D:
-    """Clip scores to [0, 1]; NaN becomes 0."""
-    score, scores = (np.nan_to_num(np.clip(value, 0.0, 1.0)) for value in (person.score, person.scores))
-    return replace(person, score=float(score), scores=scores)

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     settings.add_arguments(parser)
     parser.add_argument("--record", type=Path, metavar="BAG", help="bag to write; a single file if it ends in .mcap")
     parser.add_argument("--seconds", type=settings.positive, metavar="S", help="stop after this time of the source")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for demo.mcap, demo.mp4 and summary.json")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for demo.mcap (without --record), demo.mp4 and summary.json")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -81,4 +81,4 @@ def write_results(console: Console, bag: Path, args: argparse.Namespace, usage: 
     with console.status("rendering the video"):
         render(bag, args.out / "demo.mp4")
     print_table(summary, console)
-    console.print(f"in {args.out}: {bag.name}, demo.mp4, summary.json", highlight=False)
+    console.print(f"{bag}; in {args.out}: demo.mp4, summary.json", highlight=False)

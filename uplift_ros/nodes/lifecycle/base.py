@@ -230,6 +230,7 @@ class ManagedNode(ReportingNode):
 
     def on_shutdown(self, _state: LifecycleState) -> TransitionCallbackReturn:
         self.stop()
+        self._state = "finalized"
         return TransitionCallbackReturn.SUCCESS
 
     def start(self) -> bool:

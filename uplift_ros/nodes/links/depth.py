@@ -11,10 +11,8 @@ from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.base import ManagedNode
 from uplift_ros.nodes.lifecycle.memory import keep_freed_memory
 from uplift_ros.nodes.links.optional import needed
-from uplift_ros.streaming.clock import DEPTH_TOLERANCE_NS
-
-CACHED_IMAGES = 15
-"""Depth images kept: half a second at 30 Hz, longer than any 2D estimator needs for an image."""
+from uplift_ros.streaming.clock import DEPTH_TOLERANCE_NS, nearest
+from uplift_ros.streaming.depth_scale import KEPT_DEPTH_IMAGES
 
 
 class DepthImages:
@@ -33,7 +31,7 @@ class DepthImages:
     def subscribe(self, node: ManagedNode) -> None:
         """Subscribe to the topic `depth` until the node is deactivated."""
         arriving = self._filters.SimpleFilter()
-        self._cache = self._filters.Cache(arriving, CACHED_IMAGES)
+        self._cache = self._filters.Cache(arriving, KEPT_DEPTH_IMAGES)
         node.subscribe(Image, "depth", arriving.signalMessage, qos.images(depth=5), expected="depth images")
 
     def at(self, stamp: int) -> np.ndarray | None:
@@ -44,6 +42,6 @@ class DepthImages:
         """
         time = Time(nanoseconds=stamp, clock_type=ClockType.ROS_TIME)
         around = [self._cache.getElemBeforeTime(time), self._cache.getElemAfterTime(time)]
-        by_distance = {abs(stamp_from_msg(image.header.stamp) - stamp): image for image in around if image}
-        nearest = min(by_distance, default=None)
-        return to_metres(by_distance[nearest]) if nearest is not None and nearest <= DEPTH_TOLERANCE_NS else None
+        images = (image for image in around if image)
+        found = nearest(images, stamp, DEPTH_TOLERANCE_NS, lambda image: stamp_from_msg(image.header.stamp))
+        return None if found is None else to_metres(found)

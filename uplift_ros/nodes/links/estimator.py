@@ -18,6 +18,10 @@ RESPONSE_TIMEOUT_S = 1.0
 is not counted in key-frames, which may be seconds apart at the stride that is to be changed."""
 
 
+LEASE_S = 20.0
+"""Seconds for which DDS still counts the publisher of a process that was killed."""
+
+
 class EstimatorStride:
     """Sets the stride of the estimator without blocking.
 
@@ -67,6 +71,8 @@ class Neighbours:
         self._node = node
         self._estimator, self._refiner = node.full_name(estimator), node.full_name("refiner")
         self._values: dict[str, dict[str, float]] = {self._estimator: {}, self._refiner: {}}
+        self._dropped = self._dropped_before = 0
+        self._crowded_since: float | None = None
         node.subscribe(DiagnosticArray, "/diagnostics", self._take, qos.poses())
         node.every(1.0, self._count_estimators)
 
@@ -82,12 +88,16 @@ class Neighbours:
             camera_hz=estimator.get("camera_hz", 0.0),
             estimate_ms=self.estimate_ms,
             refine_ms=self._values[self._refiner].get("processing_ms", 0.0),
-            dropped=rates.dropped + int(estimator.get("dropped", 0)),
+            dropped=rates.dropped + self._dropped_before + self._dropped,
         )
 
     def _count_estimators(self) -> None:
         topic = self._node.resolve_topic_name("keyframes")
-        if (count := self._node.count_publishers(topic)) > 1:
+        if (count := self._node.count_publishers(topic)) <= 1:
+            self._crowded_since = None
+        elif self._crowded_since is None:
+            self._crowded_since = time.monotonic()
+        elif time.monotonic() - self._crowded_since > LEASE_S:
             self._node.report("several_estimators", f"{count} nodes publish key-frames on {topic}, one is allowed")
 
     def _take(self, message: DiagnosticArray) -> None:
@@ -95,3 +105,11 @@ class Neighbours:
             if status.name in self._values:
                 numbers = {pair.key: pair.value for pair in status.values if pair.value.replace(".", "", 1).isdigit()}
                 self._values[status.name] |= {key: float(value) for key, value in numbers.items()}
+                if status.name == self._estimator:
+                    self._count_dropped(int(float(numbers.get("dropped", 0))))
+
+    def _count_dropped(self, dropped: int) -> None:
+        """Add up the count of every run of the estimator: one that restarted counts from 0."""
+        if dropped < self._dropped:
+            self._dropped_before += self._dropped
+        self._dropped = dropped
