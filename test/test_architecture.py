@@ -157,7 +157,6 @@ TESTED_BY = {
     "nodes.links.camera_info": "ros/test_calibration",
     "nodes.links.optional": "ros/test_humans",
     "nodes.links.overlay": "ros/test_visualizer",
-    "nodes.links.synchroniser": "ros/test_views",
     "offline.keyframe_intervals": "offline/test_process",
     "offline.results": "offline/test_process_outputs",
     "stages.problem": "stages/test_uplifting",

@@ -43,7 +43,7 @@ PACKAGES = (
     Package("rclpy", "", "nodes"),
     Package("uplift_ros.msg", "", "nodes: our messages, of colcon build or make build"),
     Package("launch_ros", "", "launch files; without it: uplift run"),
-    Package("message_filters", "", "depth images, several views"),
+    Package("message_filters", "", "depth images"),
     Package("tf2_ros", "", "target_frame"),
     Package("rosbag2_py", "", "ros2 bag; without it: uplift record, uplift play"),
     Package("hri_msgs", "", "the node humans (REP-155)"),

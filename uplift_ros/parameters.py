@@ -186,8 +186,8 @@ REFINER = (
     Parameter("target_frame", "",
         "Frame to smooth and publish in, such as odom on a moving robot; empty keeps the camera's. Needs tf2_ros."),
     Parameter("views", "",
-        "Topics, separated by commas, of raw skeletons from further cameras that see the same people; fused in "
-        "target_frame. Needs message_filters."),
+        "Topics, separated by commas, of raw skeletons from further cameras that see the same people, which are "
+        "fused in target_frame."),
     AUTOSTART,
 )
 

@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
-from support.clocks import FRAME
+from support.clocks import FRAME, START
 from support.people import STANDING, person3d
 from uplift_ros.msg import Skeletons
 
@@ -15,9 +15,7 @@ from uplift_ros.nodes import qos
 from uplift_ros.poses import SkeletonFrame
 from uplift_ros.transforms import RigidTransform
 
-START = 1_000_000_000_000
-MISSING = [name for name in ("tf2_ros", "message_filters") if importlib.util.find_spec(name) is None]
-needs_both = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")
+needs_tf2 = pytest.mark.skipif(importlib.util.find_spec("tf2_ros") is None, reason="needs tf2_ros")
 
 CAMERAS = {"left": np.array([-4.0, 0.0, 1.2]), "right": np.array([0.0, -4.0, 1.2])}
 TRUTH = (STANDING - STANDING[0]) @ np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]) + np.array((0, 0, 1.0))
@@ -42,14 +40,6 @@ def test_views_without_a_target_frame_are_refused(start, observer):
     observer.wait_for(lambda: process.exit_code is not None)
     assert process.exit_code == 1
     assert "parameter views needs target_frame" in process.last_lines
-
-
-@pytest.mark.skipif(MISSING != ["message_filters"], reason="needs tf2_ros without message_filters")
-def test_views_without_message_filters_are_refused_with_the_reason(start, observer):
-    process = start("refiner", method="none", target_frame="map", views="/right/skeletons/raw")
-    observer.wait_for(lambda: process.exit_code is not None)
-    assert process.exit_code == 1
-    assert "parameter views must be empty: message_filters is not installed" in process.last_lines
 
 
 @pytest.fixture
@@ -84,7 +74,7 @@ def joints(message: Skeletons) -> np.ndarray:
     return np.array([(joint.x, joint.y, joint.z) for joint in person.joints])
 
 
-@needs_both
+@needs_tf2
 def test_two_cameras_give_one_skeleton_better_than_each(graph, observer):
     publish, refined = graph
     for number in range(20):
@@ -99,7 +89,7 @@ def test_two_cameras_give_one_skeleton_better_than_each(graph, observer):
         assert np.linalg.norm(joints(message) - TRUTH, axis=-1).max() < 0.02
 
 
-@needs_both
+@needs_tf2
 def test_a_recording_that_starts_again_is_followed(graph, observer):
     publish, refined = graph
     for camera in CAMERAS:

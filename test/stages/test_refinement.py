@@ -19,13 +19,9 @@ def skeletons(number: int, **changed) -> SkeletonFrame:
     return SkeletonFrame(number * FRAME, "camera", (person3d(**({"joints": AHEAD} | changed)),))
 
 
-def stage(lookup=None, synchroniser=None, **parameters) -> RefinementStage:
-    return build.refinement(
-        defaults_of("refiner", **({"method": "none", "delay": 0, "rigid": False} | parameters)),
-        None,
-        lookup,
-        synchroniser,
-    )
+def stage(lookup=None, **parameters) -> RefinementStage:
+    values = defaults_of("refiner", **({"method": "none", "delay": 0, "rigid": False} | parameters))
+    return build.refinement(values, None, lookup)
 
 
 def kinds(refining: RefinementResult) -> list[str]:
@@ -38,19 +34,6 @@ def known(target: str, source: str, stamp: int) -> RigidTransform:
 
 def unknown(target: str, source: str, stamp: int) -> RigidTransform:
     raise LookupError("no such frame")
-
-
-class Together:
-    """Frames of two cameras that come in equal numbers."""
-
-    def reset(self) -> None:
-        self.waiting: list[SkeletonFrame] = []
-
-    def push(self, camera, frames):
-        if camera == 0:
-            self.waiting = list(frames)
-            return []
-        return list(zip(self.waiting, frames, strict=True))
 
 
 def test_a_person_who_is_not_finite_is_left_out_and_counted():
@@ -113,11 +96,18 @@ def test_a_reset_forgets_the_lengths():
 
 
 def test_several_views_give_one_person_and_those_without_a_place_are_counted():
-    chain = stage(known, Together(), target_frame="map", views="right")
+    chain = stage(known, target_frame="map", views="right")
     (frame,) = chain.join([[skeletons(0)], [skeletons(0)]]).frames
     assert len(frame.persons) == 1
     joined = chain.join([[skeletons(1)], [skeletons(1, scale_source=ScaleSource.NONE)]])
     assert kinds(joined) == ["unplaced"]
+
+
+def test_a_view_that_is_lost_is_a_problem_and_the_others_go_on():
+    chain = stage(known, target_frame="map", views="right")
+    joined = chain.join([[skeletons(number) for number in range(150)], [skeletons(0)]])
+    assert (len(joined.frames), kinds(joined)) == (150, ["lost_view"])
+    assert kinds(chain.join([[], [skeletons(149)]])) == []
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,8 @@ from uplift_ros.msg import Skeletons
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle import base
 from uplift_ros.nodes.lifecycle.spin import spin
-from uplift_ros.nodes.links.synchroniser import Synchroniser
 from uplift_ros.nodes.links.transform_buffer import TransformBuffer
 from uplift_ros.poses import NANOSECONDS, SkeletonFrame
-from uplift_ros.settings import names_in
 from uplift_ros.stages import build
 from uplift_ros.streaming.clock import PAUSE_NS
 
@@ -28,15 +26,11 @@ class RefinerNode(base.ManagedNode):
         super().__init__("refiner")
 
     def configure(self) -> None:
-        self._topics = ["skeletons/raw", *names_in(self.parameter("views"))]
-        self._transforms, synchroniser = None, None
-        if self.parameter("target_frame"):
-            self._transforms = TransformBuffer()
-            if len(self._topics) > 1:
-                synchroniser = Synchroniser(len(self._topics))
+        self._topics = ["skeletons/raw", *build.further_views(self.parameters)]
+        self._transforms = TransformBuffer() if self.parameter("target_frame") else None
         network = build.refinement_network(self.parameters)
         lookup = self._transforms.lookup if self._transforms else None
-        self._stage = build.refinement(self.parameters, network, lookup, synchroniser)
+        self._stage = build.refinement(self.parameters, network, lookup)
         self._refined = self.advertise(Skeletons, "skeletons", qos.poses())
 
     def activate(self) -> None:

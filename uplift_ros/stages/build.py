@@ -17,7 +17,7 @@ from uplift_ros.models import runtime
 from uplift_ros.models.configs import Refining, UpliftConfig, Uplifting
 from uplift_ros.models.mirrored import Mirrored
 from uplift_ros.settings import defaults_of, names_in
-from uplift_ros.stages.refinement import RefinementStage, Synchroniser
+from uplift_ros.stages.refinement import RefinementStage
 from uplift_ros.stages.uplifting import UpliftingStage
 from uplift_ros.streaming import uncertainty
 from uplift_ros.streaming.bone_lengths import RigidBodies
@@ -166,29 +166,28 @@ def refinement_network(parameters: Parameters) -> Refining | None:
     return runtime.load_refine(parameters["model"], parameters["device"])
 
 
-def refinement(
-    parameters: Parameters,
-    network: Refining | None,
-    lookup: Lookup | None = None,
-    synchroniser: Synchroniser | None = None,
-) -> RefinementStage:
+def further_views(parameters: Parameters) -> list[str]:
+    """Topics of raw skeletons of other cameras that the node refiner fuses with its own camera's."""
+    return names_in(parameters["views"])
+
+
+def refinement(parameters: Parameters, network: Refining | None, lookup: Lookup | None = None) -> RefinementStage:
     """Build the stage of the node refiner.
 
     Args:
         lookup: returns transforms, for `target_frame`.
-        synchroniser: of several views.
     """
-    target, further_views = parameters["target_frame"], names_in(parameters["views"])
-    if further_views and not target:
+    target, views = parameters["target_frame"], ["this camera", *further_views(parameters)]
+    if len(views) > 1 and not target:
         raise ValueError("parameter views needs target_frame, in which all views are seen together, got ''")
     if target and lookup is None:
         raise ValueError(f"parameter target_frame must be empty: only nodes look up transforms, got {target!r}")
     z_up = bool(target) and "optical" not in target  # REP-103: names of frames with z forward contain "optical"
     refiner = StreamingRefiner(parameters["method"], parameters["delay"], network, z_up=z_up)
-    targets = [TargetFrame(target, lookup) for _ in range(1 + len(further_views))] if lookup else []
+    targets = [TargetFrame(target, lookup) for _ in views] if lookup else []
     bodies = RigidBodies() if parameters["rigid"] else None
     if not parameters["orientations"]:
-        return RefinementStage(refiner, bodies, targets, synchroniser)
+        return RefinementStage(refiner, bodies, targets, views)
     from uplift_ros.bone_frames import oriented  # slow to import
 
-    return RefinementStage(refiner, bodies, targets, synchroniser, orient=oriented)
+    return RefinementStage(refiner, bodies, targets, views, orient=oriented)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from uplift_ros.poses import SkeletonFrame
 from uplift_ros.stages.problem import Problem
@@ -10,14 +9,7 @@ from uplift_ros.streaming.bone_lengths import RigidBodies
 from uplift_ros.streaming.refiner import StreamingRefiner
 from uplift_ros.streaming.target_frame import TargetFrame
 from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance
-
-
-class Synchroniser(Protocol):
-    """Synchroniser of the frames that several cameras took at one time."""
-
-    def reset(self) -> None: ...
-
-    def push(self, camera: int, frames: Sequence[SkeletonFrame]) -> list[tuple[SkeletonFrame, ...]]: ...
+from uplift_ros.streaming.view_synchroniser import ViewSynchroniser
 
 
 @dataclass(frozen=True)
@@ -40,7 +32,7 @@ class RefinementStage:
         refiner: smooths the stream.
         bodies: gives each person constant bone lengths; None leaves the poses as they are smoothed.
         targets: one per view, transforms its skeletons into the common frame; empty leaves them in the camera's.
-        synchroniser: of the views; None if there is only one.
+        views: names of the views; several are synchronised and fused.
         orient: adds the orientations of bones to a frame; None leaves them out.
     """
 
@@ -49,12 +41,13 @@ class RefinementStage:
         refiner: StreamingRefiner,
         bodies: RigidBodies | None = None,
         targets: Sequence[TargetFrame] = (),
-        synchroniser: Synchroniser | None = None,
+        views: Sequence[str] = ("",),
         *,
         orient: Callable[[SkeletonFrame], SkeletonFrame] | None = None,
     ) -> None:
         self._refiner, self._bodies = refiner, bodies
-        self._targets, self._synchroniser, self._orient = targets, synchroniser, orient
+        self._targets, self._views, self._orient = targets, views, orient
+        self._synchroniser = ViewSynchroniser(len(views)) if len(views) > 1 else None
         self._fusion = ViewFusion()
 
     def reset(self) -> None:
@@ -83,7 +76,10 @@ class RefinementStage:
         if self._synchroniser is None:
             (frames,) = views
             return RefinementResult(frames, problems)
-        return RefinementResult(self._fused(self._synchroniser, views, problems), problems)
+        together = self._synchroniser.push(views)
+        if lost := [self._views[camera] for camera in self._synchroniser.lost]:
+            problems.append(Problem("lost_view", f"no skeletons of these views, fused without them: {', '.join(lost)}"))
+        return RefinementResult(self._fused(together, problems), problems)
 
     def push(self, frames: Sequence[SkeletonFrame]) -> RefinementResult:
         """Smooth the next frames of the stream.
@@ -108,11 +104,8 @@ class RefinementStage:
             frames = self._bodies.keep(frames)
         return [self._orient(frame) for frame in frames] if self._orient else frames
 
-    def _fused(
-        self, synchroniser: Synchroniser, views: Sequence[list[SkeletonFrame]], problems: list[Problem]
-    ) -> list[SkeletonFrame]:
+    def _fused(self, together: Sequence[tuple[SkeletonFrame, ...]], problems: list[Problem]) -> list[SkeletonFrame]:
         left_out = self._fusion.left_out
-        together = [seen for camera, frames in enumerate(views) for seen in synchroniser.push(camera, frames)]
         fused = [self._fusion.fuse(seen) for seen in together]
         if self._fusion.left_out > left_out:
             message = f"{self._fusion.left_out} persons left out so far: no camera_info, or not finite"

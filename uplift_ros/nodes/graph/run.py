@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     settings.add_arguments(parser)
     parser.add_argument("--record", type=Path, metavar="BAG", help="bag to write; a single file if it ends in .mcap")
     parser.add_argument("--seconds", type=settings.positive, metavar="S", help="stop after this time of the source")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for demo.mcap (without --record), demo.mp4 and summary.json")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder for demo.mp4, summary.json, and demo.mcap without --record"
+    )
 
 
 def main(args: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from uplift_ros.streaming.depth_scale import KEPT_DEPTH_IMAGES
 class DepthImages:
     """Cache of the newest depth images.
 
-    Unlike in a synchroniser, key-frames do not wait for depth: a late or lost depth image must not delay skeletons.
+    Unlike with a synchroniser, key-frames do not wait for depth: a late or lost depth image must not delay skeletons.
 
     Raises:
         ImportError: message_filters is not installed.
