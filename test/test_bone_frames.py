@@ -104,7 +104,11 @@ def test_the_twist_is_less_certain_the_less_the_elbow_is_bent():
 
 
 def test_opposite_vectors_are_swung_too():
-    np.testing.assert_allclose(swing(np.array((0, 0, 1.0)), np.array((0, 0, -1.0))) @ (0, 0, 1), (0, 0, -1), atol=1e-12)
+    up, ahead = np.array([(0, 0, 1.0), (0.6, 0, 0.8)]), np.array([(0, 0, -1.0), (0, 1.0, 0)])
+    turns = swing(up, ahead)
+    np.testing.assert_allclose((turns @ up[..., None])[..., 0], ahead, atol=1e-12)
+    np.testing.assert_allclose(turns @ np.swapaxes(turns, 1, 2), np.tile(np.eye(3), (2, 1, 1)), atol=1e-12)
+    np.testing.assert_allclose(np.linalg.det(turns), 1.0)
 
 
 def test_people_without_bones_have_no_orientations():

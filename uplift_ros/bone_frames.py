@@ -33,6 +33,10 @@ for _name, _axis in {
 }.items():  # fmt: skip
     DIRECTIONS[H36M17.index(_name)] = _axis
 
+PARENTS = np.array(H36M17.parents)
+ENDS = np.array([limb[-1] for limb in LIMBS])
+INNER = np.setdiff1d(np.arange(1, len(H36M17)), ENDS)
+
 ROOT_LINKS = ("r_hip", "l_hip", "l_shoulder", "r_shoulder")
 """Links of REP-155 at the roots of LIMBS."""
 
@@ -71,13 +75,15 @@ class BoneFrames:
         for link, (root, middle, end) in zip(ROOT_LINKS, LIMBS, strict=True):
             rotations[middle] = body @ pose.links[link].rotation
             variances[[middle, end]] = _limb_variance(joints[[root, middle, end]], covariances, rotations[middle], end)
-        # Bones are swung from these frames into their own directions, without a twist.
-        for parent, child in H36M17.bones:
-            if child in (limb[-1] for limb in LIMBS):
-                rotations[child] = rotations[parent]
-            bone = joints[child] - joints[parent]
-            bone = bone / np.linalg.norm(bone)
-            rotations[child] = swing(rotations[child] @ DIRECTIONS[child], bone) @ rotations[child]
+        # Bones are swung from these frames into their own directions, without a twist; the ends of limbs from the bone
+        # before.
+        bones = joints[1:] - joints[PARENTS[1:]]
+        bones = bones / np.linalg.norm(bones, axis=-1, keepdims=True)
+        for children in (INNER, ENDS):
+            if children is ENDS:
+                rotations[ENDS] = rotations[PARENTS[ENDS]]
+            starts = (rotations[children] @ DIRECTIONS[children, :, None])[..., 0]
+            rotations[children] = swing(starts, bones[children - 1]) @ rotations[children]
         return cls(rotations, np.minimum(variances, UNKNOWN_TWIST))
 
 
@@ -94,21 +100,25 @@ def oriented(frame: SkeletonFrame) -> SkeletonFrame:
 
 
 def swing(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """(3, 3) smallest rotation of one unit vector to another; by pi about any perpendicular axis if they are opposite.
+    """(K, 3, 3) smallest rotations of unit vectors (K, 3) to others; by pi about any perpendicular axis if opposite.
 
     Rodrigues' formula with the cross product as its axis.
     """
-    axis, cosine = np.cross(start, end), float(start @ end)
-    if cosine < -1 + 1e-9:
-        axis = np.cross(start, np.eye(3)[np.argmin(np.abs(start))])
+    cosine = (start * end).sum(-1)
+    opposite = cosine < -1 + 1e-9
+    x, y, z = np.cross(start, end).T
+    zero = np.zeros_like(x)
+    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(-1, 3, 3)
+    turns = np.eye(3) + cross + cross @ cross / np.where(opposite, 1.0, 1 + cosine)[:, None, None]
+    for row in np.flatnonzero(opposite):
+        axis = np.cross(start[row], np.eye(3)[np.argmin(np.abs(start[row]))])
         axis /= np.linalg.norm(axis)
-        return 2 * np.outer(axis, axis) - np.eye(3)
-    cross = np.cross(np.eye(3), axis)  # rows e_i x axis: this is the matrix of `axis x`
-    return np.eye(3) + cross + cross @ cross / (1 + cosine)
+        turns[row] = 2 * np.outer(axis, axis) - np.eye(3)
+    return turns
 
 
 def _trunk_variance(joints: np.ndarray, covariances: np.ndarray, body: np.ndarray) -> float:
-    """Of the turn about the trunk, which the line through hips and shoulders shows."""
+    """Variance, square radians, of the rotation about the trunk, which the line through hips and shoulders shows."""
     left, right = ([H36M17.index(f"{side}_{joint}") for joint in ("hip", "shoulder")] for side in ("left", "right"))
     across = (joints[left] - joints[right]).sum(0) @ body[:, 1]
     forward = body[:, 0]
@@ -116,7 +126,7 @@ def _trunk_variance(joints: np.ndarray, covariances: np.ndarray, body: np.ndarra
 
 
 def _face_variance(joints: np.ndarray, covariances: np.ndarray, head: np.ndarray) -> float:
-    """Of the turn of the head, which the nose shows."""
+    """Variance of the rotation of the head about its axis, which the nose shows."""
     nose, thorax = H36M17.index("nose"), H36M17.index("thorax")
     before = float((joints[nose] - joints[thorax]) @ head[:, 0])
     if before < MIN_FACE:
@@ -126,7 +136,7 @@ def _face_variance(joints: np.ndarray, covariances: np.ndarray, head: np.ndarray
 
 
 def _limb_variance(limb: np.ndarray, covariances: np.ndarray, upper: np.ndarray, end: int) -> float:
-    """Of the twist of a limb (3, 3), root, middle and end, which the end's distance from the first bone shows."""
+    """Variance of the twist of a limb (3, 3), root, middle and end: its end's distance from the first bone shows it."""
     bone, next_bone = np.diff(limb, axis=0)
     bent = float(np.linalg.norm(np.cross(bone, next_bone)) / np.linalg.norm(bone))
     if bent < np.sin(STRAIGHT) * np.linalg.norm(next_bone):

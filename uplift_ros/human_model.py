@@ -11,6 +11,7 @@ down: then only their sum is defined, as in the reference model.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from xml.etree import ElementTree as Xml
 
 import numpy as np
@@ -146,9 +147,9 @@ class HumanPose:
         """Add frames and offsets of a limb of two bones, whose angles are known already."""
         upper, middle, end = (f"{side}_{name}" for name in names)
         first = _turn(*(f"{side}_{axis}_{names[0]}" for axis in "ypr"), angles=self.angles)
-        second = first * _turn(middle, angles=self.angles)
+        second = first @ _turn(middle, angles=self.angles)
         for link, turn, place in zip((upper, middle, end), (first, second, second), places, strict=True):
-            self.links[link] = RigidTransform(turn.as_matrix(), place)
+            self.links[link] = RigidTransform(turn, place)
         self.offsets[f"{side}_y_{names[0]}"] = places[0] - root
         self.offsets[middle] = np.array([0.0, 0.0, -np.linalg.norm(places[1] - places[0])])
         self.offsets[end] = np.array([0.0, 0.0, -np.linalg.norm(places[2] - places[1])])
@@ -174,12 +175,10 @@ class HumanPose:
 AXES = {joint.name: np.array(joint.axis, float) for joint in JOINTS if joint.axis}
 
 
-def _turn(*joints: str, angles: dict[str, float]) -> Rotation:
-    """Rotation of the last joint's child relative to the first joint's parent."""
-    turn = Rotation.identity()
-    for joint in joints:
-        turn = turn * Rotation.from_rotvec(angles[joint] * AXES[joint])
-    return turn
+def _turn(*joints: str, angles: dict[str, float]) -> np.ndarray:
+    """(3, 3) rotation of the last joint's child relative to the first joint's parent."""
+    each = Rotation.from_rotvec([angles[joint] * AXES[joint] for joint in joints]).as_matrix()
+    return reduce(np.matmul, each)
 
 
 def _angle(one: np.ndarray, other: np.ndarray) -> float:

@@ -6,9 +6,12 @@ from lifecycle_msgs.msg import Transition
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
+from support.clocks import FRAME, START
+from uplift_ros.msg import RateState, Skeletons
 
+from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
-from uplift_ros.nodes.graph.monitor import Monitor
+from uplift_ros.nodes.graph.monitor import DRAINED_S, Monitor
 from uplift_ros.nodes.lifecycle.health import SUBSCRIBERS
 
 
@@ -64,3 +67,25 @@ def test_a_node_is_asked_for_a_change_of_state_as_soon_as_it_is_there(observer, 
         assert succeeded()
     observer.executor.remove_node(late)
     late.destroy_node()
+
+
+def test_a_graph_is_not_drained_while_skeletons_of_the_newest_key_frame_are_missing(observer, monitor):
+    skeletons = observer.node.create_publisher(Skeletons, "skeletons", qos.poses())
+    rates = observer.node.create_publisher(RateState, "rate_state", qos.poses())
+    observer.wait_for(lambda: skeletons.get_subscription_count() and rates.get_subscription_count())
+
+    def receive(count: int, newest: int) -> None:
+        skeletons.publish(Skeletons(header=ros_messages().header(newest, "camera")))
+        while monitor.skeletons < count:
+            monitor.spin(0.05)
+
+    rates.publish(RateState(header=ros_messages().header(START + 100 * FRAME, "camera")))
+    while monitor.rate_state is None:
+        monitor.spin(0.05)
+    receive(1, START)
+    monitor.spin(1.5 * DRAINED_S)
+    assert not monitor.is_drained
+    receive(2, START + 90 * FRAME)
+    assert not monitor.is_drained
+    monitor.spin(1.5 * DRAINED_S)
+    assert monitor.is_drained

@@ -11,6 +11,7 @@ from uplift_ros.nodes.links.transform_buffer import TransformBuffer
 from uplift_ros.poses import NANOSECONDS, SkeletonFrame
 from uplift_ros.stages import build
 from uplift_ros.streaming.clock import PAUSE_NS
+from uplift_ros.streaming.rates import StampRate
 
 QUIET_S = 0.002
 """Seconds without a new frame after which a burst is complete. A key-frame brings all frames since the previous
@@ -36,6 +37,7 @@ class RefinerNode(base.ManagedNode):
     def activate(self) -> None:
         self._stage.reset()
         self._bursts: list[list[SkeletonFrame]] = [[] for _ in self._topics]
+        self._frame_rate = StampRate()
         self._quiet = self.every(QUIET_S, self._end_burst)
         self._quiet.cancel()
         # In ROS time: a bag that is paused must not count as a pause of the camera.
@@ -52,8 +54,17 @@ class RefinerNode(base.ManagedNode):
     def cleanup(self) -> None:
         del self._stage
 
+    def diagnostic_warnings(self) -> list[str]:
+        took_ms, rate = self.health.processing_ms, self._frame_rate.per_second
+        if took_ms * rate <= 1000:
+            return []
+        return [f"refining takes {took_ms:.0f} ms a frame, at {rate:.0f} frames a second: skeletons become older"]
+
     def _take(self, view: int, message: Skeletons) -> None:
-        self._bursts[view].append(skeletons_from_msg(message))
+        frame = skeletons_from_msg(message)
+        self._bursts[view].append(frame)
+        if view == 0:
+            self._frame_rate.add(frame.stamp)
         self._pause.reset()
         if len(self._bursts[view]) < MAX_BURST_FRAMES:
             self._quiet.reset()

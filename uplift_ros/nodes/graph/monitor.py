@@ -13,9 +13,14 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 from rclpy.task import Future
 
+from uplift_ros.messages.conversion import serialized_header, stamp_from_msg
 from uplift_ros.msg import RateState, Skeletons
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.lifecycle.health import SUBSCRIBERS
+from uplift_ros.poses import NANOSECONDS
+
+DRAINED_S, STALLED_S = 1.0, 10.0
+"""Seconds without a new skeleton after which the pipeline is empty; and after which it is stuck with some inside."""
 
 
 class Monitor:
@@ -30,6 +35,7 @@ class Monitor:
         self.skeletons = 0
         """Number of skeleton messages received so far."""
         self._last_skeletons = time.monotonic()
+        self._newest_stamp: int | None = None
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, qos.poses())
         self._node.create_subscription(RateState, "rate_state", self._take_rate_state, qos.poses())
         self._node.create_subscription(Skeletons, "skeletons", self._take_skeletons, qos.poses(), raw=True)
@@ -45,9 +51,12 @@ class Monitor:
             self._executor.spin_once(left)
 
     @property
-    def idle(self) -> float:
-        """Seconds since the last skeleton message."""
-        return time.monotonic() - self._last_skeletons
+    def is_drained(self) -> bool:
+        """Whether no more skeletons are to be expected: those of the newest key-frame are there, or nothing comes."""
+        idle_s = time.monotonic() - self._last_skeletons
+        newest = self._newest_stamp if self.rate_state is None else stamp_from_msg(self.rate_state.header.stamp)
+        has_all = newest is None or (self._newest_stamp or 0) >= newest - NANOSECONDS
+        return idle_s >= (DRAINED_S if has_all else STALLED_S)
 
     def state(self, node: str) -> str:
         """Lifecycle state of a node, empty before its first diagnostics."""
@@ -112,6 +121,7 @@ class Monitor:
     def _take_rate_state(self, message: RateState) -> None:
         self.rate_state = message
 
-    def _take_skeletons(self, _message: bytes) -> None:
+    def _take_skeletons(self, message: bytes) -> None:
         self.skeletons += 1
+        self._newest_stamp, _ = serialized_header(message)
         self._last_skeletons = time.monotonic()

@@ -33,9 +33,6 @@ RECORDER = "recorder"
 START_TIMEOUT_S = 90.0
 """Seconds for all nodes to load their networks and discover each other; most of it is for a cold disk."""
 
-DRAINED_S = 1.0
-"""Seconds without a new skeleton after which the pipeline is empty."""
-
 MIN_LIFE_S = 10.0
 """Seconds that a node must have run to be restarted when it dies; one that dies sooner would die again."""
 
@@ -85,7 +82,7 @@ class Supervisor:
             self._start(parameters, params_file, bag)
             with Live(get_renderable=self._table, console=self._console, refresh_per_second=4):
                 self._wait(self._camera_finished, meanwhile=self._sample_usage)
-                self._wait(lambda: self._monitor.idle >= DRAINED_S)
+                self._wait(lambda: self._monitor.is_drained)
             self._console.line()
         except Interrupted:
             self._stop()
