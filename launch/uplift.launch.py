@@ -36,6 +36,7 @@ PARAMETERS = {
     "hold_frames": ("uplift",),
     "use_depth": ("uplift",),
     "playout": ("uplift",),
+    "rectified": ("uplift", "visualizer"),
     "device": ("uplift", "refiner"),  # and pose_estimator with a backend of DEVICE_BACKENDS
     "backend": ("pose_estimator",),
     "model_path": ("pose_estimator",),

@@ -3,8 +3,8 @@
 import os
 from pkgutil import extend_path
 
-# Limits that OpenCV reads at import. A small compressed image may declare any size, and OpenCV would allocate it. Of a
-# camera or video that does not open OpenCV warns in many lines, beside our own error.
+# Limits that OpenCV reads at import. A small compressed image may declare any size, and OpenCV would allocate it. If
+# a camera or video does not open, OpenCV prints many warnings in addition to our error.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 

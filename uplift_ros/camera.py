@@ -28,7 +28,8 @@ DISTORTIONS = {"plumb_bob": (0, 4, 5, 8, 12, 14), "rational_polynomial": (0, 4, 
 """Numbers of coefficients that each model may have, as in OpenCV."""
 
 UNDISTORTIONS, EXACT_PIXEL, FOUND_PIXEL = 40, 1e-3, 1.0
-"""Iterations that undistort pixels; distance in pixels at which they end, and above which there is no such point."""
+"""Maximum number of iterations that undistort pixels; residual in pixels at which they stop, and above which a pixel
+has no ray."""
 
 REWEIGHTINGS = 3
 """Iterations of `place_root` after the first; more change the root by 0.2 mm in the median, 3 mm in one of 20."""
@@ -97,7 +98,7 @@ class Camera:
     ) -> "Camera":
         """Create a camera from the row-major 3x3 matrix `k` and coefficients `d` of sensor_msgs/CameraInfo.
 
-        Without distortion the name of its model means nothing: simulators write "", "none" or "pinhole". An ideal
+        Without coefficients the model's name is ignored: simulators write "", "none" or "pinhole". An ideal
         fisheye has coefficients, all 0.
         """
         if not any(distortion) and not (model == "equidistant" and len(distortion)):
@@ -131,7 +132,9 @@ class Camera:
             if len(d) >= 12:  # thin prism: (s1, s3) and (s2, s4)
                 d[8:12] = -d[10], -d[11], d[8], d[9]
             if any(d[12:]):
-                raise ValueError("camera distortion with a tilted sensor (tau) cannot be turned")
+                raise ValueError(
+                    f"camera distortion of an image that is turned must be without tau, the last two, got {d[12:]}"
+                )
         cx, cy = self.height - 1 - self.cy, self.cx
         return Camera(self.fy, self.fx, cx, cy, self.height, self.width, tuple(d), self.model)
 

@@ -64,7 +64,7 @@ def main(args: argparse.Namespace) -> int:
         from uplift_ros.nodes.graph.camera_size import camera_size
 
         if (size := camera_size(args.camera_info)) is None:
-            raise ValueError(f"--camera-info: nothing arrives on {args.camera_info}")
+            raise ValueError(f"--camera-info must be a topic with messages, got nothing on {args.camera_info}")
     sections = {
         "Packages": packages(),
         "2D estimator": models(),

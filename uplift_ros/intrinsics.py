@@ -27,7 +27,8 @@ SHORTEST_FOCAL = 0.05
 """Focal length in widths of the image, of a field of view of 169 degrees; a fisheye lens of 180 degrees has 0.32."""
 
 MAX_PIXEL_ASPECT = 2.5
-"""Ratio of the focal lengths; that of widescreen PAL, the widest pixels of video, is 1.46, of one of two fields 2."""
+"""Largest ratio of one focal length to the other: 1.46 in widescreen PAL, the widest pixels of video, and about twice
+that in a single field of interlaced video."""
 
 MAX_PIXELS = 2**32 - 1
 """Maximum width and height that sensor_msgs/CameraInfo can hold."""

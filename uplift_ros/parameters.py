@@ -92,15 +92,17 @@ class Parameter:
 AUTOSTART = Parameter("autostart", True, "Configure and activate at start; false waits for lifecycle commands.")
 DEVICE = Parameter("device", "cpu",
     "Device of the network: cpu, cuda, tensorrt or openvino; an index may follow, as in cuda:1.")
+RECTIFIED = Parameter("rectified", False,
+    "Images are rectified: camera_info's P describes them, not K and D. Always so on topics image_rect*.")
 
 CAMERA = (
     Parameter("source", "synthetic", "Image source: synthetic, the index of a webcam, or a video file."),
     Parameter("fps", 0.0, "Images per second; 0 uses the source's rate.", 0.0, 240.0),
     Parameter("loop", False, "Repeat a video file; false stops the node at its end."),
     Parameter("duration", 0.0, "Seconds of source time after which the node stops; 0 is unlimited.", 0.0, 86400.0),
-    Parameter("width", 0, "Image width in pixels; 0 uses the source's.", 0, 7680),
-    Parameter("height", 0, "Image height in pixels; 0 uses the source's.", 0, 4320),
-    Parameter("horizontal_fov", 1.0, "Horizontal field of view in radians, for camera_info.", 0.1, 3.0),
+    Parameter("width", 0, "Image width in pixels, except of a video; 0 uses the source's.", 0, 7680),
+    Parameter("height", 0, "Image height in pixels, except of a video; 0 uses the source's.", 0, 4320),
+    Parameter("horizontal_fov", 1.0, "Horizontal field of view of webcams and videos, in radians.", 0.1, 3.0),
     Parameter("frame_id", "camera_optical_frame", "Frame of the images: x right, y down, z forward (REP-103)."),
     AUTOSTART,
 )
@@ -168,8 +170,7 @@ UPLIFT = (
         "Stature of people in metres, which sets the scale; raising it places people farther away.", 0.3, 2.5),
     Parameter("use_depth", False,
         "Measure people's size in aligned depth images, on the topic depth. Needs message_filters."),
-    Parameter("rectified", False,
-        "Images are rectified: camera_info's P describes them, not K and D. Always so on topics image_rect*."),
+    RECTIFIED,
     Parameter("estimator_node", "pose_estimator", "Node whose stride is controlled."),
     AUTOSTART,
 )
@@ -195,6 +196,7 @@ VISUALIZER = (
     Parameter("publish_tf", False, "Publish transforms of bodies (REP-155) and joints; needs tf2_msgs."),
     Parameter("marker_lifetime", 0.5,
         "Seconds, beyond two intervals of key-frames, after which markers disappear without an update.", 0.0, 60.0),
+    RECTIFIED,
     AUTOSTART,
 )
 

@@ -1,5 +1,6 @@
 """`uplift recover`: recordings that were cut off, at every possible place."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,12 @@ from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 from rosbags.highlevel import AnyReader
 from support import recordings
+from support.text_bags import STRING, cdr, text, texts
 
 from uplift_ros import cli
-from uplift_ros.bags.reader import BagError, BagReader, read
+from uplift_ros.bags.reader import BagError, BagReader
 from uplift_ros.bags.recover import recover
 from uplift_ros.bags.writer import BagWriter, unfinished
-from uplift_ros.messages.typestore import message_class, typestore
-
-
-def text(data: str):
-    return message_class("std_msgs/msg/String")(data)
-
 
 CHUNK = 15
 """Messages of each topic in a chunk of a recording."""
@@ -40,8 +36,8 @@ def record(path: Path, flushed: int, more: int = 0, storage: str = "mcap") -> Pa
     return file
 
 
-def texts(path: Path) -> list[str]:
-    return [message.data for _, _, message in read(path, ["/text"])]
+def texts_of(path: Path) -> list[str]:
+    return [data for _, data in texts(path)]
 
 
 def text_data(path: Path) -> list[bytes]:
@@ -59,18 +55,18 @@ def test_everything_that_was_flushed_comes_back(tmp_path, bag, storage):
     record(tmp_path / bag, 100, 20, storage)
     output = tmp_path / ("whole.mcap" if bag.endswith(".mcap") else "whole")
     assert recover(unfinished(tmp_path / bag), output).counts == {"/image": 100, "/text": 100}
-    assert texts(output) == numbered(100)
+    assert texts_of(output) == numbered(100)
 
 
 def test_a_file_cut_anywhere_gives_the_whole_chunks_before_the_cut(tmp_path):
     file = record(tmp_path / "run.mcap", 60)
-    whole, sound = file.read_bytes(), text_data(file)
+    whole, written = file.read_bytes(), text_data(file)
     torn = tmp_path / "torn.mcap"
     counts = []
     for size in range(len(whole), 8, -331):
         torn.write_bytes(whole[:size])
         data = text_data(torn)
-        assert data == sound[: len(data)]
+        assert data == written[: len(data)]
         counts.append(len(data))
     assert counts == sorted(counts, reverse=True)
     assert set(counts) == set(range(0, 61, CHUNK))
@@ -78,8 +74,8 @@ def test_a_file_cut_anywhere_gives_the_whole_chunks_before_the_cut(tmp_path):
 
 def test_a_damaged_file_gives_the_chunks_before_the_damage(tmp_path):
     file = record(tmp_path / "run.mcap", 60)
-    whole, sound = file.read_bytes(), text_data(file)
-    assert len(sound) == 60
+    whole, written = file.read_bytes(), text_data(file)
+    assert len(written) == 60
     ends = [whole.index(f"message {i}\0".encode()) + 400 for i in range(CHUNK - 1, 60, CHUNK)]
     damaged = tmp_path / "damaged.mcap"
     random = np.random.default_rng(0)
@@ -87,7 +83,7 @@ def test_a_damaged_file_gives_the_chunks_before_the_damage(tmp_path):
         noise = random.integers(0, 256, 40, np.uint8).tobytes()
         damaged.write_bytes(whole[:at] + noise + whole[at + 40 :])
         before = sum(at > end for end in ends) * CHUNK
-        assert text_data(damaged)[:before] == sound[:before]
+        assert text_data(damaged)[:before] == written[:before]
 
 
 @pytest.mark.parametrize("part", [1.0, 0.5])
@@ -97,24 +93,22 @@ def test_a_damaged_chunk_is_lost_alone_and_the_exit_code_reports_it(tmp_path, ca
     with file.open("wb") as stream:
         writer = McapWriter(stream, chunk_size=90, compression=CompressionType.NONE)
         writer.start()
-        channel = writer.register_channel(
-            "/text", "cdr", writer.register_schema("std_msgs/msg/String", "ros2msg", b"string data")
-        )
+        channel = writer.register_channel("/text", "cdr", writer.register_schema(STRING, "ros2msg", b"string data"))
         for i in range(60):
-            data = bytes(typestore().serialize_cdr(text(f"message {i}"), "std_msgs/msg/String"))
+            data = cdr(f"message {i}")
             writer.add_message(channel, i, data, i)
         writer.finish()
     size = int(part * file.stat().st_size)
     file.write_bytes(file.read_bytes()[:size].replace(b"message 20", b"message 99"))
     assert cli.main(["recover", str(file), "-o", str(tmp_path / "whole.mcap")]) == 3
-    found = texts(tmp_path / "whole.mcap")
+    found = texts_of(tmp_path / "whole.mcap")
     lost = set(numbered(60)) - set(found)
     assert "message 20" in lost
     assert found == [each for each in numbered(60) if each not in lost]
     printed = capsys.readouterr()
     assert printed.out == f"{len(found):8d}  /text\n"
     damaged, *cut_off = printed.err.splitlines()
-    assert "chunk of log times 0.000 to 0.000 s is damaged (crc" in damaged
+    assert re.search(r"run\.mcap: .* 0\.000 to 0\.000 s .*crc", damaged)
     assert len(lost) == 2 if part == 1 else "cut off at byte" in cut_off[0]
 
 
@@ -129,7 +123,7 @@ def test_the_files_of_a_split_recording_become_one_bag(tmp_path, storage):
             journal.rename(folder / f"split_{number}{file.suffix}-journal")
     recovered = recover(folder, tmp_path / "whole")
     assert recovered.counts == {"/image": 30, "/text": 30}
-    assert sorted(texts(tmp_path / "whole")) == sorted(numbered(10) * 3)
+    assert sorted(texts_of(tmp_path / "whole")) == sorted(numbered(10) * 3)
 
 
 def test_a_file_of_a_split_that_is_missing_or_unreadable_is_lost_alone(tmp_path, capsys):
@@ -141,7 +135,7 @@ def test_a_file_of_a_split_that_is_missing_or_unreadable_is_lost_alone(tmp_path,
     metadata.write_text(yaml.safe_dump(tree))
     (tmp_path / "run" / "run_2.mcap").write_bytes(b"")
     assert cli.main(["recover", str(tmp_path / "run"), "-o", str(tmp_path / "whole.mcap")]) == 3
-    assert texts(tmp_path / "whole.mcap") == numbered(1)
+    assert texts_of(tmp_path / "whole.mcap") == numbered(1)
     said = capsys.readouterr().err
     assert "run_1.mcap" in said
     assert "run_2.mcap is empty" in said
@@ -153,7 +147,7 @@ def test_a_compressed_recording_is_recovered_as_far_as_it_is_there(tmp_path, par
     compressed = zstandard.compress(file.read_bytes())
     (tmp_path / "run.mcap.zstd").write_bytes(compressed[: int(part * len(compressed))])
     recovered = recover(tmp_path / "run.mcap.zstd", tmp_path / "whole.mcap")
-    found = texts(tmp_path / "whole.mcap")
+    found = texts_of(tmp_path / "whole.mcap")
     assert found == numbered(len(found))
     assert len(found) == 2000 if part == 1 else 0 < len(found) < 2000
     assert [damage.is_end for damage in recovered.damage] == [True]
@@ -179,7 +173,7 @@ def test_what_cannot_be_copied_is_named_by_its_topic(tmp_path):
 def test_a_database_goes_to_the_format_of_the_new_bag(tmp_path):
     record(tmp_path / "run", 10, storage="sqlite3")
     recover(unfinished(tmp_path / "run"), tmp_path / "whole.mcap")
-    assert texts(tmp_path / "whole.mcap") == numbered(10)
+    assert texts_of(tmp_path / "whole.mcap") == numbered(10)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):
@@ -196,13 +190,13 @@ def test_a_bag_that_lost_its_end_is_recovered_too(tmp_path):
             writer.write("/text", i, text(f"message {i}"))
     whole = path.read_bytes()
     path.write_bytes(whole[:-100])  # of the index: no message is missing
-    assert texts(path) == numbered(300)
+    assert texts_of(path) == numbered(300)
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(BagError, match="uplift recover"):
         BagReader(path)
     path.write_bytes(whole[:-100])
     recovered = recover(path, tmp_path / "whole.mcap")
-    assert texts(tmp_path / "whole.mcap") == numbered(300)
+    assert texts_of(tmp_path / "whole.mcap") == numbered(300)
     assert not recovered.damage
 
 
@@ -228,14 +222,14 @@ def test_rosbags_and_the_mcap_library_read_what_is_recovered(tmp_path):
 def test_the_recording_can_be_recovered_to_where_it_was_to_go(tmp_path):
     record(tmp_path / "run.mcap", 10)
     recover(unfinished(tmp_path / "run.mcap"), tmp_path / "run.mcap")
-    assert texts(tmp_path / "run.mcap") == numbered(10)
+    assert texts_of(tmp_path / "run.mcap") == numbered(10)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.mcap", "run.mcap.partial-1"]
 
 
 def test_neither_is_the_file_in_it_lost_when_it_is_named_itself(tmp_path):
     file = record(tmp_path / "run.mcap", 10)
     recover(file, tmp_path / "run.mcap")
-    assert texts(tmp_path / "run.mcap") == numbered(10)
+    assert texts_of(tmp_path / "run.mcap") == numbered(10)
     assert (tmp_path / "run.mcap.partial-1" / "run" / file.name).exists()
 
 
@@ -243,7 +237,7 @@ def test_another_recording_in_the_place_of_the_new_bag_is_not_lost(tmp_path):
     first = record(tmp_path / "first.mcap", 10)
     second = record(tmp_path / "run.mcap", 20).read_bytes()
     recover(first, tmp_path / "run.mcap")
-    assert texts(tmp_path / "run.mcap") == numbered(10)
+    assert texts_of(tmp_path / "run.mcap") == numbered(10)
     assert (tmp_path / "run.mcap.partial-1" / "run" / "run.mcap").read_bytes() == second
 
 
@@ -252,14 +246,14 @@ def test_a_topic_of_several_channels_becomes_one(tmp_path):
     with (tmp_path / "run.mcap").open("wb") as file:
         writer = McapWriter(file, compression=CompressionType.NONE)
         writer.start()
-        schema = writer.register_schema("std_msgs/msg/String", "ros2msg", b"string data")
+        schema = writer.register_schema(STRING, "ros2msg", b"string data")
         channels = [writer.register_channel("/text", "cdr", schema) for _ in range(2)]
         for i in range(10):
-            data = bytes(typestore().serialize_cdr(text(f"message {i}"), "std_msgs/msg/String"))
+            data = cdr(f"message {i}")
             writer.add_message(channels[i % 2], i, data, i)
         writer.finish()
     assert recover(tmp_path / "run.mcap", tmp_path / "whole.mcap").counts == {"/text": 10}
-    assert texts(tmp_path / "whole.mcap") == numbered(10)
+    assert texts_of(tmp_path / "whole.mcap") == numbered(10)
 
 
 def test_the_command_reports_what_was_saved(tmp_path, capsys):
@@ -277,11 +271,11 @@ def test_the_command_reports_damage(tmp_path, capsys):
     assert "damaged" in capsys.readouterr().err
 
 
-def test_a_recording_without_a_whole_message_is_said_to_be_empty(tmp_path, capsys):
+def test_a_recording_without_a_whole_message_is_reported_as_empty(tmp_path, capsys):
     torn = tmp_path / "torn.mcap"
     torn.write_bytes(record(tmp_path / "run.mcap", 10).read_bytes()[:60])
     assert cli.main(["recover", str(torn), "-o", str(tmp_path / "whole.mcap")]) == 1
-    assert "no message was whole" in capsys.readouterr().err
+    assert "recovered" in capsys.readouterr().err
 
 
 def test_a_bag_that_is_there_is_not_replaced(tmp_path):

@@ -1,4 +1,5 @@
 import hashlib
+import re
 import subprocess
 import zipfile
 
@@ -33,7 +34,7 @@ def released(monkeypatch, tmp_path):
 
 
 def test_files_that_are_not_there_are_asked_for_by_the_command_that_brings_them(released):
-    with pytest.raises(ValueError, match=r"model_path: pose_detection.tflite .*uplift models full"):
+    with pytest.raises(ValueError, match=r"model_path: pose_detection\.tflite .*uplift models full"):
         blazepose_files.locate("full")
 
 
@@ -72,7 +73,7 @@ def test_a_folder_given_is_the_only_one_looked_in(released, tmp_path):
 
 def test_an_unknown_model_is_refused_with_those_there_are(capsys):
     assert cli.main(["models", "huge"]) == 1
-    assert "model must be one of lite, full, heavy, got 'huge'" in capsys.readouterr().err
+    assert re.search("model .*lite, full, heavy.*'huge'", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(("model", "tool"), [("heavy", "npm"), ("full", "pip")])

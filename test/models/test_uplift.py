@@ -141,7 +141,7 @@ def test_training_passes_gradients_to_every_parameter(stage):
         ({"input_strides": (3,)}, "input_strides"),
         ({"strides": (2, 2, 2)}, "strided"),
         ({"normalisation": "none"}, "normalisation"),
-        ({"temporal": False, "strided": False}, "temporal, strided"),
+        ({"temporal": False, "strided": False}, "temporal or strided"),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused_by_name(arguments, field):

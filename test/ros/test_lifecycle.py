@@ -1,3 +1,4 @@
+import re
 import signal
 import time
 from io import StringIO
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
 from support.clocks import FRAME
 from uplift_ros.msg import Skeletons
 
@@ -60,6 +62,9 @@ def test_a_node_shuts_down_from_every_state(refiner, observer, before):
     for transition in (*before, "shutdown"):
         assert observer.change_state("refiner", transition), transition
     assert observer.state("refiner") == "finalized"
+    diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
+    observer.wait_for(lambda: diagnostics)
+    assert [pair.value for pair in diagnostics[-1].status[0].values if pair.key == "state"] == ["finalized"]
     assert observer.node.count_subscribers("skeletons/raw") == 0
 
 
@@ -128,7 +133,7 @@ def test_a_node_that_cannot_configure_ends_with_one_line(start, observer):
     process = start("refiner", method="synsp", model="no_such_weights")
     wait_for_end(observer, process)
     assert process.exit_code == 1
-    assert "cannot configure: model: no weights 'no_such_weights'" in process.last_lines
+    assert re.search("cannot configure: model: .*'no_such_weights'", process.last_lines)
     assert len(process.last_lines.splitlines()) == 1
 
 
@@ -141,18 +146,18 @@ def test_a_node_that_cannot_configure_by_service_stays_and_may_be_asked_again(st
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "reason"),
+    ("name", "value", "named"),
     [
-        ("delay", 8, "Parameter delay out of range"),
-        ("delay", "long", "parameter delay must be an integer from 0 to 7, got 'long'"),
-        ("method", "kalman", "parameter method must be one of savgol, synsp, one_euro, none, got 'kalman'"),
+        ("delay", 8, "Parameter delay "),
+        ("delay", "long", "parameter delay .*'long'"),
+        ("method", "kalman", "parameter method .*'kalman'"),
     ],
 )
-def test_a_node_with_a_wrong_parameter_ends_with_one_line(start, observer, name, value, reason):
+def test_a_node_with_a_wrong_parameter_ends_with_one_line(start, observer, name, value, named):
     process = start("refiner", **{name: value})
     wait_for_end(observer, process)
     assert process.exit_code == 1
-    assert reason in process.last_lines
+    assert re.search(named, process.last_lines)
     assert len(process.last_lines.splitlines()) == 1
 
 
@@ -164,19 +169,19 @@ def test_a_static_parameter_is_not_changed_while_running(refiner, observer):
     assert observer.integer_parameter("refiner", "delay") == 3
 
 
-def test_parameters_that_are_set_together_are_judged_together(monkeypatch):
+def test_parameters_that_are_set_together_are_checked_together(monkeypatch):
     """Alone, each of them might be refused, or be reverted by the other one's previous value.
 
     The node has a name of its own: services of a lifecycle node outlive it, and would answer for other tests' nodes.
     """
-    monkeypatch.setitem(TABLES, "judge", TABLES["uplift"])
+    monkeypatch.setitem(TABLES, "checker", TABLES["uplift"])
     together = []
 
     class Node(base.ManagedNode):
         def on_parameters(self, changes: dict[str, Value]) -> None:
             together.append(changes)
 
-    node = Node("judge")
+    node = Node("checker")
     changes = {"stride_mode": "fixed", "stride": 30}
     try:
         result = node.set_parameters_atomically([rclpy.Parameter(name, value=value) for name, value in changes.items()])
@@ -187,8 +192,21 @@ def test_parameters_that_are_set_together_are_judged_together(monkeypatch):
         node.destroy_node()
 
 
+@pytest.mark.skipif(not hasattr(Node, "add_pre_set_parameters_callback"), reason="Humble's rclpy cannot convert them")
+def test_an_integer_that_is_set_on_a_double_becomes_one(monkeypatch):
+    monkeypatch.setitem(TABLES, "converter", TABLES["uplift"])
+    node = base.ManagedNode("converter")
+    try:
+        (result,) = node.set_parameters([rclpy.Parameter("velocity_threshold", value=1)])
+        assert result.successful
+        assert node.get_parameter("velocity_threshold").type_ == rclpy.Parameter.Type.DOUBLE
+        assert node.parameter("velocity_threshold") == 1.0
+    finally:
+        node.destroy_node()
+
+
 @pytest.mark.parametrize("configures", [True, False])
-def test_what_a_node_opened_is_closed_at_cleanup_or_where_it_cannot_configure(monkeypatch, configures):
+def test_what_a_node_opened_is_closed_at_cleanup_or_if_it_cannot_configure(monkeypatch, configures):
     monkeypatch.setitem(TABLES, "opener", TABLES["uplift"])
     resource = StringIO()
 

@@ -163,7 +163,7 @@ class McapStorage:
     def _walk(self, first: int, last: int) -> Iterator[tuple[int, list[McapRecord]]]:
         """Yield offset and content of the records from one offset to another; what is damaged is reported and skipped.
 
-        A chunk is one record; its content are those in it.
+        A chunk counts as one record; its content is the records inside it.
         """
         self._file.seek(first)
         records = StreamReader(

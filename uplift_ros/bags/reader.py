@@ -191,7 +191,7 @@ class BagReader:
 
     def _report(self, name: str, damage: Damage) -> None:
         if not self._skip_damaged:
-            raise StorageError(f"{damage.text}; `uplift recover` saves what is whole")
+            raise StorageError(f"{damage.text}; `uplift recover` recovers the undamaged part")
         damage = replace(damage, text=f"{name}: {damage.text}")
         if damage not in self.damage:
             self.damage.append(damage)

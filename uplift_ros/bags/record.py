@@ -191,4 +191,4 @@ def _record(writer: BagWriter, args: argparse.Namespace, stop: threading.Event) 
 
 
 def _recovery_hint(folder: Path) -> str:
-    return f"{folder} holds a recording that was cut off; `uplift recover {folder} -o BAG` makes it a whole one"
+    return f"{folder} holds a recording that was cut off; `uplift recover {folder} -o BAG` turns it into a complete bag"

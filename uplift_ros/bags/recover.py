@@ -121,6 +121,6 @@ def main(args: argparse.Namespace) -> int:
     for damage in recovered.damage:
         print(f"{args.recording}: {damage.text}", file=sys.stderr)
     if not any(recovered.counts.values()):
-        print(f"{args.recording}: no message was whole", file=sys.stderr)
+        print(f"{args.recording}: no message could be recovered", file=sys.stderr)
         return 1
     return 0 if all(damage.is_end for damage in recovered.damage) else INCOMPLETE

@@ -61,7 +61,7 @@ def render(bag: str | Path, path: str | Path) -> None:
                 writer = _open(beside, frame.shape[1], frame.shape[0], str(path))
             writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         if writer is None:
-            raise BagError(f"bag {bag} holds nothing to draw")
+            raise BagError(f"bag {bag} must have images or skeletons to draw, got neither")
         writer.release()
 
 

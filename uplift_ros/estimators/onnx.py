@@ -21,7 +21,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from uplift_ros.estimators import PoseEstimator, heads
+from uplift_ros.estimators import PoseEstimator, decoders
 from uplift_ros.models.runtime import open_session
 from uplift_ros.parameters import brief, error_text
 from uplift_ros.poses import Person2D
@@ -161,17 +161,17 @@ class Network:
     def simcc(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         """Joints of a network with one output per axis."""
         first, second = outputs.values()
-        return heads.simcc(second, first) if self._y_first else heads.simcc(first, second)
+        return decoders.simcc(second, first) if self._y_first else decoders.simcc(first, second)
 
-    def find(self, picture: np.ndarray) -> heads.Detections:
+    def find(self, picture: np.ndarray) -> decoders.Detections:
         """Find people in one image, with a detector or a single-stage network."""
         outputs = self.run([picture])
         if self.kind == "rows":
-            return heads.rows(*outputs.values())
+            return decoders.rows(*outputs.values())
         if "labels" in outputs and self.kind == "boxes":
             people = outputs["labels"][0] == self._person_class
             outputs["dets"] = outputs["dets"][:, people]
-        return heads.corner_boxes(outputs["dets"], outputs.get("keypoints"))
+        return decoders.corner_boxes(outputs["dets"], outputs.get("keypoints"))
 
     def close(self) -> None:
         del self._session
@@ -208,7 +208,7 @@ class TopDown:
             return []
         outputs = self._network.run([_cut(image, corner, size, self._network.size) for corner, size in views])
         is_simcc = self._network.kind == "simcc"
-        joints = self._network.simcc(outputs) if is_simcc else heads.heat_maps(*outputs.values())
+        joints = self._network.simcc(outputs) if is_simcc else decoders.heat_maps(*outputs.values())
         persons = [
             _person(seen[:, :2] * size + corner, seen[:, 2])
             for seen, (corner, size) in zip(joints[:, : len(COCO17)], views, strict=True)
@@ -233,14 +233,14 @@ class TopDown:
         return views
 
 
-def _find(network: Network, image: np.ndarray, score_threshold: float, max_detections: int) -> heads.Detections:
+def _find(network: Network, image: np.ndarray, score_threshold: float, max_detections: int) -> decoders.Detections:
     """Find the people in an image, in its pixels."""
     extent = _around(image, network.size)
     picture = _cut(image, ORIGIN, extent, network.size)
-    found = heads.distinct(network.find(picture), score_threshold, max_detections)
+    found = decoders.distinct(network.find(picture), score_threshold, max_detections)
     factor = extent / network.size
     joints = None if found.joints is None else found.joints * (*factor, 1.0)
-    return heads.Detections(found.boxes * np.tile(factor, 2), found.scores, joints)
+    return decoders.Detections(found.boxes * np.tile(factor, 2), found.scores, joints)
 
 
 def _around(image: np.ndarray, size: np.ndarray) -> np.ndarray:

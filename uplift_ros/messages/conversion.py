@@ -169,7 +169,7 @@ def serialized_header(data: bytes) -> tuple[int, str]:
         (text,) = struct.unpack_from(f"{length}s", data, 16)
         frame_id = text.rstrip(b"\0").decode()
     except (IndexError, struct.error, UnicodeDecodeError) as error:
-        raise ValueError(f"serialised message has no whole header: {len(data)} bytes") from error
+        raise ValueError(f"serialised message must begin with a header, got {len(data)} bytes") from error
     return _stamp(seconds, nanoseconds), frame_id
 
 

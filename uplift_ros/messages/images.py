@@ -70,7 +70,7 @@ def _converted(message: Any) -> np.ndarray:
         raise ValueError(f"image encoding must be one of {', '.join([*TO_RGB, *DEEP])}, got {brief(encoding)}")
     channels, conversion = TO_RGB[DEEP.get(encoding, encoding)]
     if channels == 2 and width % 2:  # some versions of OpenCV decode such an image wrongly
-        raise ValueError(f"image of {width}x{height} cannot be {encoding}: two pixels share their colour")
+        raise ValueError(f"image width must be even for encoding {encoding}, got {width}")
     row_bytes = width * channels * (2 if encoding in DEEP else 1)
     if not height or not width:
         raise ValueError(f"image must have a height and a width, got {width}x{height}")
@@ -100,7 +100,7 @@ def _upper_bits(values: np.ndarray) -> np.ndarray:
 def _decompressed(message: Any) -> np.ndarray:
     what = f"compressed image of format {brief(message.format)} ({len(message.data)} bytes)"
     if COMPRESSED_DEPTH in message.format:
-        raise ValueError(f"{what} is a depth image")
+        raise ValueError(f"{what} must be a colour image, got depth")
     try:
         image = cv2.imdecode(np.frombuffer(message.data, np.uint8), IMREAD) if len(message.data) else None
     except cv2.error:  # more pixels than the limit, 2^26 (see __init__.py)

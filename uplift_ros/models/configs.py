@@ -63,7 +63,7 @@ class UpliftConfig:
         if self.normalisation not in NORMALISATIONS:
             raise ValueError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {self.normalisation!r}")
         if not (self.temporal or self.strided):
-            raise ValueError("temporal, strided: one of these stages must be on, otherwise no token reads another")
+            raise ValueError("temporal or strided must be True, otherwise no token reads another, got False for both")
         if self.strided and self.strided_lengths[-1] != 1:
             raise ValueError(f"strided blocks must end on 1 token, got lengths {self.strided_lengths}")
 
@@ -216,7 +216,7 @@ def checked(config_class: type, values: Any) -> Any:
     defaults = {field.name: field.default for field in fields(config_class)}
     for name, value in values.items():
         if name not in defaults:
-            raise ValueError(f"config has no {brief(name)}")
+            raise ValueError(f"config must have names of {', '.join(defaults)}, got {brief(name)}")
         if not _is_like(defaults[name], value):
             raise ValueError(f"{name} must be like {defaults[name]!r} and at most {LARGEST}, got {brief(value)}")
     return config_class(**{name: _tuples(value) for name, value in values.items()})

@@ -21,7 +21,11 @@ MASKED_SCORE = -1e9
 
 
 class DropPath(nn.Module):
-    """Stochastic depth: drops a residual branch per sample and scales the kept ones by 1 / (1 - rate)."""
+    """Stochastic depth: drops a residual branch per sample and scales the kept ones by 1 / (1 - rate).
+
+    Args:
+        rate: of dropped samples in training; raising it regularises more.
+    """
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -35,7 +39,12 @@ class DropPath(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention; `score_mask` (B, 1, 1, L) is added to the scores."""
+    """Multi-head self-attention; `score_mask` (B, 1, 1, L) is added to the scores.
+
+    Args:
+        width: of tokens.
+        heads: that share the width.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -51,7 +60,14 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block."""
+    """Pre-norm transformer block.
+
+    Args:
+        width, heads: of the attention.
+        mlp_ratio: width of the hidden layer, in widths.
+        activation: of the hidden layer.
+        drop: rate of `DropPath`.
+    """
 
     def __init__(self, width: int, heads: int, mlp_ratio: int, activation: type[nn.Module], drop: float) -> None:
         super().__init__()
@@ -67,7 +83,13 @@ class Block(nn.Module):
 
 
 class StridedBlock(nn.Module):
-    """Transformer block whose MLP ends in a strided convolution, which shortens the sequence."""
+    """Transformer block whose MLP ends in a strided convolution, which shortens the sequence.
+
+    Args:
+        width, heads, mlp_ratio: as in `Block`.
+        length: tokens that it reads, each with a position of its own.
+        stride, padding: of the convolution.
+    """
 
     def __init__(
         self, width: int, heads: int, mlp_ratio: int, length: int, stride: int, padding: tuple[int, int]
@@ -92,7 +114,7 @@ class StridedBlock(nn.Module):
 
 
 class UpliftUpsample(nn.Module):
-    """Network of Uplift and Upsample.
+    """Network of Uplift and Upsample, of the shape that `config` states.
 
     `forward` takes whole windows. A stream calls the stages separately: `pose_tokens` once for each new key-frame (they
     do not depend on the window), `place` and `temporal` once per window.
@@ -137,7 +159,11 @@ class UpliftUpsample(nn.Module):
         Returns:
             Root-relative 3D poses in metres: of the central token (B, J, 3), and as `sequence` of every token.
         """
-        tokens = self.temporal(self.place(self.pose_tokens(poses[mask]), mask), mask)
+        # 1. Spatial stage: one token for each observed pose; the learned upsampling token everywhere else.
+        tokens = self.place(self.pose_tokens(poses[mask]), mask)
+        # 2. Temporal stage: every token reads the observed ones, and from the second block on all others.
+        tokens = self.temporal(tokens, mask)
+        # 3. Strided stage to the central pose, and the sequence head for all tokens.
         return self.central(tokens), self.sequence(tokens)
 
     def pose_tokens(self, poses: Tensor) -> Tensor:

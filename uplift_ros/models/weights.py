@@ -93,8 +93,8 @@ def load(name: str, expect: type[nn.Module]) -> Any:
             raise ValueError(f"{brief(broken[0])} is not finite")
         with torch.device("meta"):  # without memory: a small file may ask for a network of any size
             wanted = sum(parameter.numel() for parameter in model_class(built).parameters())
-        if wanted > sum(tensor.numel() for tensor in tensors.values()):
-            raise ValueError("the config asks for more weights than there are")
+        if wanted > (held := sum(tensor.numel() for tensor in tensors.values())):
+            raise ValueError(f"its config needs {wanted} weights, got {held}")
         model = model_class(built)
         model.load_state_dict(tensors)
     except (TypeError, ValueError, ArithmeticError, RuntimeError, AssertionError, SafetensorError) as error:

@@ -43,6 +43,7 @@ class CameraNode(base.ManagedNode):
         self.at_cleanup(self._source.close)
         if warning := guessed_fov(self.parameter("source"), self.parameter("horizontal_fov")):
             self.report("guessed_fov", f"{warning}; set horizontal_fov")
+        self._check_size(self._source.camera.width, self._source.camera.height)
         self._images = self.advertise(Image, "image_raw", qos.images())
         self._compressed = self.advertise(CompressedImage, "image_raw/compressed", qos.compressed_images())
         self._infos = self.advertise(CameraInfo, "camera_info", qos.poses(), lenient=True)
@@ -57,6 +58,13 @@ class CameraNode(base.ManagedNode):
     def deactivate(self) -> None:
         self._stopped.set()
         self._capturing.join()
+
+    def _check_size(self, width: int, height: int) -> None:
+        asked = self.parameter("width") or width, self.parameter("height") or height
+        if asked != (width, height):
+            self.report(
+                "other_size", f"width and height of this source are {width}x{height}, not {asked[0]}x{asked[1]}"
+            )
 
     def _capture(self) -> None:
         """Publish every frame at its due time; the end of the source, or a failure, ends the process."""

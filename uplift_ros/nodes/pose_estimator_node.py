@@ -94,7 +94,7 @@ class PoseEstimatorNode(base.ManagedNode):
             message = deserialize_message(serialized, self._image_type)
             if self._image_type is CompressedImage and exif_orientation(serialized) > 1:
                 self.report(
-                    "exif_orientation", "EXIF rotates the images, which camera_info does not say: clockwise assumed"
+                    "exif_orientation", "images are rotated by EXIF, camera_info does not say how: assuming clockwise"
                 )
             stamp = stamp_from_msg(message.header.stamp)
             keyframe = self._stage.detect(stamp, message.header.frame_id, partial(to_rgb, message), stride, origin)

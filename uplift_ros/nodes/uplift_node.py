@@ -3,7 +3,6 @@
 from dataclasses import replace
 from functools import partial
 
-from uplift_ros.intrinsics import is_rectified
 from uplift_ros.messages.conversion import keyframe_from_msg, ros_messages
 from uplift_ros.msg import Keyframe2D, KeyframeRequest, RateState, SkeletonInfo, Skeletons
 from uplift_ros.nodes import qos
@@ -47,8 +46,7 @@ class UpliftNode(base.ManagedNode):
         self._estimator = EstimatorStride(self, self.parameter("estimator_node"))
         self._neighbours = Neighbours(self, self.parameter("estimator_node"))
         self._info.publish(ros_messages().skeleton_info(H36M17))
-        rectified = self.parameter("rectified") or is_rectified(self.resolve_topic_name("image_raw"))
-        self._camera = CameraInfoInput(self, rectified)
+        self._camera = CameraInfoInput(self)
         self.subscribe(Keyframe2D, "keyframes", self._take_keyframe, qos.poses(), expected="key-frames", upstream=True)
         if self._depth:
             self._depth.subscribe(self)

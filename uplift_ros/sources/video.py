@@ -26,8 +26,8 @@ MAX_END_PERIODS = 3
 """Frame periods by which the last frame may precede the end that the container states."""
 
 JPEG_STREAMS = (b"\xff\xd8", b"--", b"\x1aE\xdf\xa3", b"RIFF", b"FLV")
-"""First bytes of files that may have JPEGs without stating their number: JPEGs alone, as parts of a message of HTTP,
-and containers that were written live. In other files, such as archives of bags, FFmpeg finds JPEGs too."""
+"""First bytes of files that may contain JPEGs without stating their number: plain JPEGs, parts of an HTTP stream, and
+containers written live. In other files, such as bags, FFmpeg would find JPEGs too, wrongly."""
 
 MAX_FPS = 1000.0
 """Maximum plausible frame rate: a container that states a higher one states its time base instead."""

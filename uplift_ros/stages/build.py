@@ -20,7 +20,7 @@ from uplift_ros.settings import defaults_of, names_in
 from uplift_ros.stages.refinement import RefinementStage
 from uplift_ros.stages.uplifting import UpliftingStage
 from uplift_ros.streaming import uncertainty
-from uplift_ros.streaming.bone_lengths import RigidBodies
+from uplift_ros.streaming.body import RigidBodies
 from uplift_ros.streaming.depth_scale import DepthScale
 from uplift_ros.streaming.look_back import LookBackRule
 from uplift_ros.streaming.overload import Load, LoadShedding

@@ -17,8 +17,8 @@ from uplift_ros.streaming.rates import AskedRate
 from uplift_ros.streaming.tracker import PersonTracker
 
 QUICK_NS = 2 * NANOSECONDS
-"""Images are estimated quickly for so long after one that had to wait for the estimator: what falls behind is slow
-because people move fast, and then fresh key-frames are worth more than more accurate ones."""
+"""After an image had to wait for the estimator, images are estimated in quick mode for this long: the queue grows when
+people move fast, and then fresh key-frames matter more than accurate ones."""
 
 
 class Tracker(Protocol):
@@ -83,7 +83,7 @@ class DetectionStage:
         self.rate = AskedRate()
 
     def warm_up(self, max_persons: int) -> None:
-        """Load what would otherwise be loaded at the first people, and would delay the first key-frames."""
+        """Run the estimator once, so that lazy loading does not delay the first key-frames."""
         image = SyntheticSource().frame(0).image
         for quick in (False, True):
             self._estimator.estimate(image, quick=quick)
@@ -150,11 +150,11 @@ class DetectionStage:
         return self.stride
 
     def take_requested(self, estimate_seconds: float = 0.0) -> tuple[int, Any] | None:
-        """Take the next image that was requested, with its stamp; None if none waits, or if a key-frame that was taken
-        waits for `detect`.
+        """Take the next image that was requested, with its stamp; None if none waits, or a scheduled key-frame does.
 
         Args:
-            estimate_seconds: duration of `detect`: None too if the next scheduled key-frame is due before its end.
+            estimate_seconds: duration of `detect`; None is also returned if the next scheduled key-frame is due before
+                it ends.
         """
         if self._is_taken:
             return None
@@ -184,8 +184,8 @@ class DetectionStage:
             else:
                 self.history.refused["undecodable"] += 1
             raise
-        name = self._tracker.update if is_scheduled else self._tracker.update_between
-        persons = name(stamp, self._estimator.estimate(pixels, quick=stamp < self._quick_until))
+        identify = self._tracker.update if is_scheduled else self._tracker.update_between
+        persons = identify(stamp, self._estimator.estimate(pixels, quick=stamp < self._quick_until))
         height, width = pixels.shape[:2]
         keyframe = Keyframe(stamp, frame_id, width, height, self._sequence, stride, persons, origin=origin)
         self._sequence += 1

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from uplift_ros.poses import SkeletonFrame
 from uplift_ros.stages.problem import Problem
-from uplift_ros.streaming.bone_lengths import RigidBodies
+from uplift_ros.streaming.body import RigidBodies
 from uplift_ros.streaming.refiner import StreamingRefiner
 from uplift_ros.streaming.target_frame import TargetFrame
 from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance

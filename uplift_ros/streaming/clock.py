@@ -65,7 +65,7 @@ TRANSFORM_MEMORY_NS = 10_000_000_000
 
 
 def check_time(stamp: int, previous: int | None) -> None:
-    """Refuse stamps that are no times: from before 1970, and 0, as drivers without a clock write it.
+    """Reject invalid stamps: times before 1970, and 0, which drivers without a clock write.
 
     A simulation begins at 0: only the first stamp may be 0, when there is no previous one.
 

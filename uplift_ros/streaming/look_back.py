@@ -16,10 +16,11 @@ MOVED = 0.024
 seconds: the error of upsampling grows with the square of the length. 0.15 m/s at a stride of 20, 0.6 m/s at 10."""
 
 SURPRISE = 0.05
-"""Metres by which a middle moves the joints that were upsampled there, on average; above it the halves are halved."""
+"""Mean change, metres, of the upsampled joints that a key-frame in the middle causes; above it both halves are halved
+again."""
 
 ONSET, QUIET_TOKENS = 0.3, 10
-"""Metres per second above which an interval that is faster than the tokens before it is the onset of fast motion."""
+"""Metres per second above which an interval is the onset of fast motion, if the QUIET_TOKENS before it were slower."""
 
 
 class LookBackRule:
@@ -52,7 +53,7 @@ class LookBackRule:
         # 1. Is the motion fast for the length of the interval?
         if speed * ((right - left) / self._tokens_per_second) ** 2 > MOVED:
             return True
-        # 2. Did a middle show an error, of which the halves have a part each?
+        # 2. Did the key-frame that ended here reveal an error of upsampling, which both halves share?
         if before and max(_surprise(token, motion, before) for token in (left, right)) > SURPRISE:
             return True
         # 3. Does fast motion begin here?

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uplift_ros.poses import SkeletonFrame
 
 MEMORY_PERIODS = 250
-"""Periods, 5 s at 50 Hz, over which the buffer never running low shows that the delay is too long."""
+"""If the buffer has not run low for this many periods (5 s at 50 Hz), the delay is reduced."""
 
 SPARE_FRAMES = 2
 """Frames that may always wait in the buffer: key-frames have jitter."""

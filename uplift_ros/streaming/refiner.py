@@ -136,12 +136,15 @@ class StreamingRefiner:
         """
         for frame in frames:
             frame.validate()
+        # 1. Match people with those of the frame before.
         steps = [self._follow(frame) for frame in frames]
+        # 2. One forward pass for all windows of all people.
         try:
             estimates = iter(self._estimate([poses for step in steps for poses in step.inputs]))
         except RuntimeError:
             self.reset()
             raise
+        # 3. Smooth each track, and release the frames that are `delay` frames old.
         return [refined for step in steps for refined in self._advance(step, estimates)]
 
     def flush(self) -> list[SkeletonFrame]:
@@ -197,9 +200,11 @@ class StreamingRefiner:
 
     def _advance(self, step: _Step, estimates: Iterator[np.ndarray]) -> list[SkeletonFrame]:
         """Push the frame's estimates to its tracks and release the frames that became ready."""
+        # 1. Tracks that ended need no later frame; neither do all frames before a new segment.
         for track in step.ended:
             track.finish()
         refined = self._release() if step.is_new_segment else []
+        # 2. The others take the estimates of this frame, which then waits for later ones.
         for track, person in zip(step.tracks, step.frame.persons, strict=True):
             track.push(next(estimates), person.joints.astype(float), step.frame.stamp)
         self._held.append(step)
@@ -212,9 +217,11 @@ class StreamingRefiner:
     def _refined(self, step: _Step) -> SkeletonFrame:
         persons = []
         for track, person in zip(step.tracks, step.frame.persons, strict=True):
+            # 1. The smoothed pose at the smoothed pelvis, and the velocities of the joints as received.
             pose, root = track.ready_poses.popleft(), track.ready_roots.popleft()
             _, velocities = track.ready_fits.popleft()
             joints = pose[:, :3] - pose[0, :3] + root
+            # 2. SynSP's tension changes what is expected of the error.
             scores, covariance = person.scores, person.covariance
             if self.model:
                 scores, covariance = uncertainty.refined(scores, covariance, pose[:, 3])

@@ -26,9 +26,9 @@ SEPARATION = 0.02
 size apart in both key-frames. Raising it trusts the detector more."""
 
 TURN_S, LIMB_S = 0.1, 0.12
-"""A body may turn to its other side in about twice the first; limbs count up to about the second between key-frames.
-Raising the first keeps more people who turn fast as detected, and corrects fewer swaps of people who stand upright and
-symmetric at long strides; raising the second takes more alternating limbs of people who walk or run for swaps."""
+"""Time constant of a body that turns to its other side: raising it accepts more fast turns, and corrects fewer swaps of
+people who stand upright at long strides. And of the intervals between key-frames up to which limbs count: raising it
+takes more of the alternating limbs of people who walk for swaps."""
 
 SWITCH_COST = 0.4
 """Evidence that a change between correct and swapped must exceed; raising it reacts to fewer swaps."""

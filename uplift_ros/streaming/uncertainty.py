@@ -33,7 +33,7 @@ BALL_COVERAGE, BALL_FACTOR = 0.9, 1.7
 frames; an error model is fitted so that this is true joint by joint."""
 
 TENSION = 1.05
-"""Expected error after SynSP: that before, and this much of the tension between its branches.
+"""Weight of the tension between SynSP's branches: the expected error is that before it plus TENSION times tension.
 
 Least squares on validation data (`tension` of `uplift study quality`).
 """

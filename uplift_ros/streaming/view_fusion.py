@@ -2,7 +2,7 @@
 
 A single camera measures across its line of sight far better than along it. So every camera's estimate is weighted in
 each direction by the inverse of its covariance: what one camera sees as depth, another sees as width. Four simulated
-cameras reduce the error of a single one by 45 % (lab/studies/several_views.py), their plain mean by a third.
+cameras reduce the error of a single one by 38 to 43 %, their plain mean by 28 % (lab/studies/several_views.py).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Size of a camera's images as its calibration states it, which arrives where images get lost too."""
+"""Size of a camera's images as its calibration states it, which arrives even if images are lost."""
 
 import time
 

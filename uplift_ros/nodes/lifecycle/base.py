@@ -65,6 +65,8 @@ class ManagedNode(ReportingNode):
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.add_on_set_parameters_callback(self._set_parameters)
+        if hasattr(self, "add_pre_set_parameters_callback"):  # not in Humble
+            self.add_pre_set_parameters_callback(self._as_declared)
         for parameter in self._table.values():
             self.declare_parameter(parameter.name, parameter.default, descriptor(parameter))
         self.create_timer(1.0, self.guarded(self._diagnose), clock=self._steady_clock)
@@ -283,6 +285,16 @@ class ManagedNode(ReportingNode):
         self.guarded(self._resources.close)()
         while self._advertised:
             self.destroy_publisher(self._advertised.pop())
+
+    def _as_declared(self, changes: list[rclpy.Parameter]) -> list[rclpy.Parameter]:
+        """The same changes, with integers as doubles where the table has a double."""
+        doubles = {name for name, parameter in self._table.items() if isinstance(parameter.default, float)}
+        return [
+            rclpy.Parameter(change.name, value=float(change.value))
+            if change.name in doubles and type(change.value) is int
+            else change
+            for change in changes
+        ]
 
     def _set_parameters(self, changes: list[rclpy.Parameter]) -> SetParametersResult:
         try:

@@ -5,7 +5,6 @@ from sensor_msgs.msg import Image
 
 from uplift_ros.drawing.image_buffer import WaitingImages
 from uplift_ros.drawing.skeletons import draw_pose
-from uplift_ros.intrinsics import is_rectified
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
 from uplift_ros.messages.images import to_rgb
 from uplift_ros.nodes import qos
@@ -30,7 +29,7 @@ class Overlay:
         self._input: Subscription | None = None
 
     def start(self) -> None:
-        self._camera = CameraInfoInput(self._node, is_rectified(self._node.resolve_topic_name("image_raw")))
+        self._camera = CameraInfoInput(self._node)
         self._node.every(WATCH_PERIOD_S, self._watch)
 
     def stop(self) -> None:

@@ -10,7 +10,7 @@ from support.people import AHEAD, STANDING, person3d
 from uplift_ros.lab.data.mocap import CANONICAL_CHAIN
 from uplift_ros.poses import NANOSECONDS, Person3D, ScaleSource, SkeletonFrame
 from uplift_ros.skeleton import H36M17
-from uplift_ros.streaming.bone_lengths import (
+from uplift_ros.streaming.body import (
     CHILDREN,
     PARENTS,
     PROPORTIONS,

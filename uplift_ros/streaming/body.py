@@ -38,11 +38,11 @@ STATURE_WEIGHTS[np.isin(TO, H36M17.index("right_hip")) | np.isin(TO, H36M17.inde
 """Weights of the lengths in the chain from the ankles to the head, both legs averaged, which measures stature."""
 
 CORRELATION_S = 0.8
-"""Seconds of frames that count as one observation: the network misjudges a pose for about as long as it lasts. Longer
-ones trust proportions more; 0.1 to 0.8 s differ by 0.1 mm (mocap_test with a noisy detector)."""
+"""Seconds of frames that count as one observation: the network misjudges a pose for about as long as it lasts. Raising
+it trusts the mean proportions more; between 0.1 and 0.8 s the error differs by 0.1 mm (mocap_test, noisy detector)."""
 
 MEMORY_S = 60.0
-"""Time constant in which older observations lose their weight: a tracker may mistake one person for another."""
+"""Time constant with which older observations lose weight: a tracker may take one person for another."""
 
 RESIZED = 0.05
 """Relative change of all lengths, between two frames of different sources of scale, that is a new measurement of the
