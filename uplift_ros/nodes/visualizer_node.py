@@ -14,9 +14,7 @@ from uplift_ros.nodes.links import marker_messages
 from uplift_ros.nodes.links.broadcast import Broadcaster
 from uplift_ros.nodes.links.overlay import Overlay
 from uplift_ros.poses import NANOSECONDS, SkeletonFrame
-
-UNKNOWN_STRIDE = 20
-"""Stride of key-frames until `rate_state` arrives: the default of stride_slow."""
+from uplift_ros.settings import defaults_of
 
 
 class VisualizerNode(base.ManagedNode):
@@ -31,7 +29,7 @@ class VisualizerNode(base.ManagedNode):
         self._overlay = Overlay(self)
 
     def activate(self) -> None:
-        self._set_lifetime(UNKNOWN_STRIDE)
+        self._set_lifetime(defaults_of("uplift")["stride_slow"])  # until `rate_state` arrives
         self._shown: set[str] = set()
         self._shown_raw: set[str] = set()
         self.subscribe(RateState, "rate_state", lambda message: self._set_lifetime(message.stride), qos.poses())

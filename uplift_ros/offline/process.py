@@ -268,7 +268,7 @@ def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> C
             depth images although use_depth is true.
     """
     camera, use_depth = settings["camera"], settings["uplift"]["use_depth"]
-    looks_back = settings["uplift"]["stride_mode"] == "adaptive" and settings["pose_estimator"]["look_back"] > 0
+    keeps_images = build.looks_back(settings["uplift"], settings["pose_estimator"])
     fps, usual_fov, frame_id = (camera[name] for name in ("fps", "horizontal_fov", "frame_id"))
     rectified = settings["uplift"]["rectified"]
     chosen_fov = args.fov or usual_fov
@@ -285,6 +285,6 @@ def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> C
             )
         if use_depth:
             raise ValueError("parameter use_depth must be false: a video has no depth images")
-        return VideoSequence(source, fps, chosen_fov, frame_id, calibration, keeps_images=looks_back)
+        return VideoSequence(source, fps, chosen_fov, frame_id, calibration, keeps_images=keeps_images)
 
     return open_sequence

@@ -127,10 +127,20 @@ def stride_controller(parameters: Parameters, config: UpliftConfig, load: Load |
 
 def look_back_rule(parameters: Parameters, config: UpliftConfig) -> LookBackRule | None:
     """Build the look back of the mode adaptive, down to its shortest stride; a fixed stride keeps its rate."""
-    if parameters["stride_mode"] == "fixed":
+    if not _may_look_back(parameters):
         return None
     shortest = _fast_stride(parameters, config) // config.token_stride
     return LookBackRule(shortest, config.model_rate / config.token_stride)
+
+
+def looks_back(uplift: Parameters, pose_estimator: Parameters) -> bool:
+    """Whether older images may become key-frames, so that they must be kept."""
+    return _may_look_back(uplift) and pose_estimator["look_back"] > 0
+
+
+def _may_look_back(uplift: Parameters) -> bool:
+    may: bool = uplift["stride_mode"] == "adaptive"
+    return may
 
 
 def change_stride(stage: UpliftingStage, parameters: Parameters) -> None:
