@@ -46,6 +46,7 @@ setup(
         "rosbags>=0.11.6",
         "scipy>=1.8",
         "tqdm>=4.57",
+        "zstandard>=0.17",
     ],
     extras_require={
         "lab": ["h5py>=3.8", "matplotlib>=3.5", "onnx>=1.15", "safetensors>=0.4", "torch>=2.9"]  # Muon: torch 2.9

@@ -9,14 +9,14 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-from uplift_ros.nodes.graph.launching import lifecycle_node
+from uplift_ros.nodes.graph.launching import camera_topics, lifecycle_node
 
 UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
 
 
 def camera(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     arguments = context.launch_configurations
-    return [lifecycle_node("camera", arguments, {"source": arguments["source"]})]
+    return [lifecycle_node("camera", arguments, {"source": arguments["source"]}, camera_topics(arguments))]
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -14,7 +14,7 @@ from launch.launch_description_sources import (
     get_launch_description_from_python_launch_file,
 )
 
-from uplift_ros.nodes.graph.launching import lifecycle_node
+from uplift_ros.nodes.graph.launching import camera_topics, lifecycle_node
 from uplift_ros.settings import names_in
 
 UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
@@ -38,7 +38,7 @@ def graph(name: str, arguments: dict[str, str], source: str | None, phase: float
     actions = [IncludeLaunchDescription(PythonLaunchDescriptionSource(UPLIFT), launch_arguments=own.items())]
     if source:
         parameters = {"source": source, "frame_id": f"{name}_optical_frame"}
-        actions.append(lifecycle_node("camera", arguments | own, parameters))
+        actions.append(lifecycle_node("camera", arguments | own, parameters, camera_topics(arguments)))
     return GroupAction(actions)
 
 
@@ -47,6 +47,8 @@ def together(cameras: list[str], arguments: dict[str, str]) -> GroupAction:
     first, *further = (f"{name}/skeletons/raw" for name in cameras)
     shared = {"use_sim_time": arguments["use_sim_time"] == "true"}
     views = {"target_frame": arguments["target_frame"], "views": ",".join(further)}
+    if arguments["device"]:
+        views["device"] = arguments["device"]
     above = arguments | {"namespace": ""}
     actions: list[Action] = [
         lifecycle_node("refiner", above, shared | views, [("skeletons/raw", first)]),

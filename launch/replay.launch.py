@@ -4,6 +4,7 @@ ros2 launch uplift_ros replay.launch.py bag:=walk image:=/camera/image_raw camer
 """
 
 import signal
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
 from uplift_ros.nodes.graph.launching import require
+from uplift_ros.settings import positive
 
 UPLIFT = str(Path(__file__).with_name("uplift.launch.py"))
 
@@ -45,7 +47,7 @@ def player(context: LaunchContext) -> list[ExecuteProcess]:
     topics = [arguments["image"], f"{arguments['image']}/compressed", arguments["camera_info"], arguments["depth"]]
     if arguments["tf"] == "true":
         topics += ["/tf", "/tf_static"]
-    clock_hz = CLOCK_HZ * float(arguments["rate"])
+    clock_hz = CLOCK_HZ * positive(arguments["rate"])
     play = ["ros2", "bag", "play", arguments["bag"], "--clock", f"{clock_hz:g}"]
     play += ["--rate", arguments["rate"], "--delay", arguments["delay"]]
     return [ExecuteProcess(cmd=[*play, "--topics", *topics], name="player", output="screen", on_exit=ended)]
@@ -73,8 +75,12 @@ def runs(executables: Sequence[str], action: Action) -> bool:
     return isinstance(action, Node) and action.node_executable in executables
 
 
-def check(_context: LaunchContext) -> None:
+def check(context: LaunchContext) -> None:
     require("ros2bag", "replay.launch.py")
+    try:
+        positive(context.launch_configurations["rate"])
+    except ArgumentTypeError as error:
+        raise ValueError(f"rate {error}") from error
 
 
 def generate_launch_description() -> LaunchDescription:

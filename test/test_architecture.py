@@ -51,7 +51,7 @@ LAB_LAYERS = (
 )
 """The same inside lab."""
 
-WITH_ROS = ("uplift_ros.nodes.", "uplift_ros.bags.record", "uplift_ros.bags.play")
+WITH_ROS = ("uplift_ros.nodes.", "uplift_ros.bags.record", "uplift_ros.bags.play", "uplift_ros.messages.ros_classes")
 
 
 def imported(path: Path, everywhere: bool) -> Iterator[str]:

@@ -13,7 +13,7 @@ def test_one_page_names_what_is_missing_and_for_what(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "_is_installed", lambda module: module not in ("launch_ros", "onnxruntime"))
     assert cli.main(["doctor"]) == 0
     page = capsys.readouterr().out
-    assert "launch_ros: missing, needed for launch files" in page
+    assert re.search("launch_ros: missing.*launch files", page)
     assert "numpy: " in page
     assert "numpy: missing" not in page
     assert len(page.splitlines()) < 50
@@ -25,7 +25,7 @@ def test_networks_are_loaded_and_one_that_does_not_load_is_named(monkeypatch, ca
     page = capsys.readouterr().out
     assert "compact on cpu: loads" in page
     assert "synsp on cpu: loads" in page
-    assert re.search(r"lite: model_path: pose_\w+.tflite is not in .*: run `uplift models lite`", page)
+    assert re.search(r"lite: model_path: pose_\w+\.tflite .*`uplift models lite`", page)
 
 
 def test_the_size_of_the_images_may_be_given(capsys):
@@ -33,7 +33,7 @@ def test_the_size_of_the_images_may_be_given(capsys):
     assert f"images of {1920 * 1080 * 3} bytes" in capsys.readouterr().out
 
 
-def test_without_a_profile_images_larger_than_the_default_segment_are_said_to_get_lost():
+def test_without_a_profile_images_larger_than_the_default_segment_are_reported_as_lost():
     (verdict,) = [line for line in doctor.transport(VGA, {}) if "bytes" in line]
     assert "will get lost" in verdict
     assert "fastdds.xml" in verdict
@@ -46,17 +46,24 @@ def test_the_profile_in_force_is_read(variable):
     profile = str(ROOT / "config" / "fastdds.xml")
     lines = list(doctor.transport(VGA, {variable: profile}))
     assert f"{variable}: {profile}" in lines
-    assert "fit into the shared memory of 16777216" in lines[-1]
+    assert re.search(r"\bfit\b.*16777216", lines[-1])
 
 
-def test_a_profile_that_cannot_be_read_is_said_to_be_so(tmp_path: Path):
+def test_a_profile_that_cannot_be_read_is_reported(tmp_path: Path):
     broken = tmp_path / "profile.xml"
     broken.write_text("<dds>")
     *_, verdict = doctor.transport(VGA, {"FASTDDS_DEFAULT_PROFILES_FILE": str(broken)})
     assert "cannot be read" in verdict
 
 
-def test_another_middleware_is_not_judged_by_fast_dds():
+def test_another_middleware_is_not_checked_against_fast_dds():
     lines = list(doctor.transport(VGA, {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}))
     assert not any("shared memory" in line for line in lines)
     assert any("rmem_max" in line for line in lines)
+
+
+@pytest.mark.parametrize("size", [("0", "480"), ("640", "99999999")])
+def test_a_size_that_no_image_has_is_refused(size, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["doctor", "--size", *size])
+    assert "--size" in capsys.readouterr().err

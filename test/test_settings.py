@@ -103,3 +103,12 @@ def test_another_stride_is_refused_with_what_is_allowed(stride):
 def test_a_parameter_file_that_is_not_there_is_named():
     with pytest.raises(argparse.ArgumentError, match=r"nowhere\.yaml"):
         parse("--params", "nowhere.yaml")
+
+
+def test_a_node_whose_name_is_mistyped_is_refused_and_a_foreign_one_is_not(tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text("/**/upliftt: {ros__parameters: {latency: 8}}")
+    with pytest.raises(ValueError, match=r"node .*upliftt.*uplift"):
+        settings.load(file, {})
+    file.write_text("/camera_driver: {ros__parameters: {latency: 8}}")
+    assert settings.load(file, {}) == settings.load(None, {})

@@ -32,9 +32,12 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:
+        arguments = sys.argv[1:]
+        for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # commands clean up as after Ctrl-C
+            signal.signal(ending, signal.default_int_handler)
     try:
-        return _run(arguments)
+        return _run(list(arguments))
     except KeyboardInterrupt:  # also during the imports, which take seconds
         print(f"{' '.join(['uplift', *arguments[:1]])}: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -62,4 +65,5 @@ def _load(parser: argparse.ArgumentParser, module: str):
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        parser.exit(1, f"uplift: {error.name or module} is not installed here: {error}\n")
+        extra = "; pip install '.[lab]' installs it" if module.startswith("uplift_ros.lab.") else ""
+        parser.exit(1, f"uplift: {error.name or module} is not installed here: {error}{extra}\n")

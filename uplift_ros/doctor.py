@@ -19,6 +19,9 @@ DEFAULT_SEGMENT = 512 * 1024
 """Bytes of Fast DDS's shared memory without a profile; a larger image is sent in fragments over UDP."""
 
 LOADS = "loads"
+MAX_PIXELS = 65535
+"""Maximum width and height of a JPEG, more than any camera has."""
+
 RECEIVE_BUFFER = Path("/proc/sys/net/core/rmem_max")
 
 
@@ -31,6 +34,7 @@ class Package(NamedTuple):
 
 
 PACKAGES = (
+    Package("uplift_ros", "uplift_ros", "all of this"),
     Package("numpy", "numpy", "everything"),
     Package("scipy", "scipy", "several people, filters"),
     Package("cv2", "opencv-python-headless", "images"),
@@ -38,6 +42,9 @@ PACKAGES = (
     Package("ai_edge_litert", "ai-edge-litert", "the 2D estimator blazepose"),
     Package("rosbags", "rosbags", "uplift process, uplift run --record"),
     Package("mcap", "mcap", "bags"),
+    Package("zstandard", "zstandard", "compressed bags"),
+    Package("yaml", "PyYAML", "parameter files, calibrations, bags"),
+    Package("tqdm", "tqdm", "progress bars"),
     Package("rich", "rich", "the table of uplift run"),
     Package("torch", "torch", "training and evaluation only"),
     Package("rclpy", "", "nodes"),
@@ -54,8 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--camera-info", metavar="TOPIC", help="take the size of the images from a running camera")
     size.add_argument(
-        "--size", type=int, nargs=2, default=(640, 480), metavar=("WIDTH", "HEIGHT"), help="default: 640 480"
+        "--size", type=_pixels, nargs=2, default=(640, 480), metavar=("WIDTH", "HEIGHT"), help="default: 640 480"
     )
+
+
+def _pixels(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_PIXELS:
+        raise argparse.ArgumentTypeError(f"must be pixels from 1 to {MAX_PIXELS}, got {text}")
+    return int(text)
 
 
 def main(args: argparse.Namespace) -> int:

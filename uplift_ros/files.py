@@ -1,6 +1,7 @@
 """Atomic writing of files: an interrupted writer leaves the previous file unchanged."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     Folders are created, symbolic links followed. The suffix is that of `path`, because some writers derive the format.
     """
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.stem}.partial{path.suffix}")
     try:

@@ -216,6 +216,11 @@ TABLES: dict[str, tuple[Parameter, ...]] = {
 }
 
 
+def is_builtin(name: str) -> bool:
+    """Whether a parameter is one that every ROS node has beside its table; they have no effect without ROS."""
+    return name.partition(".")[0] in ("use_sim_time", "qos_overrides", "start_type_description_service")
+
+
 def yaml_value(value: Value) -> str:
     """Format a value as YAML that ROS reads back with the same type."""
     if isinstance(value, bool):

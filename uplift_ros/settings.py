@@ -2,13 +2,14 @@
 
 import argparse
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from math import inf
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from uplift_ros.parameters import TABLES, Value, brief
+from uplift_ros.parameters import TABLES, Value, brief, is_builtin
 
 Settings = dict[str, dict[str, Value]]
 """Values by node and parameter."""
@@ -48,14 +49,10 @@ def defaults_of(node: str, **changed: Value) -> dict[str, Any]:
     return {known.name: known.default for known in TABLES[node]} | changed
 
 
-ROS_BUILTIN_PARAMETERS = ("use_sim_time", "qos_overrides", "start_type_description_service")
-"""Parameters that every ROS node has beside its table; they have no effect without ROS."""
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --params and --stride."""
     parser.add_argument("--params", type=_existing_file, metavar="FILE", help="YAML over config/uplift.yaml")
-    parser.add_argument("--stride", metavar="N|adaptive", help="frames between key-frames")
+    parser.add_argument("--stride", type=_stride, metavar="N|adaptive", help="frames between key-frames")
 
 
 def stride_overrides(stride: str | None) -> Settings:
@@ -73,9 +70,31 @@ def stride_overrides(stride: str | None) -> Settings:
     return {"uplift": {"stride_mode": "fixed", "stride": int(stride)}, "pose_estimator": {"stride": int(stride)}}
 
 
+def _stride(text: str) -> str:
+    """Check a stride, as a type of argparse; an empty one is that of a shell variable that is not set."""
+    try:
+        if text:
+            stride_overrides(text)
+            return text
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"must be a positive whole number or adaptive, got {text!r}")
+
+
 def _existing_file(text: str) -> Path:
     if not Path(text).is_file():
         raise argparse.ArgumentTypeError(f"no file {text}")
+    return Path(text)
+
+
+def path(text: str) -> Path:
+    """Parse a path, as a type of argparse: an empty one, of a shell variable that is not set, would be this folder.
+
+    Raises:
+        ArgumentTypeError: the text is empty.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("must be a path, got ''")
     return Path(text)
 
 
@@ -127,6 +146,8 @@ def _apply_file(settings: Settings, path: Path) -> None:
             for every, table in TABLES.items():
                 shared = {known.name: values[known.name] for known in table if known.name in values}
                 _apply(settings, every, shared)
+        elif meant := get_close_matches(node, TABLES, 1, cutoff=0.8):
+            raise ValueError(f"node must be one of {', '.join(TABLES)}, got {brief(node)}: {meant[0]}?")
 
 
 class _Loader(yaml.SafeLoader):
@@ -156,5 +177,5 @@ def _apply(settings: Settings, node: str, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         if name in table:
             settings[node][name] = table[name].check(value)
-        elif str(name).partition(".")[0] not in ROS_BUILTIN_PARAMETERS:
+        elif not is_builtin(str(name)):
             raise ValueError(f"node {node} has no parameter {brief(name)}; it has {', '.join(table)}")

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from support.people import STANDING, person3d
+from support.text_bags import STRING, text, write_texts
 
 from uplift_ros.bags.reader import BagError, BagReader, read
 from uplift_ros.bags.writer import STORAGES, BagWriter
@@ -40,10 +40,6 @@ LATER_FIELDS = ("velocities", "height", "orientations", "twist_variances")
 
 def info(name: str = "h36m17"):
     return message_class("uplift_ros/msg/SkeletonInfo")(name, ["pelvis", "right_hip"], np.array([-1, 0], np.int32))
-
-
-def text(data: str):
-    return message_class("std_msgs/msg/String")(data)
 
 
 @pytest.fixture(params=[("bag.mcap", "mcap"), ("bag", "mcap"), ("bag", "sqlite3")], ids="-".join)
@@ -78,7 +74,7 @@ def test_topics_have_type_count_and_qos(bag):
         latched, plain = reader.topics["/skeleton_info"], reader.topics["/text"]
         assert (reader.start, reader.end) == (100, 204)
     assert (latched.msgtype, latched.count, latched.qos) == ("uplift_ros/msg/SkeletonInfo", 1, (LATCHED,))
-    assert (plain.msgtype, plain.count, plain.qos) == ("std_msgs/msg/String", 5, ())
+    assert (plain.msgtype, plain.count, plain.qos) == (STRING, 5, ())
 
 
 def test_reading_one_topic_leaves_the_others_out(bag):
@@ -93,7 +89,7 @@ def test_raw_messages_can_start_at_an_offset(bag):
     with BagReader(bag) as reader:
         messages = list(reader.raw(["/text"], start=203))
     assert [time for _, time, _ in messages] == [203, 204]
-    assert typestore().deserialize_cdr(messages[0][2], "std_msgs/msg/String").data == "message 3"
+    assert typestore().deserialize_cdr(messages[0][2], STRING).data == "message 3"
 
 
 def test_messages_come_in_order_of_time_even_if_written_out_of_order(tmp_path):
@@ -242,14 +238,6 @@ def test_every_message_definition_of_the_package_is_known():
     assert "Skeletons" in names
 
 
-def test_a_single_sqlite3_file_is_read(tmp_path):
-    with Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin.SQLITE3) as writer:
-        connection = writer.add_connection("/text", "std_msgs/msg/String", typestore=typestore())
-        writer.write(connection, 5, typestore().serialize_cdr(text("a"), "std_msgs/msg/String"))
-    ((topic, time, message),) = read(tmp_path / "bag" / "bag.db3")
-    assert (topic, time, message.data) == ("/text", 5, "a")
-
-
 def test_a_missing_bag_is_named(tmp_path):
     with pytest.raises(BagError, match=r"nowhere\.mcap"):
         list(read(tmp_path / "nowhere.mcap"))
@@ -289,7 +277,7 @@ def test_a_truncated_file_is_rejected_with_the_remedy(tmp_path, keep):
 
 def test_a_message_that_is_cut_short_is_rejected(tmp_path):
     with BagWriter(tmp_path / "bag.mcap") as writer:
-        writer.add_topic("/text", "std_msgs/msg/String")
+        writer.add_topic("/text", STRING)
         writer.write_raw("/text", 1, b"\x00\x01\x00\x00" + struct.pack("<I", 1000) + b"short")
     with pytest.raises(BagError, match="cannot be read"):
         list(read(tmp_path / "bag.mcap"))
@@ -330,3 +318,13 @@ def test_skeletons_of_recordings_made_before_later_fields_existed_are_read(tmp_p
     np.testing.assert_array_equal(again.joints, person.joints)
     assert again.height == 0.0
     assert len(again.velocities) == len(again.orientations) == len(again.twist_variances) == 0
+
+
+def test_a_folder_of_several_recordings_is_refused_and_one_of_its_parts_is_read(tmp_path):
+    for name in ("run_0", "run_1", "other"):
+        write_texts(tmp_path / f"{name}.mcap")
+    with pytest.raises(BagError, match=r"several recordings.*other\.mcap.*run_1\.mcap"):
+        BagReader(tmp_path)
+    (tmp_path / "other.mcap").unlink()
+    with BagReader(tmp_path) as bag:
+        assert sum(topic.count for topic in bag.topics.values()) > 1

@@ -1,5 +1,6 @@
 """MCAP files without an index, cut off and damaged."""
 
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -69,13 +70,13 @@ def flip(path: Path, what: bytes) -> Path:
 @pytest.mark.parametrize("options", [{}, {"index_types": IndexType.NONE, "use_statistics": False}])
 def test_a_chunk_whose_checksum_is_wrong_is_refused_or_skipped_and_named(tmp_path, options):
     path = flip(write_chunks(tmp_path / "run.mcap", **options), b"5...")
-    with pytest.raises(BagError, match=r"chunk of log times 5\.000 to 6\.000 s is damaged.*crc.*uplift recover"):
+    with pytest.raises(BagError, match=r"run\.mcap.* 5\.000 to 6\.000 s .*crc.*uplift recover"):
         texts(path)
     with BagReader(path, skip_damaged=True) as bag:
         for _ in range(2):
             assert [message.data[0] for _, _, message in bag.messages()] == list("01234789")
             (damage,) = bag.damage
-        assert damage.text.startswith("run.mcap: the chunk of log times 5.000 to 6.000 s is damaged")
+        assert re.match(r"run\.mcap: .* 5\.000 to 6\.000 s .*crc", damage.text)
         assert not damage.is_end
 
 
@@ -104,9 +105,8 @@ def test_messages_whose_channel_was_in_a_damaged_chunk_are_counted(tmp_path):
     path = write_chunks(tmp_path / "run.mcap", index_types=IndexType.NONE, use_statistics=False, repeat_channels=False)
     with BagReader(flip(path, b"0..."), skip_damaged=True) as bag:
         assert not list(bag.messages())
-        assert [damage.text.partition(": ")[2] for damage in bag.damage][1:] == [
-            "9 messages belong to no known channel"
-        ]
+        _, unknown = bag.damage
+        assert re.match(r"run\.mcap: 9 messages .*channel", unknown.text)
 
 
 @pytest.mark.parametrize("opcode", [2, 0x86], ids=["a footer", "unknown"])

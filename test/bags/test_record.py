@@ -1,11 +1,12 @@
 """Recording and playing without a graph; test/ros/test_record.py does both over DDS."""
 
+import re
 import threading
 import time
 from types import SimpleNamespace
 
 import pytest
-from support.recordings import START
+from support.clocks import START
 
 from uplift_ros.bags.writer import BagWriter
 
@@ -43,7 +44,7 @@ def test_types_of_a_topic_that_are_not_recorded_are_reported_once(tmp_path):
         for _ in range(2):
             recorder._discover()
     (warning,) = recorder.warnings
-    assert warning.startswith("/mixed has several types, only Bool is recorded")
+    assert re.match(r"/mixed .*\bBool\b", warning)
 
 
 def played(*topics: str) -> tuple[list[bytes], float]:

@@ -34,8 +34,9 @@ def test_a_damaged_row_is_refused_or_skipped_and_named(tmp_path, change):
     with sqlite3.connect(path) as database:
         database.execute(f"UPDATE messages SET {change} WHERE timestamp = 2")  # one of the above  # noqa: S608
     database.close()
-    with pytest.raises(BagError, match=r"row 3 of the messages is damaged.*uplift recover"):
+    with pytest.raises(BagError, match=r"run\.db3.* row 3 .*uplift recover"):
         texts(path)
     recovered = recover(path, tmp_path / "whole.mcap")
-    assert [damage.text for damage in recovered.damage] == ["run.db3: row 3 of the messages is damaged"]
+    (damage,) = recovered.damage
+    assert damage.text.startswith("run.db3: row 3 ")
     assert [time for time, _ in texts(tmp_path / "whole.mcap")] == [0, 1, 3, 4]

@@ -98,10 +98,10 @@ def test_channels_that_were_not_requested_are_not_interpreted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("topic", "complaint"), [("/other/protobuf", "/other/protobuf"), ("/other/cdr", "Could not parse")]
+    ("topic", "named"), [("/other/protobuf", "/other/protobuf"), ("/other/cdr", "Could not parse")]
 )
-def test_a_foreign_channel_that_was_asked_for_is_refused_by_name(tmp_path, topic, complaint):
-    with pytest.raises(BagError, match=complaint) as caught:
+def test_a_foreign_channel_that_was_asked_for_is_refused_by_name(tmp_path, topic, named):
+    with pytest.raises(BagError, match=named) as caught:
         list(read(write_foreign(tmp_path / "run.mcap"), [topic]))
     assert "\n" not in str(caught.value)
 

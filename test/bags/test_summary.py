@@ -4,7 +4,8 @@ import json
 import numpy as np
 import pytest
 from rich.console import Console
-from support.recordings import MILLISECOND, PERIOD, START, person, skeletons, waving, write_run
+from support.clocks import FRAME, MILLISECOND, START
+from support.recordings import person, skeletons, waving, write_run
 
 from uplift_ros.bags.reader import BagError
 from uplift_ros.bags.summary import print_table, summarise
@@ -68,7 +69,7 @@ def test_an_error_that_stays_has_no_acceleration(tmp_path):
     assert summarise(write_run(tmp_path / "run.mcap", predict=stretched))["accel_mm"] == {"raw": 0.0, "refined": 0.0}
 
 
-@pytest.mark.parametrize("period", [PERIOD, 2 * PERIOD])
+@pytest.mark.parametrize("period", [FRAME, 2 * FRAME])
 def test_acceleration_is_per_frame_at_50_hz_whatever_the_recorded_rate(tmp_path, period):
     def accelerating(t: float) -> np.ndarray:
         joints = waving(t)
@@ -93,7 +94,7 @@ def test_truth_between_two_frames_is_interpolated(tmp_path):
 
     with BagWriter(tmp_path / "run.mcap") as writer:
         for i in range(10):
-            stamp = START + i * PERIOD
+            stamp = START + i * FRAME
             writer.write("/ground_truth", stamp, skeletons(stamp, person(moving(i * 0.02))))
             between = stamp + 5 * MILLISECOND
             writer.write("/skeletons", between, skeletons(between, person(moving(i * 0.02 + 0.005))))

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support import filming, recordings, tiny
+from support import clips, recordings, tiny
 
 from uplift_ros import cli
 from uplift_ros.bags import recording
@@ -30,12 +30,12 @@ def write_bag(path: Path, metres: float, late: int = 0, without_time: int | None
         without_time: number of a depth image whose stamp is no time.
     """
     with BagWriter(path) as writer:
-        for i in range(filming.FRAMES):
-            stamp = recordings.START + i * 10**9 // filming.FPS
+        for i in range(clips.FRAMES):
+            stamp = recordings.START + i * 10**9 // clips.FPS
             writer.write("/camera_info", stamp, recordings.camera_info(stamp))
             size = (recordings.CAMERA.width, recordings.CAMERA.height)
-            image = cv2.resize(filming.picture(i), size)
-            writer.write("/image_raw", stamp, filming.raw_image(stamp, image))
+            image = cv2.resize(clips.picture(i), size)
+            writer.write("/image_raw", stamp, clips.raw_image(stamp, image))
             depth = np.full(size[::-1], 1000 * metres, np.uint16)
             message = message_class("sensor_msgs/msg/Image")(
                 recordings.header(stamp + late), *depth.shape, "16UC1", 0, 2 * size[0], depth.view(np.uint8).ravel()

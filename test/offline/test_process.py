@@ -1,5 +1,6 @@
 """`uplift process`: real files in, real bags out; the networks are tiny and untrained."""
 
+import re
 import subprocess
 import sys
 
@@ -7,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
-from support import filming, recordings
+from support import clips, recordings
 from support.bright_person import BrightPerson
+from support.without_torch import BLOCK_TORCH
 
 from uplift_ros import cli, settings
 from uplift_ros.bags import recording
@@ -32,15 +34,15 @@ TOPICS |= {"/skeletons/raw"}
 def test_a_video_becomes_a_bag_with_the_topics_of_the_live_graph(uplift_process, clip, tmp_path, capsys):
     assert uplift_process(clip, "-o", tmp_path / "out.mcap", "--stride", 10) == 0
     # key-frames at 0, 0.2 ... 1.0 s: skeletons of 50 Hz up to 1.0 s
-    assert filming.topics(tmp_path / "out.mcap") == {
-        "/camera_info": filming.FRAMES,
+    assert clips.topics(tmp_path / "out.mcap") == {
+        "/camera_info": clips.FRAMES,
         "/keyframes": 6,
         "/rate_state": 6,
         "/skeleton_info": 1,
         "/skeletons": 51,
         "/skeletons/raw": 51,
     }
-    assert f"clip.avi: {filming.FRAMES} frames, 6 key-frames, 1.2 s in " in capsys.readouterr().out
+    assert re.search(rf"clip\.avi: {clips.FRAMES} .*\b6 .*\b1\.2 s ", capsys.readouterr().out)
 
 
 def test_log_times_are_the_stamps_of_the_messages(uplift_process, clip, tmp_path):
@@ -94,13 +96,13 @@ def test_images_of_a_bag_are_decoded_at_key_frames_only(uplift_process, estimato
     decoded = []
     decode = BagReader.decode
     monkeypatch.setattr(BagReader, "decode", lambda bag, topic, data: decoded.append(topic) or decode(bag, topic, data))
-    uplift_process(filming.write_bag(tmp_path / "in.mcap"), "-o", tmp_path / "out.mcap", "--stride", 10)
+    uplift_process(clips.write_bag(tmp_path / "in.mcap"), "-o", tmp_path / "out.mcap", "--stride", 10)
     assert decoded == ["/camera_info"] + 6 * ["/image_raw/compressed"]  # the same intrinsics are read once
     assert estimator.images == 6
 
 
 def test_a_bag_gives_what_its_images_give_in_the_pipeline_of_the_nodes_parameters(uplift_process, tmp_path, parameters):
-    source = filming.write_bag(tmp_path / "in.mcap")
+    source = clips.write_bag(tmp_path / "in.mcap")
     assert uplift_process(source, "-o", tmp_path / "out.mcap") == 0
 
     values = settings.load(parameters, {})
@@ -133,15 +135,15 @@ def assert_same(frames, expected):
 
 
 def test_raw_images_serve_as_well(uplift_process, tmp_path):
-    source = filming.write_bag(tmp_path / "in.mcap", filming.raw_image, "/image_raw")
+    source = clips.write_bag(tmp_path / "in.mcap", clips.raw_image, "/image_raw")
     assert uplift_process(source, "-o", tmp_path / "out.mcap") == 0
-    assert filming.topics(tmp_path / "out.mcap").keys() == TOPICS
+    assert clips.topics(tmp_path / "out.mcap").keys() == TOPICS
 
 
 @pytest.mark.parametrize("given", ["bag", "bag/bag.db3"], ids=["a folder", "its file"])
 def test_a_sqlite3_bag_serves_as_well(uplift_process, tmp_path, given):
     kinds = {"/camera_info": "sensor_msgs/msg/CameraInfo", "/image_raw/compressed": "sensor_msgs/msg/CompressedImage"}
-    source = filming.write_bag(tmp_path / "in.mcap")
+    source = clips.write_bag(tmp_path / "in.mcap")
     with Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin.SQLITE3) as writer, BagReader(source) as bag:
         connections = {name: writer.add_connection(name, kind, typestore=typestore()) for name, kind in kinds.items()}
         for topic, time, data in bag.raw():
@@ -153,30 +155,31 @@ def test_a_sqlite3_bag_serves_as_well(uplift_process, tmp_path, given):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "named"),
     [
-        (["--stride", "5"], "stride must be a positive multiple of 2 (the model's s_out), got 5"),
-        (["--params", "{folder}/wrong.yaml"], "wrong.yaml: node uplift has no parameter 'strid'"),
-        (["--params", "{folder}/none.yaml"], "model: no weights 'nowhere'"),
-        (["--params", "{folder}/odom.yaml"], "target_frame must be empty: only nodes look up transforms, got 'odom'"),
+        (["--stride", "5"], "stride .*5$"),
+        (["--params", "{folder}/wrong.yaml"], r"wrong\.yaml: .*'strid'"),
+        (["--params", "{folder}/none.yaml"], "model: .*'nowhere'"),
+        (["--params", "{folder}/odom.yaml"], "target_frame .*'odom'$"),
     ],
 )
-def test_a_wrong_setting_is_named_once(estimator, tmp_path, capsys, parameters, arguments, message):
+def test_a_wrong_setting_is_named_once(estimator, tmp_path, capsys, parameters, arguments, named):
     (tmp_path / "wrong.yaml").write_text("uplift: {ros__parameters: {strid: 4}}")
     (tmp_path / "none.yaml").write_text("uplift: {ros__parameters: {model: nowhere}}")
     (tmp_path / "odom.yaml").write_text("refiner: {ros__parameters: {target_frame: odom}}")
     arguments = [argument.format(folder=tmp_path) for argument in arguments]
-    clips = [str(filming.write_clip(tmp_path / name)) for name in ("a.avi", "b.avi")]
-    code = cli.main(["process", *clips, "-o", str(tmp_path / "out"), "--params", str(parameters), *arguments])
+    videos = [str(clips.write_clip(tmp_path / name)) for name in ("a.avi", "b.avi")]
+    code = cli.main(["process", *videos, "-o", str(tmp_path / "out"), "--params", str(parameters), *arguments])
     assert code == 1
-    assert capsys.readouterr().err.count(message) == 1
+    assert len(re.findall(named, capsys.readouterr().err, re.MULTILINE)) == 1
 
 
 def test_parameters_that_only_nodes_heed_are_named(estimator, clip, tmp_path, capsys, parameters):
     path = tmp_path / "more.yaml"
     path.write_text(parameters.read_text() + "camera: {ros__parameters: {width: 640, fps: 25.0}}\n")
     assert cli.main(["process", str(clip), "-o", str(tmp_path / "out.mcap"), "--params", str(path)]) == 0
-    assert capsys.readouterr().err == "parameter width of node camera has no effect here\n"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"\bwidth\b.*\bcamera\b", line)
 
 
 @pytest.mark.usefixtures("blazepose_files")
@@ -186,7 +189,7 @@ def test_blazepose_and_the_shipped_networks_follow_the_synthetic_person_in_a_bag
         for i in range(0, 41, 5):
             frame = source.frame(i)
             image = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
-            writer.write("/image_raw", frame.time, filming.raw_image(frame.time, image))
+            writer.write("/image_raw", frame.time, clips.raw_image(frame.time, image))
             info = recordings.camera_info(frame.time)
             info.k = source.camera.matrix.ravel()
             writer.write("/camera_info", frame.time, info)
@@ -206,18 +209,36 @@ def test_blazepose_and_the_shipped_networks_follow_the_synthetic_person_in_a_bag
 
 def test_a_video_is_processed_without_pytorch(clip, tmp_path):
     """In a fresh interpreter, with the shipped networks."""
-    code = """
-import sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "onnx", "safetensors"):
-            raise ImportError(f"{name} is blocked", name=name)
-
-sys.meta_path.insert(0, Blocked())
-from uplift_ros.cli import main
-sys.exit(main())
-"""
+    code = f"{BLOCK_TORCH}from uplift_ros.cli import main\nsys.exit(main())\n"
     output = tmp_path / "out.mcap"
     subprocess.run([sys.executable, "-c", code, "process", str(clip), "-o", str(output)], check=True)
     assert output.stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [
+        ("--fov", "1", "--fov.*6 to 172.*1"),
+        ("--fov", "179", "--fov.*6 to 172.*179"),
+        ("--stride", "", "--stride.*''"),
+        ("--out", "", "-o/--out.*''"),
+    ],
+)
+def test_an_option_out_of_range_is_refused_by_name(clip, tmp_path, capsys, option, value, named):
+    with pytest.raises(SystemExit):
+        cli.main(["process", str(clip), "-o", str(tmp_path / "out.mcap"), option, value])
+    assert re.search(named, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("source", ["rtsp://127.0.0.1:1/x", ""])
+def test_an_input_that_is_no_file_is_refused(tmp_path, capsys, source):
+    with pytest.raises(SystemExit):
+        cli.main(["process", source, "-o", str(tmp_path / "out.mcap")])
+    assert re.search(f"input.*{source}", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("option", ["--image-topic", "--camera-info-topic", "--depth-topic"])
+def test_a_topic_that_cannot_have_an_effect_is_refused(uplift_process, clip, tmp_path, capsys, option):
+    assert uplift_process(clip, "-o", tmp_path / "out.mcap", option, "/x") == 1
+    assert option in capsys.readouterr().err
+    assert not (tmp_path / "out.mcap").exists()

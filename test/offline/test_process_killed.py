@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from support import filming
+from support import clips
 from support.places import ROOT
 
 HANGS = """
@@ -44,7 +44,7 @@ def killed_process(parameters):
 
 
 def test_a_second_run_does_what_a_kill_left_undone(killed_process, uplift_process, clip, tmp_path, capsys):
-    other = filming.write_clip(tmp_path / "other.avi")
+    other = clips.write_clip(tmp_path / "other.avi")
     results = tmp_path / "results"
     killed_process(9, clip, other, "-o", results, "--stride", 10)  # six key-frames each
     assert [path.name for path in sorted(results.iterdir())] == ["clip.mcap", "other.mcap.partial"]

@@ -1,11 +1,13 @@
 """Output files of `uplift process`, also after failures."""
 
+import os
+import re
 import shutil
 import signal
 from pathlib import Path
 
 import pytest
-from support import filming, recordings
+from support import clips, recordings
 from support.bright_person import BrightPerson
 
 from uplift_ros import settings
@@ -14,13 +16,13 @@ from uplift_ros.offline import process
 
 def test_an_input_that_fails_is_named_and_the_rest_continues(uplift_process, clip, tmp_path, capsys):
     damaged = tmp_path / "damaged.mcap"
-    damaged.write_bytes(filming.write_bag(tmp_path / "whole.mcap").read_bytes()[:5000])
+    damaged.write_bytes(clips.write_bag(tmp_path / "whole.mcap").read_bytes()[:5000])
     code = uplift_process(damaged, tmp_path / "nowhere.mp4", clip, "-o", tmp_path / "results")
     assert code == 1
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["clip.mcap"]
     said = capsys.readouterr().err
-    assert f"{damaged}: bag {damaged} has no images, only: nothing; damaged.mcap: cut off at byte" in said
-    assert "nowhere.mp4: source: no video file" in said
+    assert re.search(rf"{damaged}: .*images.*damaged\.mcap: .*byte \d", said)
+    assert "nowhere.mp4: source: " in said
 
 
 def test_an_input_none_of_whose_images_can_be_decoded_fails_and_leaves_nothing(uplift_process, tmp_path, capsys):
@@ -29,14 +31,14 @@ def test_an_input_none_of_whose_images_can_be_decoded_fails_and_leaves_nothing(u
         message.data = message.data[:0]
         return message
 
-    source = filming.write_bag(tmp_path / "in.mcap", empty)
+    source = clips.write_bag(tmp_path / "in.mcap", empty)
     assert uplift_process(source, "-o", tmp_path / "out.mcap") == 1
-    assert "compressed image of format 'jpeg' (0 bytes) cannot be decoded" in capsys.readouterr().err
+    assert "'jpeg' (0 bytes)" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("out")] == []
 
 
 def test_what_is_finished_is_not_done_again(uplift_process, clip, tmp_path, capsys, monkeypatch):
-    other = filming.write_clip(tmp_path / "other.avi")
+    other = clips.write_clip(tmp_path / "other.avi")
     assert uplift_process(clip, "-o", tmp_path / "results") == 0
     finished = (tmp_path / "results" / "clip.mcap").stat().st_mtime_ns
     assert uplift_process(clip, other, "-o", tmp_path / "results") == 0
@@ -50,7 +52,7 @@ def test_what_is_finished_is_not_done_again(uplift_process, clip, tmp_path, caps
 def test_a_named_output_file_is_written_again(uplift_process, clip, tmp_path):
     (tmp_path / "out.mcap").write_bytes(b"old")
     assert uplift_process(clip, "-o", tmp_path / "out.mcap") == 0
-    assert "/skeletons" in filming.topics(tmp_path / "out.mcap")
+    assert "/skeletons" in clips.topics(tmp_path / "out.mcap")
 
 
 def test_inputs_of_the_same_name_are_refused_before_any_work(uplift_process, clip, tmp_path, capsys):
@@ -62,7 +64,7 @@ def test_inputs_of_the_same_name_are_refused_before_any_work(uplift_process, cli
 
 
 def test_an_input_is_never_overwritten(uplift_process, tmp_path, capsys):
-    source = filming.write_bag(tmp_path / "in.mcap")
+    source = clips.write_bag(tmp_path / "in.mcap")
     before = source.read_bytes()
     for out in (source, tmp_path):
         assert uplift_process(source, "-o", out) == 1
@@ -71,12 +73,12 @@ def test_an_input_is_never_overwritten(uplift_process, tmp_path, capsys):
 
 
 def test_an_output_that_cannot_be_read_is_written_again(uplift_process, clip, tmp_path):
-    other = filming.write_clip(tmp_path / "other.avi")
+    other = clips.write_clip(tmp_path / "other.avi")
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "other.mcap").touch()
     assert uplift_process(clip, other, "-o", tmp_path / "results") == 0
     for name in ("clip.mcap", "other.mcap"):
-        assert "/skeletons" in filming.topics(tmp_path / "results" / name)
+        assert "/skeletons" in clips.topics(tmp_path / "results" / name)
 
 
 @pytest.mark.parametrize(("given", "name"), [(".", "walk"), ("..", "runs"), ("../take.2.mp4", "take.2")])
@@ -87,8 +89,8 @@ def test_an_output_has_the_name_of_its_input_also_if_that_is_the_current_folder(
 
 
 def test_the_time_to_name_outputs_grows_with_the_number_of_inputs_only(monkeypatch):
-    resolved, resolve = [], Path.resolve
-    monkeypatch.setattr(Path, "resolve", lambda path: resolved.append(path) or resolve(path))
+    resolved, realpath = [], os.path.realpath
+    monkeypatch.setattr(os.path, "realpath", lambda path: resolved.append(path) or realpath(path))
     process.outputs([Path(f"{i}.mp4") for i in range(100)], Path("out"))
     assert len(resolved) == 200
 
@@ -96,10 +98,10 @@ def test_the_time_to_name_outputs_grows_with_the_number_of_inputs_only(monkeypat
 def test_an_unexpected_failure_is_reported_with_its_type(uplift_process, clip, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(BrightPerson, "estimate", lambda *_, **__: [][0])
     assert uplift_process(clip, "-o", tmp_path / "out.mcap") == 1
-    assert "clip.avi: IndexError: list index out of range" in capsys.readouterr().err
+    assert "clip.avi: IndexError: " in capsys.readouterr().err
 
 
-class NoFootage:
+class NoImages:
     """A recording without an image."""
 
     length = 0
@@ -115,7 +117,7 @@ class NoFootage:
 def test_a_recording_without_an_image_is_refused_and_leaves_nothing(parameters, estimator, tmp_path):
     networks = process.Networks.load(settings.load(parameters, {}))
     with pytest.raises(ValueError, match="images"):
-        process.process(NoFootage(), networks.pipeline(), tmp_path / "out.mcap")
+        process.process(NoImages(), networks.pipeline(), tmp_path / "out.mcap")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,6 +20,7 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 from support import recordings
 
+from uplift_ros import cli
 from uplift_ros.bags.reader import BagReader, read
 from uplift_ros.bags.writer import BagWriter
 from uplift_ros.messages.typestore import message_class
@@ -134,7 +135,7 @@ def test_a_recording_of_no_time_is_refused_and_nothing_is_written(tmp_path, seco
     with Process("record", tmp_path / "bag.mcap", "--seconds", seconds) as recorder:
         code, output = recorder.wait()
     assert code == 2
-    assert f"argument --seconds: must be a number above 0, got {seconds}" in output
+    assert re.search(f"--seconds: .*{seconds}$", output, re.MULTILINE)
     assert not list(tmp_path.iterdir())
 
 
@@ -150,7 +151,8 @@ def test_a_bag_that_cannot_be_written_is_one_line_and_exit_code_1(tmp_path):
     with Process("record", tmp_path / "bag") as recorder:
         code, output = recorder.wait()
     assert code == 1
-    assert output.strip().endswith("exists already, and only a single .mcap file is replaced")
+    (line,) = output.splitlines()
+    assert re.search(rf"bag {tmp_path / 'bag'} exists .*\.mcap", line)
 
 
 @pytest.fixture
@@ -235,7 +237,7 @@ def test_a_topic_with_another_version_of_our_message_is_left_out_and_reported(tm
     with Process("play", tmp_path / "old") as player:
         code, output = player.wait()
     assert code == 0
-    assert "/skeleton_info is not played: the bag has another version of uplift_ros/msg/SkeletonInfo" in output
+    assert re.search("/skeleton_info is not played: .*uplift_ros/msg/SkeletonInfo", output)
 
 
 def test_a_loop_of_nothing_that_can_be_played_ends(tmp_path):
@@ -303,23 +305,20 @@ def test_clock_runs_through_the_time_of_the_bag(observer, bag):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "reason"),
+    ("arguments", "named"),
     [
-        (["--topics", "/other"], "has no /other; it has /number"),
-        (["--start-offset", "5"], "--start-offset must be from 0 to 1.0, the bag's length, got 5.0"),
-        (
-            ["--start-offset", "1", "--loop"],
-            "--loop needs something to repeat, got a bag of 1.0 s from --start-offset 1.0 on",
-        ),
-        (["--rate", "0"], "argument --rate: must be a number above 0, got 0"),
-        (["--rate", "fast"], "argument --rate: must be a number above 0, got fast"),
+        (["--topics", "/other"], "/other.*/number"),
+        (["--start-offset", "5"], r"--start-offset .*\b1\.0.*5\.0"),
+        (["--start-offset", "1", "--loop"], r"--loop .*--start-offset 1\.0"),
+        (["--rate", "0"], "--rate: .*0$"),
+        (["--rate", "fast"], "--rate: .*fast$"),
     ],
 )
-def test_what_cannot_be_played_is_reported_in_a_line(bag, arguments, reason):
+def test_what_cannot_be_played_is_reported_in_a_line(bag, arguments, named):
     with Process("play", bag, *arguments) as player:
         code, output = player.wait()
     assert code != 0
-    assert reason in output
+    assert re.search(named, output, re.MULTILINE)
 
 
 def test_a_damaged_chunk_is_not_played_and_the_exit_code_reports_it(observer, tmp_path):
@@ -334,4 +333,11 @@ def test_a_damaged_chunk_is_not_played_and_the_exit_code_reports_it(observer, tm
     observer.wait_for(lambda: len(received) >= 7)
     assert [message.data for message in received] == list("0126789")
     assert code == 3
-    assert "bag.mcap: the chunk of log times 1000.000 to 1000.000 s is damaged (crc" in output
+    assert re.search(r"bag\.mcap: .*\d\.000 to \d+\.000 s .*crc", output)
+
+
+@pytest.mark.parametrize("topic", ["a+b", "//x"])
+def test_a_name_that_no_topic_can_have_is_refused_before_a_file_is_made(tmp_path, topic, capsys):
+    assert cli.main(["record", str(tmp_path / "bag"), "--topics", topic]) == 1
+    assert re.search(f"--topics .*{re.escape(topic)}", capsys.readouterr().err)
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """`uplift run` as a user calls it, with untrained networks and small images."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -83,7 +84,8 @@ def test_ctrl_c_ends_a_run_cleanly_before_anything_came_of_it(params, observer, 
 def test_a_missing_source_is_reported_in_a_line(params):
     finished = run("--params", params, "--source", "no_such.mp4")
     assert finished.returncode == 1
-    assert finished.stderr == "uplift run: source: no video file 'no_such.mp4'\n"
+    (line,) = finished.stderr.splitlines()
+    assert re.search(r"source: .*'no_such\.mp4'", line)
     assert running_nodes() == {}
 
 
@@ -92,21 +94,21 @@ def test_a_node_that_dies_ends_the_run_with_its_last_words(params, tmp_path):
     broken.write_text(params.read_text().replace("synsp.onnx", "no_such.onnx"))
     finished = run("--params", broken)
     assert finished.returncode == 1
-    assert "refiner ended with exit code 1" in finished.stdout
-    assert "no_such.onnx" in finished.stdout
+    assert re.search("refiner .*exit code 1", finished.stderr)
+    assert "no_such.onnx" in finished.stderr
     assert running_nodes() == {}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "exit_code", "reason"),
+    ("arguments", "exit_code", "named"),
     [
-        (["--stride", "0"], 1, "uplift run: stride must be a positive whole number or adaptive, got '0'"),
-        (["--seconds", "-1"], 2, "argument --seconds: must be a number above 0, got -1"),
-        (["--seconds", "soon"], 2, "argument --seconds: must be a number above 0, got soon"),
-        (["--params", "no_such.yaml"], 2, "no file no_such.yaml"),
+        (["--stride", "0"], 2, "--stride: .*'0'$"),
+        (["--seconds", "-1"], 2, "--seconds: .*-1$"),
+        (["--seconds", "soon"], 2, "--seconds: .*soon$"),
+        (["--params", "no_such.yaml"], 2, r"no_such\.yaml"),
     ],
 )
-def test_wrong_arguments_are_refused_with_the_reason(arguments, exit_code, reason):
+def test_wrong_arguments_are_refused_with_the_reason(arguments, exit_code, named):
     finished = run(*arguments)
     assert finished.returncode == exit_code
-    assert reason in finished.stderr
+    assert re.search(named, finished.stderr, re.MULTILINE)

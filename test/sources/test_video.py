@@ -1,6 +1,7 @@
 """Video files and webcams: times, colours, looping, and refused files."""
 
 import itertools
+import os
 from pathlib import Path
 
 import cv2
@@ -62,6 +63,13 @@ def test_a_video_has_the_times_of_its_container(clip: Path) -> None:
     source = open_source(str(clip), **OPTIONS)
     assert times_in_ms(source) == [0, 50, 100, 150, 200]
     assert source.fps == 20
+
+
+def test_a_name_need_not_be_text(clip: Path) -> None:
+    renamed = clip.rename(os.fsdecode(os.fsencode(clip.with_name("lat")) + b"\xe9.avi"))
+    source = open_source(str(renamed), **OPTIONS)
+    assert len(list(source.frames())) == 5
+    source.close()
 
 
 def test_a_video_can_be_read_again(clip: Path) -> None:

@@ -200,3 +200,17 @@ def test_after_a_device_has_failed_once_the_stream_continues(model):
         refiner.push(frames[5:10])  # as a person leaves
     refined = refiner.push(frames[10:]) + refiner.flush()
     assert [frame.stamp for frame in refined] == [frame.stamp for frame in frames[10:]]
+
+
+def test_after_a_device_has_failed_the_spare_network_goes_on(model):
+    class Lost:
+        config = model.config
+
+        def __call__(self, poses):
+            raise RuntimeError("device lost")
+
+    frames = frames_of({"p1": motion(20)})
+    refiner = StreamingRefiner("synsp", 3, Lost(), spare=lambda: model)
+    refined = refine(refiner, frames)
+    assert refiner.failure == "device lost"
+    np.testing.assert_array_equal(joints_of(refined), joints_of(refine(StreamingRefiner("synsp", 3, model), frames)))

@@ -1,6 +1,7 @@
 """Reads bags without ROS: a rosbag2 folder, or a single MCAP, SQLite or ROS 1 file, compressed or not."""
 
 import heapq
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -217,9 +218,12 @@ class BagReader:
         if not self.path.is_dir():
             return [self.path]
         if not (self.path / METADATA).exists():
-            if files := sorted(path for path in self.path.iterdir() if path.is_file() and bag_kind(path)):
-                return files
-            raise ValueError(f"the folder has no {METADATA} and no file of a bag")
+            files = sorted(path for path in self.path.iterdir() if path.is_file() and bag_kind(path))
+            if not files:
+                raise ValueError(f"the folder has no {METADATA} and no file of a bag")
+            if len(recordings := {_recording_name(path): path.name for path in files}) > 1:
+                raise ValueError(f"the folder has several recordings: name one of {', '.join(recordings.values())}")
+            return files
         described = yaml.safe_load((self.path / METADATA).read_text())
         try:
             names = described["rosbag2_bagfile_information"]["relative_file_paths"]
@@ -247,6 +251,11 @@ class BagReader:
         if msgtype not in typestore().fielddefs:
             raise ValueError(f"there is no definition of {msgtype}")
         return typestore()
+
+
+def _recording_name(path: Path) -> str:
+    """Name that the files of one recording share, without their number: NAME_0.mcap, NAME_1.mcap."""
+    return re.sub(r"_\d+$", "", path.name.partition(".")[0])
 
 
 def _open_storage(path: Path, folder: Path, report: Report) -> Storage:

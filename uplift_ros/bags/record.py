@@ -27,9 +27,9 @@ from uplift_ros import fastdds
 from uplift_ros.bags.reader import BagError
 from uplift_ros.bags.topics import GRAPH_TOPICS
 from uplift_ros.bags.writer import STORAGES, BagWriter, set_aside, unfinished
-from uplift_ros.messages.ros_classes import import_message
+from uplift_ros.messages.ros_classes import check_topic, import_message
 from uplift_ros.poses import NANOSECONDS
-from uplift_ros.settings import positive
+from uplift_ros.settings import path, positive
 
 DISCOVERY_PERIOD_S = 0.1
 FLUSH_PERIOD_S = 0.5
@@ -40,6 +40,9 @@ LAST_MESSAGES_S = 0.2
 
 QUEUE_MESSAGES = 100
 """Messages per topic that can wait while the file is written."""
+
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a recording."""
 
 PROGRESS = "{n_fmt} messages in {elapsed}, {rate_noinv_fmt}"
 
@@ -135,7 +138,7 @@ def _time_to_bag(duration: Duration) -> QosTime:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bag", type=Path, help="a single file if it ends in .mcap, else a folder with metadata.yaml")
+    parser.add_argument("bag", type=path, help="a single file if it ends in .mcap, else a folder with metadata.yaml")
     parser.add_argument("--storage", choices=sorted(STORAGES), default="mcap", help="of a folder, default %(default)s")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--topics", nargs="+", default=GRAPH_TOPICS, help="default: %(default)s", metavar="TOPIC")
@@ -149,8 +152,10 @@ def main(args: argparse.Namespace) -> int:
     Raises:
         BagError: the bag cannot be written.
     """
+    for topic in [] if args.all else args.topics:
+        check_topic("--topics", topic)
     stop = threading.Event()
-    for interruption in (signal.SIGINT, signal.SIGTERM):
+    for interruption in ENDS:
         signal.signal(interruption, lambda *_: stop.set())
     if unfinished(args.bag).exists():
         print(_recovery_hint(set_aside(unfinished(args.bag))), file=sys.stderr)
@@ -158,7 +163,7 @@ def main(args: argparse.Namespace) -> int:
     print(f"recording to {args.bag}, Ctrl-C stops", flush=True)
     try:
         _record(writer, args, stop)
-        for interruption in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not truncate the file
+        for interruption in ENDS:  # a second Ctrl-C must not truncate the file
             signal.signal(interruption, signal.SIG_IGN)
         writer.close()
     except BagError as error:

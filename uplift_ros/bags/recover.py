@@ -14,6 +14,7 @@ from uplift_ros.bags.reader import INCOMPLETE, BagError, BagReader, Topic
 from uplift_ros.bags.storage import CDR, Damage
 from uplift_ros.bags.writer import BagWriter, set_aside, unfinished
 from uplift_ros.files import bag_kind
+from uplift_ros.settings import path
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,8 @@ def _roll_back(path: Path) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recording", type=Path, help="folder *.partial, folder of a bag, or its file, also compressed")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="new bag: an .mcap file or a folder")
+    parser.add_argument("recording", type=path, help="folder *.partial, folder of a bag, or its file, also compressed")
+    parser.add_argument("-o", "--out", type=path, required=True, help="new bag: an .mcap file or a folder")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -39,7 +39,7 @@ def set_aside(folder: Path) -> Path:
 class BagWriter:
     """New bag, written beside its path and moved there by `close`, so that the path only ever holds a complete bag.
 
-    Remains beside the path of a writer that was killed are removed.
+    Remains beside the path of a writer that was killed are removed; a folder of other content is renamed.
 
     Args:
         path: with suffix .mcap a single MCAP file (an existing one is replaced); otherwise a rosbag2 folder with
@@ -62,7 +62,11 @@ class BagWriter:
         self._workplace = unfinished(self.path)
         self._connections: dict[str, Connection] = {}
         with self._explained():
-            shutil.rmtree(self._workplace, ignore_errors=True)
+            if self._workplace.exists():
+                if {path.name for path in self._workplace.iterdir()} <= {self._name}:
+                    shutil.rmtree(self._workplace)
+                else:
+                    set_aside(self._workplace)
             self._workplace.mkdir(parents=True)
             place = self._workplace / self._name
             self._writer = Writer(place, version=METADATA_VERSION, storage_plugin=STORAGES[storage])

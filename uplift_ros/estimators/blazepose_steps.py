@@ -2,6 +2,7 @@
 the detector's outputs, and landmarks moved to the peaks of their heat maps."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -92,6 +93,7 @@ def detector_views(image: np.ndarray, max_persons: int) -> list[Region]:
     return views
 
 
+@cache
 def anchors() -> np.ndarray:
     """(2254, 2): centres of the detector's anchors, in its input, 0 to 1."""
     centres = []

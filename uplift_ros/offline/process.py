@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import sys
 import time
 from collections import Counter
@@ -20,13 +21,15 @@ from uplift_ros.models.configs import Refining
 from uplift_ros.offline.image_sequence import LOST_FRAMES, LOST_IMAGE, BagSequence, ImageSequence, VideoSequence
 from uplift_ros.offline.keyframe_intervals import raw_intervals
 from uplift_ros.offline.results import GraphBag, is_complete
+from uplift_ros.parameters import TABLES
 from uplift_ros.pipeline import Pipeline
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.settings import NodeSettings, Settings
+from uplift_ros.sources import is_stream
 from uplift_ros.sources.video import MAX_FPS
 from uplift_ros.stages import build, build_detection
 from uplift_ros.stages.problem import Problem
-from uplift_ros.streaming.clock import is_pause
+from uplift_ros.streaming.clock import MAX_DISORDER_NS, is_pause
 
 ODD_STAMPS = "odd_stamps"
 
@@ -142,6 +145,9 @@ def process(sequence: ImageSequence, pipeline: Pipeline, output: Path) -> Proces
                 # Recorded time, without jumps and pauses.
                 if newest is not None and image.stamp > newest and not is_pause(image.stamp, newest):
                     result.seconds += (image.stamp - newest) / NANOSECONDS
+                if newest is not None and newest - image.stamp > MAX_DISORDER_NS:
+                    moved = f"stamps go back from {newest / NANOSECONDS:.3f} to {image.stamp / NANOSECONDS:.3f} s"
+                    result.add([Problem("jump", f"{moved}: people have new ids from there on")])
                 newest = image.stamp
             step = pipeline.refine(interval.step)
             bag.write_step(step)
@@ -170,12 +176,12 @@ def outputs(inputs: Sequence[Path], out: Path) -> list[Path]:
         ValueError: two inputs would go to one file, or an input would be overwritten.
     """
     paths = [out] * len(inputs) if out.suffix == ".mcap" else [out / f"{_stem(source)}.mcap" for source in inputs]
-    resolved = {source.resolve() for source in inputs}
+    resolved = {os.path.realpath(source) for source in inputs}
     sources: dict[Path, Path] = {}
     for source, path in zip(inputs, paths, strict=True):
         if path in sources:
             raise ValueError(f"--out {out}: {sources[path]} and {source} would both go to {path}")
-        if path.resolve() in resolved:
+        if os.path.realpath(path) in resolved:
             raise ValueError(f"--out {out}: the input {path} would be overwritten")
         sources[path] = source
     return paths
@@ -183,17 +189,17 @@ def outputs(inputs: Sequence[Path], out: Path) -> list[Path]:
 
 def _stem(path: Path) -> str:
     """Name without its suffix; of . and .. that of the folder."""
-    return (path if path.stem.strip(".") else path.resolve()).stem
+    return (path if path.stem.strip(".") else Path(os.path.realpath(path))).stem
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "input", nargs="+", type=Path, help="video or bag (rosbag2 folder, MCAP, SQLite or ROS 1, of any name)"
+        "input", nargs="+", type=_input, help="video or bag (rosbag2 folder, MCAP, SQLite or ROS 1, of any name)"
     )
     parser.add_argument(
         "-o",
         "--out",
-        type=Path,
+        type=node_settings.path,
         required=True,
         help="the .mcap file to write; else a folder, where inputs whose output exists and is complete are skipped",
     )
@@ -213,8 +219,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth-topic",
         metavar="TOPIC",
-        default="/depth",
-        help="of bags, for the parameter use_depth: depth images aligned with the images; default: %(default)s",
+        help="of bags, for the parameter use_depth: depth images aligned with the images; default: /depth",
     )
 
 
@@ -252,12 +257,21 @@ def _attempt(source: Path, output: Path, networks: Networks, open_sequence: Call
     return 0 if result.is_complete else INCOMPLETE
 
 
+def _input(text: str) -> Path:
+    """Parse the path of an input; a stream is none."""
+    if is_stream(text):
+        raise argparse.ArgumentTypeError(f"must be a file, a stream has no end: uplift run --source {text}")
+    return node_settings.path(text)
+
+
 def _degrees(text: str) -> float:
     """Parse an argument in degrees; returns radians."""
-    degrees = node_settings.positive(text)
-    if degrees >= 180:
-        raise argparse.ArgumentTypeError(f"must be degrees below 180, got {text}")
-    return math.radians(degrees)
+    radians = math.radians(node_settings.positive(text))
+    allowed = next(parameter for parameter in TABLES["camera"] if parameter.name == "horizontal_fov")
+    if not allowed.minimum <= radians <= allowed.maximum:
+        low, high = math.degrees(allowed.minimum), math.degrees(allowed.maximum)
+        raise argparse.ArgumentTypeError(f"must be {low:.0f} to {high:.0f} degrees, got {text}")
+    return radians
 
 
 def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> Callable[[Path], ImageSequence]:
@@ -276,15 +290,19 @@ def _opener(settings: Mapping[str, NodeSettings], args: argparse.Namespace) -> C
     if calibration and rectified:
         calibration = replace(calibration, rectified=True)
     in_bags: Intrinsics | None = FieldOfView(args.fov) if args.fov else calibration
+    if args.depth_topic is not None and not use_depth:
+        raise ValueError(f"--depth-topic needs the parameter use_depth, got {args.depth_topic!r} without it")
+    depth_topic = (args.depth_topic or "/depth") if use_depth else None
 
     def open_sequence(source: Path) -> ImageSequence:
         if is_bag(source):
-            depth_topic = args.depth_topic if use_depth else None
             return BagSequence(
                 source, args.image_topic, args.camera_info_topic, depth_topic, intrinsics=in_bags, rectified=rectified
             )
         if use_depth:
             raise ValueError("parameter use_depth must be false: a video has no depth images")
+        if args.image_topic is not None or args.camera_info_topic is not None:
+            raise ValueError("--image-topic and --camera-info-topic are for bags: a video has no topics")
         return VideoSequence(source, fps, chosen_fov, frame_id, calibration, keeps_images=keeps_images)
 
     return open_sequence

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 import cv2
@@ -60,6 +61,7 @@ class VideoFile:
 
     def __init__(self, path: str | Path, fps: float, loop: bool, horizontal_fov: float) -> None:
         self._path, self._track, self._copy = str(path), None, None
+        self._alias: TemporaryDirectory | None = None
         if not is_stream(self._path):
             if not Path(path).is_file():
                 raise FileNotFoundError(f"source: no video file {self._path!r}")
@@ -68,6 +70,12 @@ class VideoFile:
             self._track, self._copy = _track(Path(path))
             # FFmpeg parses text before a colon as a protocol, unless the path is absolute.
             self._path = self._copy.name if self._copy else str(Path(path).absolute())
+            if not _is_text(self._path):  # OpenCV crashes
+                self._alias = TemporaryDirectory(prefix="uplift-")
+                suffix = Path(self._path).suffix
+                link = Path(self._alias.name, f"video{suffix if _is_text(suffix) else ''}")
+                link.symlink_to(self._path)
+                self._path = str(link)
         self._loop = loop
         self._own_times = not fps
         self.missing = 0
@@ -110,6 +118,8 @@ class VideoFile:
         self._capture.release()
         if self._copy:
             self._copy.close()
+        if self._alias:
+            self._alias.cleanup()
 
     def _open(self) -> None:
         self._capture = cv2.VideoCapture(self._path)
@@ -194,6 +204,15 @@ class Webcam:
 
     def close(self) -> None:
         self._capture.release()
+
+
+def _is_text(path: str) -> bool:
+    """Whether the bytes of a path are text in UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _begins_with(path: Path, heads: tuple[bytes, ...]) -> bool:

@@ -193,7 +193,8 @@ def refinement(parameters: Parameters, network: Refining | None, lookup: Lookup 
     if target and lookup is None:
         raise ValueError(f"parameter target_frame must be empty: only nodes look up transforms, got {target!r}")
     z_up = bool(target) and "optical" not in target  # REP-103: names of frames with z forward contain "optical"
-    refiner = StreamingRefiner(parameters["method"], parameters["delay"], network, z_up=z_up)
+    spare = None if parameters["device"] == "cpu" else partial(runtime.load_refine, parameters["model"])
+    refiner = StreamingRefiner(parameters["method"], parameters["delay"], network, spare=spare, z_up=z_up)
     targets = [TargetFrame(target, lookup) for _ in views] if lookup else []
     bodies = RigidBodies() if parameters["rigid"] else None
     if not parameters["orientations"]:

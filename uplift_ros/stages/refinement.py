@@ -89,10 +89,13 @@ class RefinementStage:
         """
         dropped = self._refiner.dropped
         refined = self._completed(self._refiner.push(frames))
-        if self._refiner.dropped == dropped:
-            return RefinementResult(refined)
-        message = f"{self._refiner.dropped} persons left out so far: joints or scores are not finite"
-        return RefinementResult(refined, [Problem("unusable", message)])
+        problems = []
+        if self._refiner.failure:
+            problems.append(Problem("device_lost", f"falling back to CPU, the device failed: {self._refiner.failure}"))
+        if self._refiner.dropped > dropped:
+            message = f"{self._refiner.dropped} persons left out so far: joints or scores are not finite"
+            problems.append(Problem("unusable", message))
+        return RefinementResult(refined, problems)
 
     def flush(self) -> list[SkeletonFrame]:
         """End the stream; return the frames that wait for later ones."""

@@ -119,7 +119,9 @@ class SavitzkyGolay:
         """Value of the fitted polynomial `back` frames before the newest, with its derivative if wanted."""
         at = self._stamps[len(self._stamps) - 1 - back]
         weights = _fit_weights(tuple(stamp - at for stamp in self._stamps), self.order)
-        return np.tensordot(weights[:2] if self.with_derivative else weights[0], np.stack(self._values), 1)
+        values = np.array(self._values)
+        fitted = np.dot(weights[:2] if self.with_derivative else weights[0], values.reshape(len(values), -1))
+        return fitted.reshape((*fitted.shape[:-1], *values.shape[1:]))
 
 
 @lru_cache(maxsize=1024)

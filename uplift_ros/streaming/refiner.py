@@ -1,7 +1,7 @@
 """Refinement of a stream of 3D skeletons with a fixed delay: SynSP with window averaging, or a classical filter."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -95,6 +95,7 @@ class StreamingRefiner:
         delay: frames, 0 to 7; raising it smooths more, later. SynSP averages the windows that end 0 to `delay` frames
             after a frame.
         model: for 'synsp'.
+        spare: loads the network that replaces `model` if its device fails.
         z_up: skeletons are in a frame with z up (REP-103), not in a camera's optical frame, in which the network was
             trained: without turning them into one the error grows by 2 of 40 mm (mocap_val).
 
@@ -107,7 +108,13 @@ class StreamingRefiner:
     """
 
     def __init__(
-        self, method: str = "savgol", delay: int = MAX_DELAY, model: Refining | None = None, *, z_up: bool = False
+        self,
+        method: str = "savgol",
+        delay: int = MAX_DELAY,
+        model: Refining | None = None,
+        *,
+        spare: Callable[[], Refining] | None = None,
+        z_up: bool = False,
     ) -> None:
         if method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
@@ -115,6 +122,9 @@ class StreamingRefiner:
             raise ValueError(f"delay must be an integer from 0 to {MAX_DELAY} frames, got {delay!r}")
         self.method, self.delay = method, delay
         self.model = _checked(model, delay) if method == "synsp" else None
+        self.spare = spare
+        self.failure = ""
+        """Why the spare network runs; empty if it does not."""
         self._upright = WORLD_TO_OPTICAL if z_up else np.eye(3)
         self._window = self.model.config.window if self.model else 1
         self.dropped = 0
@@ -132,18 +142,23 @@ class StreamingRefiner:
 
         Raises:
             ValueError: another skeleton, arrays of another shape, or two persons of one id. No frame was taken.
-            RuntimeError: the device of the network failed. All frames are lost; the next one begins a new segment.
+            RuntimeError: the device of the network failed, and there is no spare. All frames are lost; the next one
+                begins a new segment.
         """
         for frame in frames:
             frame.validate()
         # 1. Match people with those of the frame before.
         steps = [self._follow(frame) for frame in frames]
         # 2. One forward pass for all windows of all people.
+        inputs = [poses for step in steps for poses in step.inputs]
         try:
-            estimates = iter(self._estimate([poses for step in steps for poses in step.inputs]))
-        except RuntimeError:
-            self.reset()
-            raise
+            estimates = iter(self._estimate(inputs))
+        except RuntimeError as error:
+            if self.spare is None:
+                self.reset()
+                raise
+            self.failure, self.model, self.spare = str(error), self.spare(), None
+            estimates = iter(self._estimate(inputs))
         # 3. Smooth each track, and release the frames that are `delay` frames old.
         return [refined for step in steps for refined in self._advance(step, estimates)]
 

@@ -7,6 +7,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo
 
+from uplift_ros.messages.ros_classes import check_topic
 from uplift_ros.nodes import qos
 
 TIMEOUT_S = 5.0
@@ -14,7 +15,12 @@ TIMEOUT_S = 5.0
 
 
 def camera_size(topic: str) -> tuple[int, int] | None:
-    """Width and height in the first CameraInfo on a topic; None if none arrives."""
+    """Width and height in the first CameraInfo on a topic; None if none arrives.
+
+    Raises:
+        ValueError: the name is not that of a topic.
+    """
+    check_topic("--camera-info", topic)
     context = Context()
     rclpy.init(args=[], context=context)
     node, received = rclpy.create_node("uplift_doctor", context=context), list[CameraInfo]()

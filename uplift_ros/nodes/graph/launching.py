@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch_ros.actions import Node
 
-PATIENCE = "15"
+SIGTERM_AFTER_S = "15"
 """Seconds from Ctrl-C to SIGTERM: on a busy machine a process with a network needs more than launch's default of 5."""
 
-RESPAWN_DELAY = 2.0
+RESPAWN_AFTER_S = 2.0
 """Seconds before a node that has died is started again."""
 
 
@@ -34,10 +34,21 @@ def lifecycle_node(
         remappings=list(remappings),
         ros_arguments=enclave_arguments(name, arguments),
         respawn=arguments["respawn"] == "true",
-        respawn_delay=RESPAWN_DELAY,
-        sigterm_timeout=PATIENCE,
+        respawn_delay=RESPAWN_AFTER_S,
+        sigterm_timeout=SIGTERM_AFTER_S,
         output="screen",
     )
+
+
+def camera_topics(arguments: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Remappings by which the node camera publishes where the other nodes subscribe."""
+    image = arguments["image"]
+    topics = {
+        "image_raw": image,
+        "image_raw/compressed": f"{image}/compressed",
+        "camera_info": arguments["camera_info"],
+    }
+    return list(topics.items())
 
 
 def require(package: str, argument: str) -> None:

@@ -20,22 +20,26 @@ SYNTHETIC = "synthetic"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", default=SYNTHETIC, help="synthetic, webcam index, or video file")
     settings.add_arguments(parser)
-    parser.add_argument("--record", type=Path, metavar="BAG", help="bag to write; a single file if it ends in .mcap")
+    parser.add_argument("--record", type=settings.path, metavar="BAG", help="bag to write; a file if it ends in .mcap")
     parser.add_argument("--seconds", type=settings.positive, metavar="S", help="stop after this time of the source")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder for demo.mp4, summary.json, and demo.mcap without --record"
+        "--out",
+        type=settings.path,
+        metavar="DIR",
+        help="folder for demo.mp4, summary.json (and demo.mcap without --record)",
     )
 
 
 def main(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal arrives; with --out, write the results."""
     parameters = node_parameters(args)
+    settings.load(args.params, parameters)  # an error is reported at once, not by a node that ends
     if args.source != SYNTHETIC:
         check_source(args.source)
     environment = node_environment()
     os.environ.update(environment)
     fastdds.save_memory()
-    console = Console()
+    console, errors = Console(), Console(stderr=True)
     bag = args.record or (args.out / "demo.mcap" if args.out else None)
     if bag:
         bag.parent.mkdir(parents=True, exist_ok=True)
@@ -44,12 +48,14 @@ def main(args: argparse.Namespace) -> int:
     try:
         anything = supervisor.run(parameters, args.params, bag)
     except RunError as error:
-        console.print(f"uplift run: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"uplift run: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
     finally:
         supervisor.close()
         rclpy.try_shutdown()
-    if args.out and bag and anything:
+    if not anything:
+        errors.print("uplift run: interrupted before the first skeletons", highlight=False)
+    elif args.out and bag:
         write_results(console, bag, args, supervisor.usage.figures())
     return 0
 

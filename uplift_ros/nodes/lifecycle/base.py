@@ -23,7 +23,7 @@ from rclpy.timer import Timer
 from uplift_ros.nodes.lifecycle.descriptor import descriptor
 from uplift_ros.nodes.lifecycle.health import SUBSCRIBERS
 from uplift_ros.nodes.lifecycle.reporting import ReportingNode, explain
-from uplift_ros.parameters import TABLES, Value
+from uplift_ros.parameters import TABLES, Value, is_builtin
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -70,6 +70,9 @@ class ManagedNode(ReportingNode):
         for parameter in self._table.values():
             self.declare_parameter(parameter.name, parameter.default, descriptor(parameter))
         self.create_timer(1.0, self.guarded(self._diagnose), clock=self._steady_clock)
+        known = {parameter.name for table in TABLES.values() for parameter in table}  # /** sets those of all nodes
+        if unknown := [name for name in self._parameter_overrides if name not in known and not is_builtin(name)]:
+            self.report("unknown_parameter", f"no node of uplift_ros has these parameters: {', '.join(unknown)}")
 
     # Hooks
 
