@@ -188,3 +188,13 @@ def test_the_errors_of_the_shipped_network_were_measured():
     assert 0.02 < expected[1:].mean() < 0.12
     assert expected[13] > expected[11]  # the wrist against the shoulder
     assert errors.along > errors.across
+
+
+def test_a_larger_person_has_larger_errors_of_the_same_pose():
+    model = ErrorModel(np.tile([0.02, 0.1, 0.0, 0.0, 0.0], (17, 1)), 0.5, 0.9, 0.01, 0.05)
+    joints, still = np.linspace(0, 0.8, 51).reshape(17, 3), np.zeros(17)
+    root, seen = np.full(3, np.nan), np.ones(17)
+    scores, covariance = model.predict(joints, root, still, 0.0, seen)
+    larger, larger_covariance = model.predict(1.5 * joints, root, still, 0.0, seen, 1.5)
+    np.testing.assert_allclose(larger, scores**1.5)
+    np.testing.assert_allclose(larger_covariance, 1.5**2 * covariance)

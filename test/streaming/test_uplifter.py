@@ -242,3 +242,13 @@ def test_frames_at_key_frames_are_key_frames_whatever_the_output_rate(model, out
     at_keyframes = [frame for frame in final if (frame.stamp - START) % (50 * FRAME) == 0]
     assert len(at_keyframes) == 21
     assert {frame.persons[0].source for frame in at_keyframes} == {Source.KEYFRAME}
+
+
+def test_half_the_trust_reads_half_of_what_scores_take_away(model):
+    def pose(trust: float, score: float) -> np.ndarray:
+        person = replace(keyframes.person(0), scores=np.full(17, score))
+        uplifter = StreamingUplifter(PlainUplift(model), score_trust=trust)
+        return uplifter.push(keyframes.keyframe(0, person), CAMERA).live.persons[0].joints
+
+    np.testing.assert_allclose(pose(0.5, 0.2), pose(1.0, 0.6), atol=1e-5)
+    assert not np.allclose(pose(1.0, 0.2), pose(1.0, 0.6), atol=1e-3)

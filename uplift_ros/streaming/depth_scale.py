@@ -14,6 +14,7 @@ from uplift_ros.camera import CANONICAL_STATURE
 from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, SkeletonFrame
 from uplift_ros.skeleton import H36M17
 from uplift_ros.streaming.clock import FRESH_SIZE_NS, SIZE_MEMORY_NS
+from uplift_ros.streaming.uncertainty import error_of, score_of
 
 SURFACE = np.array(
     [0.10, 0.09, 0.06, 0.05, 0.09, 0.06, 0.05, 0.10, 0.08, np.nan, 0.09, 0.06, 0.04, 0.03, 0.06, 0.04, 0.03]
@@ -116,11 +117,15 @@ class DepthScale:
         if size is None or person.scale_source is ScaleSource.NONE:
             return person
         fresh = stamp - size.stamp <= FRESH_SIZE_NS
+        scores = person.scores
+        if len(person.covariance):  # then scores are of errors in metres
+            scores = score_of(size.factor * error_of(scores))
         return replace(
             person,
             joints=person.joints * size.factor,
             velocity=person.velocity * size.factor,
             covariance=person.covariance * size.factor**2,
+            scores=scores,
             scale_source=ScaleSource.DEPTH if fresh else ScaleSource.PRIOR,
         )
 

@@ -133,8 +133,14 @@ class Track:
     def newest(self) -> int:
         return max(self.observations)
 
-    def person(self, name: str, token: float, tokens_per_second: float, errors: ErrorModel | None) -> Person3D | None:
-        """Compose the person at a token, fractional ones included; None if the motion does not cover it."""
+    def person(
+        self, name: str, token: float, tokens_per_second: float, errors: ErrorModel | None, scale: float
+    ) -> Person3D | None:
+        """Compose the person at a token, fractional ones included; None if the motion does not cover it.
+
+        Args:
+            scale: size of the person relative to those of the error model.
+        """
         motion = self.motion
         if motion is None or not motion.covers(token):
             return None
@@ -146,7 +152,8 @@ class Track:
         scores, covariance = motion.at(motion.scores, token), np.empty((0, 6))
         if errors:
             seconds = motion.distance_to_observation(token) / tokens_per_second
-            scores, covariance = errors.predict(joints, root, motion.at(motion.speeds, token), seconds, scores)
+            speeds = motion.at(motion.speeds, token)
+            scores, covariance = errors.predict(joints, root, speeds, seconds, scores, scale)
         elif source is not Source.KEYFRAME:
             scores = scores * UPSAMPLED_SCORE_FACTOR
         placed = bool(np.isfinite(root).all())

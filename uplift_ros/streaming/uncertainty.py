@@ -113,14 +113,21 @@ class ErrorModel:
     place_along: float
 
     def predict(
-        self, joints: np.ndarray, root: np.ndarray, speeds: np.ndarray, seconds: float, detected: np.ndarray
+        self,
+        joints: np.ndarray,
+        root: np.ndarray,
+        speeds: np.ndarray,
+        seconds: float,
+        detected: np.ndarray,
+        scale: float = 1.0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Predict scores (17,) and covariance (17, 6) of one pose.
 
         Args:
             joints, root, speeds, seconds, detected: as in `expected` and `covariance`.
+            scale: size of the person relative to canonical stature, by which errors are larger.
         """
-        expected = self.expected(joints, speeds, seconds, detected)
+        expected = scale * self.expected(joints / scale, speeds / scale, seconds, detected)
         return score_of(expected), self.covariance(expected, root)
 
     def expected(

@@ -62,6 +62,8 @@ class StreamingUplifter:
             better poses, later.
         output_rate: skeletons per second of stream time; raising it interpolates between the network's frames.
         person_height: metres; scales the people, whom a single camera sees only up to scale.
+        score_trust: of the detector's scores, from 0 to 1: what a score takes away from 1 counts as much for the
+            network. Raising it trusts them more.
         errors: error model of the network; without it scores are the detector's, and there is no covariance.
         spare: loads the network that replaces this one if its device fails.
 
@@ -79,6 +81,7 @@ class StreamingUplifter:
         latency: int = 4,
         output_rate: float = 50.0,
         person_height: float = CANONICAL_STATURE,
+        score_trust: float = 1.0,
         errors: ErrorModel | None = None,
         spare: Callable[[], Uplifting] | None = None,
     ) -> None:
@@ -94,7 +97,9 @@ class StreamingUplifter:
         if not 0.3 <= person_height <= 2.5:
             raise ValueError(f"person_height must be 0.3 to 2.5 m, got {person_height}")
         self.network, self.config, self.latency, self.errors = network, config, latency, errors
-        self.output_rate = output_rate
+        if not 0 <= score_trust <= 1:
+            raise ValueError(f"score_trust must be 0 to 1, got {score_trust}")
+        self.output_rate, self.score_trust = output_rate, score_trust
         self.scale = person_height / CANONICAL_STATURE
         self.spare = spare
         self.failure = ""
@@ -286,7 +291,9 @@ class StreamingUplifter:
         for row, column, observation in inside:
             indices[row, column] = number[id(observation)]
         # 4. Forward pass; keep the new pose tokens.
-        scores = np.stack([observation.person.scores for observation in new]) if config.scores else None
+        scores = None
+        if config.scores:
+            scores = 1 - self.score_trust * (1 - np.stack([observation.person.scores for observation in new]))
         lifted = self.network(
             normalise(np.stack([observation.rays for observation in new]), config.normalisation, scores),
             np.array([observation.pose_token for observation in known]),
@@ -327,8 +334,10 @@ class StreamingUplifter:
 
     def _compose(self, frame: float, is_final: bool) -> SkeletonFrame:
         """Compose the frame of all people; a person is in view from the first to the last observation."""
-        token, tokens_per_second = frame / self.config.token_stride, self.config.model_rate / self.config.token_stride
-        composed = (track.person(name, token, tokens_per_second, self.errors) for name, track in self._tracks.items())
+        token, per_second = frame / self.config.token_stride, self.config.model_rate / self.config.token_stride
+        composed = (
+            track.person(name, token, per_second, self.errors, self.scale) for name, track in self._tracks.items()
+        )
         persons = tuple(person for person in composed if person is not None)
         return SkeletonFrame(self._timeline.stamp(frame), self._frame_id, persons, is_final)
 

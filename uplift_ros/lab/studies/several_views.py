@@ -1,14 +1,16 @@
 """Accuracy of several cameras together on motion capture.
 
-Methods for one skeleton from cameras of known pose: one camera (`single`), the mean of all (`mean`), weighted by
-covariance (`fused`, as the refiner node does), and SynSP's own input of several views (`synsp_views`). The first three
-are evaluated without refinement and with SynSP on the result. With --in-turn the key-frames of the cameras take turns,
-as those of multi_camera.launch.py do.
+Methods for one skeleton from cameras of known pose: one camera (`single`), the mean of all (`mean`), their mean
+weighted by covariance (`fused`, as in the refiner node), and SynSP with all views as its input (`synsp_views`). The
+first three are evaluated without refinement, and with SynSP on the result. With --in-turn the cameras have key-frames
+in turn, as in multi_camera.launch.py.
 """
 
 import argparse
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,23 +22,19 @@ from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.formats import load_motion
 from uplift_ros.lab.data.mocap import Sequence as Motion
-from uplift_ros.lab.data.options import add_data_arguments
+from uplift_ros.lab.data.options import add_clip_arguments, add_data_arguments
 from uplift_ros.lab.data.refiners import refine_sequence
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
-from uplift_ros.settings import defaults_of
+from uplift_ros.streaming import uncertainty
 from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance
 from uplift_ros.transforms import RigidTransform, moved
 
-LATENCY = defaults_of("uplift")["latency"]
-"""Frames."""
-
 
 def common_frame(estimates: Sequence[protocols.Estimate]) -> list[RigidTransform]:
-    """Transforms from each camera's frame to the first one's, from the truth, which all of them see."""
+    """Transforms from the frame of each camera to that of the first one, computed from the truth."""
     first = estimates[0].truth[0].astype(float)
     transforms = []
     for estimate in estimates:
@@ -53,35 +51,35 @@ def in_common(estimates: Sequence[protocols.Estimate]) -> list[protocols.Estimat
     for estimate in estimates:
         kept = (estimate.frames >= first) & (estimate.frames <= last)
         poses, frames, keyframes = (values[kept] for values in (estimate.poses, estimate.frames, estimate.keyframes))
-        cut.append(protocols.Estimate(estimate.clip, poses, frames, keyframes))
+        skeletons = tuple(itertools.compress(estimate.skeletons, kept))
+        cut.append(protocols.Estimate(estimate.clip, poses, frames, keyframes, skeletons=skeletons))
     return cut
 
 
 def fused(estimates: Sequence[protocols.Estimate], transforms: Sequence[RigidTransform]) -> np.ndarray:
-    """(T, 17, 3) in the first camera's frame."""
-    fusion, scores = ViewFusion(), np.ones(17)
+    """Fuse estimates by `ViewFusion`: (T, 17, 3) in the first camera's frame.
+
+    Args:
+        transforms: from `common_frame`.
+    """
+    fusion = ViewFusion()
     together = []
-    for stamp, poses in enumerate(zip(*(estimate.poses for estimate in estimates), strict=True)):
-        views = [
-            SkeletonFrame(
-                stamp, "camera", (Person3D("p1", 1.0, Source.UPSAMPLED, ScaleSource.PRIOR, joints, scores, 0.0),)
-            )
-            for joints in poses
-        ]
+    for stamp, views in enumerate(zip(*(estimate.skeletons for estimate in estimates), strict=True)):
         frames = [
-            moved(with_covariance(view), transform, "world") for view, transform in zip(views, transforms, strict=True)
+            moved(with_covariance(replace(view, stamp=stamp)), transform, "world")
+            for view, transform in zip(views, transforms, strict=True)
         ]
         together.append(fusion.fuse(frames).persons[0].joints)
     return np.stack(together)
 
 
 def refined(model: SynSP, views: np.ndarray) -> np.ndarray:
-    """Mean (T, 17, 3) of SynSP's outputs for views (P, T, 17, 3) that it reads together, in one frame."""
+    """Mean (T, 17, 3) of SynSP's outputs for views (P, T, 17, 3) in one frame, which it reads together."""
     views = metrics.root_relative(views)
     return refine_sequence(model, views.reshape(*views.shape[:2], -1)).mean(0).reshape(views.shape[1:])
 
 
-def ways(estimates: Sequence[protocols.Estimate], model: SynSP) -> dict[tuple[str, str], np.ndarray]:
+def poses_by_method(estimates: Sequence[protocols.Estimate], model: SynSP) -> dict[tuple[str, str], np.ndarray]:
     """Poses (T, 17, 3) in the first camera's frame, by method and refinement."""
     transforms = common_frame(estimates)
     views = np.stack(
@@ -91,14 +89,15 @@ def ways(estimates: Sequence[protocols.Estimate], model: SynSP) -> dict[tuple[st
         ]
     )
     raw = {"single": views[0], "mean": views.mean(0), "fused": fused(estimates, transforms)}
-    alone = {(way, "none"): poses for way, poses in raw.items()}
-    smoothed = {(way, "synsp"): refined(model, poses[None]) for way, poses in raw.items()}
+    alone = {(method, "none"): poses for method, poses in raw.items()}
+    smoothed = {(method, "synsp"): refined(model, poses[None]) for method, poses in raw.items()}
     return alone | smoothed | {("synsp_views", "synsp"): refined(model, views)}
 
 
 def evaluate(
     sequences: Sequence[Motion],
     uplifter: UpliftUpsample,
+    error_model: uncertainty.ErrorModel | None,
     model: SynSP,
     cameras: Sequence[int],
     stride: int,
@@ -110,6 +109,13 @@ def evaluate(
     """One row for each number of cameras and method: mpjpe in mm, accel in mm/frame^2.
 
     Args:
+        sequences: motion at the rate of the networks.
+        uplifter, model: the networks.
+        error_model: of the uplifter, whose covariances weigh the cameras; without it they have constant ones.
+        cameras: numbers of cameras to combine.
+        stride: of key-frames.
+        noise: as of `project_sequences`.
+        seed: of cameras and noise.
         in_turn: the i-th of N cameras has the phase i / N.
     """
     config = uplifter.config
@@ -121,17 +127,19 @@ def evaluate(
         for count in cameras:
             views = [(index, index / count if in_turn else 0.0) for index in range(count)]
             for index, phase in set(views) - seen.keys():
-                seen[index, phase] = protocols.online(uplifter, clips[index], control, LATENCY, phase=phase)
+                seen[index, phase] = protocols.online(
+                    uplifter, clips[index], control, protocols.LATENCY_FRAMES, error_model, phase
+                )
             estimates = in_common([seen[view] for view in views])
             truth = estimates[0].truth
-            for (way, refinement), poses in ways(estimates, model).items():
+            for (method, refinement), poses in poses_by_method(estimates, model).items():
                 figures = metrics.mpjpe(poses, truth), metrics.accel(poses, truth), len(poses)
-                errors[count, way, refinement].append(figures)
+                errors[count, method, refinement].append(figures)
     rows = []
-    for (count, way, refinement), results in errors.items():
+    for (count, method, refinement), results in errors.items():
         mpjpe, accel, frames = np.array(results).T
         rows.append(
-            {"cameras": count, "way": way, "refine": refinement, "stride": stride, "noise": noise}
+            {"cameras": count, "way": method, "refine": refinement, "stride": stride, "noise": noise}
             | {"mpjpe": float(np.average(mpjpe, weights=frames)), "accel": float(np.average(accel, weights=frames))}
             | {"frames": int(frames.sum())}
         )
@@ -140,15 +148,13 @@ def evaluate(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser)
-    parser.add_argument("--model", default="compact", help="uplifting weights")
+    add_clip_arguments(parser, cameras=None, noise="detector")
     parser.add_argument("--refiner-model", default="synsp", help="refinement weights")
-    parser.add_argument("--cameras", type=int, nargs="+", default=[2, 3, 4], help="how many together")
+    parser.add_argument("--cameras", type=int, nargs="+", default=[2, 3, 4], help="numbers of cameras to combine")
     parser.add_argument("--stride", type=int, default=10, help="frames between key-frames")
-    parser.add_argument("--noise", choices=("none", "detector"), default="detector")
     parser.add_argument("--in-turn", action="store_true", help="key-frames of the cameras take turns")
     parser.add_argument("--every", type=int, default=1, help="take every N-th sequence")
     parser.add_argument("--frames", type=int, default=100_000, help="of each sequence, at most")
-    parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
     parser.add_argument("--json", type=Path, help="file for the rows")
 
 
@@ -161,6 +167,7 @@ def main(args: argparse.Namespace) -> int:
     rows = evaluate(
         [Motion(each.name, each.joints[: args.frames]) for each in motions],
         model,
+        uncertainty.load(args.model),
         weights.load(args.refiner_model, SynSP),
         args.cameras,
         args.stride,
