@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from support import filming, networks
+from support import clips, networks
 from support.bright_person import BrightPerson
 
 from uplift_ros import cli, estimators
@@ -50,4 +50,4 @@ def uplift_process(parameters: Path, estimator: BrightPerson) -> Callable[..., i
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    return filming.write_clip(tmp_path / "clip.avi")
+    return clips.write_clip(tmp_path / "clip.avi")

@@ -2,11 +2,14 @@
 
 import ast
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.places import ROOT
 
@@ -176,6 +179,31 @@ def test_every_module_has_a_test_of_its_name_or_one_that_imports_it_or_is_listed
     }
     assert untested == set(TESTED_BY)
     assert [test for test in TESTED_BY.values() if not (ROOT / "test" / f"{test}.py").exists()] == []
+
+
+def constants(module: str) -> dict[str, object]:
+    """Values of the constants that a module defines itself; none without a package that it needs."""
+    names = {
+        node.id
+        for statement in ast.parse(MODULES[module].read_text()).body
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id.isupper()
+    }
+    with suppress(ModuleNotFoundError):
+        return {name: getattr(import_module(module), name) for name in names}
+    return {}
+
+
+def test_no_constant_of_one_name_has_several_values():
+    values: dict[str, list[object]] = defaultdict(list)
+    for module in MODULES:
+        for name, value in constants(module).items():
+            values[name].append(value)
+    several = {
+        name for name, found in values.items() if any(not np.array_equal(found[0], other) for other in found[1:])
+    }
+    assert several == set()
 
 
 WALKS = [

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.cameras import LENSES, by_lens
 
 from uplift_ros.camera import (
     CAUCHY,
@@ -21,14 +22,6 @@ from uplift_ros.camera import (
     place_root,
 )
 
-CAMERAS = [
-    Camera(500, 510, 320, 240, 640, 480),
-    Camera(500, 510, 320, 240, 640, 480, (-0.2, 0.05, 0.001, -0.002, 0.0)),
-    Camera(500, 510, 320, 240, 640, 480, (0.1, 0.02, 0.0, 0.0, 0.01, 0.05, 0.01, 0.0), "rational_polynomial"),
-    Camera(300, 300, 320, 240, 640, 480, (0.05, -0.01, 0.002, 0.0), "equidistant"),
-]
-by_model = pytest.mark.parametrize("camera", CAMERAS, ids=lambda camera: f"{camera.model}{len(camera.distortion)}")
-
 
 @pytest.fixture
 def person():
@@ -36,7 +29,7 @@ def person():
     return np.random.default_rng(0).normal(0, 0.3, (17, 3))
 
 
-@by_model
+@by_lens
 def test_rays_undo_the_projection(camera, person):
     points = person + np.array([0.3, -0.2, 4.0])
     np.testing.assert_allclose(camera.rays(camera.project(points)), points[:, :2] / points[:, 2:], atol=1e-6)
@@ -61,14 +54,14 @@ def test_a_pixel_beyond_the_model_of_a_fisheye_is_no_ray():
     assert np.isnan(fisheye.rays(np.array([320 + 1.7 * 300, 240.0]))).all()
 
 
-@by_model
+@by_lens
 def test_absent_pixels_stay_absent(camera):
     rays = camera.rays(np.array([[100.0, 100.0], [np.nan, np.nan]]))
     assert np.isfinite(rays[0]).all()
     assert np.isnan(rays[1]).all()
 
 
-@by_model
+@by_lens
 def test_points_behind_the_camera_are_nowhere_in_the_image(camera):
     assert np.isnan(camera.project(np.array([[0.0, 0.0, -1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 0.0]]))).all()
 
@@ -175,7 +168,7 @@ def test_canonical_poses_have_unit_size_and_record_what_was_removed(person):
 
 def test_canonical_poses_do_not_depend_on_the_lens(person):
     points = person + np.array([0.3, -0.2, 4.0])
-    inputs = [canonicalise(camera.rays(camera.project(points))) for camera in CAMERAS]
+    inputs = [canonicalise(camera.rays(camera.project(points))) for camera in LENSES]
     for other in inputs[1:]:
         np.testing.assert_allclose(other, inputs[0], atol=1e-4)
 

@@ -1,5 +1,6 @@
 """The command `uplift` itself: missing packages and failures."""
 
+import re
 import sys
 
 import pytest
@@ -13,9 +14,9 @@ def test_a_subcommand_whose_package_is_missing_names_it_and_the_others_work(monk
     with pytest.raises(SystemExit) as ended:
         cli.main(["record", "--out", str(tmp_path)])
     assert ended.value.code == 1
-    assert capsys.readouterr().err.startswith("uplift: rclpy is not installed here: ")
+    assert capsys.readouterr().err.startswith("uplift: rclpy ")
     assert cli.main(["recover", str(tmp_path), "--out", str(tmp_path / "whole.mcap")]) == 1
-    assert "must be a bag (.mcap, .db3...) or a folder with one, got 0 of them" in capsys.readouterr().err
+    assert re.search(rf"{tmp_path} .*\.mcap.* 0 ", capsys.readouterr().err)
 
 
 def test_an_unknown_subcommand_is_answered_with_those_there_are(capsys):

@@ -11,7 +11,7 @@ import pytest
 from support.places import ROOT
 
 from uplift_ros import cli
-from uplift_ros.parameters import TABLES, to_markdown, yaml_value
+from uplift_ros.parameters import TABLES, yaml_value
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 WITH_ROS = ("run", "record", "play")
@@ -125,8 +125,3 @@ def readme_parameters() -> list[tuple[str, str, str]]:
 def test_a_parameter_in_the_readme_exists_with_its_default(node, name, default):
     table = {parameter.name: parameter.default for parameter in TABLES[node]}
     assert yaml_value(table[name]).strip('"') == default
-
-
-def test_the_committed_parameters_document_is_the_generated_one():
-    committed = (ROOT / "docs" / "PARAMETERS.md").read_text()
-    assert committed == to_markdown(), "run: python -m uplift_ros.parameters --markdown > docs/PARAMETERS.md"

@@ -121,7 +121,7 @@ def test_an_image_turned_upright_has_the_camera_turned_with_it(model):
 def test_exchanged_width_and_height_are_exchanged_back_if_that_puts_the_principal_point_in_the_middle():
     exchanged = replace(SENSOR, width=480, height=640)
     assert exchanged.for_image(640, 480) == RAW
-    assert "width and height are exchanged" in exchanged.guess(640, 480)
+    assert "exchanged" in exchanged.guess(640, 480)
     assert "rotated clockwise" in SENSOR.guess(480, 640)
     assert SENSOR.guess(640, 480) == ""
     assert replace(SENSOR, orientation=6).guess(480, 640) == ""
@@ -188,10 +188,10 @@ def test_a_calibration_file_of_ros_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ("image_width: 640", "", "image_width must be a whole number"),
-        ("data: [600, 0, 330, 0, 610", "data: [600, 0, 330, 0", "camera_matrix must have 9 numbers, got 8"),
-        ("data: [600", "data: [soft", "camera_matrix must have data, a list of numbers"),
-        ("plumb_bob", "fish", "distortion_model must be one of"),
+        ("image_width: 640", "", "image_width"),
+        ("data: [600, 0, 330, 0, 610", "data: [600, 0, 330, 0", "camera_matrix .*9 .*8"),
+        ("data: [600", "data: [soft", "camera_matrix .*data"),
+        ("plumb_bob", "fish", "distortion_model .*fish"),
         (FILE, "just words", "expected image_width"),
         (FILE, "{a: [", "while parsing"),
     ],

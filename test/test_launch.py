@@ -3,16 +3,13 @@
 Processes are really launched, but with a prefix that prints the command instead of running it.
 """
 
-import json
 import os
 import re
-import subprocess
-import sys
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
+from support.launches import FOLDER, PROFILES, Process, launched_processes
 from support.places import ROOT
 
 pytest.importorskip("launch_ros", reason="launch_ros is not installed")
@@ -20,58 +17,8 @@ pytest.importorskip("launch_ros", reason="launch_ros is not installed")
 from ament_index_python.packages import get_packages_with_prefixes
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
-FOLDER = ROOT / "launch"
 FILES = sorted(path.name for path in FOLDER.glob("*.launch.py"))
 GRAPH = {"pose_estimator", "uplift", "refiner", "visualizer"}
-PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-
-LAUNCH = """
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import AnyLaunchDescriptionSource
-arguments = [argument.split(":=", 1) for argument in sys.argv[2:]]
-included = IncludeLaunchDescription(AnyLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)
-service = LaunchService(noninteractive=True)
-service.include_launch_description(LaunchDescription([included]))
-sys.exit(service.run())
-"""
-
-REPORT = f"""
-import json, os, sys
-print("REPORT", json.dumps({{
-    "command": sys.argv[1:],
-    "files": {{name: open(name).read() for name in sys.argv if "/launch_params_" in name}},
-    "profiles": [os.environ[name] for name in {PROFILES} if name in os.environ],
-}}))
-"""
-
-
-@dataclass(frozen=True)
-class Process:
-    """Description of the process that would have been launched."""
-
-    command: list[str]
-    files: dict[str, str]
-    profiles: list[str]
-
-    @property
-    def executable(self) -> str:
-        return Path(self.command[0]).name
-
-    @property
-    def rules(self) -> dict[str, str]:
-        """Remappings, and `__node` and `__ns`."""
-        return dict(argument.split(":=", 1) for argument in self.command if re.match(r"[\w/]+:=", argument))
-
-    @property
-    def parameters(self) -> dict:
-        """Parameters that override the parameter file."""
-        merged: dict = {}
-        for content in self.files.values():
-            for node in yaml.safe_load(content).values():
-                merged |= node["ros__parameters"]
-        return merged
 
 
 @pytest.fixture
@@ -89,27 +36,8 @@ def installed(tmp_path, monkeypatch):
 
 @pytest.fixture
 def launched(tmp_path, installed):
-    """Launch a file with arguments like `stride:=10`; return its processes."""
-    report = tmp_path / "report.py"
-    report.write_text(REPORT)
-
-    def run(file: str | Path, *arguments: str, environment: dict[str, str] | None = None) -> list[Process]:
-        prefix = f"launch-prefix:={sys.executable} {report}"
-        inherited = {name: value for name, value in os.environ.items() if name not in PROFILES}
-        result = subprocess.run(
-            [sys.executable, "-c", LAUNCH, str(FOLDER / file), prefix, *arguments],
-            env=inherited | {"ROS_LOG_DIR": str(tmp_path / "log")} | (environment or {}),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if result.returncode:
-            raise RuntimeError(result.stderr + result.stdout)
-        reports = re.findall(r"REPORT (\{.*\})", result.stdout)
-        return [Process(**json.loads(report)) for report in reports]
-
-    return run
+    """`launched_processes` in a folder of this test."""
+    return partial(launched_processes, scratch=tmp_path)
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def kinds(actions) -> list[str]:
 
 
 @pytest.mark.parametrize(("argument", "package"), [("rviz", "rviz2"), ("humans", "hri_msgs"), ("record", "ros2bag")])
-def test_nothing_starts_where_the_package_of_an_argument_is_missing(launch_file, argument, package):
+def test_nothing_starts_if_the_package_of_an_argument_is_missing(launch_file, argument, package):
     load, missing = launch_file
     uplift = load("uplift")
     missing.add(package)
@@ -169,7 +169,7 @@ def test_recorders_have_room_for_bursts_of_skeletons(launch_file):
     ("given", "playout"),
     [({"rviz": "true"}, True), ({"rviz": "true", "playout": "false"}, False), ({}, None), ({"playout": "true"}, True)],
 )
-def test_skeletons_leave_one_by_one_where_they_are_looked_at(launch_file, given, playout):
+def test_skeletons_leave_one_by_one_if_they_are_displayed(launch_file, given, playout):
     load, _ = launch_file
     uplift = load("uplift")
     chosen = uplift.chosen_parameters(context(uplift, **given).launch_configurations, uplift.NODES)

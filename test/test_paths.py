@@ -17,7 +17,7 @@ def test_the_installation_is_found_above_the_package(monkeypatch, tmp_path):
     assert paths.share_folder() == tmp_path / "share" / "uplift_ros"
 
 
-def test_a_package_without_its_share_says_so(monkeypatch, tmp_path):
+def test_a_package_without_its_share_is_reported(monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "PACKAGE", tmp_path / "uplift_ros")
     with pytest.raises(FileNotFoundError, match="share/uplift_ros"):
         paths.share_folder()

@@ -8,7 +8,7 @@ from uplift_ros.paths import shipped_weights
 
 LOAD = "from uplift_ros.models.runtime import load_uplift; load_uplift({name!r})"
 SUPPRESSING = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS")
-"""Variables that ONNX Runtime takes as a wish for no reports."""
+"""Variables that ONNX Runtime takes as a request for no reports."""
 
 
 def test_onnx_runtime_keeps_no_identifier_of_the_machine_and_no_reports(tmp_path):

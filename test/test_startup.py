@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from support.without_torch import BLOCK_TORCH
 
 from uplift_ros import fastdds
 
@@ -39,22 +40,8 @@ def test_the_help_of_the_command_needs_none_of_them():
     assert finished.stdout.split() == []
 
 
-WITHOUT_TORCH = """
-import sys
-
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "onnx", "matplotlib", "safetensors"):
-            raise ImportError(f"{name} is blocked", name=name)
-
-
-sys.meta_path.insert(0, Blocked())
-"""
-
-
 def test_every_node_can_be_imported_without_pytorch():
-    code = WITHOUT_TORCH + "".join(f"import uplift_ros.nodes.{node}_node\n" for node in NEEDED)
+    code = BLOCK_TORCH + "".join(f"import uplift_ros.nodes.{node}_node\n" for node in NEEDED)
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -19,7 +19,7 @@ DEFAULT_SEGMENT = 512 * 1024
 """Bytes of Fast DDS's shared memory without a profile; a larger image is sent in fragments over UDP."""
 
 LOADS = "loads"
-MAX_PIXELS = 65535
+MAX_IMAGE_SIDE = 65535
 """Maximum width and height of a JPEG, more than any camera has."""
 
 RECEIVE_BUFFER = Path("/proc/sys/net/core/rmem_max")
@@ -66,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _pixels(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_PIXELS:
-        raise argparse.ArgumentTypeError(f"must be pixels from 1 to {MAX_PIXELS}, got {text}")
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_IMAGE_SIDE:
+        raise argparse.ArgumentTypeError(f"must be pixels from 1 to {MAX_IMAGE_SIDE}, got {text}")
     return int(text)
 
 

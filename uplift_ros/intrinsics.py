@@ -15,7 +15,7 @@ import yaml
 from uplift_ros.camera import Camera
 from uplift_ros.parameters import brief
 
-RECTIFIED = "image_rect"
+RECTIFIED_PREFIX = "image_rect"
 """Prefix of the topic names of rectified images (image_proc): image_rect, image_rect_color, image_rect_raw."""
 
 COMPRESSED = "compressed"
@@ -30,7 +30,7 @@ MAX_PIXEL_ASPECT = 2.5
 """Largest ratio of one focal length to the other: 1.46 in widescreen PAL, the widest pixels of video, and about twice
 that in a single field of interlaced video."""
 
-MAX_PIXELS = 2**32 - 1
+MAX_SIDE = 2**32 - 1
 """Maximum width and height that sensor_msgs/CameraInfo can hold."""
 
 
@@ -195,7 +195,7 @@ def _most_central(cameras: Sequence[Camera]) -> Camera:
 def is_rectified(image_topic: str) -> bool:
     """Whether images on a topic of this name are rectified: /camera/image_rect_color, also compressed."""
     *_, name = [part for part in image_topic.split("/") if part and part != COMPRESSED] or [""]
-    return name.startswith(RECTIFIED)
+    return name.startswith(RECTIFIED_PREFIX)
 
 
 def load_calibration(path: Path) -> Calibration:
@@ -225,8 +225,8 @@ def load_calibration(path: Path) -> Calibration:
 
 
 def _number(tree: dict[str, Any], name: str) -> int:
-    if not isinstance(value := tree.get(name), int) or not 0 < value <= MAX_PIXELS:
-        raise ValueError(f"{name} must be a whole number from 1 to {MAX_PIXELS}, got {brief(value)}")
+    if not isinstance(value := tree.get(name), int) or not 0 < value <= MAX_SIDE:
+        raise ValueError(f"{name} must be a whole number from 1 to {MAX_SIDE}, got {brief(value)}")
     return value
 
 

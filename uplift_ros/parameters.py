@@ -11,7 +11,7 @@ from math import inf, isfinite
 
 Value = bool | int | float | str
 
-LARGEST = 1 << 63
+INT64_END = 1 << 63
 """Bound of the integers that ROS stores (int64)."""
 
 TYPE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
@@ -71,7 +71,7 @@ class Parameter:
             ValueError: the type, the range or the choices are not met.
         """
         kind = type(self.default)
-        if kind in (float, str) and type(value) is int and abs(value) < LARGEST:
+        if kind in (float, str) and type(value) is int and abs(value) < INT64_END:
             value = kind(value)
         if type(value) is not kind or not self._is_allowed(value):
             raise ValueError(f"parameter {self.name} must be {self.allowed}, got {brief(value)}")

@@ -133,7 +133,7 @@ def test_an_index_without_the_types_is_not_used(tmp_path):
     assert [message[0] for _, message in texts(path)] == list("0123456789")
 
 
-@pytest.mark.parametrize(("begin", "end"), [(0, mcap_storage.MAGIC), (9, bytes(8))], ids=["no index", "cut off"])
+@pytest.mark.parametrize(("begin", "end"), [(0, mcap_storage.MCAP_MAGIC), (9, bytes(8))], ids=["no index", "cut off"])
 def test_a_file_without_an_index_is_not_read_into_memory(tmp_path, begin, end):
     path = write_unindexed(tmp_path / "run.mcap", range(20_000))
     path.write_bytes(path.read_bytes()[: -mcap_storage.FOOTER.size - 8] + mcap_storage.FOOTER.pack(begin, 0, 1) + end)

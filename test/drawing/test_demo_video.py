@@ -3,7 +3,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.recordings import CAMERA, PERIOD, START, header, person, skeletons, waving, write_run
+from support.clocks import FRAME, START
+from support.recordings import CAMERA, header, person, skeletons, waving, write_run
 
 from uplift_ros.bags.reader import BagError
 from uplift_ros.bags.writer import BagWriter
@@ -36,7 +37,7 @@ def test_a_second_at_50_hz_is_51_frames_of_image_view_and_chart(tmp_path):
 
 
 def test_a_slower_camera_is_shown_at_the_same_speed(tmp_path):
-    assert len(rendered(tmp_path, frames=21, period=2 * PERIOD)) == 41
+    assert len(rendered(tmp_path, frames=21, period=2 * FRAME)) == 41
 
 
 def test_between_keyframes_the_refined_skeleton_is_projected_into_the_image(tmp_path):
@@ -55,7 +56,7 @@ def test_only_keyframes_have_the_rings_of_detected_keypoints(tmp_path):
     assert whites[1] > whites[2] + 5
 
 
-def test_the_true_pose_is_named_where_there_is_one(tmp_path):
+def test_the_true_pose_is_named_if_there_is_one(tmp_path):
     legend = (slice(30, 48), slice(652, 760))
     with_truth, without = rendered(tmp_path, frames=3)[0], rendered(tmp_path, frames=3, truth=None)[0]
     assert with_truth[legend].max() > without[legend].max() + 40
@@ -72,7 +73,7 @@ def test_raw_images_are_shown_in_their_own_colours(tmp_path):
     image = message_class("sensor_msgs/msg/Image")
     with BagWriter(tmp_path / "run.mcap") as writer:
         for i in range(3):
-            stamp = START + i * PERIOD
+            stamp = START + i * FRAME
             writer.write("/image_raw", stamp, image(header(stamp), 48, 64, "bgr8", 0, 192, data))
     render(tmp_path / "run.mcap", tmp_path / "run.mp4")
     np.testing.assert_allclose(frames_of(tmp_path / "run.mp4")[2][240, 320], (220, 40, 20), atol=12)
@@ -81,7 +82,7 @@ def test_raw_images_are_shown_in_their_own_colours(tmp_path):
 def test_people_may_come_and_go(tmp_path):
     with BagWriter(tmp_path / "run.mcap") as writer:
         for i, names in enumerate(([], ["p1"], ["p1", "p2"], [])):
-            stamp = START + i * PERIOD
+            stamp = START + i * FRAME
             people = [person(waving(0.0) + np.array((k, 0, 0)), name) for k, name in enumerate(names)]
             writer.write("/skeletons", stamp, skeletons(stamp, *people))
     render(tmp_path / "run.mcap", tmp_path / "run.mp4")
@@ -104,7 +105,7 @@ def test_nothing_is_left_at_the_path_when_rendering_fails(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_codecs_that_are_missing_say_nothing(tmp_path, capfd):
+def test_codecs_that_are_missing_print_nothing(tmp_path, capfd):
     rendered(tmp_path, frames=2)
     assert capfd.readouterr().err == ""
 

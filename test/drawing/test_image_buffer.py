@@ -1,6 +1,6 @@
-from uplift_ros.drawing.image_buffer import MAX_OVERLAY_BYTES, WaitingImages
+from support.clocks import MILLISECOND
 
-MILLISECOND = 1_000_000
+from uplift_ros.drawing.image_buffer import MAX_OVERLAY_BYTES, WaitingImages
 
 
 def waiting(*stamps: int, size: int = 100) -> WaitingImages[str]:

@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
-from support.people import STANDING
+from support.people import CERTAIN, STANDING
 
 from uplift_ros.drawing.markers import BAR_BESIDE_PELVIS, BAR_LENGTH, LABEL_ABOVE_HEAD, marker_geometry
 from uplift_ros.drawing.skeletons import FAINTEST, SIDE_COLOURS
 from uplift_ros.skeleton import H36M17
-
-CERTAIN = np.ones(17)
 
 
 def test_every_joint_and_both_ends_of_every_bone_are_there():

@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
+from support.people import CERTAIN
 from support.recordings import CAMERA, waving
 
 from uplift_ros.drawing.skeletons import FAINTEST, SIDE_COLOURS, draw_keypoints, draw_pose, joint_alphas
 from uplift_ros.skeleton import H36M17
-
-CERTAIN = np.ones(17)
 
 
 @pytest.fixture

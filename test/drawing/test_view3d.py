@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
-from support.people import STANDING
+from support.people import CERTAIN, STANDING
 from support.recordings import waving
 
 from uplift_ros.drawing.view3d import SkeletonView
 
-CERTAIN = np.ones(17)
 CENTRE = waving(0.0)[0]
 
 

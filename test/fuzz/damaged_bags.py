@@ -10,14 +10,12 @@ from fuzz.mutation import damaged
 from fuzz.target import Target, naming, promise
 from mcap.writer import CompressionType, IndexType
 from mcap.writer import Writer as McapWriter
-from support import recordings
+from support.text_bags import STRING, cdr
 
 from uplift_ros.bags.reader import BagError, BagReader, read
 from uplift_ros.bags.recover import recover
-from uplift_ros.messages.typestore import typestore
 
 TOPICS = ("/text", "/other", "/foreign")
-STRING = "std_msgs/msg/String"
 TIMES = (0, 1, 2, 10, 2 * 10**9, 10**12, 2**62)
 
 Written = Counter[tuple[str, int, bytes]]
@@ -47,8 +45,7 @@ def written(random: Random) -> tuple[bytes, Written, bool]:
     channels = [writer.register_channel(topic, "cdr" if topic != "/foreign" else "json", schema) for topic in TOPICS]
     for number in range(random.choice((0, 1, 20))):
         place, time = random.randrange(3), random.choice(TIMES) + random.randrange(5)
-        text = recordings.message_class(STRING)(f"{number}" * random.choice((1, 50)))
-        data = bytes(typestore().serialize_cdr(text, STRING))
+        data = cdr(f"{number}" * random.choice((1, 50)))
         writer.add_message(channels[place], time, data, time)
         messages[TOPICS[place], time, data] += TOPICS[place] != "/foreign"
     writer.finish()

@@ -16,7 +16,7 @@ from support.paper_data import motion
 
 from uplift_ros.lab.data.formats import load
 from uplift_ros.lab.data.mocap import chain_length
-from uplift_ros.lab.data.plausibility import UP
+from uplift_ros.lab.data.plausibility import TO_Z_UP
 
 WALK = motion(0, 4).astype(np.float32)
 BVH = [bvh(names, 3).encode() for names in (MOTIONBUILDER, *CONVENTIONS.values())]
@@ -57,7 +57,7 @@ def bodies(random: Random) -> bytes:
     name = random.choice(("walk", "walk", *WORDS[:10])).replace("\0", "") or "walk"
     members = {name: npy(joints), "fps": npy(np.array(fps))}
     if random.random() < 0.3:  # another sequence, with axes of its own
-        members["other"] = npy((WALK @ np.array(random.choice(list(UP.values())))).astype(np.float32))
+        members["other"] = npy((WALK @ np.array(random.choice(list(TO_Z_UP.values())))).astype(np.float32))
     data = archive(members)
     return damaged(random, data, NPY) if random.random() < 0.3 else data
 

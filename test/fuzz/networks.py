@@ -39,7 +39,7 @@ ERRORS = {
 def targets(folder: Path) -> list[Target]:
     torch.manual_seed(0)
     wholes = [(name, cls, config, cls(config).state_dict()) for name, cls, config in CONFIGS]
-    weights.save(tiny.uplift(), folder / "judged.safetensors", {})
+    weights.save(tiny.uplift(), folder / "rated.safetensors", {})
 
     def take(case: tuple[bytes, type]) -> None:
         data, expected = case
@@ -49,8 +49,8 @@ def targets(folder: Path) -> list[Target]:
             model = weights.load(str(path), expected)
         promise(all(torch.isfinite(tensor).all() for tensor in model.state_dict().values()), "weights not finite")
 
-    def judged(path: Path) -> None:
-        model = uncertainty.load(str(folder / "judged.safetensors"))
+    def rated(path: Path) -> None:
+        model = uncertainty.load(str(folder / "rated.safetensors"))
         promise(model is not None, f"no error model in {path}")
         assert model is not None
         joints = np.random.default_rng(0).normal(0, 0.3, (17, 3))
@@ -59,7 +59,7 @@ def targets(folder: Path) -> list[Target]:
 
     return [
         Target("weights", lambda random: network(random, wholes), take, 10),
-        file_target("quality", errors, judged, "judged.quality.json", folder, 30),
+        file_target("quality", errors, rated, "rated.quality.json", folder, 30),
     ]
 
 

@@ -55,7 +55,9 @@ def targets(folder: Path) -> list[Target]:
     metadata_bytes, ros1_bytes = (place / "metadata.yaml").read_bytes(), ros1_bag(folder)
     matroska = write_matroska(folder / "whole.mkv", SHADES[:1], SHADES, rolls=[0.0, 90.0]).read_bytes()
     gif = cv2.imencodemulti(".gif", SHADES)[1].tobytes()
-    films = {suffix: film(folder / f"whole{suffix}", code) for suffix, code in ((".avi", "MJPG"), (".mp4", "mp4v"))}
+    videos = {
+        suffix: video_of(folder / f"whole{suffix}", code) for suffix, code in ((".avi", "MJPG"), (".mp4", "mp4v"))
+    }
 
     def described(data: bytes) -> None:
         (place / "metadata.yaml").write_bytes(data)
@@ -69,10 +71,10 @@ def targets(folder: Path) -> list[Target]:
         Target("recorded", contents, recorded(folder / "recorded.mcap"), 0.6),
         file_target("ros1", lambda random: damaged(random, ros1_bytes, ROS1_WORDS), everything, "run.bag", folder, 1),
         file_target("zstd", lambda random: packed(random, mcap_bytes), everything, "run.mcap.zstd", folder, 0.5),
-        file_target("video", lambda random: damaged(random, films[".avi"]), watched, "film.avi", folder, 3),
-        file_target("mp4", lambda random: boxed(random, films[".mp4"]), watched, "film.mp4", folder, 3),
-        file_target("mkv", lambda random: headed(random, matroska), watched, "film.mkv", folder, 1.5),
-        file_target("gif", lambda random: damaged(random, gif, (b";", b"GIF89a")), watched, "film.gif", folder, 1),
+        file_target("video", lambda random: damaged(random, videos[".avi"]), watched, "video.avi", folder, 3),
+        file_target("mp4", lambda random: boxed(random, videos[".mp4"]), watched, "video.mp4", folder, 3),
+        file_target("mkv", lambda random: headed(random, matroska), watched, "video.mkv", folder, 1.5),
+        file_target("gif", lambda random: damaged(random, gif, (b";", b"GIF89a")), watched, "video.gif", folder, 1),
     ]
 
 
@@ -125,7 +127,7 @@ def headed(random: Random, whole: bytes) -> bytes:
     return damaged(random, whole[:end], (b"\xae", b"\x83", b"\xe0", b"\x73\xc5")) + whole[end:]
 
 
-def film(path: Path, code: str) -> bytes:
+def video_of(path: Path, code: str) -> bytes:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), 25, (32, 24))
     for image in SHADES:
         writer.write(image)

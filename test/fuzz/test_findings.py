@@ -1,6 +1,7 @@
 """Minimal forms of fuzzing's findings: each of these was once another exception, a hanging process or a NaN."""
 
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -32,8 +33,8 @@ from uplift_ros.models import runtime, weights
 from uplift_ros.streaming import uncertainty
 
 
-def refused(complaint: str, read, *arguments) -> None:
-    with pytest.raises(ValueError, match=complaint) as caught:
+def refused(named: str, read, *arguments) -> None:
+    with pytest.raises(ValueError, match=named) as caught:
         read(*arguments)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 1000
@@ -43,23 +44,23 @@ def refused(complaint: str, read, *arguments) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "named"),
     [
-        ("a: 1\n  b: 2", "mapping values are not allowed here"),
+        ("a: 1\n  b: 2", "mapping values"),
         ("a: &a {b: &b {c: 1}}\nuplift: *a", "aliases are not allowed"),
         ("&a {ros__parameters: *a}", "aliases are not allowed"),
         ("[" * 3000, "recursion depth"),
         ("uplift: {ros__parameters: {5: 3}}", "no parameter 5"),
-        (f"uplift: {{ros__parameters: {{output_rate: 1{'0' * 400}}}}}", "output_rate must be a number"),
-        (f"uplift: {{ros__parameters: {{latency: {'x' * 100_000}}}}}", "latency must be an integer from 0 to 200"),
-        (f"uplift: {{ros__parameters: [{'[' * 50}{']' * 50}]}}", "must be parameters with their values"),
+        (f"uplift: {{ros__parameters: {{output_rate: 1{'0' * 400}}}}}", "output_rate .*number"),
+        (f"uplift: {{ros__parameters: {{latency: {'x' * 100_000}}}}}", "latency .*0 to 200"),
+        (f"uplift: {{ros__parameters: [{'[' * 50}{']' * 50}]}}", "ros__parameters of /uplift "),
     ],
     ids=["two lines", "alias", "itself", "deep", "number as name", "beyond float", "long", "deep value"],
 )
-def test_a_parameter_file_is_refused_in_one_line(tmp_path, text, complaint):
+def test_a_parameter_file_is_refused_in_one_line(tmp_path, text, named):
     path = tmp_path / "parameters.yaml"
     path.write_text(text)
-    refused(rf"parameters\.yaml: .*{complaint}", settings.load, path, {})
+    refused(rf"parameters\.yaml: .*{named}", settings.load, path, {})
 
 
 # ---------------------------------------------------------------- error models
@@ -80,7 +81,7 @@ def test_an_error_model_of_impossible_numbers_is_refused(tmp_path, change):
     quality.write_text(json.dumps(parts))
     assert uncertainty.load(str(tmp_path / "own.safetensors"))
     quality.write_text(json.dumps(parts | change))
-    refused(r"own\.quality\.json is not an error model", uncertainty.load, str(tmp_path / "own.safetensors"))
+    refused(r"own\.quality\.json .*error model", uncertainty.load, str(tmp_path / "own.safetensors"))
 
 
 # ---------------------------------------------------------------- calibrations and ONNX files
@@ -109,7 +110,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path):
 
     content, _ = export.uplift_files(tiny.uplift())
     path = altered(tmp_path / "own.onnx", content, spoil)
-    refused(r"own\.onnx gives numbers that are not finite", runtime.load_uplift, path)
+    refused(r"own\.onnx .*finite", runtime.load_uplift, path)
 
 
 def test_a_network_that_its_config_does_not_describe_is_refused(tmp_path):
@@ -118,7 +119,7 @@ def test_a_network_that_its_config_does_not_describe_is_refused(tmp_path):
         onnx.helper.set_model_props(model, {"architecture": "synsp", "config": config})
 
     path = altered(tmp_path / "own.onnx", export.refine_file(tiny.synsp()), lie)
-    refused(r"own\.onnx does not run on inputs of its config", runtime.load_refine, path)
+    refused(r"own\.onnx .*config", runtime.load_refine, path)
 
 
 @pytest.mark.parametrize(
@@ -132,13 +133,13 @@ def test_a_network_that_its_config_does_not_describe_is_refused(tmp_path):
 )  # fmt: skip
 def test_outputs_of_another_shape_are_refused_when_the_network_is_loaded(tmp_path, outputs):
     path = network(tmp_path / "pose.onnx", {name: np.zeros(shape) for name, shape in outputs.items()})
-    refused(r"model_path: .*pose\.onnx must give simcc_x", estimator.create, "full", path, "cpu", 1, 0.5)
+    refused(r"model_path: .*pose\.onnx .*simcc_x", estimator.create, path, "cpu", 1, 0.5, 0)
 
 
 @pytest.mark.parametrize("side", [0, 2**31])
 def test_a_network_for_impossible_pictures_is_refused(tmp_path, side):
     path = network(tmp_path / "pose.onnx", {"maps": np.zeros((1, 17, 16, 12))}, width=side)
-    refused(r"model_path: .*pose\.onnx", estimator.create, "full", path, "cpu", 1, 0.5)
+    refused(r"model_path: .*pose\.onnx", estimator.create, path, "cpu", 1, 0.5, 0)
 
 
 # ---------------------------------------------------------------- messages
@@ -146,14 +147,14 @@ def test_a_network_for_impossible_pictures_is_refused(tmp_path, side):
 
 def test_a_time_with_more_than_a_second_of_nanoseconds_is_refused():
     time = message_class("builtin_interfaces/msg/Time")(2**31 - 1, 2**32 - 1)
-    refused("stamp.nanosec must be below 1000000000, got 4294967295", conversion.stamp_from_msg, time)
+    refused(r"stamp\.nanosec .*4294967295", conversion.stamp_from_msg, time)
     data = b"\0\1\0\0" + struct.pack("<iII", 1, 10**9, 1) + b"\0"
-    refused("stamp.nanosec must be below", conversion.serialized_header, data)
+    refused(r"stamp\.nanosec .*1000000000", conversion.serialized_header, data)
 
 
 def test_a_frame_id_that_is_no_text_is_refused():
     data = b"\0\1\0\0" + struct.pack("<iII", 1, 2, 3) + b"\xff\xfe\0"
-    refused("serialised message has no whole header", conversion.serialized_header, data)
+    refused("header", conversion.serialized_header, data)
 
 
 @pytest.mark.parametrize(("model", "count"), [("plumb_bob", 3), ("rational_polynomial", 9), ("equidistant", 5)])
@@ -173,8 +174,7 @@ to_rgb(SimpleNamespace(format="jpeg", data=open(sys.argv[1], "rb").read()))
 """
     command = [sys.executable, "-c", program, str(tmp_path / "image.jpg")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "ValueError: compressed image of format 'jpeg'" in ended.stderr
-    assert "cannot be decoded, or is too large" in ended.stderr
+    assert re.search("^ValueError: .*'jpeg'.*too large", ended.stderr, re.MULTILINE)
 
 
 def test_the_format_of_an_image_may_be_long(tmp_path):

@@ -1,4 +1,4 @@
-"""The authors' weights as this package's: files with their layers' names and order, and their networks' formulas."""
+"""Import of the authors' weights: files with the names and order of their layers, and formulas of their networks."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from support import paper_data
 from support.commands import rows_of
 
 from uplift_ros import cli
-from uplift_ros.lab.import_weights import JOINTS
+from uplift_ros.lab.import_weights import FROM_AUTHORS17
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
@@ -63,7 +63,7 @@ def keras_network(tokens: int) -> dict[str, list[np.ndarray]]:
 
 
 def write_keras(path, layers):
-    """As Keras saves weights: a group a layer, whose attribute lists its arrays."""
+    """Write weights as Keras does: a group for each layer, with an attribute that lists its arrays."""
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = [name.encode() for name in layers]
         for name, arrays in layers.items():
@@ -132,7 +132,7 @@ def test_an_imported_uplifter_computes_what_the_authors_network_does(tmp_path, t
     rng = np.random.default_rng(0)
     poses, mask = rng.normal(0, 0.5, (tokens, 17, 2)), np.arange(tokens) % 5 == tokens // 2 % 5
     central, sequence = keras_forward(layers, poses * mask[:, None, None], mask, *STRIDES[tokens])
-    ours = torch.from_numpy(poses[None][:, :, list(JOINTS)]).float()
+    ours = torch.from_numpy(poses[None][:, :, list(FROM_AUTHORS17)]).float()
     with torch.no_grad():
         our_central, our_sequence = model(ours, torch.from_numpy(mask[None]))
     np.testing.assert_allclose(our_central[0, list(THEIR_JOINTS)], central, atol=2e-5 * np.abs(central).max())
@@ -157,8 +157,8 @@ def test_imported_weights_are_evaluated(tmp_path):
         assert (row["frames"], np.isfinite(row["mpjpe"])) == ({"h36m.h5": 84, "fcn.pth.tar": 34}[name], True)
 
 
-def test_their_joints_are_ours_in_another_order():
-    assert [THEIR_JOINTS[joint] for joint in JOINTS] == list(range(17))
+def test_the_authors_joints_are_those_of_h36m17_in_another_order():
+    assert [THEIR_JOINTS[joint] for joint in FROM_AUTHORS17] == list(range(17))
 
 
 def synsp_state(channels=51, width=16, layers=2) -> dict[str, torch.Tensor]:
@@ -286,7 +286,7 @@ def test_files_that_do_not_fit_are_refused_in_a_line(tmp_path, capsys, monkeypat
     write_synsp(tmp_path / "part.pth.tar", {name: state[name] for name in state if "decoder_2" not in name})
     write_synsp(tmp_path / "code.pth.tar", state, more=Malicious())
     paper_data.write_amass_joints(tmp_path / "amass")
-    for file, said in (
+    for file, message in (
         ("other_head.h5", "layer 'temporal_fc'"),
         ("other_network.h5", "other_network.h5 has layers dense"),
         ("text.h5", "text.h5"),
@@ -298,7 +298,7 @@ def test_files_that_do_not_fit_are_refused_in_a_line(tmp_path, capsys, monkeypat
     ):
         assert cli.main(["import", file, "-o", "out.safetensors"]) == 1
         errors = capsys.readouterr().err
-        assert said in errors, errors
+        assert message in errors, errors
         assert errors.count("\n") == 1
     assert not (tmp_path / "created").exists()
     assert not (tmp_path / "out.safetensors").exists()

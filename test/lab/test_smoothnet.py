@@ -8,7 +8,7 @@ from uplift_ros.models import weights
 
 
 def test_it_has_the_published_number_of_parameters():
-    assert sum(parameter.numel() for parameter in SmoothNet().parameters()) == 797_448
+    assert sum(parameter.numel() for parameter in SmoothNet(SmoothNetConfig()).parameters()) == 797_448
 
 
 def test_every_coordinate_is_smoothed_on_its_own_and_alike():

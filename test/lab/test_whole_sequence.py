@@ -10,7 +10,7 @@ RNG = np.random.default_rng(3)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 8, 9, 13, 14, 15, 200])
-def test_agreeing_windows_give_the_sequence_back(frames):
+def test_the_average_of_agreeing_windows_is_the_sequence(frames):
     sequence = RNG.normal(size=(frames, 17, 3))
     averaged = average_windows(sliding_windows(sequence, T))
     np.testing.assert_allclose(averaged[-frames:], sequence, atol=1e-12)

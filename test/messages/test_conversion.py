@@ -34,14 +34,14 @@ def factory(request: pytest.FixtureRequest) -> MessageFactory:
     return MessageFactory(request.param)
 
 
-def person2d() -> Person2D:
+def random_person2d() -> Person2D:
     keypoints = RNG.uniform(0, 640, (17, 2)).astype(np.float32).astype(float)
     keypoints[4] = np.nan
     scores = RNG.uniform(0, 1, 17).astype(np.float32).astype(float)
     return Person2D("p7", 0.5, np.array([10.0, 20.0, 30.0, 40.0]), keypoints, scores)
 
 
-def person3d(covariance: np.ndarray) -> Person3D:
+def random_person3d(covariance: np.ndarray) -> Person3D:
     return Person3D(
         id="p7",
         score=0.75,
@@ -72,7 +72,7 @@ def test_a_stamp_survives_to_the_nanosecond(factory):
 
 
 def test_a_keyframe_survives_with_absent_joints(factory):
-    keyframe = Keyframe(STAMP, "camera", 640, 480, 3, 10, (person2d(),))
+    keyframe = Keyframe(STAMP, "camera", 640, 480, 3, 10, (random_person2d(),))
     back = conversion.keyframe_from_msg(factory.keyframe(keyframe))
     assert_same(keyframe, back)
     assert_same(keyframe.persons[0], back.persons[0])
@@ -101,14 +101,14 @@ def test_an_unknown_origin_of_a_keyframe_is_refused(factory):
 
 @pytest.mark.parametrize("covariance", [np.empty((0, 6)), np.ones((17, 6))], ids=["no covariance", "covariance"])
 def test_skeletons_survive(factory, covariance):
-    frame = SkeletonFrame(STAMP, "camera", (person3d(covariance),), is_final=False)
+    frame = SkeletonFrame(STAMP, "camera", (random_person3d(covariance),), is_final=False)
     back = conversion.skeletons_from_msg(factory.skeletons(frame))
     assert_same(frame, back)
     assert_same(frame.persons[0], back.persons[0])
 
 
 def test_an_unknown_source_of_a_frame_is_refused(factory):
-    message = factory.skeletons(SkeletonFrame(STAMP, "camera", (person3d(np.empty((0, 6))),)))
+    message = factory.skeletons(SkeletonFrame(STAMP, "camera", (random_person3d(np.empty((0, 6))),)))
     message.persons[0].source = 9
     with pytest.raises(ValueError, match="Source"):
         conversion.skeletons_from_msg(message)
@@ -140,9 +140,9 @@ def test_an_uncalibrated_camera_is_refused_naming_the_field(factory):
 
 def samples(factory: MessageFactory) -> dict[str, object]:
     """A message of every kind, by its type."""
-    people = (person3d(np.ones((17, 6))), person3d(np.empty((0, 6))))
+    people = (random_person3d(np.ones((17, 6))), random_person3d(np.empty((0, 6))))
     return {
-        "uplift_ros/msg/Keyframe2D": factory.keyframe(Keyframe(STAMP, "camera", 640, 480, 3, 10, (person2d(),))),
+        "uplift_ros/msg/Keyframe2D": factory.keyframe(Keyframe(STAMP, "camera", 640, 480, 3, 10, (random_person2d(),))),
         "uplift_ros/msg/KeyframeRequest": factory.keyframe_request(STAMP, "camera", [STAMP - 1, STAMP]),
         "uplift_ros/msg/Skeletons": factory.skeletons(SkeletonFrame(STAMP, "camera", people)),
         "uplift_ros/msg/SkeletonInfo": factory.skeleton_info(H36M17),

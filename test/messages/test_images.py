@@ -98,7 +98,7 @@ def test_compressed_images_are_decoded(encoding, tolerance):
 
 
 @pytest.mark.parametrize(
-    ("changed", "complaint"),
+    ("changed", "named"),
     [
         ({"encoding": "16UC1"}, "encoding"),
         ({"encoding": ""}, "encoding"),
@@ -110,10 +110,10 @@ def test_compressed_images_are_decoded(encoding, tolerance):
         ({"height": 4_000_000_000}, "data"),
     ],
 )
-def test_an_image_that_does_not_fit_its_description_is_refused(changed, complaint):
+def test_an_image_that_does_not_fit_its_description_is_refused(changed, named):
     image = message(np.zeros((8, 12, 3), np.uint8), "rgb8")
     vars(image).update(changed)
-    with pytest.raises(ValueError, match=complaint):
+    with pytest.raises(ValueError, match=named):
         to_rgb(image)
 
 
@@ -141,13 +141,13 @@ def test_depth_is_in_metres_whatever_its_encoding(encoding, kind, unit, is_bigen
 
 
 @pytest.mark.parametrize(
-    ("changed", "complaint"),
+    ("changed", "named"),
     [({"encoding": "8UC1"}, "depth encoding"), ({"step": 5}, "depth data"), ({"height": 3}, "depth data")],
 )
-def test_depth_that_does_not_fit_its_description_is_refused(changed, complaint):
+def test_depth_that_does_not_fit_its_description_is_refused(changed, named):
     image = SimpleNamespace(height=2, width=3, encoding="16UC1", is_bigendian=False, step=6, data=bytes(12))
     vars(image).update(changed)
-    with pytest.raises(ValueError, match=complaint):
+    with pytest.raises(ValueError, match=named):
         to_metres(image)
 
 

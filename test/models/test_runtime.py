@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 from support import tiny
+from support.shipped import shipped
 
 from uplift_ros import cli
 from uplift_ros.lab import export
@@ -89,10 +90,6 @@ def test_refining_equals_pytorch_for_every_batch(config):
     for batch in (1, 7, 20, 2 * runtime.MAX_WINDOWS + 1):
         windows = np.random.default_rng(batch).normal(0, 0.4, (batch, config.window, 17, 3))
         np.testing.assert_allclose(network(windows), plain(windows), rtol=1e-5, atol=1e-5)
-
-
-def shipped(architecture: str) -> list[str]:
-    return [name for name in weights.available() if weights.read_header(name)[0] == architecture]
 
 
 @pytest.mark.parametrize("name", shipped("uplift"))

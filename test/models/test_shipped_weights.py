@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from support.places import SHARED
+from support.shipped import shipped
 
 from uplift_ros.lab.data import protocols
 from uplift_ros.lab.data.convention import as_detected
@@ -18,10 +19,6 @@ from uplift_ros.sources.synthetic.motion import PERIOD, pose
 
 RATE = 50.0
 MOTION_CAPTURE = SHARED / "mocap" / "mocap_test.npz"
-
-
-def shipped(architecture: str) -> list[str]:
-    return [name for name in weights.available() if weights.read_header(name)[0] == architecture]
 
 
 @pytest.fixture(scope="module", params=shipped("uplift"))

@@ -121,7 +121,7 @@ def test_quality_is_lowest_at_the_worst_frame_of_the_window():
     assert quality[0] == pytest.approx(np.exp(-0.01), rel=1e-3)
 
 
-def test_quality_is_defined_where_the_branches_agree():
+def test_quality_is_defined_if_the_branches_agree():
     assert torch.isfinite(pose_quality(torch.zeros(2, 8, 51))).all()
 
 

@@ -87,7 +87,7 @@ def header(tmp_path, metadata):
 
 
 @pytest.mark.parametrize(
-    ("config", "complaint"),
+    ("config", "named"),
     [
         ({"temporal_width": 2048, "mlp_ratio": 2048}, "config"),
         ({"temporal_blocks": 2048}, "config"),
@@ -100,9 +100,9 @@ def header(tmp_path, metadata):
         ([1], "config"),
     ],
 )
-def test_a_config_that_no_network_has_is_refused_before_it_is_built(tmp_path, config, complaint):
+def test_a_config_that_no_network_has_is_refused_before_it_is_built(tmp_path, config, named):
     name = header(tmp_path, {"architecture": "uplift", "config": json.dumps(config), "provenance": "{}"})
-    with pytest.raises(ValueError, match=complaint) as caught:
+    with pytest.raises(ValueError, match=named) as caught:
         weights.load(name, UpliftUpsample)
     assert "hostile.safetensors" in str(caught.value)
     assert "\n" not in str(caught.value)

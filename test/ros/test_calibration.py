@@ -3,20 +3,18 @@
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo
+from support.cameras import SYNTHETIC_CAMERA as CAMERA
+from support.clocks import START
 from support.people import person2d
 from uplift_ros.msg import Keyframe2D, Person3D, Skeletons
 
 from uplift_ros import cli
-from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.graph.camera_size import camera_size
 from uplift_ros.poses import Keyframe
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.sources.synthetic.synthetic_source import viewpoint_at
-
-CAMERA = Camera.from_fov(0.96, 320, 240)
-STAMP = 1_000_000_000_000
 
 
 def plain(info: CameraInfo) -> None:
@@ -39,7 +37,7 @@ def rectified(info: CameraInfo) -> None:
 )
 def test_camera_info_that_was_published_once_before_the_node_started_places_people(start, observer, change, parameters):
     infos = observer.node.create_publisher(CameraInfo, "camera_info", qos.latched())
-    info = ros_messages().camera_info(CAMERA, STAMP, "camera")
+    info = ros_messages().camera_info(CAMERA, START, "camera")
     change(info)
     infos.publish(info)
     keyframes = observer.node.create_publisher(Keyframe2D, "keyframes", qos.poses())
@@ -51,7 +49,7 @@ def test_camera_info_that_was_published_once_before_the_node_started_places_peop
     seen = person2d(CAMERA.project(truth))
 
     def is_placed() -> bool:
-        stamp = STAMP + len(sent) * 200_000_000
+        stamp = START + len(sent) * 200_000_000
         sent.append(stamp)
         keyframe = Keyframe(stamp, "camera", CAMERA.width, CAMERA.height, len(sent), 10, (seen,))
         keyframes.publish(ros_messages().keyframe(keyframe))

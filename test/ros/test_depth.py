@@ -1,23 +1,24 @@
 """The uplift node with depth images; the test plays the camera and the pose estimator."""
 
 import importlib.util
+import re
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import CameraInfo, Image
+from support.cameras import SYNTHETIC_CAMERA as CAMERA
+from support.clocks import FRAME, START
 from support.people import person2d
 from uplift_ros.msg import Keyframe2D, Person3D, Skeletons
 
-from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
 from uplift_ros.poses import Keyframe
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.sources.synthetic.synthetic_source import viewpoint_at
 
-CAMERA = Camera.from_fov(0.96, 320, 240)
-START, STEP = 1_000_000_000_000, 200_000_000
+STEP = 10 * FRAME
 FLAT = 3.0
 """Metres: depth of everything in the depth images, the person's front included."""
 
@@ -30,7 +31,7 @@ def test_depth_without_message_filters_is_refused_with_the_reason(start, observe
     process = start("uplift", use_depth=True)
     observer.wait_for(lambda: process.exit_code is not None)
     assert process.exit_code == 1
-    assert "parameter use_depth must be false: message_filters is not installed" in process.last_lines
+    assert re.search("use_depth .*message_filters", process.last_lines)
 
 
 class Robot:
@@ -105,12 +106,12 @@ def test_people_come_in_the_size_that_depth_measures(robot, encoding, kind, unit
 def test_missing_and_odd_depth_is_reported_and_skeletons_continue(robot, observer):
     diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
 
-    def complaint_of(depth: np.ndarray | None, encoding: str, text: str) -> bool:
+    def is_reported(depth: np.ndarray | None, encoding: str, text: str) -> bool:
         robot.send(depth, encoding)
         observer.executor.spin_once(timeout_sec=0.1)
         return any(text in status.message for array in diagnostics for status in array.status)
 
-    observer.wait_for(lambda: complaint_of(None, "", "no depth image of the time of key-frame"))
+    observer.wait_for(lambda: is_reported(None, "", "no depth image"))
     small = np.zeros((8, 8), np.uint16)
-    observer.wait_for(lambda: complaint_of(small, "16UC1", "depth must be aligned with the image"))
-    observer.wait_for(lambda: complaint_of(small, "mono16", "depth encoding must be one of 16UC1, 32FC1"))
+    observer.wait_for(lambda: is_reported(small, "16UC1", "depth must be aligned"))
+    observer.wait_for(lambda: is_reported(small, "mono16", "depth encoding"))

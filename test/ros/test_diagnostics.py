@@ -6,13 +6,13 @@ import re
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import Image
+from support.clocks import START
 from uplift_ros.msg import Keyframe2D
 
 from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-START = 1_700_000_000_000_000_000
 APART = 250_000_000
 """Nanoseconds between the stamps of two images."""
 
@@ -45,10 +45,10 @@ def wait_for_level(observer, status):
 
 
 @pytest.fixture
-def film(observer):
+def publish_images(observer):
     """Publish black images from now on, ten a second, whose stamps say four a second."""
 
-    def film() -> None:
+    def publish_images() -> None:
         publisher = observer.node.create_publisher(Image, "image_raw", qos.images())
         numbers = itertools.count()
 
@@ -59,22 +59,22 @@ def film(observer):
 
         observer.node.create_timer(0.1, publish)
 
-    return film
+    return publish_images
 
 
 @pytest.mark.usefixtures("blazepose_files")
-def test_missing_images_are_a_warning_until_they_come(start, wait_for_level, film):
+def test_missing_images_are_a_warning_until_they_come(start, wait_for_level, publish_images):
     start("pose_estimator", stride=50)
     wait_for_level("pose_estimator", WARN, "no images for 3 s")
-    film()
+    publish_images()
     wait_for_level("pose_estimator", OK, "active")
 
 
 @pytest.mark.usefixtures("blazepose_files")
-def test_too_few_key_frames_are_a_warning_until_fewer_are_asked(start, wait_for_level, film, observer):
+def test_too_few_key_frames_are_a_warning_until_fewer_are_asked(start, wait_for_level, publish_images, observer):
     start("pose_estimator", stride=5)
-    film()
-    figures = wait_for_level("pose_estimator", WARN, r"key-frames reach [1-4]\.\d of 10\.0 Hz asked")
+    publish_images()
+    figures = wait_for_level("pose_estimator", WARN, r"key-frames .*\b[1-4]\.\d .*\b10\.0 Hz")
     assert (figures["backend"], figures["device"], figures["stride"]) == ("blazepose", "cpu", "5")
     assert float(figures["keyframe_hz_reached"]) < float(figures["keyframe_hz_asked"]) == 10.0
     assert float(figures["age_ms"]) > 0
@@ -86,7 +86,7 @@ def test_two_estimators_on_one_topic_are_a_warning(start, wait_for_level, observ
     for _ in range(2):
         observer.node.create_publisher(Keyframe2D, "keyframes", qos.poses())
     start("uplift", model=random_weights["uplift"])
-    wait_for_level("uplift", WARN, "2 nodes publish key-frames on /keyframes, one is allowed")
+    wait_for_level("uplift", WARN, "^2 nodes .*/keyframes")
 
 
 @pytest.mark.parametrize(("fov", "warnings"), [(1.0, 1), (0.9, 0)])
@@ -104,7 +104,7 @@ def test_a_guessed_field_of_view_is_a_warning_once(start, observer, status, clip
 def test_a_failure_is_an_error_that_is_remembered_after_the_level_is_ok_again(start, wait_for_level, observer):
     start("refiner", method="synsp", model="no_such_weights", autostart=False)
     assert not observer.change_state("refiner", "configure")
-    wait_for_level("refiner", ERROR, "cannot configure: model: no weights 'no_such_weights'")
+    wait_for_level("refiner", ERROR, "cannot configure: model: .*'no_such_weights'")
     figures = wait_for_level("refiner", OK, "unconfigured")
     assert "no_such_weights" in figures["last_error"]
 

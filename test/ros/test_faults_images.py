@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from sensor_msgs.msg import Image
-from support.clocks import FRAME, SECOND
+from support.clocks import FRAME, SECOND, START
 from support.footprint import GIVE_BACK, Footprint
 from uplift_ros.msg import Keyframe2D
 
@@ -23,7 +23,6 @@ pytestmark = pytest.mark.usefixtures("blazepose_files")
 
 
 STRIDE = 5
-START = 1_700_000_000 * SECOND
 
 PROMISE = 2.0
 """Seconds from the first good image to the first key-frame of one; the estimator looks at an image every 0.1 s."""

@@ -1,5 +1,6 @@
 """Key-frames through the real uplift and refiner nodes; the test acts as the pose estimator."""
 
+import re
 import time
 
 import numpy as np
@@ -7,18 +8,16 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import CameraInfo
-from support.clocks import FRAME
+from support.cameras import CAMERA
+from support.clocks import FRAME, START
 from support.people import STANDING, person2d
 from uplift_ros.msg import Keyframe2D, Person3D, RateState, SkeletonInfo, Skeletons
 
-from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
 from uplift_ros.nodes import qos
 from uplift_ros.poses import Keyframe
 
 MODEL_RATE = 50
-START = 1_000_000_000_000
-CAMERA = Camera.from_fov(1.0, 640, 480)
 
 
 class FakeEstimator:
@@ -60,11 +59,11 @@ class FakeEstimator:
         self.sequence += 1
         return self.answers[-1]
 
-    def send_until(self, condition, people: int, most: int = 60) -> RateState:
-        for _ in range(most):
+    def send_until(self, condition, people: int, limit: int = 60) -> RateState:
+        for _ in range(limit):
             if condition(state := self.send(people)):
                 return state
-        pytest.fail(f"not within {most} key-frames; the last answer was {state}")
+        pytest.fail(f"not within {limit} key-frames; the last answer was {state}")
 
 
 @pytest.fixture
@@ -132,8 +131,7 @@ def test_skeletons_come_one_by_one_with_playout_and_in_bursts_without(uplift, es
     stamps = [stamp_from_msg(message.header.stamp) for message in raw]
     assert stamps == [START + frame * FRAME for frame in range(len(stamps))]
     observer.wait_for(lambda: len(live) == 10)  # at once, in either case
-    bursts = np.reshape(arrived[60:160], (5, 20))  # of the frames that a key-frame makes final
-    assert not playout or np.median(np.ptp(bursts, axis=1)) > 10 / MODEL_RATE
+    assert (np.median(np.diff(arrived[60:160])) > 0.25 / MODEL_RATE) == playout
 
 
 def test_refined_skeletons_are_the_raw_ones_in_order(uplift, start, estimator, observer, random_weights):
@@ -188,7 +186,7 @@ def test_a_stride_that_the_model_cannot_have_is_refused_with_the_reason(uplift, 
     uplift()
     result = observer.set_parameter("uplift", "stride_slow", 15)
     assert not result.successful
-    assert "stride_slow must be a positive multiple of 2 (the model's s_out), got 15" in result.reason
+    assert re.search("stride_slow .*multiple of 2 .*15$", result.reason)
 
 
 def test_simulated_time_without_a_clock_leaves_ages_unknown(uplift, estimator, observer):

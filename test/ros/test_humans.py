@@ -1,6 +1,7 @@
 """The adapter to REP-155, with the messages and, where installed, the transforms of the real packages."""
 
 import importlib.util
+import re
 from xml.etree import ElementTree as Xml
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_without_hri_msgs_the_node_ends_with_one_line(start, observer):
     process = start("humans")
     observer.wait_for(lambda: process.exit_code is not None)
     assert process.exit_code == 1
-    assert "the node humans needs hri_msgs, which is not installed" in process.last_lines
+    assert re.search("humans .*hri_msgs", process.last_lines)
     assert len(process.last_lines.splitlines()) == 1
 
 
@@ -68,7 +69,7 @@ def test_without_hri_msgs_the_node_ends_with_one_line(start, observer):
 def test_without_tf2_msgs_publish_tf_is_refused_with_the_reason(start, observer):
     process = start("humans")
     observer.wait_for(lambda: process.exit_code is not None)
-    assert "parameter publish_tf must be false: tf2_msgs is not installed" in process.last_lines
+    assert re.search("publish_tf .*tf2_msgs", process.last_lines)
 
 
 @needs_hri

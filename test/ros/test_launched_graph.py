@@ -137,7 +137,7 @@ def test_the_last_skeletons_of_a_replay_are_refined_before_the_launch_ends(launc
 def test_a_replay_whose_player_fails_ends(launch, player, observer, tmp_path):
     process, log = launch("replay.launch.py", f"bag:={tmp_path / 'nowhere.mcap'}")
     observer.wait_for(lambda: process.poll() is not None, timeout=START_TIMEOUT)
-    assert "the player of the bag failed with exit code 1" in log.read_text()
+    assert re.search("player .*exit code 1", log.read_text())
     assert process.returncode == 1
 
 

@@ -15,7 +15,7 @@ from uplift_ros.messages.conversion import ros_messages
 from uplift_ros.nodes import qos
 from uplift_ros.nodes.graph.child_process import Process
 from uplift_ros.nodes.lifecycle import base
-from uplift_ros.nodes.lifecycle.spin import LAST_MESSAGES_S
+from uplift_ros.nodes.lifecycle.spin import QUIET_END_S
 from uplift_ros.parameters import TABLES, Value
 
 
@@ -109,7 +109,7 @@ def test_a_node_that_ends_takes_the_last_messages_of_the_node_before_it(refiner,
     publish(range(10))
     observer.wait_for(lambda: refined)
     process.send(signal.SIGINT)
-    later = time.monotonic() + 2 * LAST_MESSAGES_S
+    later = time.monotonic() + 2 * QUIET_END_S
     observer.wait_for(lambda: time.monotonic() > later)
     publish(range(10, 30))
     assert publisher.wait_for_all_acked()  # a publisher that is destroyed sooner takes its messages with it

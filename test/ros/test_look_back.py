@@ -4,19 +4,18 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import CameraInfo
+from support.cameras import SYNTHETIC_CAMERA as CAMERA
+from support.clocks import FRAME, SECOND, START
 from uplift_ros.msg import Keyframe2D, KeyframeRequest, Skeletons
 
 from uplift_ros import settings
-from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import calibration_from_msg, ros_messages, skeletons_from_msg, stamp_from_msg
 from uplift_ros.nodes import qos
-from uplift_ros.poses import NANOSECONDS, Keyframe, Origin, Person2D, SkeletonFrame
+from uplift_ros.poses import Keyframe, Origin, Person2D, SkeletonFrame
 from uplift_ros.sources.synthetic.motion import pose
 from uplift_ros.sources.synthetic.synthetic_source import viewpoint_at
 from uplift_ros.stages import build
 
-CAMERA = Camera.from_fov(0.96, 320, 240)
-START = 1_000 * NANOSECONDS
 STRIDE, KEYFRAMES = 10, 40
 """Frames between scheduled key-frames at 50 Hz, and how many there are: 8 s, with fast and slow motion."""
 
@@ -50,7 +49,7 @@ class Estimator:
                 self.send(stamp_from_msg(stamp), Origin.LOOK_BACK)
 
     def send(self, stamp: int, origin: Origin = Origin.SCHEDULED) -> None:
-        seconds = (stamp - START) / NANOSECONDS
+        seconds = (stamp - START) / SECOND
         keypoints = CAMERA.project(viewpoint_at(CAMERA, seconds).to_optical(pose(seconds)))
         person = Person2D("p1", 1.0, np.zeros(4), keypoints, np.ones(17))
         keyframe = Keyframe(stamp, "camera", 320, 240, len(self.sent), STRIDE, (person,), origin=origin)
@@ -62,7 +61,7 @@ class Estimator:
         """Send scheduled key-frames, each after the node has taken the one before."""
         for number in numbers:
             taken = len(self.live)
-            self.send(START + number * STRIDE * NANOSECONDS // 50)
+            self.send(START + number * STRIDE * FRAME)
             self.observer.wait_for(lambda taken=taken: len(self.live) > taken)
 
 
@@ -99,14 +98,14 @@ def test_frames_do_not_wait_for_an_estimator_that_has_lost_its_images(estimator,
     diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
     estimator.answers = False  # as after a restart
     estimator.run(range(KEYFRAMES))
-    latest = START + (KEYFRAMES - 3) * STRIDE * NANOSECONDS // 50
+    latest = START + (KEYFRAMES - 3) * STRIDE * FRAME
     observer.wait_for(lambda: estimator.raw and stamp_from_msg(estimator.raw[-1].header.stamp) >= latest)
     observer.wait_for(lambda: "unanswered" in counted(diagnostics))
     missing = estimator.requested
     estimator.answers = True
     estimator.run(range(KEYFRAMES, 2 * KEYFRAMES))
     observer.change_state("uplift", "deactivate")
-    end = START + (2 * KEYFRAMES - 1) * STRIDE * NANOSECONDS // 50
+    end = START + (2 * KEYFRAMES - 1) * STRIDE * FRAME
     observer.wait_for(lambda: stamp_from_msg(estimator.raw[-1].header.stamp) >= end)
 
     stamps = list(frames(estimator.raw))

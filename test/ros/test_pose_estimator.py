@@ -1,4 +1,5 @@
 import itertools
+import re
 from collections.abc import Callable
 
 import cv2
@@ -7,7 +8,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
-from support.clocks import FRAME
+from support.clocks import FRAME, START
 from uplift_ros.msg import Keyframe2D, KeyframeRequest
 
 from uplift_ros.messages.conversion import ros_messages, stamp_from_msg
@@ -18,9 +19,6 @@ from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 pytestmark = pytest.mark.usefixtures("blazepose_files")
 
 
-START = 1_700_000_000_000_000_000
-
-
 @pytest.fixture(scope="module")
 def person() -> np.ndarray:
     """RGB image of a person."""
@@ -28,16 +26,16 @@ def person() -> np.ndarray:
 
 
 @pytest.fixture
-def film(observer):
-    """Publish messages at 50 Hz, while something is awaited: `film(Image, "image_raw", message_of_frame)`."""
+def stream(observer):
+    """Publish messages at 50 Hz, while something is awaited: `stream(Image, "image_raw", message_of_frame)`."""
 
-    def film(message_type: type, topic: str, message_of_frame: Callable[[int], object], profile=None) -> None:
+    def stream(message_type: type, topic: str, message_of_frame: Callable[[int], object], profile=None) -> None:
         publisher = observer.node.create_publisher(message_type, topic, profile or qos.images())
         observer.wait_for(lambda: publisher.get_subscription_count())
         frames = itertools.count()
         observer.node.create_timer(FRAME / 1e9, lambda: publisher.publish(message_of_frame(next(frames))))
 
-    return film
+    return stream
 
 
 def image_message(image: np.ndarray, frame: int, **changed) -> Image:
@@ -70,10 +68,10 @@ def diagnosed(statuses: list[DiagnosticArray], key: str) -> str:
     return next(values, "")
 
 
-def test_a_person_is_published_at_every_key_frame_with_the_images_own_stamp_and_frame(start, observer, film, person):
+def test_a_person_is_published_at_every_key_frame_with_the_images_own_stamp_and_frame(start, observer, stream, person):
     start("pose_estimator", stride=20)
     keyframes = observer.collect(Keyframe2D, "keyframes")
-    film(Image, "image_raw", lambda frame: image_message(person, frame))
+    stream(Image, "image_raw", lambda frame: image_message(person, frame))
     observer.wait_for(lambda: len(keyframes) >= 5)
     assert np.diff(intervals(keyframes, 20)).min() >= 1
     for sequence, keyframe in enumerate(keyframes):
@@ -84,18 +82,18 @@ def test_a_person_is_published_at_every_key_frame_with_the_images_own_stamp_and_
         assert len(keyframe.persons[0].keypoints) == len(H36M17)
 
 
-def test_a_key_frame_without_people_is_published_too(start, observer, film):
+def test_a_key_frame_without_people_is_published_too(start, observer, stream):
     start("pose_estimator")
     keyframes = observer.collect(Keyframe2D, "keyframes")
-    film(Image, "image_raw", lambda frame: image_message(np.zeros((240, 320, 3), np.uint8), frame))
+    stream(Image, "image_raw", lambda frame: image_message(np.zeros((240, 320, 3), np.uint8), frame))
     observer.wait_for(lambda: len(keyframes) >= 2)
     assert [keyframe.persons for keyframe in keyframes[:2]] == [[], []]
 
 
-def test_the_stride_is_changed_while_running(start, observer, film, person):
+def test_the_stride_is_changed_while_running(start, observer, stream, person):
     start("pose_estimator", stride=40)
     keyframes = observer.collect(Keyframe2D, "keyframes")
-    film(Image, "image_raw", lambda frame: image_message(person, frame))
+    stream(Image, "image_raw", lambda frame: image_message(person, frame))
     observer.wait_for(lambda: len(keyframes) >= 2)
     assert observer.set_parameter("pose_estimator", "stride", 20).successful
     changed = len(keyframes)
@@ -113,7 +111,7 @@ def test_a_stride_out_of_range_is_refused_and_the_old_one_stays(start, observer)
     assert observer.integer_parameter("pose_estimator", "stride") == 10
 
 
-def test_bad_images_are_reported_and_do_not_stop_it(start, observer, film, person):
+def test_bad_images_are_reported_and_do_not_stop_it(start, observer, stream, person):
     start("pose_estimator", stride=5)
     keyframes = observer.collect(Keyframe2D, "keyframes")
     diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
@@ -122,13 +120,13 @@ def test_bad_images_are_reported_and_do_not_stop_it(start, observer, film, perso
     def message(frame: int) -> Image:
         return image_message(person, frame, **(bad[frame % 50 // 5] if frame % 50 < 25 else {}))
 
-    film(Image, "image_raw", message)
+    stream(Image, "image_raw", message)
     observer.wait_for(lambda: len(keyframes) >= 2 and int(diagnosed(diagnostics, "rejected") or 0) >= 1)
     assert all(frame_of(keyframe) % 50 >= 25 for keyframe in keyframes)
     assert "image" in diagnosed(diagnostics, "last_error")
 
 
-def test_images_between_key_frames_are_not_decoded(start, observer, film, person):
+def test_images_between_key_frames_are_not_decoded(start, observer, stream, person):
     """They would be rejected here. The image of a key-frame comes three times, in case that one is lost; if all are,
     the images after it are tried."""
     start("pose_estimator", stride=10)
@@ -139,17 +137,17 @@ def test_images_between_key_frames_are_not_decoded(start, observer, film, person
         frame = index - index % 10 if index % 10 < 3 else index
         return image_message(person, frame, **({} if frame % 10 == 0 else {"encoding": "broken"}))
 
-    film(Image, "image_raw", message)
+    stream(Image, "image_raw", message)
     observer.wait_for(lambda: len(keyframes) >= 3 and diagnosed(diagnostics, "keyframe_hz") not in ("", "0.0"))
     assert [frame_of(keyframe) % 10 for keyframe in keyframes[1:]] == [0] * (len(keyframes) - 1)
     assert int(diagnosed(diagnostics, "rejected") or 0) < frame_of(keyframes[-1]) / 3
 
 
-def test_compressed_images_are_taken_where_asked_for(start, observer, film, person):
+def test_compressed_images_are_taken_if_asked_for(start, observer, stream, person):
     start("pose_estimator", stride=10, image_transport="compressed")
     keyframes = observer.collect(Keyframe2D, "keyframes")
     jpeg = cv2.imencode(".jpg", person[..., ::-1])[1].tobytes()
-    film(
+    stream(
         CompressedImage,
         "image_raw/compressed",
         lambda frame: CompressedImage(
@@ -162,10 +160,10 @@ def test_compressed_images_are_taken_where_asked_for(start, observer, film, pers
 
 
 @pytest.mark.parametrize("profile", [qos.images(), qos.poses()], ids=["best effort", "reliable"])
-def test_cameras_may_be_best_effort_or_reliable(start, observer, film, person, profile):
+def test_cameras_may_be_best_effort_or_reliable(start, observer, stream, person, profile):
     start("pose_estimator")
     keyframes = observer.collect(Keyframe2D, "keyframes")
-    film(Image, "image_raw", lambda frame: image_message(person, frame), profile)
+    stream(Image, "image_raw", lambda frame: image_message(person, frame), profile)
     observer.wait_for(lambda: keyframes)
 
 
@@ -182,10 +180,10 @@ def test_the_quality_of_service_may_be_overridden(start, observer):
     assert subscription.qos_profile.reliability == ReliabilityPolicy.RELIABLE
 
 
-def test_after_a_jump_back_in_time_it_continues_and_ids_are_new(start, observer, film, person):
+def test_after_a_jump_back_in_time_it_continues_and_ids_are_new(start, observer, stream, person):
     start("pose_estimator", stride=10)
     keyframes = observer.collect(Keyframe2D, "keyframes")
-    film(Image, "image_raw", lambda frame: image_message(person, frame - 3_000_000 * (len(keyframes) >= 2)))
+    stream(Image, "image_raw", lambda frame: image_message(person, frame - 3_000_000 * (len(keyframes) >= 2)))
     observer.wait_for(lambda: sum(frame_of(keyframe) < 0 for keyframe in keyframes) >= 2)
     ids = [keyframe.persons[0].id for keyframe in keyframes]
     assert ids == ["p1"] * ids.count("p1") + ["p2"] * ids.count("p2")
@@ -193,10 +191,10 @@ def test_after_a_jump_back_in_time_it_continues_and_ids_are_new(start, observer,
     assert ids[-1] == "p2"
 
 
-def test_it_is_activated_again_after_deactivation(start, observer, film, person):
+def test_it_is_activated_again_after_deactivation(start, observer, stream, person):
     start("pose_estimator", stride=10)
     keyframes = observer.collect(Keyframe2D, "keyframes")
-    film(Image, "image_raw", lambda frame: image_message(person, frame))
+    stream(Image, "image_raw", lambda frame: image_message(person, frame))
     observer.wait_for(lambda: keyframes)
     assert observer.change_state("pose_estimator", "deactivate")
     assert observer.set_parameter("pose_estimator", "stride", 4).successful
@@ -210,15 +208,15 @@ def test_a_backend_option_that_is_not_supported_ends_it_with_one_line(start, obs
     process = start("pose_estimator", device="cuda")
     observer.wait_for(lambda: process.exit_code is not None)
     assert process.exit_code == 1
-    assert "device must be cpu for backend blazepose, got 'cuda'" in process.last_lines
+    assert re.search("device .*blazepose.*'cuda'", process.last_lines)
 
 
-def test_an_older_image_becomes_a_key_frame_on_request(start, observer, film, person):
+def test_an_older_image_becomes_a_key_frame_on_request(start, observer, stream, person):
     start("pose_estimator", stride=50, look_back=2.0)
     keyframes = observer.collect(Keyframe2D, "keyframes")
     diagnostics = observer.collect(DiagnosticArray, "/diagnostics")
     requests = observer.node.create_publisher(KeyframeRequest, "keyframe_requests", qos.poses())
-    film(Image, "image_raw", lambda frame: image_message(person, frame))
+    stream(Image, "image_raw", lambda frame: image_message(person, frame))
     observer.wait_for(lambda: requests.get_subscription_count() and len(keyframes) >= 2)
     newest = stamp_from_msg(keyframes[-1].header.stamp)
     asked = [newest - 20 * FRAME, newest - 10 * FRAME]

@@ -39,9 +39,9 @@ ROUNDING = 1e-4
 
 
 @pytest.fixture(scope="module")
-def filmed(tmp_path_factory) -> Path:
+def recording(tmp_path_factory) -> Path:
     """Images and calibration of the synthetic camera."""
-    path = tmp_path_factory.mktemp("bag") / "filmed.mcap"
+    path = tmp_path_factory.mktemp("bag") / "recording.mcap"
     source, messages = SyntheticSource(320, 240, FPS, moving=False), MessageFactory(message_class)
     with BagWriter(path) as writer:
         for index in range(IMAGES):
@@ -56,14 +56,14 @@ def filmed(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def processed(filmed, random_weights, tmp_path) -> tuple[list[int], list[SkeletonFrame]]:
+def processed(recording, random_weights, tmp_path) -> tuple[list[int], list[SkeletonFrame]]:
     """Result of `uplift process`: stamps of the key-frames, and skeletons."""
     uplift = {"model": random_weights["uplift"], "latency": LATENCY}
     refiner = {"model": random_weights["refiner"], "method": "synsp", "delay": DELAY}
     params = tmp_path / "params.json"  # JSON is YAML
     params.write_text(json.dumps({"uplift": {"ros__parameters": uplift}, "refiner": {"ros__parameters": refiner}}))
     bag = tmp_path / "processed.mcap"
-    arguments = [filmed, "--out", bag, "--params", params, "--stride", STRIDE]
+    arguments = [recording, "--out", bag, "--params", params, "--stride", STRIDE]
     assert cli.main(["process", *map(str, arguments)]) == 0
     keyframes = [stamp_from_msg(message.header.stamp) for _, _, message in read(bag, ["/keyframes"])]
     return keyframes, [skeletons_from_msg(message) for _, _, message in read(bag, ["/skeletons"])]
@@ -84,13 +84,13 @@ def graph(start, random_weights, observer):
 
 
 @pytest.mark.parametrize("end", ["by state", "at once"])
-def test_a_replay_on_sim_time_gives_the_skeletons_that_process_gives(graph, observer, filmed, processed, end):
+def test_a_replay_on_sim_time_gives_the_skeletons_that_process_gives(graph, observer, recording, processed, end):
     keyframes, skeletons = processed
     seen, received = observer.collect(Keyframe2D, "keyframes"), observer.collect(Skeletons, "skeletons")
     raw = observer.collect(Skeletons, "skeletons/raw")
     observer.wait_for_connection("pose_estimator")
     observer.wait_for_connection("refiner")
-    command = [sys.executable, command_script(), "play", filmed, "--clock", "--wait", "--rate", RATE]
+    command = [sys.executable, command_script(), "play", recording, "--clock", "--wait", "--rate", RATE]
     player = subprocess.Popen(list(map(str, command)))
     observer.wait_for(lambda: player.poll() is not None, timeout=120)
     assert player.returncode == 0

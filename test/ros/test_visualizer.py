@@ -1,5 +1,6 @@
 import importlib.util
 import itertools
+import re
 import signal
 
 import cv2
@@ -8,6 +9,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
 from sensor_msgs.msg import Image
+from support.clocks import SECOND
 from support.people import AHEAD, STANDING, person3d
 from support.recordings import CAMERA
 from uplift_ros.msg import RateState, Skeletons
@@ -18,8 +20,6 @@ from uplift_ros.nodes import qos
 from uplift_ros.nodes.links.marker_messages import body_transforms
 from uplift_ros.poses import SkeletonFrame
 from uplift_ros.skeleton import H36M17
-
-NANOSECONDS = 1_000_000_000
 
 
 def frame(stamp: int, *names: str) -> Skeletons:
@@ -45,7 +45,7 @@ def show(start, observer):
 
 def test_a_person_is_four_markers_with_stable_ids(show):
     for stamp in (1, 2):
-        markers = show(stamp * NANOSECONDS, "p1")
+        markers = show(stamp * SECOND, "p1")
         assert [(marker.ns, marker.id, marker.type, marker.action) for marker in markers] == [
             ("p1", 0, Marker.LINE_LIST, Marker.ADD),
             ("p1", 1, Marker.SPHERE_LIST, Marker.ADD),
@@ -55,8 +55,8 @@ def test_a_person_is_four_markers_with_stable_ids(show):
 
 
 def test_markers_carry_stamp_frame_lifetime_and_one_colour_per_point(show):
-    bones, joints, label, bar = show(7 * NANOSECONDS + 5, "p1")
-    assert stamp_from_msg(bones.header.stamp) == 7 * NANOSECONDS + 5
+    bones, joints, label, bar = show(7 * SECOND + 5, "p1")
+    assert stamp_from_msg(bones.header.stamp) == 7 * SECOND + 5
     assert bones.header.frame_id == "camera_optical_frame"
     assert (bones.lifetime.sec, bones.lifetime.nanosec) == (2, 300_000_000)  # and two intervals of stride 20
     assert (len(bones.points), len(bones.colors), len(joints.points), len(joints.colors)) == (32, 32, 17, 17)
@@ -75,7 +75,7 @@ def test_markers_outlive_two_intervals_of_key_frames(show, observer, stride, sec
     )
 
 
-def test_who_leaves_is_deleted_once(show):
+def test_a_person_who_leaves_is_deleted_once(show):
     show(1, "p1", "p2")
     gone = [(marker.ns, marker.id) for marker in show(2, "p1") if marker.action == Marker.DELETE]
     assert gone == [("p2", 0), ("p2", 1), ("p2", 2), ("p2", 3)]
@@ -96,7 +96,7 @@ def test_skeletons_of_another_form_are_refused_and_the_next_are_shown(show, obse
 
     def refused() -> bool:
         values = {pair.key: pair.value for status in diagnostics[-1].status for pair in status.values}
-        return values.get("rejected") == "2" and "joints and scores of person 'p1' must be" in values["last_error"]
+        return values.get("rejected") == "2" and "person 'p1'" in values["last_error"]
 
     observer.wait_for(refused)
     assert all(marker.action == Marker.ADD for marker in show(3, "p1"))
@@ -142,7 +142,7 @@ def test_the_overlay_is_the_image_of_the_skeletons_time_with_the_person_drawn(sh
     infos = observer.node.create_publisher(type(ros_messages().camera_info(CAMERA, 0, "")), "camera_info", qos.poses())
     observer.wait_for(lambda: images.get_subscription_count() and infos.get_subscription_count())
     black = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
-    for stamp in (NANOSECONDS, 2 * NANOSECONDS):
+    for stamp in (SECOND, 2 * SECOND):
         header = ros_messages().header(stamp, "camera_optical_frame")
         step = 3 * CAMERA.width
         images.publish(
@@ -155,9 +155,9 @@ def test_the_overlay_is_the_image_of_the_skeletons_time_with_the_person_drawn(sh
                 data=black.tobytes(),
             )
         )
-    infos.publish(ros_messages().camera_info(CAMERA, NANOSECONDS, "camera_optical_frame"))
-    observer.wait_for(lambda: show(NANOSECONDS, "p1") and overlays)  # again until image and intrinsics are there
-    assert stamp_from_msg(overlays[0].header.stamp) == NANOSECONDS
+    infos.publish(ros_messages().camera_info(CAMERA, SECOND, "camera_optical_frame"))
+    observer.wait_for(lambda: show(SECOND, "p1") and overlays)  # again until image and intrinsics are there
+    assert stamp_from_msg(overlays[0].header.stamp) == SECOND
     drawn = np.frombuffer(overlays[0].data, np.uint8).reshape(CAMERA.height, CAMERA.width, 3)
     x, y = CAMERA.project(AHEAD[16]).round().astype(int)
     assert drawn[y, x, 2] > drawn[y, x, 0] > 0, "the right wrist is blue"
@@ -165,14 +165,14 @@ def test_the_overlay_is_the_image_of_the_skeletons_time_with_the_person_drawn(sh
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tf2_msgs") is None, reason="needs tf2_msgs")
-def test_bodies_and_joints_are_published_as_transforms_where_asked_for(start, observer):
+def test_bodies_and_joints_are_published_as_transforms_if_asked_for(start, observer):
     from tf2_msgs.msg import TFMessage
 
     start("visualizer", publish_tf=True)
     publisher = observer.node.create_publisher(Skeletons, "skeletons", qos.poses())
     messages = observer.collect(TFMessage, "/tf")
     observer.wait_for(lambda: publisher.get_subscription_count() and observer.node.count_publishers("/tf"))
-    publisher.publish(frame(NANOSECONDS, "p1"))
+    publisher.publish(frame(SECOND, "p1"))
     observer.wait_for(lambda: messages)
     names = {transform.child_frame_id for transform in messages[0].transforms}
     assert names == {"body_p1", *(f"{joint}_p1" for joint in H36M17.joints)}
@@ -183,7 +183,7 @@ def test_publish_tf_without_tf2_msgs_is_refused_with_the_reason(start, observer)
     process = start("visualizer", publish_tf=True)
     observer.wait_for(lambda: process.exit_code is not None)
     assert process.exit_code == 1
-    assert "publish_tf must be false: tf2_msgs is not installed" in process.last_lines
+    assert re.search("publish_tf .*tf2_msgs", process.last_lines)
 
 
 def test_a_signal_ends_the_visualizer_cleanly(start, observer):
@@ -198,7 +198,7 @@ def test_transforms_name_joint_and_person_and_leave_out_what_is_not_finite():
     joints = STANDING.copy()
     joints[5] = np.nan
     person = person3d(joints)
-    body, *made = body_transforms(SkeletonFrame(NANOSECONDS, "camera_optical_frame", (person,)))
+    body, *made = body_transforms(SkeletonFrame(SECOND, "camera_optical_frame", (person,)))
     assert body.child_frame_id == "body_p1"
     assert body.transform.translation.x == STANDING[0, 0]
     assert len(made) == 16

@@ -11,12 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from support.clocks import SECOND
 
 if TYPE_CHECKING:
     from soak.run import Soak
 
-SECOND = 1_000_000_000
 BUSY_LOOPS, NICENESS = 8, 5
+"""Processes that use all CPU time; a node has three times the share of one, but there are many on few cores."""
 
 
 @dataclass
@@ -65,7 +66,7 @@ def kill(soak: "Soak", node: str) -> Iterator[None]:
         soak.spin(0.2)  # the new process does not repeat the last message
         soak.graph.start(node)
         yield
-        soak.wait_until_connected(meanwhile=soak.film)
+        soak.wait_until_connected(meanwhile=soak.send_images)
 
 
 @contextlib.contextmanager

@@ -11,10 +11,11 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo, Image
-from soak.faults import SECOND, Fault, Spoiling, schedule
+from soak.faults import Fault, Spoiling, schedule
 from soak.graph import Graph
-from soak.ledger import FRAME, Death, Entry, Ledger
+from soak.ledger import Death, Entry, Ledger
 from soak.people import People
+from support.clocks import FRAME, SECOND
 from uplift_ros.msg import Keyframe2D, RateState, Skeletons
 
 from uplift_ros.camera import Camera
@@ -24,7 +25,7 @@ from uplift_ros.nodes.graph.monitor import Monitor
 from uplift_ros.poses import SkeletonFrame
 from uplift_ros.sources.synthetic.synthetic_source import HORIZONTAL_FOV
 
-PERIOD = FRAME / SECOND
+PERIOD_S = FRAME / SECOND
 CHAIN = ("pose_estimator", "uplift", "refiner")
 START_TIMEOUT = 90.0
 STEADY_S = 3.0
@@ -91,10 +92,10 @@ class Soak:
         self._stamp = self._shown = time.time_ns()
         self._next_measurement = self._begin
         for at, fault in schedule(self._rng, self.seconds, FAULT_EVERY):
-            self.film(max(CALM, self._begin + at - time.monotonic()))
+            self.send_images(max(CALM, self._begin + at - time.monotonic()))
             progress(f"{at:5.0f} s  {fault.name}")
             self._suffer(fault)
-        self.film(max(CALM, self._begin + self.seconds - time.monotonic()))
+        self.send_images(max(CALM, self._begin + self.seconds - time.monotonic()))
         self._end_recovery()
         self.spin(STEADY_S)
         self.graph.stop(self.spin)
@@ -107,8 +108,8 @@ class Soak:
         self._executor.shutdown()
         self._node.destroy_node()
 
-    def film(self, seconds: float) -> None:
-        """Send images for so long."""
+    def send_images(self, seconds: float) -> None:
+        """Send images for some seconds."""
         end = time.monotonic() + seconds
         while self._due < end:
             self._send_image()
@@ -118,7 +119,7 @@ class Soak:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self._listen()
-            time.sleep(PERIOD / 2)
+            time.sleep(PERIOD_S / 2)
 
     def _listen(self) -> None:
         """Take all that is there; an executor takes 3 ms for each, more than there are."""
@@ -148,7 +149,7 @@ class Soak:
         self._restless_until = math.inf
         self._end_recovery()
         with fault.during(self):
-            self.film(fault.seconds)
+            self.send_images(fault.seconds)
         self._recovering = fault.name, time.monotonic(), self._stamp
         self._restless_until = time.monotonic() + RECOVERED_AFTER
 
@@ -174,8 +175,8 @@ class Soak:
         """Listen until the next image is due; images whose time has passed are not made up for."""
         self._listen()
         time.sleep(max(0.0, self._due + late - time.monotonic()))
-        skipped = int((time.monotonic() - self._due) / PERIOD)
-        self._due += (1 + skipped) * PERIOD
+        skipped = int((time.monotonic() - self._due) / PERIOD_S)
+        self._due += (1 + skipped) * PERIOD_S
         self._stamp += skipped * FRAME
         if time.monotonic() > self._next_measurement:
             self._next_measurement += MEASURE_EVERY

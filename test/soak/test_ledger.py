@@ -1,7 +1,8 @@
 """The ledger of a soak test reports missing messages and where they were lost."""
 
 import pytest
-from soak.ledger import FRAME, Death, Entry, Ledger
+from soak.ledger import Death, Entry, Ledger
+from support.clocks import FRAME
 
 STRIDE = 10
 
@@ -32,7 +33,7 @@ def strange(ledger: Ledger) -> list[int]:
     return [balance.strange for balance in ledger.balances()]
 
 
-def test_books_balance_where_nothing_is_lost(ledger):
+def test_counts_balance_if_nothing_is_lost(ledger):
     assert unexplained(ledger) == [0, 0, 0, 0, 0]
 
 
@@ -90,7 +91,7 @@ def test_raw_frames_that_do_not_come_are_missed(ledger):
     assert unexplained(ledger) == [0, 0, 0, 3, 0]
 
 
-def test_what_a_killed_uplifter_had_in_hand_is_explained(ledger):
+def test_what_a_killed_uplifter_had_not_published_is_explained(ledger):
     ledger.deaths = {"uplift": [Death(4.0, 6.7)]}
     for kept in (ledger.states, ledger.raw, ledger.refined):
         kept[:] = [entry for entry in kept if entry.stamp <= 190 * FRAME or entry.stamp >= 340 * FRAME]

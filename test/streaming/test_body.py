@@ -11,8 +11,8 @@ from uplift_ros.lab.data.mocap import CANONICAL_CHAIN
 from uplift_ros.poses import NANOSECONDS, Person3D, ScaleSource, SkeletonFrame
 from uplift_ros.skeleton import H36M17
 from uplift_ros.streaming.body import (
-    CHILDREN,
-    PARENTS,
+    BONE_CHILDREN,
+    BONE_PARENTS,
     PROPORTIONS,
     STATURE_WEIGHTS,
     BoneLengths,
@@ -22,7 +22,7 @@ from uplift_ros.streaming.body import (
 )
 from uplift_ros.streaming.clock import BODY_MEMORY_NS
 
-LENGTHS = np.linalg.norm(STANDING[CHILDREN] - STANDING[PARENTS], axis=-1)
+LENGTHS = np.linalg.norm(STANDING[BONE_CHILDREN] - STANDING[BONE_PARENTS], axis=-1)
 COVARIANCE = np.tile([0.01**2, 0, 0, 0.01**2, 0, 0.04**2], (17, 1))
 COVARIANCE[0] = 0.0
 ARMS = [H36M17.index(joint) - 1 for joint in ("left_elbow", "left_wrist", "right_elbow", "right_wrist")]
@@ -47,7 +47,7 @@ def stream(poses: np.ndarray, start: int = 0, **fields) -> list[SkeletonFrame]:
 
 def lengths_of(frames: list[SkeletonFrame], name: str = "p1") -> np.ndarray:
     joints = np.stack([person.joints for frame in frames for person in frame.persons if person.id == name])
-    return np.linalg.norm(joints[:, CHILDREN] - joints[:, PARENTS], axis=-1)
+    return np.linalg.norm(joints[:, BONE_CHILDREN] - joints[:, BONE_PARENTS], axis=-1)
 
 
 def distance(moved: np.ndarray, joints: np.ndarray, covariances: np.ndarray) -> float:
@@ -59,7 +59,9 @@ def distance(moved: np.ndarray, joints: np.ndarray, covariances: np.ndarray) -> 
 def test_poses_get_exactly_the_lengths_that_are_wanted_and_the_pelvis_stays():
     poses, wanted = noisy(20, 0.05), 1.1 * LENGTHS
     moved = with_lengths(poses, own_covariances([person(pose) for pose in poses]), np.tile(wanted, (20, 1)))
-    np.testing.assert_allclose(np.linalg.norm(moved[:, CHILDREN] - moved[:, PARENTS], axis=-1) - wanted, 0, atol=1e-9)
+    np.testing.assert_allclose(
+        np.linalg.norm(moved[:, BONE_CHILDREN] - moved[:, BONE_PARENTS], axis=-1) - wanted, 0, atol=1e-9
+    )
     np.testing.assert_array_equal(moved[:, 0], poses[:, 0])
 
 
@@ -75,7 +77,7 @@ def test_no_other_pose_of_these_lengths_is_nearer_in_the_metric_of_the_covarianc
     nearest = distance(moved, pose, covariances)
     for _ in range(50):
         other = moved + random.normal(0, 0.002, moved.shape)
-        directions = other[CHILDREN] - other[PARENTS]
+        directions = other[BONE_CHILDREN] - other[BONE_PARENTS]
         other[0] = pose[0]
         for bone, (parent, child) in enumerate(H36M17.bones):
             other[child] = other[parent] + LENGTHS[bone] * directions[bone] / np.linalg.norm(directions[bone])
@@ -113,7 +115,7 @@ def test_lengths_approach_the_true_ones_though_they_differ_from_the_average_pers
 
 def test_left_and_right_have_one_length():
     after = lengths_of(RigidBodies().keep(stream(noisy(100, 0.03))))
-    mirrored = [list(CHILDREN).index(joint) for joint in H36M17.flip[CHILDREN]]
+    mirrored = [list(BONE_CHILDREN).index(joint) for joint in H36M17.flip[BONE_CHILDREN]]
     np.testing.assert_allclose(after, after[:, mirrored])
 
 

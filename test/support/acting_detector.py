@@ -6,20 +6,17 @@ from dataclasses import replace
 import pytest
 from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import CameraInfo
-from support.clocks import FRAME, SECOND
+from support.cameras import CAMERA
+from support.clocks import FRAME, SECOND, START
 from support.people import AHEAD, person2d
 from uplift_ros.msg import Keyframe2D, RateState, Skeletons
 
-from uplift_ros.camera import Camera
 from uplift_ros.messages.conversion import ros_messages, skeletons_from_msg
 from uplift_ros.nodes import qos
 from uplift_ros.poses import Keyframe, Person2D, ScaleSource, SkeletonFrame
 
 STRIDE = 2
 """The shortest that the network has, so that everything takes little time: 25 key-frames a second."""
-
-START = 1_700_000_000 * SECOND
-CAMERA = Camera.from_fov(1.0, 640, 480)
 
 
 def make_person(name: str = "p1", **changed) -> Person2D:

@@ -12,7 +12,7 @@ from uplift_ros.streaming.tracker import PersonTracker
 
 RATE = 50.0
 FOCAL, WIDTH, HEIGHT = 700.0, 960, 540
-CAMERA = np.array([0.0, -7.0, 1.3])
+CAMERA_POSITION = np.array([0.0, -7.0, 1.3])
 PILLAR = np.array([[-0.45, -1.2, 0.0], [0.45, -1.2, 0.0]])
 """Left and right edge, metres: a person who walks behind it is hidden for about a second."""
 
@@ -49,26 +49,26 @@ def detected(keypoints: np.ndarray) -> Person2D:
     return Person2D("", 0.9, np.concatenate([corner, opposite - corner]), keypoints, np.ones(17))
 
 
-def film_crowd(rng: np.random.Generator, motions: Sequence[np.ndarray], people: int, seconds: float) -> Crowd:
+def simulate_crowd(rng: np.random.Generator, motions: Sequence[np.ndarray], people: int, seconds: float) -> Crowd:
     """People who come at any time from anywhere around the pillar, move once and vanish.
 
     Args:
         motions: (T, 17, 3) metres, z up, around the origin.
     """
     frames = round(seconds * RATE)
-    rotation = look_at_world(CAMERA, np.array([0.0, 0.0, 1.0]))
+    rotation = look_at_world(CAMERA_POSITION, np.array([0.0, 0.0, 1.0]))
     keypoints = np.full((people, frames, 17, 2), np.nan)
     depth = np.full((people, frames), np.inf)
     for name in range(people):
         joints = _placed(rng, motions[rng.integers(len(motions))])
         start = rng.integers(max(frames - len(joints), 1))
         joints = joints[: frames - start]
-        points = (joints - CAMERA) @ rotation.T
+        points = (joints - CAMERA_POSITION) @ rotation.T
         (plane,), _ = DetectorNoise().apply(rng, points[None], 1 / RATE, np.ones(1))
         shown = slice(start, start + len(joints))
         keypoints[name, shown] = plane * FOCAL + (WIDTH / 2, HEIGHT / 2)
         depth[name, shown] = points[:, 0, 2]
-    pillar = (PILLAR - CAMERA) @ rotation.T
+    pillar = (PILLAR - CAMERA_POSITION) @ rotation.T
     edges = pillar[:, 0] / pillar[:, 2] * FOCAL + WIDTH / 2
     seen = np.isfinite(depth) & (rng.random(depth.shape) >= MISSED)
     for frame in range(frames):

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from support.clocks import FRAME
+from support.cameras import CAMERA
+from support.clocks import FRAME, START
 
 from uplift_ros.camera import Camera
 from uplift_ros.lab.plain import PlainUplift
@@ -13,9 +14,6 @@ from uplift_ros.models.configs import compact
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Keyframe, Person2D, SkeletonFrame
 from uplift_ros.streaming.uplifter import StreamingUplifter
-
-CAMERA = Camera.from_fov(1.1, 640, 480)
-START = 1_700_000_000_000_000_000
 
 
 def network() -> UpliftUpsample:

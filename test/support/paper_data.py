@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from uplift_ros.lab.data.formats.h36m import CAMERAS, TEST_SUBJECTS, TRAINING_SUBJECTS, load_calibration
+from uplift_ros.lab.data.formats.h36m import CAMERAS, TEST_SUBJECTS, TRAINING_SUBJECTS, load_cameras
 from uplift_ros.lab.data.mocap import FROM_H36M32
 from uplift_ros.sources.synthetic.motion import pose
 
@@ -93,7 +93,7 @@ def write_source(path: Path) -> Path:
 
 def write_h36m(folder: Path, frames: int = 60, actions: tuple[str, ...] = ("Walking 1", "Walking", "Eating 1")) -> Path:
     """data_3d_h36m.npz, data_2d_h36m_cpn_ft_h36m_dbb.npz (three frames longer) and metadata.xml."""
-    cameras = load_calibration(write_metadata(folder / "metadata.xml"))
+    cameras = load_cameras(write_metadata(folder / "metadata.xml"))
     rng = np.random.default_rng(0)
     world: dict = {}
     seen: dict = {}
@@ -105,7 +105,9 @@ def write_h36m(folder: Path, frames: int = 60, actions: tuple[str, ...] = ("Walk
             full[:, list(FROM_H36M32)] = joints
             world[subject][action] = full
             views = [cameras[subject, index] for index in range(4)]
-            pixels = [view.camera.project(view.see(joints)) + rng.normal(0, 2, (frames, 17, 2)) for view in views]
+            pixels = [
+                view.camera.project(view.to_optical(joints)) + rng.normal(0, 2, (frames, 17, 2)) for view in views
+            ]
             seen[subject][action] = [np.pad(p, ((0, 3), (0, 0), (0, 0))).astype(np.float32) for p in pixels]
     metadata = {"layout_name": "h36m", "num_joints": 17, "keypoints_symmetry": [[4, 5], [1, 2]]}
     np.savez_compressed(folder / "data_3d_h36m.npz", positions_3d=world)

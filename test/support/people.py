@@ -34,6 +34,9 @@ STANDING = np.array(
 AHEAD = STANDING + np.array((0.0, 0.0, 3.0))
 """The same three metres ahead of the camera."""
 
+CERTAIN = np.ones(17)
+"""Scores of joints of which the detector is certain."""
+
 
 def person2d(keypoints: np.ndarray, name: str = "p1", **fields) -> Person2D:
     """A person in an image, of whom the detector is certain."""

@@ -11,6 +11,7 @@ import numpy as np
 from mcap.reader import make_reader
 from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
+from support.clocks import FRAME, MILLISECOND, START
 from support.people import STANDING
 
 from uplift_ros.bags.writer import BagWriter
@@ -21,9 +22,6 @@ from uplift_ros.poses import Keyframe, Person2D, Person3D, ScaleSource, Skeleton
 from uplift_ros.streaming.rates import Rates
 from uplift_ros.streaming.stride import Reason
 
-MILLISECOND = 1_000_000
-PERIOD = 20 * MILLISECOND
-START = 1_000_000_000_000
 CAMERA = Camera(500.0, 500.0, 159.5, 119.5, 320, 240)
 
 
@@ -87,7 +85,7 @@ def write_run(
     frames: int = 50,
     predict: Callable[[float], np.ndarray] = waving,
     truth: Callable[[float], np.ndarray] | None = waving,
-    period: int = PERIOD,
+    period: int = FRAME,
     strides: Sequence[tuple[int, int]] = ((0, 10),),
     absent: range = range(0),
     images: bool = True,

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+from support.clocks import FRAME
 
 from uplift_ros.models.configs import SynSPConfig
 from uplift_ros.poses import Person3D, ScaleSource, SkeletonFrame, Source
 from uplift_ros.streaming.refiner import StreamingRefiner
 
-PERIOD = 20_000_000
 SMALL = SynSPConfig(width=16, ffn=16, layers=1, heads=2, head_width=8)
 
 
@@ -30,7 +30,7 @@ def frames_of(poses: dict[str, np.ndarray], start: int = 1_000_000_000) -> list[
     count = len(next(iter(poses.values())))
     return [
         SkeletonFrame(
-            start + t * PERIOD,
+            start + t * FRAME,
             "camera",
             tuple(person(joints[t], name) for name, joints in poses.items() if joints[t] is not None),
         )

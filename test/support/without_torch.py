@@ -10,6 +10,20 @@ from typing import TypeVar
 import pytest
 
 MISSING = re.compile(r"ModuleNotFoundError: No module named '(torch|onnx|safetensors|h5py|rclpy|uplift_ros\.msg)\b")
+BLOCK_TORCH = """
+import sys
+
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "onnx", "matplotlib", "safetensors"):
+            raise ImportError(f"{name} is blocked", name=name)
+
+
+sys.meta_path.insert(0, Blocked())
+"""
+"""Program text after which these packages cannot be imported."""
+
 Report = TypeVar("Report", pytest.CollectReport, pytest.TestReport)
 
 

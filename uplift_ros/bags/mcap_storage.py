@@ -20,11 +20,11 @@ from uplift_ros.bags.storage import Channel, Damage, Raw, Report, parse_offered_
 from uplift_ros.parameters import error_text
 from uplift_ros.poses import NANOSECONDS
 
-MAGIC = b"\x89MCAP0\r\n"
+MCAP_MAGIC = b"\x89MCAP0\r\n"
 """First and last bytes of an MCAP file."""
 
 FOOTER, CHECKSUM_BYTES = Struct("<QQI"), 4
-"""Offsets of the summary and of its own index, and the checksum of all up to there; MAGIC follows."""
+"""Offsets of the summary and of its own index, and the checksum of all up to there; MCAP_MAGIC follows."""
 
 BLOCK_BYTES = 1 << 22
 """Bytes of an MCAP file without an index that are read at once."""
@@ -126,12 +126,12 @@ class McapStorage:
 
     def _summary(self) -> Summary | None:
         """The index at the end of the file; None if there is none, or its checksum is wrong."""
-        self._file.seek(self._size - FOOTER.size - len(MAGIC))
+        self._file.seek(self._size - FOOTER.size - len(MCAP_MAGIC))
         begin, _, checksum = FOOTER.unpack(self._file.read(FOOTER.size))
-        if not begin or self._file.read() != MAGIC:  # the rest of such a file may be too large for memory
+        if not begin or self._file.read() != MCAP_MAGIC:  # the rest of such a file may be too large for memory
             return None
         self._file.seek(begin)
-        content = self._file.read(self._size - begin - CHECKSUM_BYTES - len(MAGIC))
+        content = self._file.read(self._size - begin - CHECKSUM_BYTES - len(MCAP_MAGIC))
         if checksum and crc32(content) != checksum:
             return None
         self._file.seek(0)
@@ -195,7 +195,7 @@ class McapStorage:
             return []
 
     def _damage(self, offset: int, error: Exception) -> Damage:
-        self._file.seek(-len(MAGIC), SEEK_END)
-        is_cut_off = self._file.read() != MAGIC
+        self._file.seek(-len(MCAP_MAGIC), SEEK_END)
+        is_cut_off = self._file.read() != MCAP_MAGIC
         state = "cut off" if is_cut_off else f"damaged ({error_text(error)})"
         return Damage(f"{state} at byte {offset} of {self._size}", is_cut_off)

@@ -41,7 +41,7 @@ LAST_MESSAGES_S = 0.2
 QUEUE_MESSAGES = 100
 """Messages per topic that can wait while the file is written."""
 
-ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that end a recording."""
 
 PROGRESS = "{n_fmt} messages in {elapsed}, {rate_noinv_fmt}"
@@ -155,7 +155,7 @@ def main(args: argparse.Namespace) -> int:
     for topic in [] if args.all else args.topics:
         check_topic("--topics", topic)
     stop = threading.Event()
-    for interruption in ENDS:
+    for interruption in END_SIGNALS:
         signal.signal(interruption, lambda *_: stop.set())
     if unfinished(args.bag).exists():
         print(_recovery_hint(set_aside(unfinished(args.bag))), file=sys.stderr)
@@ -163,7 +163,7 @@ def main(args: argparse.Namespace) -> int:
     print(f"recording to {args.bag}, Ctrl-C stops", flush=True)
     try:
         _record(writer, args, stop)
-        for interruption in ENDS:  # a second Ctrl-C must not truncate the file
+        for interruption in END_SIGNALS:  # a second Ctrl-C must not truncate the file
             signal.signal(interruption, signal.SIG_IGN)
         writer.close()
     except BagError as error:

@@ -8,7 +8,7 @@ from uplift_ros.drawing.skeletons import joint_alphas, joint_colours
 from uplift_ros.skeleton import H36M17
 from uplift_ros.transforms import body_frame
 
-BONE_WIDTH = 0.03
+BONE_DIAMETER = 0.03
 JOINT_DIAMETER = 0.06
 LABEL_HEIGHT = 0.12
 LABEL_ABOVE_HEAD = 0.25

@@ -1,4 +1,4 @@
-"""`uplift export`: a trained network as the robot runs it, without PyTorch.
+"""`uplift export`: a trained network as ONNX files, which the robot runs without PyTorch.
 
 Equal weights produce equal bytes. The graphs are those of `models/runtime.py`, which documents inputs and outputs.
 """
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from uplift_ros.files import atomic_write
-from uplift_ros.lab.plain import Central, Refine, Windows
+from uplift_ros.lab.plain import Central, Refine, WindowStages
 from uplift_ros.models import weights
 from uplift_ros.models.runtime import CENTRAL_SUFFIX
 from uplift_ros.models.synsp import SynSP
@@ -30,37 +30,48 @@ from uplift_ros.models.uplift import UpliftUpsample
 OPSET = 17
 """Of ONNX: the first with layer norms, read by every ONNX Runtime since 1.12."""
 
-BATCH = 2
+EXAMPLE_BATCH = 2
 """Batch size of the traced example; not 1, which PyTorch would treat as a constant."""
 
 PRODUCER = "uplift_ros"
 
 
 def uplift_files(model: UpliftUpsample, provenance: dict[str, Any] | None = None) -> tuple[bytes, bytes]:
-    """NAME.onnx and NAME.central.onnx of a network."""
+    """Contents of NAME.onnx and NAME.central.onnx.
+
+    Args:
+        model: the network.
+        provenance: of its weights, for the metadata of the files.
+    """
     config = model.config
     example = (
-        torch.zeros(BATCH, config.joints, config.channels),
-        torch.zeros(BATCH, config.temporal_width),
-        torch.zeros(BATCH, config.tokens, dtype=torch.long),
+        torch.zeros(EXAMPLE_BATCH, config.joints, config.channels),
+        torch.zeros(EXAMPLE_BATCH, config.temporal_width),
+        torch.zeros(EXAMPLE_BATCH, config.tokens, dtype=torch.long),
     )
-    hidden = torch.zeros(Windows(model)(*example)[2].shape)
+    hidden = torch.zeros(WindowStages(model)(*example)[2].shape)
     metadata = {"architecture": "uplift"} | _header(config, provenance)
-    windows = _file(Windows(model), example, ("poses", "known", "windows"), ("tokens", "sequence", "hidden"), metadata)
+    windows = _file(
+        WindowStages(model), example, ("poses", "known", "windows"), ("tokens", "sequence", "hidden"), metadata
+    )
     metadata = {"architecture": "uplift central"} | _header(config, provenance)
     return windows, _file(Central(model), (hidden,), ("hidden",), ("central",), metadata)
 
 
 def refine_file(model: SynSP, provenance: dict[str, Any] | None = None) -> bytes:
-    """NAME.onnx of SynSP."""
+    """Contents of NAME.onnx of SynSP; arguments as of `uplift_files`."""
     config = model.config
     metadata = {"architecture": "synsp"} | _header(config, provenance)
-    example = torch.zeros(BATCH, config.window, config.joints, config.coordinates)
+    example = torch.zeros(EXAMPLE_BATCH, config.window, config.joints, config.coordinates)
     return _file(Refine(model), (example,), ("windows",), ("refined",), metadata)
 
 
 def export(name: str, out: Path) -> list[Path]:
-    """Write the .onnx files of the weights `name`; return their paths.
+    """Write .onnx files; return their paths.
+
+    Args:
+        name: of shipped weights, or a .safetensors file.
+        out: the first file.
 
     Raises:
         FileNotFoundError: no such weights.
@@ -74,7 +85,7 @@ def export(name: str, out: Path) -> list[Path]:
     elif architecture == "synsp":
         contents = (refine_file(weights.load(name, SynSP), provenance),)
     else:
-        raise ValueError(f"{name!r} holds a network {architecture!r}: only uplift and synsp are run on a robot")
+        raise ValueError(f"weights must be of uplift or synsp, the networks of a robot, got {architecture} in {name!r}")
     paths = [out, out.with_suffix(CENTRAL_SUFFIX)][: len(contents)]
     for path, content in zip(paths, contents, strict=True):
         with atomic_write(path) as beside:
@@ -84,9 +95,12 @@ def export(name: str, out: Path) -> list[Path]:
 
 @cache
 def exported(name: str) -> str:
-    """Value of the parameter `model` for the weights `name`: shipped ones by name, others after their export.
+    """Value of the node parameter `model` for weights: the name of shipped ones, or the file of an export of others.
 
-    Their error model is copied too. The files exist until the process ends.
+    The error model is exported too. The files exist until the process ends.
+
+    Args:
+        name: of shipped weights, or a .safetensors file.
 
     Raises:
         FileNotFoundError, ValueError: as `export`.
@@ -116,7 +130,7 @@ def _file(
     """Export a module as an ONNX file; the first dimension of every input and output is free."""
     buffer = BytesIO()
     with warnings.catch_warnings(), torch.inference_mode(False):
-        warnings.simplefilter("ignore")  # of tracing: shapes but the first are constants here
+        warnings.simplefilter("ignore")  # of tracing: all dimensions but the first are constant here
         torch.onnx.export(
             module.eval(),
             example,

@@ -1,7 +1,7 @@
 """`uplift import`: convert the papers' own weights, if the user has them, to files that this package's commands load.
 
-This package contains no material of the authors. Their networks compute the same as ours, under other names: Uplift
-and Upsample's Keras file is read by layer, SynSP's checkpoint by parameter.
+This package contains no material of the authors. Their networks compute the same as those here, under other names: the
+Keras file of Uplift and Upsample is read layer by layer, SynSP's checkpoint parameter by parameter.
 """
 
 import argparse
@@ -20,11 +20,11 @@ from uplift_ros.models.configs import SynSPConfig, UpliftConfig, n81, n351
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 
-JOINTS = (6, 2, 1, 0, 3, 4, 5, 8, 7, 9, 10, 14, 15, 16, 13, 12, 11)
-"""h36m17 joints in the order of Uplift and Upsample, which begins at the right ankle."""
+FROM_AUTHORS17 = (6, 2, 1, 0, 3, 4, 5, 8, 7, 9, 10, 14, 15, 16, 13, 12, 11)
+"""h36m17 joints among the 17 of Uplift and Upsample, which begin with the right ankle."""
 
 UPLIFT_CONFIGS = {41: n81, 71: n351}
-"""By the number of tokens: h36m_81; h36m_351, h36m_351_pt and amass_351."""
+"""By number of tokens: h36m_81; h36m_351, h36m_351_pt and amass_351."""
 
 UPLIFT_LICENCE = (
     "weights of github.com/goldbricklemon/uplift-upsample-3dhpe (code: MIT); Human3.6M and AMASS: research only"
@@ -32,7 +32,7 @@ UPLIFT_LICENCE = (
 SYNSP_LICENCE = "weights of github.com/InvertedForest/SynSP: non-commercial use only, as its README says"
 
 FRAME_SIZES = {51: (17, 3), 42: (14, 3), 34: (17, 2), 32: (16, 2), 30: (15, 2), 144: (24, 6)}
-"""Joints and coordinates of one frame by its number of values."""
+"""Joints and coordinates of a frame by its number of values."""
 
 HEAD_WIDTH = 64
 
@@ -63,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def import_uplift(path: Path) -> UpliftUpsample:
-    """Import the network of a Keras weight file of Uplift and Upsample.
+    """Import the network of Uplift and Upsample from a Keras weight file.
 
     Raises:
         ValueError: not such a file, or a layer that is missing or has other arrays; names it.
@@ -85,7 +85,7 @@ def import_uplift(path: Path) -> UpliftUpsample:
         for array, target in zip(arrays, targets, strict=True):
             tensor = torch.from_numpy(np.asarray(array, np.float32))
             name, _, part = target.partition("/")
-            _fill(f"import: {path}, layer {layer!r}", state[name], _to_ours(name, tensor), part)
+            _fill(f"import: {path}, layer {layer!r}", state[name], _to_torch(name, tensor), part)
             names.discard(name)
     if names:
         raise AssertionError(f"not imported: {sorted(names)}")
@@ -95,7 +95,7 @@ def import_uplift(path: Path) -> UpliftUpsample:
 
 
 def _keras_layers(path: Path) -> dict[str, list[np.ndarray]]:
-    """Arrays of every layer in the order in which Keras lists them."""
+    """Arrays of every layer, in Keras' order."""
     import h5py  # only this format needs it
 
     try:
@@ -116,7 +116,7 @@ def _text(name: str | bytes) -> str:
 
 
 def _uplift_layers(config: UpliftConfig) -> Iterator[tuple[str, list[str]]]:
-    """Keras' layers with our parameters, in Keras' order within a layer; 'qkv.weight/0' is the first third of it."""
+    """Keras' layers with parameters of `UpliftUpsample`, in Keras' order; 'qkv.weight/0' is the first third of one."""
     yield "keypoint_embedding", _dense("keypoint_embedding")
     yield "spatial_pe", ["joint_position"]
     yield "temporal_pe", ["temporal_position"]
@@ -151,7 +151,7 @@ def _block(ours: str, expand: str, reduce: str) -> list[str]:
     ]
 
 
-def _to_ours(name: str, tensor: Tensor) -> Tensor:
+def _to_torch(name: str, tensor: Tensor) -> Tensor:
     """Convert Keras' kernels (inputs, outputs) or (width, inputs, outputs) to PyTorch's layout."""
     if "expand" in name and tensor.ndim == 3:
         tensor = tensor.squeeze(0)  # a convolution over one token
@@ -160,7 +160,7 @@ def _to_ours(name: str, tensor: Tensor) -> Tensor:
 
 def _reorder_joints(state: dict[str, Tensor]) -> None:
     """Reorder every joint axis from the authors' order to h36m17, in place."""
-    joints = list(JOINTS)
+    joints = list(FROM_AUTHORS17)
     state["joint_position"].copy_(state["joint_position"][joints])
     columns = state["to_token.weight"].unflatten(1, (len(joints), -1))
     columns.copy_(columns[:, joints])
@@ -171,7 +171,11 @@ def _reorder_joints(state: dict[str, Tensor]) -> None:
 
 
 def import_synsp(path: Path, window: int) -> SynSP:
-    """Import the network of a checkpoint that SynSP's training wrote.
+    """Import SynSP from a checkpoint of its training.
+
+    Args:
+        path: the file.
+        window: frames that the network was trained on.
 
     Raises:
         ValueError: not such a file, or a parameter that is missing or has another shape; names it.
@@ -207,7 +211,7 @@ def _synsp_config(path: Path, theirs: dict[str, Tensor], window: int) -> SynSPCo
     width, channels = shape("proj_i_a.0.weight")
     if channels not in FRAME_SIZES:
         raise ValueError(
-            f"import: {path}, parameter 'proj_i_a.0.weight': {channels} values a frame, not {[*FRAME_SIZES]}"
+            f"import: {path}, parameter 'proj_i_a.0.weight' must have {[*FRAME_SIZES]} values a frame, got {channels}"
         )
     joints, coordinates = FRAME_SIZES[channels]
     layer = "encoder_local.layer_stack."
@@ -224,31 +228,19 @@ def _synsp_config(path: Path, theirs: dict[str, Tensor], window: int) -> SynSPCo
 
 
 SYNSP_MODULES = {
-    "embed": "proj_i_a",
-    "position_head": "proj_o_p",
-    "acceleration_head": "proj_o_a",
-    "final_head": "proj_o_2",
-    "local_encoder": "encoder_local",
-    "global_encoder": "encoder_global",
-    "base_decoder": "decoder",
-    "refine_decoder": "decoder_2",
-}
+    "embed": "proj_i_a", "position_head": "proj_o_p", "acceleration_head": "proj_o_a", "final_head": "proj_o_2",
+    "local_encoder": "encoder_local", "global_encoder": "encoder_global",
+    "base_decoder": "decoder", "refine_decoder": "decoder_2",
+}  # fmt: skip
 SYNSP_PARTS = {
-    "first": "0",
-    "second": "1",
-    "query": "w_qs",
-    "key": "w_ks",
-    "value": "w_vs",
-    "project": "fc",
-    "expand": "w_1",
-    "contract": "w_2",
-    "norm": "layer_norm",
-    "ffn": "pos_ffn",
-}
+    "first": "0", "second": "1", "query": "w_qs", "key": "w_ks", "value": "w_vs", "project": "fc",
+    "expand": "w_1", "contract": "w_2", "norm": "layer_norm", "ffn": "pos_ffn",
+}  # fmt: skip
+"""Names of modules and of their parts in SynSP's release, by those in `SynSP`."""
 
 
 def _synsp_name(name: str) -> str:
-    """The authors' name of our parameter."""
+    """Name in SynSP's release of a parameter of `SynSP`."""
     module, *parts = name.split(".")
     attention = "slf_attn" if module.endswith("encoder") else "enc_attn"
     theirs = [SYNSP_PARTS.get(part, attention if part == "attention" else part) for part in parts]
@@ -257,7 +249,15 @@ def _synsp_name(name: str) -> str:
 
 
 def _fill(where: str, target: Tensor, tensor: Tensor, third: str) -> None:
-    """Copy into a parameter, or into a third of one."""
+    """Copy a tensor into a parameter, or into a third of it.
+
+    Args:
+        where: file and layer or parameter, for error messages.
+        third: 0, 1 or 2; empty for the whole parameter.
+
+    Raises:
+        ValueError: another shape, or values that are not finite.
+    """
     if third:
         target = target.chunk(3)[int(third)]
     if target.shape != tensor.shape:
@@ -268,11 +268,7 @@ def _fill(where: str, target: Tensor, tensor: Tensor, third: str) -> None:
 
 
 def _numpy_numbers() -> list[Any]:
-    """Types in a checkpoint's stored scores, beside PyTorch's tensors; NumPy 2 has renamed their modules."""
+    """NumPy types in the scores that a checkpoint stores beside tensors; NumPy 2 has renamed their modules."""
     scalar = np.float64(0).__reduce__()[0]
-    return [
-        scalar,
-        (scalar, "numpy.core.multiarray.scalar"),
-        np.dtype,
-        *(type(np.dtype(kind)) for kind in ("f4", "f8")),
-    ]
+    dtypes = (type(np.dtype(kind)) for kind in ("f4", "f8"))
+    return [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *dtypes]

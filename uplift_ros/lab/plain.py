@@ -1,4 +1,4 @@
-"""Networks in PyTorch with the interface of streams: for `uplift export`, and to run networks without an export."""
+"""Networks in PyTorch with the interface of streams, for `uplift export` and to run networks without an export."""
 
 from typing import Any, TypeVar
 
@@ -14,15 +14,22 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 class Part(nn.Module):
-    """A part of a network as a module of its own, which can be exported."""
+    """A part of a network as a module that can be exported.
+
+    Args:
+        model: the whole network.
+    """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
 
-class Windows(Part):
-    """All stages of a stream but the central head's."""
+class WindowStages(Part):
+    """All stages of a stream except the central head and the strided stage before it.
+
+    Inputs and outputs are those of `Uplifting`.
+    """
 
     def forward(self, poses: Tensor, known: Tensor, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         tokens = self.model.pose_tokens(poses)
@@ -32,14 +39,14 @@ class Windows(Part):
 
 
 class Central(Part):
-    """The strided stage and the central head."""
+    """The strided stage and the central head: hidden tokens (B, T, D) to poses (B, 17, 3)."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         return self.model.central(hidden)
 
 
 class Refine(Part):
-    """SynSP's refined poses, with the tension as an additional coordinate."""
+    """SynSP: windows (B, T, 17, 3) to refined poses (B, T, 17, 4), whose fourth coordinate is the tension."""
 
     def forward(self, windows: Tensor) -> Tensor:
         output = self.model(windows.flatten(2))
@@ -47,12 +54,16 @@ class Refine(Part):
 
 
 class PlainUplift:
-    """A network in inference mode, on its current device; an `Uplifting`."""
+    """An `Uplifting` in PyTorch, in inference mode.
+
+    Args:
+        model: the network, which stays on its device.
+    """
 
     def __init__(self, model: UpliftUpsample) -> None:
         self.config = model.config
         self._device = model.temporal_position.device
-        self._windows, self._central = Windows(model), Central(model)
+        self._windows, self._central = WindowStages(model), Central(model)
 
     @torch.inference_mode()
     def __call__(self, poses: np.ndarray, known: np.ndarray, windows: np.ndarray) -> Lifted:
@@ -68,7 +79,11 @@ class PlainUplift:
 
 
 class PlainRefine:
-    """SynSP in inference mode, on its current device; a `Refining`."""
+    """A `Refining` in PyTorch, in inference mode.
+
+    Args:
+        model: the network, which stays on its device.
+    """
 
     def __init__(self, model: SynSP) -> None:
         self.config = model.config
@@ -77,9 +92,8 @@ class PlainRefine:
 
     @torch.inference_mode()
     def __call__(self, windows: np.ndarray) -> np.ndarray:
-        refined: np.ndarray = (
-            self._refine(torch.tensor(windows, dtype=torch.float32, device=self._device)).cpu().numpy()
-        )
+        inputs = torch.tensor(windows, dtype=torch.float32, device=self._device)
+        refined: np.ndarray = self._refine(inputs).cpu().numpy()
         return refined
 
 
@@ -90,7 +104,12 @@ def untrained_uplift(config: UpliftConfig) -> UpliftUpsample:
 
 
 def prepared(model: Model, device: str, threads: int) -> Model:
-    """Move the model to the device of ONNX Runtime's name if PyTorch has it too, else to the CPU."""
+    """Move a model to a device, or to the CPU if PyTorch does not have that device.
+
+    Args:
+        device: as ONNX Runtime names it: cpu, cuda, tensorrt or openvino.
+        threads: of PyTorch on the CPU.
+    """
     torch.set_num_threads(threads)
     on_gpu = device.startswith(("cuda", "tensorrt")) and torch.cuda.is_available()
     return model.to(device.replace("tensorrt", "cuda") if on_gpu else "cpu")

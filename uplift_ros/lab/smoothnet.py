@@ -1,7 +1,8 @@
-"""SmoothNet: smooths windows of poses along time, every coordinate on its own; the refinement network's baseline.
+"""SmoothNet, a baseline of the refinement network, smooths windows of poses along time, each coordinate on its own.
 
-Zeng et al.: "SmoothNet: A Plug-and-Play Network for Refining Human Poses in Videos", ECCV 2022. Its size is that of
-SynSP's comparison (CVPR 2024). It reads one coordinate at a time, so it separates jitter from motion over time only.
+Zeng et al.: "SmoothNet: A Plug-and-Play Network for Refining Human Poses in Videos", ECCV 2022, in the size of SynSP's
+comparison (CVPR 2024). As it reads one coordinate at a time, it can separate jitter from motion by their course over
+time only.
 
 Shapes: B windows, T frames, C values of one frame.
 """
@@ -18,10 +19,13 @@ class SmoothNetConfig:
     """Size of the network; the defaults give the 797,448 parameters of the published one with a window of 8.
 
     Args:
-        window: T, frames that are smoothed together.
-        width, inner: features of the residual blocks, outside and inside.
+        window: T, frames that are smoothed together; a larger window smooths more and needs more latency.
+        width, inner: features outside and inside the residual blocks.
         blocks: number of residual blocks.
-        dropout: rate after each of their linear layers.
+        dropout: rate after each linear layer of the blocks.
+
+    Raises:
+        ValueError: a size below 1.
     """
 
     window: int = 8
@@ -55,11 +59,15 @@ class ResidualBlock(nn.Module):
 
 
 class SmoothNet(nn.Module):
-    """The network: time to features, residual blocks, features to time."""
+    """The network: time to features, residual blocks, features to time.
 
-    def __init__(self, config: SmoothNetConfig | None = None) -> None:
+    Args:
+        config: size.
+    """
+
+    def __init__(self, config: SmoothNetConfig) -> None:
         super().__init__()
-        self.config = config = config or SmoothNetConfig()
+        self.config = config
         self.encode = nn.Sequential(nn.Linear(config.window, config.width), nn.LeakyReLU(0.1))
         self.blocks = nn.Sequential(*(ResidualBlock(config) for _ in range(config.blocks)))
         self.decode = nn.Linear(config.width, config.window)

@@ -12,9 +12,12 @@ def sliding_windows(frames: np.ndarray, length: int) -> np.ndarray:
 
     Returns:
         (max(N, T) - T + 1, T, ...).
+
+    Raises:
+        ValueError: no frames.
     """
     if len(frames) == 0:
-        raise ValueError("frames must not be empty")
+        raise ValueError(f"frames must be at least 1, got shape {frames.shape}")
     frames = pad_front(frames, max(0, length - len(frames)))
     return np.moveaxis(np.lib.stride_tricks.sliding_window_view(frames, length, axis=0), -1, 1)
 
@@ -25,11 +28,11 @@ def pad_front(frames: np.ndarray, count: int) -> np.ndarray:
 
 
 def average_windows(windows: np.ndarray) -> np.ndarray:
-    """SWAA of one sequence at once, without a loop over windows or frames.
+    """Average the windows of one sequence (SWAA) without a loop over windows or frames.
 
-    Every T-th window follows the one before without overlap: concatenated they are one contiguous block of the
-    sequence. The sum is that of T such blocks, each added where its first window starts. This reads every number once,
-    in long rows; a view of the diagonals, or a convolution, would read it in rows of one pose.
+    Every T-th window begins at the end of the one before; concatenated, these windows are one contiguous block of the
+    sequence. The sum is that of T such blocks, each added at the frame at which its first window starts. This reads
+    every number once, in long rows; a view of the diagonals, or a convolution, would read it in rows of one pose.
 
     Args:
         windows: (W, T, ...) of floats, W at least 1; window i starts at frame i.

@@ -39,7 +39,7 @@ LOST = (LOST_IMAGE, LOST_FRAMES, ODD_STAMPS)
 STAGES = ("camera", "pose_estimator", "uplift", "refiner")
 """Nodes that this command replaces; their parameters apply here, as far as the stages read them."""
 
-EXPECTED_ERRORS = (ValueError, OSError)
+INPUT_ERRORS = (ValueError, OSError)
 """Errors of bad input, reported by message only; any other error is reported with its type."""
 
 
@@ -250,7 +250,7 @@ def _attempt(source: Path, output: Path, networks: Networks, open_sequence: Call
         with closing(open_sequence(source)) as sequence:
             result = process(sequence, networks.pipeline(), output)
     except Exception as error:
-        kind = "" if isinstance(error, EXPECTED_ERRORS) else f"{type(error).__name__}: "
+        kind = "" if isinstance(error, INPUT_ERRORS) else f"{type(error).__name__}: "
         print(f"{source}: {kind}{error}", file=sys.stderr, flush=True)
         return 1
     print(f"{source}: {result}", flush=True)

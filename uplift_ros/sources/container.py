@@ -36,7 +36,7 @@ def read_container(path: Path) -> Container | None:
     """Read the tracks of a file; None if its index is damaged, or it has another format."""
     try:
         with path.open("rb") as file:
-            if file.read(len(matroska.MAGIC)) == matroska.MAGIC:
+            if file.read(len(matroska.EBML_MAGIC)) == matroska.EBML_MAGIC:
                 return Container(tuple(matroska.video_tracks(file, path.stat().st_size)), has_index=True)
             boxes = list(_file_boxes(file, path.stat().st_size))
             if not boxes or boxes[0][0] not in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from uplift_ros.sources.video_track import VideoTrack
 
-MAGIC = b"\x1aE\xdf\xa3"
+EBML_MAGIC = b"\x1aE\xdf\xa3"
 
 SEGMENT, TRACKS, ENTRY, TAGS, TAG = 0x18538067, 0x1654AE6B, 0xAE, 0x1254C367, 0x7373
 UID, TYPE, IS_ENABLED, VIDEO, PROJECTION, YAW, ROLL = 0x73C5, 0x83, 0xB9, 0xE0, 0x7670, 0x7673, 0x7675

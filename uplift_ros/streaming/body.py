@@ -16,19 +16,21 @@ from uplift_ros.skeleton import H36M17, MEAN_LENGTHS
 from uplift_ros.streaming.clock import BODY_MEMORY_NS, MAX_SKELETON_GAP_NS
 from uplift_ros.transforms import SMALLEST_DEVIATION, own_covariances
 
-PARENTS, CHILDREN = np.transpose(H36M17.bones)
+BONE_PARENTS, BONE_CHILDREN = np.transpose(H36M17.bones)
 
-FROM = np.append(PARENTS, H36M17.index("thorax"))
-TO = np.append(CHILDREN, H36M17.index("head"))
+FROM = np.append(BONE_PARENTS, H36M17.index("thorax"))
+TO = np.append(BONE_CHILDREN, H36M17.index("head"))
 """Joints between which lengths are estimated: all bones, and the head's height above the thorax, for the stature."""
 
-MIRRORED = np.array([list(TO).index(joint) for joint in H36M17.flip[CHILDREN]] + [len(CHILDREN)])
+MIRRORED = np.array([list(TO).index(joint) for joint in H36M17.flip[BONE_CHILDREN]] + [len(BONE_CHILDREN)])
 """Index of the length of the other side."""
 
 HEAD_ABOVE_THORAX = 0.264
 """Metres, of the body of MEAN_LENGTHS."""
 
-PROPORTIONS = np.array([MEAN_LENGTHS[H36M17.joints[joint].split("_")[-1]] for joint in CHILDREN] + [HEAD_ABOVE_THORAX])
+PROPORTIONS = np.array(
+    [MEAN_LENGTHS[H36M17.joints[joint].split("_")[-1]] for joint in BONE_CHILDREN] + [HEAD_ABOVE_THORAX]
+)
 
 DEVIATIONS = PROPORTIONS * np.where(np.isin(TO, [H36M17.index(name) for name in ("nose", "head")]), 0.1, 0.05)
 """Standard deviations of PROPORTIONS: 5 % among adults (Winter; ANSUR), twice as much for nose and head."""
@@ -148,7 +150,7 @@ class RigidBodies:
         for (frame, person), own in zip(people, covariances, strict=True):
             body = self._body(person.id, frame.stamp)
             body.observe(person, own, frame.stamp)
-            lengths.append(body.lengths[: len(CHILDREN)])
+            lengths.append(body.lengths[: len(BONE_CHILDREN)])
             heights.append(body.height if person.scale_source is not ScaleSource.NONE else 0.0)
         joints = with_lengths(np.stack([person.joints for _, person in people]), covariances, np.stack(lengths))
         moved = iter(zip(joints, heights, strict=True))
@@ -182,13 +184,13 @@ def with_lengths(joints: np.ndarray, covariances: np.ndarray, lengths: np.ndarra
         lengths: (N, 16) metres, of H36M17.bones.
     """
     moved = joints.astype(float)
-    rows = np.arange(len(CHILDREN))
+    rows = np.arange(len(BONE_CHILDREN))
     for _ in range(ITERATIONS):
         directions, present = _directions(moved)
-        jacobian = np.zeros((len(moved), len(CHILDREN), *moved.shape[1:]))
-        jacobian[:, rows, CHILDREN], jacobian[:, rows, PARENTS] = directions, -directions
+        jacobian = np.zeros((len(moved), len(BONE_CHILDREN), *moved.shape[1:]))
+        jacobian[:, rows, BONE_CHILDREN], jacobian[:, rows, BONE_PARENTS] = directions, -directions
         spread = np.einsum("njab,nkjb->nkja", covariances, jacobian)  # C A^T
-        flat = (len(moved), len(CHILDREN), -1)
+        flat = (len(moved), len(BONE_CHILDREN), -1)
         metric = jacobian.reshape(flat) @ np.swapaxes(spread.reshape(flat), 1, 2)
         metric[:, rows, rows] += SMALLEST_DEVIATION**4  # a bone without a length has no direction
         errors = np.clip(lengths - present, -MAX_STEP * present, MAX_STEP * present)
@@ -202,6 +204,6 @@ def with_lengths(joints: np.ndarray, covariances: np.ndarray, lengths: np.ndarra
 
 def _directions(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Unit vectors (N, 16, 3) along the bones, 0 if they have no length, and the lengths (N, 16)."""
-    bones = joints[:, CHILDREN] - joints[:, PARENTS]
+    bones = joints[:, BONE_CHILDREN] - joints[:, BONE_PARENTS]
     lengths = np.linalg.norm(bones, axis=-1)
     return bones / np.maximum(lengths, LENGTH_EPS)[..., None], lengths

@@ -15,7 +15,7 @@ from uplift_ros.skeleton import H36M17
 from uplift_ros.streaming.clock import MAX_DISORDER_NS, SIDES_MEMORY_NS
 
 TORSO, OUTER = ("shoulder", "hip"), ("elbow", "wrist", "knee", "ankle")
-LEFT, RIGHT = ([H36M17.index(f"{side}_{joint}") for joint in TORSO + OUTER] for side in ("left", "right"))
+LEFT_JOINTS, RIGHT_JOINTS = ([H36M17.index(f"{side}_{joint}") for joint in TORSO + OUTER] for side in ("left", "right"))
 PELVIS, THORAX = H36M17.index("pelvis"), H36M17.index("thorax")
 
 LIMB_WEIGHT = 0.3
@@ -120,7 +120,7 @@ class SideGuard:
         products = np.nan_to_num(separations * before.separations)
         # Evidence for equal sides counts fully; evidence against them only if the body had no time to turn.
         turned = np.exp(-((seconds / TURN_S) ** 2))
-        weight = np.full((len(LEFT), 2), LIMB_WEIGHT * np.exp(-((seconds / LIMB_S) ** 2)))
+        weight = np.full((len(LEFT_JOINTS), 2), LIMB_WEIGHT * np.exp(-((seconds / LIMB_S) ** 2)))
         weight[: len(TORSO)] = 1.0
         against = weight.copy()
         against[: len(TORSO)] = turned
@@ -139,7 +139,7 @@ def _shape(keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     seen = keypoints[np.isfinite(keypoints).all(-1)]
     size = np.ptp(seen, axis=0).max() if len(seen) else 0.0
     trunk = keypoints[THORAX] - keypoints[PELVIS]
-    separations = (keypoints[LEFT] - keypoints[RIGHT]) / max(size, 1e-9)
+    separations = (keypoints[LEFT_JOINTS] - keypoints[RIGHT_JOINTS]) / max(size, 1e-9)
     return separations, trunk / max(float(np.linalg.norm(trunk)), 1e-9)
 
 

@@ -7,11 +7,11 @@ from support.commands import rows_of
 
 from uplift_ros import cli
 from uplift_ros.lab.bench import bench, networks, recordings, streams
-from uplift_ros.lab.bench.measurements import Row
+from uplift_ros.lab.bench.measurements import Measurement
 
-PLAIN = Row("n81 plain", "cpu", 64, "float32", 20.0, 25.0, 3200.0, 120_000_000)
-FAST = Row("n81", "cpu", 64, "bfloat16", 8.0, 9.0, 8000.0, 0, "n81 plain", 2.5)
-IMAGE = Row("image", "cpu", 1, "float32", 0.5, 0.6, 2000.0)
+PLAIN = Measurement("n81 plain", "cpu", 64, "float32", 20.0, 25.0, 3200.0, 120_000_000)
+FAST = Measurement("n81", "cpu", 64, "bfloat16", 8.0, 9.0, 8000.0, 0, "n81 plain", 2.5)
+IMAGE = Measurement("image", "cpu", 1, "float32", 0.5, 0.6, 2000.0)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_every_part_is_measured_for_the_time_that_was_asked_for(measured):
     assert measured == [(0.5, "cpu", 1), (0.5,), (0.5,)]
 
 
-def test_the_table_has_operations_and_ratios_only_where_they_are_known(measured, capsys, monkeypatch):
+def test_the_table_has_operations_and_ratios_only_if_they_are_known(measured, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert cli.main(["bench"]) == 0
     lines = [[cell.strip() for cell in line.strip("│┃").split("│")] for line in capsys.readouterr().out.splitlines()]
@@ -43,7 +43,7 @@ def test_the_table_has_operations_and_ratios_only_where_they_are_known(measured,
     assert ["image", "cpu", "float32", "1", "0.50", "0.60", "2000", "", ""] in lines
 
 
-def test_the_rows_are_written_where_a_file_is_named(measured, tmp_path):
+def test_the_rows_are_written_if_a_file_is_named(measured, tmp_path):
     assert rows_of(tmp_path, "bench") == [asdict(row) for row in (PLAIN, FAST, IMAGE)]
 
 

@@ -13,7 +13,7 @@ def stream(batch: int) -> dict[str, np.ndarray]:
     return {"poses": poses[:batch].astype(np.float32), "known": tokens.astype(np.float32), "windows": windows}
 
 
-def test_a_bound_pass_gives_what_the_network_gives():
+def test_a_bound_pass_has_the_outputs_of_the_network():
     inputs, path = stream(batch=8), runtime.find("compact")
     tokens, sequence, hidden = cuda_graph.bound(path.read_bytes(), "cpu", inputs, {})()
     lifted = runtime.load_uplift("compact")(*inputs.values())

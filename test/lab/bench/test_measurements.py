@@ -14,8 +14,8 @@ SMALL = UpliftConfig(spatial_width=8, spatial_blocks=1, temporal_width=16, tempo
 @pytest.fixture(autouse=True)
 def small_networks(monkeypatch):
     variants = {"compact": lambda: SMALL}
-    monkeypatch.setattr(networks, "VARIANTS", variants)
-    monkeypatch.setattr(streams, "VARIANTS", variants)
+    monkeypatch.setattr(networks, "MEASURED_CONFIGS", variants)
+    monkeypatch.setattr(streams, "MEASURED_CONFIGS", variants)
     monkeypatch.setattr(networks, "CPU_BATCHES", (1, 2))
 
 
@@ -45,6 +45,6 @@ def test_streams_of_all_people_strides_and_cameras_are_measured():
     assert {f"compact stream, stride {stride}" for stride in (4, 10, 20)} <= found.keys()
 
 
-def test_images_are_not_measured_where_our_messages_are_not_built(monkeypatch):
+def test_images_are_not_measured_if_the_messages_are_not_built(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None if package == "uplift_ros.msg" else object())
     assert list(image_rows(1.0)) == []

@@ -1,3 +1,5 @@
+"""Rows of `uplift bench` for whole recordings."""
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ def test_the_fast_average_is_the_definition(count):
 
 
 def test_process_is_compared_with_real_time_and_with_the_shortest_stride(estimator, monkeypatch):
-    monkeypatch.setattr(recordings, "CLIP_SECONDS", 0.5)
+    monkeypatch.setattr(recordings, "CLIP_DURATION_S", 0.5)
     rows = list(recordings.process_rows())
     assert [(row.name, row.ratio_to) for row in rows] == [
         ("process, stride 20", "real time"),
@@ -27,7 +29,7 @@ def test_process_is_compared_with_real_time_and_with_the_shortest_stride(estimat
 
 def test_averaging_is_compared_with_the_loop_before_the_whole_process(estimator, monkeypatch):
     monkeypatch.setattr(recordings, "SWAA_FRAMES", 40)
-    monkeypatch.setattr(recordings, "CLIP_SECONDS", 0.5)
+    monkeypatch.setattr(recordings, "CLIP_DURATION_S", 0.5)
     naive, strided, *process = recordings.rows(0.0)
     assert [(row.name, row.ratio_to, row.batch) for row in (naive, strided)] == [
         ("swaa naive", "", 40),

@@ -26,11 +26,6 @@ from uplift_ros.sources.synthetic.motion import pose
 LEGS, UPPER_BODY = slice(0, 7), slice(7, 17)
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 @pytest.fixture(scope="module")
 def many():
     """64 windows of the synthetic person."""
@@ -71,19 +66,19 @@ def test_two_motions_are_combined_at_the_pelvis(many):
 
 
 def test_both_halves_of_a_combined_person_face_the_same_way(many):
-    """The upper body of the same person who looks elsewhere is turned back."""
+    """The upper body of the same person, who looks elsewhere, is turned back."""
     elsewhere = turned(many + 1.0, "z", 140)
     np.testing.assert_allclose(combined(many, elsewhere), many, atol=1e-9)
 
 
-def test_who_lies_on_the_side_is_not_combined(many):
+def test_a_person_who_lies_on_the_side_is_not_combined(many):
     lying = turned(many, "x", 90)
     np.testing.assert_array_equal(combined(lying, many), lying)
     np.testing.assert_array_equal(combined(many, lying), many)
 
 
-def test_who_stands_on_the_hands_is_not_combined(many):
-    """Level as the hips are."""
+def test_a_person_who_stands_on_the_hands_is_not_combined(many):
+    """Even if the hips are level."""
     handstand = turned(many, "x", 180)
     np.testing.assert_array_equal(combined(handstand, many), handstand)
     np.testing.assert_array_equal(combined(many, handstand), many)
@@ -181,12 +176,12 @@ def test_an_upper_body_that_leans_stays_rigid_on_legs_that_stay(many, rng, monke
 
 
 def test_people_have_the_proportions_of_norms_and_children_larger_heads(rng, monkeypatch):
-    monkeypatch.setattr(augmentation, "CHILDREN", 0.0)
+    monkeypatch.setattr(augmentation, "CHILD_SHARE", 0.0)
     adults = segment_lengths(rng, 20000)
     for index, ((mean, deviation), female) in enumerate(zip(SEGMENTS.values(), FEMALE, strict=True)):
         assert np.median(adults[:, index]) == pytest.approx(mean, rel=0.02)
         assert np.std(np.log(adults[:, index])) == pytest.approx(np.hypot(deviation, female / 2), rel=0.03)
     arm, forearm, head = (list(SEGMENTS).index(name) for name in ("upper_arm", "forearm", "head"))
     assert np.corrcoef(np.log(adults[:, arm]), np.log(adults[:, forearm]))[0, 1] > 0.3
-    monkeypatch.setattr(augmentation, "CHILDREN", 1.0)
+    monkeypatch.setattr(augmentation, "CHILD_SHARE", 1.0)
     assert np.median(segment_lengths(rng, 20000)[:, head]) > 1.1 * np.median(adults[:, head])

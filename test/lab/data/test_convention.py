@@ -33,7 +33,7 @@ def test_segments_get_the_lengths_that_detectors_show(captured):
     assert chain_length(moved).mean() == pytest.approx(CANONICAL_CHAIN, rel=0.02)
 
 
-def test_joints_between_others_lie_where_the_mapping_of_detectors_has_them(captured):
+def test_joints_between_others_are_those_of_the_mapping_of_detectors(captured):
     moved = as_detected(captured)
     hips = (moved[:, NAMES["left_hip"]] + moved[:, NAMES["right_hip"]]) / 2
     shoulders = (moved[:, NAMES["left_shoulder"]] + moved[:, NAMES["right_shoulder"]]) / 2

@@ -24,7 +24,7 @@ def test_a_pause_is_found_where_the_person_moves_slowly_for_a_second():
 def test_a_day_lasts_as_long_as_asked_and_is_mostly_slow():
     visits = day.robot_day([STAYS, PASSES], 5.0, RATE, seed=0)
     lasts = sum(len(visit.joints) for visit in visits) / RATE / 60
-    assert 5.0 <= lasts < 5.0 + day.LASTING[1] / 30
+    assert 5.0 <= lasts < 5.0 + day.LASTING_S[1] / 30
     speed = np.concatenate([metrics.velocity(visit.joints, RATE) for visit in visits])
     assert 0.02 < (speed > 0.5).mean() < 0.25
     assert {visit.name for visit in visits} == {"stays", "passes"}
@@ -32,7 +32,7 @@ def test_a_day_lasts_as_long_as_asked_and_is_mostly_slow():
 
 def test_a_prolonged_pause_keeps_poses_speeds_and_the_motion_after_it():
     visit = next(visit for visit in day.robot_day([STAYS, PASSES], 1.0, RATE, seed=0) if visit.name == "stays")
-    assert len(visit.joints) > day.LASTING[0] * RATE
+    assert len(visit.joints) > day.LASTING_S[0] * RATE
     np.testing.assert_array_equal(visit.joints[-len(BOXING) :], BOXING)
     assert metrics.velocity(visit.joints, RATE).max() <= metrics.velocity(STAYS.joints, RATE).max()
 

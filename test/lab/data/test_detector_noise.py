@@ -7,7 +7,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 from support.noise import NO_NOISE
 
-from uplift_ros.lab.data.detector_noise import WITH_POSE, DetectorNoise
+from uplift_ros.lab.data.detector_noise import DetectorNoise
+from uplift_ros.lab.data.measured_detectors import SHARE_WITH_POSE
 from uplift_ros.skeleton import BLAZEPOSE33, H36M17, HIP_RAISE, to_h36m17
 from uplift_ros.sources.synthetic.motion import pose
 
@@ -17,13 +18,8 @@ Z_UP_TO_OPTICAL = np.array([[0.0, 1, 0], [0, 0, -1], [-1, 0, 0]])
 
 DISTANCE = 10.0
 
-WALK = np.sqrt(1 - WITH_POSE**2)
+WALK = np.sqrt(1 - SHARE_WITH_POSE**2)
 """Part of the drift of a person who does not move."""
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
 
 
 def seen(people: int, seconds: np.ndarray) -> np.ndarray:
@@ -122,7 +118,7 @@ def slopes(points: np.ndarray, right: int, left: int) -> np.ndarray:
     return ((points[:, :, left] - points[:, :, right]) * up).sum(-1) / (up**2).sum(-1)
 
 
-def test_lines_between_hips_and_shoulders_are_put_at_right_angles_to_the_trunk(rng):
+def test_lines_between_hips_and_shoulders_are_drawn_nearer_to_right_angles_with_the_trunk(rng):
     people = leaning(300, 20.0)
     levelled, _ = replace(NO_NOISE, levelled=1.0).apply(rng, people, 0.02, np.ones(300))
     for (right, left), share in (((1, 4), 0.33), ((14, 11), 0.7)):
@@ -154,7 +150,7 @@ def test_trunk_and_hips_have_one_score_as_in_the_mapping(rng, people):
 
 
 def test_level_one_is_a_real_detector_on_real_people(rng):
-    """7 % of the torso length on average, misses and swaps apart."""
+    """The mean error is 7 % of the torso length, without misses and swaps."""
     people = seen(100, np.arange(100) / 25)
     noise = replace(DetectorNoise(), far=0.0, absent=0.0, inversion=0.0, reversal=0.0, swap=0.0)
     assert np.linalg.norm(errors(noise, rng, people), axis=-1).mean() == pytest.approx(0.072, abs=0.006)
@@ -192,7 +188,7 @@ def test_far_joints_land_a_torso_length_away(rng, people):
 
 
 @pytest.mark.parametrize("part", ["inversion", "reversal"])
-def test_sides_are_taken_for_each_other(rng, people, part):
+def test_sides_are_exchanged(rng, people, part):
     away = people * (-1, 1, 1) + (0, 0, 0)
     away = away[:1, :, H36M17.flip] * (1, 1, -1) + (0, 0, 2 * DISTANCE)  # turned about the vertical
     swapped, _ = replace(NO_NOISE, **{part: 5.0}).apply(rng, away, 0.02, np.ones(1))
@@ -209,7 +205,7 @@ def test_sides_are_swapped_more_often_if_the_face_cannot_be_seen(rng, people):
 
 
 def test_a_joint_behind_the_body_errs_and_is_reported_with_less_confidence(rng, people):
-    """A wrist behind the trunk, which other joints are not."""
+    """A wrist is behind the trunk; other joints are not."""
     behind = people.copy()
     behind[:, :, WRIST] = (behind[:, :, 0] + behind[:, :, 8]) / 2 + (0, 0, 0.3)
     plane, scores = replace(NO_NOISE, hidden=1.0).apply(rng, behind, 0.02, np.ones(200))
@@ -237,7 +233,7 @@ def test_dropout_leaves_limbs_out_for_the_whole_time(rng, people):
 
 
 def test_a_swapped_limb_is_that_of_a_person_beside(rng, people):
-    """Whole below hip or shoulder, or only its end; one to two torso lengths away."""
+    """The limb below hip or shoulder, or only its end, is one to two torso lengths away."""
     disturbed = errors(replace(NO_NOISE, swap=1.0), rng, people)
     knee, ankle = disturbed[:, :, 2], disturbed[:, :, 3]
     aside = np.abs(ankle[..., 0])

@@ -59,7 +59,7 @@ class Malicious:
         ((np.dtype, ("V8",)), "V8"),
     ],
 )
-def test_what_would_call_anything_is_refused_by_name(tmp_path, monkeypatch, call, named):
+def test_content_that_would_call_a_function_is_refused_by_name(tmp_path, monkeypatch, call, named):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=named):
         load_objects(write(tmp_path / "a.npz", objects([Malicious(call)])), "content")

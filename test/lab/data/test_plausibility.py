@@ -37,9 +37,9 @@ def test_children_and_tall_people_are_no_other_unit(tmp_path, walk, height):
     np.testing.assert_allclose(sequence.joints, walk * height / 1.72, atol=1e-6)
 
 
-@pytest.mark.parametrize("axis", sorted(plausibility.UP))
+@pytest.mark.parametrize("axis", sorted(plausibility.TO_Z_UP))
 def test_another_axis_that_points_up_is_turned_to_z(tmp_path, walk, axis, capsys):
-    turn = np.array(plausibility.UP[axis])
+    turn = np.array(plausibility.TO_Z_UP[axis])
     assert np.linalg.det(turn) == pytest.approx(1)
     (sequence,) = loaded(tmp_path, a=walk @ turn)  # the inverse of a rotation from the left
     np.testing.assert_allclose(sequence.joints, walk, atol=1e-6)
@@ -47,7 +47,7 @@ def test_another_axis_that_points_up_is_turned_to_z(tmp_path, walk, axis, capsys
 
 
 def test_a_person_who_lies_in_one_sequence_of_a_file_is_left_lying_and_reported(tmp_path, walk, capsys):
-    lying = walk[:20] @ np.array(plausibility.UP["y"]).T
+    lying = walk[:20] @ np.array(plausibility.TO_Z_UP["y"]).T
     standing, lies = loaded(tmp_path, a=walk, b=lying)
     np.testing.assert_allclose(standing.joints, walk, atol=1e-6)
     np.testing.assert_allclose(lies.joints, lying, atol=1e-6)
@@ -57,7 +57,7 @@ def test_a_person_who_lies_in_one_sequence_of_a_file_is_left_lying_and_reported(
 @pytest.mark.parametrize("others", [1, 3])
 @pytest.mark.parametrize("axis", ["y", "-y", "x"])
 def test_sequences_of_other_axes_in_a_file_are_turned_each(tmp_path, walk, axis, others, capsys):
-    turn = np.array(plausibility.UP[axis])
+    turn = np.array(plausibility.TO_Z_UP[axis])
     walk = walk + np.linspace((0, 0, 0), (1.0, 0.5, 0), len(walk))[:, None]  # over the ground
     sequences = loaded(tmp_path, a=walk, **{f"b{i}": walk @ turn for i in range(others)})
     for sequence in sequences:
@@ -85,16 +85,16 @@ def test_gaps_filled_with_other_values_are_cut_out(tmp_path, walk, lost):
     np.testing.assert_allclose(after.joints, walk[30:], atol=1e-6)
 
 
-def test_a_person_who_jumps_through_the_room_is_cut_there(tmp_path, walk, capsys):
+def test_a_sequence_is_cut_where_the_person_jumps_through_the_room(tmp_path, walk, capsys):
     joints = walk.copy()
     joints[25:] += (5.0, 0, 0)  # two takes in one array
-    joints[40] += (0, 0, 2.0)  # one frame astray
+    joints[40] += (0, 0, 2.0)  # one frame at another place
     parts = loaded(tmp_path, walk=joints)
     assert [(part.name, len(part.joints)) for part in parts] == [("walk", 25), ("walk#2", 15), ("walk#3", 19)]
     np.testing.assert_allclose(parts[1].joints, joints[25:40], atol=1e-6)
-    said = capsys.readouterr().err
-    assert "'walk': cut at 3 jumps of the person" in said
-    assert "'walk': 1 of 60 frames without a person cut out" in said
+    report = capsys.readouterr().err
+    assert "'walk': cut at 3 jumps of the person" in report
+    assert "'walk': 1 of 60 frames without a person cut out" in report
 
 
 def test_a_root_at_the_origin_is_no_gap(tmp_path, walk):
@@ -102,7 +102,7 @@ def test_a_root_at_the_origin_is_no_gap(tmp_path, walk):
     assert len(sequence.joints) == 60
 
 
-def test_an_array_of_nothing_but_gaps_is_refused(tmp_path):
+def test_an_array_of_gaps_alone_is_refused(tmp_path):
     with pytest.raises(ValueError, match="array 'a'"):
         loaded(tmp_path, a=np.zeros((9, 17, 3)))
 
@@ -168,18 +168,18 @@ def test_a_person_who_lies_in_a_bvh_take_is_left_lying(tmp_path):
 
 
 @pytest.mark.parametrize("spell", [str.upper, str.lower, str.title])
-def test_keywords_of_bvh_may_be_spelt_in_any_way(tmp_path, spell):
+def test_keywords_of_bvh_may_be_in_upper_or_lower_case(tmp_path, spell):
     text = bvh()
     for word in ("HIERARCHY", "ROOT", "JOINT", "End Site", "OFFSET", "CHANNELS", "MOTION", "Frames:", "Frame Time:"):
         text = text.replace(word, spell(word))
     np.testing.assert_allclose(take(tmp_path, text), take(tmp_path, bvh()))
 
 
-def test_a_byte_order_mark_before_bvh_is_none_of_its_words(tmp_path):
+def test_a_byte_order_mark_before_bvh_is_ignored(tmp_path):
     np.testing.assert_allclose(take(tmp_path, "\ufeff" + bvh()), take(tmp_path, bvh()))
 
 
-def test_end_sites_leave_their_joints_where_they_are(tmp_path):
+def test_end_sites_do_not_move_their_joints(tmp_path):
     far = bvh().replace("End Site {\nOFFSET 0 0 0", "END SITE {\nOFFSET 0 99 0")
     np.testing.assert_allclose(take(tmp_path, far), take(tmp_path, bvh()))
 

@@ -12,11 +12,11 @@ def errors(noise: PoseNoise, seed: int = 2) -> np.ndarray:
     return noise.apply(np.random.default_rng(seed), POSES) - POSES
 
 
-def test_the_root_stays_where_nothing_is_interpolated():
+def test_the_root_has_no_error_without_interpolation():
     assert (errors(PoseNoise(interpolated=0.0))[:, :, 0] == 0).all()
 
 
-def test_no_width_and_no_interpolation_leave_poses_alone():
+def test_poses_are_unchanged_without_width_and_interpolation():
     assert (errors(PoseNoise(width=0.0, interpolated=0.0)) == 0).all()
 
 
@@ -54,7 +54,7 @@ def test_in_half_of_the_jittered_clips_all_joints_share_the_error_of_the_root():
     assert ((shared > 0.6) | (shared < 0.35)).all()
 
 
-def test_interpolated_clips_are_right_at_their_keyframes_alone_and_smooth_between():
+def test_interpolated_clips_are_exact_at_their_keyframes_only_and_smooth_between():
     intervals = set()
     for error, poses in zip(errors(PoseNoise(width=0.0, interpolated=1.0)), POSES, strict=True):
         keyframes = np.flatnonzero(np.abs(error).max((1, 2)) < 1e-9)
@@ -67,7 +67,7 @@ def test_interpolated_clips_are_right_at_their_keyframes_alone_and_smooth_betwee
 
 
 def test_interpolation_spoils_no_frame_beyond_the_margin():
-    """A constant motion is interpolated exactly, and only held at the ends."""
+    """A constant motion is interpolated exactly, and constant at the ends only."""
     walk = np.arange(88.0)[None, :, None, None] * np.ones((40, 1, 17, 3))
     noise = PoseNoise(width=0.0, interpolated=1.0)
     error = noise.apply(np.random.default_rng(3), walk) - walk

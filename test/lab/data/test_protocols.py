@@ -13,15 +13,7 @@ from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.models.configs import compact
-from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.skeleton import H36M17
-
-
-@pytest.fixture(scope="module")
-def model():
-    torch.manual_seed(0)
-    network = UpliftUpsample(replace(compact(), temporal_width=32, temporal_blocks=1, spatial_blocks=1)).eval()
-    return network.requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +22,7 @@ def clip():
     return next(protocols.project_sequences([Sequence("a/b/c", joints)], 50.0, cameras=1, noise="none", seed=0))
 
 
-def test_filming_is_repeatable_and_the_seed_matters(clip):
+def test_projected_clips_are_repeatable_and_depend_on_the_seed(clip):
     joints = motion(0, 20).astype(np.float32)
 
     def project_sequences(seed, noise="detector"):
@@ -44,14 +36,14 @@ def test_filming_is_repeatable_and_the_seed_matters(clip):
 
 
 @pytest.mark.parametrize("stride", [4, 10, 20])
-def test_offline_poses_on_the_grid_are_those_of_their_own_window(model, clip, stride):
-    estimate = protocols.offline(model, clip, stride)
-    config = model.config
+def test_offline_poses_on_the_grid_are_those_of_their_own_window(small_compact, clip, stride):
+    estimate = protocols.offline(small_compact, clip, stride)
+    config = small_compact.config
     frame = 60  # its window lies inside the clip
     frames = frame + (np.arange(config.tokens) - config.centre) * config.token_stride
     inputs = normalise(clip.plane[frames], "canonical", clip.scores[frames])
     mask = torch.from_numpy(frames % stride == 0)[None]
-    central, _ = model(torch.from_numpy(inputs).float()[None], mask)
+    central, _ = small_compact(torch.from_numpy(inputs).float()[None], mask)
     if frame % stride == 0:
         expected = central[0].numpy() @ camera_to_canonical_rotation(clip.plane[frame, 0], "canonical")
         np.testing.assert_allclose(estimate.poses[frame], expected, atol=1e-4)
@@ -59,42 +51,42 @@ def test_offline_poses_on_the_grid_are_those_of_their_own_window(model, clip, st
     np.testing.assert_allclose(estimate.poses[61], between, atol=1e-12)
 
 
-def test_offline_covers_every_frame_and_marks_the_key_frames(model, clip):
-    estimate = protocols.offline(model, clip, 10)
+def test_offline_covers_every_frame_and_marks_the_key_frames(small_compact, clip):
+    estimate = protocols.offline(small_compact, clip, 10)
     assert list(estimate.frames) == list(range(131))
     assert list(np.flatnonzero(estimate.keyframes)) == list(range(0, 131, 10))
 
 
-def test_offline_refuses_strides_that_the_network_does_not_know(model, clip):
+def test_offline_refuses_strides_that_the_network_does_not_know(small_compact, clip):
     with pytest.raises(ValueError, match="stride"):
-        protocols.offline(model, clip, 3)
+        protocols.offline(small_compact, clip, 3)
 
 
 @pytest.mark.parametrize("latency", [0, 4])
-def test_online_has_every_frame_up_to_the_last_key_frame(model, clip, latency):
-    estimate = protocols.online(model, clip, protocols.fixed(model.config, 10), latency)
+def test_online_has_every_frame_up_to_the_last_key_frame(small_compact, clip, latency):
+    estimate = protocols.online(small_compact, clip, protocols.fixed(small_compact.config, 10), latency)
     assert list(estimate.frames) == list(range(131))
     assert list(np.flatnonzero(estimate.keyframes)) == list(range(0, 131, 10))
 
 
-def test_adaptive_stride_spends_key_frames_where_motion_is_fast(model, clip):
+def test_an_adaptive_stride_has_more_key_frames_if_motion_is_fast(small_compact, clip):
     def adaptive(**changes):
-        return replace(protocols.adaptive(model.config, **changes), look_back=None)
+        return replace(protocols.adaptive(small_compact.config, **changes), look_back=None)
 
-    always_fast = protocols.online(model, clip, adaptive(velocity_threshold=1e-9, hold_frames=50), 0)
-    never_fast = protocols.online(model, clip, adaptive(velocity_threshold=1e9, stride_medium=20), 0)
+    always_fast = protocols.online(small_compact, clip, adaptive(velocity_threshold=1e-9, hold_frames=50), 0)
+    never_fast = protocols.online(small_compact, clip, adaptive(velocity_threshold=1e9, stride_medium=20), 0)
     assert never_fast.keyframes.sum() == 7
     assert always_fast.keyframes.sum() > 25
 
 
-def test_flipping_changes_nothing_where_the_network_is_symmetric_already(clip):
+def test_flipping_changes_nothing_if_the_network_is_symmetric(clip):
     """A network whose poses are its inputs' mirror images for mirrored inputs."""
     symmetric = Mirrored(lambda inputs: np.concatenate([inputs, inputs[..., :1] ** 2], -1))
     plain = protocols.offline(symmetric, clip, 4)
     np.testing.assert_allclose(protocols.offline(symmetric, clip, 4, flip=True).poses, plain.poses, atol=1e-6)
 
 
-def test_flipping_averages_out_what_the_network_says_of_one_side_alone(clip):
+def test_flipping_averages_out_asymmetric_errors(clip):
     lopsided = Mirrored(lambda inputs: np.full((*inputs.shape[:-1], 3), [0.1, 0.0, 0.2]))
     assert np.abs(protocols.offline(lopsided, clip, 4).poses).max() > 0.2
     flipped = protocols.offline(lopsided, clip, 4, flip=True)
@@ -145,7 +137,7 @@ def test_frames_after_the_last_key_frame_hold_its_pose(clip):
 
 
 @pytest.mark.parametrize("keyframes", [1, 2])
-def test_few_key_frames_give_what_they_can(clip, keyframes):
+def test_few_key_frames_lower_the_degree_of_the_spline(clip, keyframes):
     poses = np.random.default_rng(0).normal(size=(12, 17, 3))
     given = protocols.Estimate(clip, poses, np.arange(12), np.isin(np.arange(12), [0, 10][:keyframes]))
     between = protocols.between_keyframes(given, 3).poses
@@ -171,8 +163,8 @@ def test_refinement_keeps_frames_and_smooths(clip):
     assert after["accel"] < 0.5 * before["accel"]
 
 
-def test_rigid_refinement_of_a_stream_gives_one_set_of_bone_lengths(model, clip):
-    estimate = protocols.online(model, clip, protocols.fixed(model.config, 10), 4)
+def test_rigid_refinement_of_a_stream_gives_one_set_of_bone_lengths(small_compact, clip):
+    estimate = protocols.online(small_compact, clip, protocols.fixed(small_compact.config, 10), 4)
     parents, children = np.transpose(H36M17.bones)
     spread = {}
     for rigid in (False, True):
@@ -182,8 +174,8 @@ def test_rigid_refinement_of_a_stream_gives_one_set_of_bone_lengths(model, clip)
     assert spread[True] < 0.2 * spread[False]
 
 
-def test_velocities_of_the_stage_are_scored(model, clip):
-    estimate = protocols.online(model, clip, protocols.fixed(model.config, 10), 4)
+def test_velocities_of_the_stage_are_scored(small_compact, clip):
+    estimate = protocols.online(small_compact, clip, protocols.fixed(small_compact.config, 10), 4)
     refined = protocols.refine(estimate, Refiner("savgol", rigid=True))
     error = scores.score([refined], 50.0)["speed_error"]
     truth = 50 * np.gradient(clip.truth, axis=0)[refined.frames]

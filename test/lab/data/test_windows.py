@@ -23,11 +23,6 @@ def sequences():
     return [Sequence("synthetic/walk/1", motion(0, 200).astype(np.float32))]
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def test_windows_have_the_networks_shapes_and_canonical_bodies(sequences, rng):
     config = compact()
     batch = WindowSampler(sequences, config, 16, rng).draw()
@@ -99,7 +94,7 @@ def test_twins_in_an_odd_batch_are_refused(sequences, rng):
         WindowSampler(sequences, compact(), 7, rng, twins=True)
 
 
-def test_people_are_no_key_frame_where_no_camera_sees_them(sequences, rng):
+def test_people_outside_the_image_have_no_key_frame(sequences, rng):
     """Part of 7 s of a fast walk past cameras is outside the image; a person who stays is always inside."""
     frames = np.arange(700)
     stays = np.repeat(sequences[0].joints[:1], 700, axis=0)

@@ -57,7 +57,7 @@ def test_rows_of_splines_share_their_key_frames_with_the_network_s(folder):
     assert len({round(row["mpjpe"], 6) for row in rows}) == 3
 
 
-def test_breakdowns_come_on_demand(folder):
+def test_breakdowns_are_reported_on_demand(folder):
     (row,) = evaluate(folder, "--stride", "10", "--by", "class", "velocity")
     assert row["by_class"]["box"]["mpjpe"] == pytest.approx(row["mpjpe"])
     assert sum(interval["frames"] for interval in row["by_velocity"]) == row["frames"]
@@ -99,7 +99,7 @@ def test_noise_on_the_truth_is_refined_by_every_method_and_branch(folder):
         (("--truth-noise", "0.1", "--stride", "4"), "truth-noise"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(folder, options, message, capsys):
+def test_options_that_do_not_fit_together_are_refused(folder, options, message, capsys):
     data = ["--data", str(folder / "mocap.npz"), "--model", str(folder / "uplift.safetensors")]
     assert cli.main(["evaluate", *data, *options, *(() if "--delay" not in options else ("--refine", "savgol"))]) == 1
     assert message in capsys.readouterr().err

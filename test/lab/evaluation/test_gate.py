@@ -17,7 +17,7 @@ def test_a_row_behind_a_spline_through_its_own_key_frames_fails_by_name(spline):
     assert spline in line
 
 
-def test_rows_are_held_against_their_own_refinement_and_stride_only():
+def test_rows_are_compared_with_splines_of_the_same_refinement_and_stride_only():
     others = [row(40.0, "linear", refine="synsp"), row(40.0, "cubic", stride=4), row(40.0, "linear", noise="detector")]
     assert failures([row(50.0, refine="none"), *others]) == []
 
@@ -30,5 +30,5 @@ def test_an_adaptive_stride_must_not_be_behind_a_fixed_one_of_its_rate(mpjpe, co
     assert all("fixed stride 55.00" in line for line in lines)
 
 
-def test_the_detector_s_own_rows_are_no_rivals():
+def test_the_detector_s_own_rows_are_no_baselines():
     assert failures([row(50.0), row(40.0, "linear", model="detector")]) == []

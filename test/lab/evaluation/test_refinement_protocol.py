@@ -1,5 +1,7 @@
 """Refinement of SmoothNet's release end to end: `train synsp --recipe paper`, then `evaluate --refine`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support import paper_data, tiny
@@ -9,17 +11,15 @@ from uplift_ros import cli
 from uplift_ros.lab.data.formats.smoothnet_data import load_release
 from uplift_ros.lab.data.refiners import Refiner, refine_sequence
 from uplift_ros.lab.training import paper_refinement
-from uplift_ros.lab.training.paper_refinement import Recipe, Windows, batches, recipe_of
+from uplift_ros.lab.training.paper_refinement import ReleaseWindows, SynSPRecipe, batches, recipe_of
 from uplift_ros.metrics import root_relative
 from uplift_ros.models import weights
-from uplift_ros.models.configs import SynSPConfig
 from uplift_ros.models.synsp import SynSP
 
 
-def small(**changes):
-    return SynSPConfig(**{"width": 16, "ffn": 16, "layers": 1, "heads": 1, "head_width": 16} | {
-        name: value for name, value in changes.items() if name not in ("width", "ffn")
-    })  # fmt: skip
+def small(width: int = 0, ffn: int = 0, **changes):
+    """Replacement of `SynSPConfig`, with widths of its own."""
+    return replace(tiny.SMALL_SYNSP, **changes)
 
 
 def evaluate(folder, *options):
@@ -84,7 +84,7 @@ def test_windows_are_counted_and_scaled_as_the_authors_do(tmp_path):
     together = load_release(
         paper_data.write_release(tmp_path / "b", "h36m_fcn_3D", cameras=4), "train", several_views=True
     )
-    windows = [Windows(data, 8) for data in (human, other, together)]
+    windows = [ReleaseWindows(data, 8) for data in (human, other, together)]
     assert [len(each.first) for each in windows] == [13 + 7, 12 + 6, 13 + 7]
     assert [each.scaled for each in windows] == [True, False, False]
     (estimated, true), *_ = windows[0].epoch(np.random.default_rng(0), 20)
@@ -101,11 +101,11 @@ def test_several_data_sets_have_as_many_batches_each_and_after_a_third_of_the_ep
     names = ("aist_vibe_3D", "pw3d_spin_3D")
     sets = [load_release(paper_data.write_release(tmp_path, name), "train") for name in names]
     longer = load_release(paper_data.write_release(tmp_path / "b", names[1], frames=(60,)), "train")
-    windows = [Windows(data, 8) for data in (longer, *sets)]
+    windows = [ReleaseWindows(data, 8) for data in (longer, *sets)]
     assert [len(part.first) for part in windows] == [52, 18, 18]
     for number, part in enumerate(windows):
         part.frames[:] = number
-    recipe = Recipe(batch=5, epochs=9, decay=0.95, acceleration_weight=0.1)
+    recipe = SynSPRecipe(batch=5, epochs=9, decay=0.95, acceleration_weight=0.1)
     found = [true for _, true in batches(windows, epoch, recipe, np.random.default_rng(epoch))]
     sources = [true.unique().tolist() for true in found]
     assert sorted(sources) == ([[0]] * 4 + [[1]] * 4 + [[2]] * 4 if epoch <= 4 else [[0]] * 4)
@@ -127,14 +127,14 @@ def test_several_data_sets_train_one_network_and_are_evaluated_each(tmp_path, mo
     np.savez(tmp_path / "motion.npz", fps=50.0, walk=paper_data.motion(0, 20))
     motion = str(tmp_path / "motion.npz")
     capsys.readouterr()
-    for command, said in (
+    for command, message in (
         ([*training, "--data", vibe, human], f"data: {human}"),
         ([*training, "--data", vibe, motion], motion),
         (["evaluate", "--data", vibe, motion, "--refine", "none"], f"data: {motion}"),
         (["train", "synsp", "--data", motion, "--device", "cuda"], "device"),
     ):
         assert cli.main(command) == 1
-        assert said in capsys.readouterr().err.splitlines()[0]
+        assert message in capsys.readouterr().err.splitlines()[0]
 
 
 @pytest.mark.parametrize("window", [8, 16, 32])
@@ -169,13 +169,13 @@ def test_the_configurations_are_the_authors(tmp_path):
         for name in ("h36m_fcn_3D", "aist_vibe_3D", "aist_spin_smpl", "h36m_hourglass_2D")
     }
     assert list(found.values()) == [
-        Recipe(64, 10, 0.8, 1.0),
-        Recipe(8000, 70, 0.95, 0.1),
-        Recipe(8000, 70, 0.95, 1.0),
-        Recipe(2000, 70, 0.96, 0.1),
+        SynSPRecipe(64, 10, 0.8, 1.0),
+        SynSPRecipe(8000, 70, 0.95, 0.1),
+        SynSPRecipe(8000, 70, 0.95, 1.0),
+        SynSPRecipe(2000, 70, 0.96, 0.1),
     ]
     human = load_release(tmp_path / "h36m_fcn_3D", "train")
-    assert recipe_of(human, several_views=True) == Recipe(2000, 70, 0.95, 1.0)
+    assert recipe_of(human, several_views=True) == SynSPRecipe(2000, 70, 0.95, 1.0)
 
 
 def test_what_does_not_fit_is_refused_in_a_line(tmp_path, capsys):
@@ -183,7 +183,7 @@ def test_what_does_not_fit_is_refused_in_a_line(tmp_path, capsys):
     weights.save(tiny.synsp(), tmp_path / "synsp.safetensors", {})
     np.savez(tmp_path / "motion.npz", fps=50.0, walk=paper_data.motion(0, 20))
     ours = str(tmp_path / "synsp.safetensors")
-    for command, said in (
+    for command, message in (
         (["evaluate", "--data", str(folder), "--refine", "synsp", "--refiner-model", ours],
          "refiner-model"),
         (["evaluate", "--data", str(folder), "--refine", "smoothnet"], "refine: smoothnet"),
@@ -192,5 +192,5 @@ def test_what_does_not_fit_is_refused_in_a_line(tmp_path, capsys):
     ):  # fmt: skip
         assert cli.main(command) == 1
         errors = capsys.readouterr().err
-        assert said in errors
+        assert message in errors
         assert errors.count("\n") == 1

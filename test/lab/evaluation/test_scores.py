@@ -59,8 +59,8 @@ def test_balls_of_the_expected_error_are_counted_without_the_pelvis():
     near, far = (estimate("a/walk/1", 10, error) for error in (0.03, 0.04))
     score = uncertainty.score_of(np.float64(0.02))
     assert uncertainty.ball_radius(score) == pytest.approx(0.034)
-    someone = person3d(near.poses[0], scores=np.full(17, score), covariance=np.ones((17, 6)))
-    skeletons = (SkeletonFrame(0, "camera", (someone,)),) * 10
+    person = person3d(near.poses[0], scores=np.full(17, score), covariance=np.ones((17, 6)))
+    skeletons = (SkeletonFrame(0, "camera", (person,)),) * 10
     assert scores.score([replace(e, skeletons=skeletons) for e in (near, far)], 50)["ball_coverage"] == 0.5
     assert scores.score([near], 50)["ball_coverage"] is None
 

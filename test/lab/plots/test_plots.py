@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from support import tiny
+from support.paper_data import motion
 
 from uplift_ros import cli, metrics
 from uplift_ros.lab.data import protocols
@@ -14,21 +15,16 @@ from uplift_ros.lab.evaluation.scores import frame_errors
 from uplift_ros.lab.plots import adaptive_run, attention, latency, plot_data, sheet, training_curve, velocity
 from uplift_ros.models import weights
 from uplift_ros.models.uplift import MASKED_SCORE
-from uplift_ros.sources.synthetic.motion import pose
 
 RATE = 50.0
 STRIDE = 10
 
 
-def motion(frames: int, start: float = 0.0) -> np.ndarray:
-    return np.stack([pose(start + frame / RATE) for frame in range(frames)]).astype(np.float32)
-
-
 SEQUENCES = {
-    "a/walk/1": motion(131),
-    "a/walk/2": motion(95, 3.0),
-    "b/box/1": motion(60, 9.0),
-    "c/turn/1": motion(35, 12.0),
+    "a/walk/1": motion(0, 131),
+    "a/walk/2": motion(150, 95),
+    "b/box/1": motion(450, 60),
+    "c/turn/1": motion(600, 35),
 }
 
 
@@ -63,7 +59,7 @@ def test_cameras_and_noise_of_a_picture_are_those_of_an_evaluation_of_all_sequen
         np.testing.assert_array_equal(clip.plane, expected.plane)
 
 
-def test_the_beginning_of_a_name_shows_all_that_begin_so(files):
+def test_the_beginning_of_a_name_selects_all_sequences_that_begin_with_it(files):
     assert [clip.name for clip in load(files, sequence=["a/"]).clips] == ["a/walk/1", "a/walk/2"]
 
 
@@ -90,7 +86,7 @@ def test_the_attention_that_a_token_pays_sums_to_one(shown, poses, mask, deferre
     np.testing.assert_allclose(paid.sum(1), 1, atol=1e-5)
 
 
-def test_upsampling_tokens_get_no_attention_when_deferred_and_something_otherwise(shown, poses, mask):
+def test_upsampling_tokens_get_no_attention_if_deferred_and_some_otherwise(shown, poses, mask):
     deferred = attention.token_attention(shown.model, poses, mask, deferred=True)
     free = attention.token_attention(shown.model, poses, mask, deferred=False)
     assert deferred[:, ~mask].max() == 0
@@ -98,7 +94,7 @@ def test_upsampling_tokens_get_no_attention_when_deferred_and_something_otherwis
     assert free[:, ~mask].min() > 0
 
 
-def test_attention_is_what_the_network_attends_with(shown):
+def test_attention_weights_are_those_of_the_network(shown):
     module = shown.model.temporal_blocks[0].attention
     x = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0))
     score_mask = torch.tensor([0.0, 1, 0, 1, 1])[None, None, None] * MASKED_SCORE
@@ -127,7 +123,7 @@ def test_attention_maps_have_one_scale_and_show_the_share_of_upsampling_tokens(s
 
 
 def intervals(*frames: int, error: float = 30.0) -> list[dict]:
-    """Of 0.1 m/s, with so many frames in each."""
+    """Intervals of 0.1 m/s with these numbers of frames."""
     return [
         {
             "from": k / 10,
@@ -157,7 +153,7 @@ def test_each_stride_is_a_curve_before_the_distribution_of_velocities():
 
 
 @pytest.fixture(scope="module")
-def runs(shown) -> dict[str, adaptive_run.Run]:
+def runs(shown) -> dict[str, adaptive_run.ControlledRun]:
     return adaptive_run.run_all(shown, protocols.adaptive(shown.model.config, velocity_threshold=1e-9), latency=4)
 
 
@@ -200,7 +196,7 @@ def test_a_sequence_with_one_key_frame_is_refused():
         sheet.interval_at(np.zeros((15, 17, 3)), 20, RATE, None)
 
 
-def test_columns_of_a_sheet_say_which_poses_are_on_key_frames_and_how_wrong_each_is(shown):
+def test_columns_of_a_sheet_show_which_poses_are_on_key_frames_and_their_errors(shown):
     estimate = protocols.offline(shown.model, shown.clips[0], 20)
     figure = sheet.draw(estimate, np.array([40, 50, 60]), RATE)
     titles = [axes.get_title() for axes in figure.axes[:3]]
@@ -217,7 +213,7 @@ def test_estimate_and_truth_are_drawn_with_the_pelvis_at_one_place(shown):
     np.testing.assert_allclose(lines[16].get_data()[0][0], 0)
 
 
-def test_errors_against_latency_are_of_the_frames_that_the_longest_one_is_left_for(shown):
+def test_errors_by_latency_count_frames_that_are_followed_by_the_longest_latency(shown):
     errors = latency.errors_at(shown, STRIDE, [0, 20])
     control = protocols.fixed(shown.model.config, STRIDE)
     expected = []
@@ -305,7 +301,7 @@ def test_a_picture_is_written_and_its_path_printed_and_the_next_is_the_same(file
         ("velocity", ["--stride", "5"], "stride"),
         ("velocity", ["--cameras", "0"], "cameras"),
         ("adaptive", ["--sequence", "a/walk/2", "--threshold", "0"], "velocity_threshold"),
-        ("sheet", ["--sequence", "none"], "no 'none'"),
+        ("sheet", ["--sequence", "none"], "'none'"),
         ("latency", ["--latency", "41"], "latency"),
         ("latency", ["--model", "nothing"], "'nothing'"),
     ],

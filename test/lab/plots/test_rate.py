@@ -33,8 +33,8 @@ def test_fixed_strides_are_a_line_and_rules_are_points_at_their_rates():
     for axes, factor in zip(panels(rate.draw(ROWS)), (1, 2), strict=True):
         lines = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
         assert lines["fixed stride"] == [[2.5, factor * 60.0], [12.5, factor * 40.0]]
-        assert lines[rate.LABELS["look back", "adaptive"]] == [[4.0, factor * 41.0]]
-        assert lines[rate.LABELS["paper", "adaptive"]] == []
+        assert lines[rate.RULE_LABELS["look back", "adaptive"]] == [[4.0, factor * 41.0]]
+        assert lines[rate.RULE_LABELS["paper", "adaptive"]] == []
 
 
 def test_without_fast_motion_the_panel_of_fast_frames_is_empty():

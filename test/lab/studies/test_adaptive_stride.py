@@ -1,10 +1,7 @@
 """Gain of an adaptive stride: onsets, switching, the curve."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-import torch
 from support import tiny
 from support.commands import rows_of
 from support.paper_data import motion
@@ -14,7 +11,6 @@ from uplift_ros.lab.studies import adaptive_stride
 from uplift_ros.lab.studies.adaptive_stride import onsets
 from uplift_ros.models import weights
 from uplift_ros.models.configs import compact, n351
-from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.sources.synthetic.motion import pose
 
 SLOW, FAST = 0.1, 0.9
@@ -51,10 +47,8 @@ def test_rows_are_compared_with_fixed_strides_of_the_same_rate():
     assert (ours["mpjpe_over_fixed"], ours["mpjpe_fast_over_fixed"]) == (-5.0, -10.0)
 
 
-def test_one_command_writes_the_curve(tmp_path, capsys):
-    torch.manual_seed(0)
-    network = UpliftUpsample(replace(compact(), temporal_width=32, temporal_blocks=1, spatial_blocks=1))
-    weights.save(network, tmp_path / "tiny.safetensors", {})
+def test_one_command_writes_the_curve(small_compact, tmp_path, capsys):
+    weights.save(small_compact, tmp_path / "tiny.safetensors", {})
     np.savez(tmp_path / "data.npz", fps=50.0, boxing=motion(100, 131).astype(np.float32))
     arguments = ["--data", tmp_path / "data.npz", "--model", tmp_path / "tiny.safetensors"]
     rows = rows_of(tmp_path, "study", "adaptive", *arguments, "--threshold", 0.5, "--hold", 20)
@@ -81,7 +75,7 @@ def test_with_one_fixed_stride_there_is_no_added_error_to_recover():
     assert (only["recovered"], only["mpjpe_fast_over_fixed"]) == (None, 0.0)
 
 
-def test_a_person_who_stands_still_gets_lines_without_fast_motion(tmp_path, capsys):
+def test_lines_of_a_person_who_stands_still_have_no_values_of_fast_motion(tmp_path, capsys):
     weights.save(tiny.uplift(), tmp_path / "tiny.safetensors", {})
     still = np.repeat(pose(0.0)[None], 41, axis=0).astype(np.float32)
     np.savez(tmp_path / "data.npz", fps=50.0, standing=still)

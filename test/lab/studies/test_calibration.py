@@ -8,7 +8,7 @@ import pytest
 from support.paper_data import motion
 
 from uplift_ros import cli
-from uplift_ros.lab.studies.calibration import UNSEEN, Judged, check, fit
+from uplift_ros.lab.studies.calibration import UNSEEN, Rated, check, fit
 from uplift_ros.models import weights
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import Source
@@ -22,7 +22,7 @@ DEVIATION = 0.04
 
 
 @pytest.fixture
-def judged() -> Judged:
+def rated() -> Rated:
     """A person at 4 m whose joints, the pelvis too, have errors of DEVIATION, with the matching covariance."""
     rng = np.random.default_rng(0)
     truth = np.repeat((pose(0.0) - pose(0.0)[0] + (0.0, 0.0, 4.0))[None], FRAMES, axis=0)
@@ -34,25 +34,25 @@ def judged() -> Judged:
     sources = np.where(np.arange(FRAMES) % 10 == 0, Source.KEYFRAME, Source.UPSAMPLED)
     seconds = np.full(FRAMES, 0.0)
     found = np.linalg.norm(poses - truth - (poses - truth)[:, :1], axis=-1)
-    return Judged(poses, truth, uncertainty.score_of(found), covariance, sources, seconds)
+    return Rated(poses, truth, uncertainty.score_of(found), covariance, sources, seconds)
 
 
-def test_scores_that_follow_from_the_errors_order_them_perfectly(judged):
-    figures = check([judged])
+def test_scores_that_follow_from_the_errors_order_them_perfectly(rated):
+    figures = check([rated])
     assert figures["spearman"] == pytest.approx(1.0)
     assert figures["within_joints"] == pytest.approx(1.0)
     for tenth in figures["reliability"]:
         assert tenth["expected"] == pytest.approx(tenth["found"], rel=0.01)
 
 
-def test_scores_that_are_all_equal_order_nothing(judged):
-    figures = check([replace(judged, scores=np.full_like(judged.scores, 0.5))])
+def test_scores_that_are_all_equal_order_nothing(rated):
+    figures = check([replace(rated, scores=np.full_like(rated.scores, 0.5))])
     assert figures["spearman"] is None
     assert figures["within_joints"] is None
 
 
-def test_a_covariance_as_large_as_the_errors_has_a_mean_squared_distance_of_one(judged):
-    figures = check([judged])
+def test_a_covariance_as_large_as_the_errors_has_a_mean_squared_distance_of_one(rated):
+    figures = check([rated])
     assert figures["mahalanobis"] == pytest.approx({"root_relative": 1.0, "pelvis": 1.0, "placed": 1.0}, rel=0.05)
     for inside in figures["coverage"].values():
         assert {float(part): share for part, share in inside.items()} == pytest.approx(
@@ -60,36 +60,36 @@ def test_a_covariance_as_large_as_the_errors_has_a_mean_squared_distance_of_one(
         )
 
 
-def test_key_frames_and_frames_between_them_have_figures_of_their_own(judged):
-    by_source = check([judged])["by_source"]
+def test_key_frames_and_frames_between_them_have_figures_of_their_own(rated):
+    by_source = check([rated])["by_source"]
     assert set(by_source) == {"KEYFRAME", "UPSAMPLED"}
     assert by_source["KEYFRAME"][1] == pytest.approx(np.sqrt(8 / np.pi) * DEVIATION, rel=0.05)
 
 
-def test_the_fitted_model_expects_the_errors_that_were_found(judged):
-    model = fit([replace(judged, scores=np.ones_like(judged.scores))], RATE)
-    joints = judged.poses[0] - judged.poses[0, 0]
-    scores, _ = model.predict(joints, judged.poses[0, 0], np.zeros(17), 0.0, np.ones(17))
-    assert uncertainty.error_of(scores)[1:] == pytest.approx(np.full(16, judged.errors.mean()), rel=0.15)
+def test_the_fitted_model_expects_the_errors_that_were_found(rated):
+    model = fit([replace(rated, scores=np.ones_like(rated.scores))], RATE)
+    joints = rated.poses[0] - rated.poses[0, 0]
+    scores, _ = model.predict(joints, rated.poses[0, 0], np.zeros(17), 0.0, np.ones(17))
+    assert uncertainty.error_of(scores)[1:] == pytest.approx(np.full(16, rated.errors.mean()), rel=0.15)
 
 
-def test_errors_that_the_detectors_scores_say_are_counted_once(judged):
-    """Half of all joints have a score, and errors as large as it says besides the others."""
-    said = np.random.default_rng(1).choice([0.0, 0.1], judged.scores.shape)
-    said[:, 0] = 0.0
-    poses = judged.truth + (judged.poses - judged.truth) * (1 + said / judged.errors.mean())[..., None]
-    known = replace(judged, poses=poses, scores=uncertainty.score_of(said))
+def test_errors_that_the_detectors_scores_stand_for_are_counted_once(rated):
+    """Half of all joints have a score below 1 and, besides other errors, one as large as the score stands for."""
+    stated = np.random.default_rng(1).choice([0.0, 0.1], rated.scores.shape)
+    stated[:, 0] = 0.0
+    poses = rated.truth + (rated.poses - rated.truth) * (1 + stated / rated.errors.mean())[..., None]
+    known = replace(rated, poses=poses, scores=uncertainty.score_of(stated))
     model = fit([known], RATE)
     joints = poses - poses[:, :1]
     expected = model.expected(joints, uncertainty.joint_speeds(joints, RATE), known.seconds, known.scores)[:, 1:]
     for part in (0.0, 0.1):
-        chosen = said[:, 1:] == part
+        chosen = stated[:, 1:] == part
         assert expected[chosen].mean() == pytest.approx(known.errors[chosen].mean(), rel=0.15)
 
 
-def test_balls_hold_nine_of_ten_errors_of_every_joint_the_worse_joints_in_larger_balls(judged):
+def test_balls_hold_nine_of_ten_errors_of_every_joint_the_worse_joints_in_larger_balls(rated):
     worse = np.where(np.arange(17) == 13, 3.0, 1.0)[:, None]
-    spread = replace(judged, poses=judged.truth + (judged.poses - judged.truth) * worse)
+    spread = replace(rated, poses=rated.truth + (rated.poses - rated.truth) * worse)
     certain = np.ones_like(spread.scores)
     model = fit([replace(spread, scores=certain)], RATE)
     joints = spread.poses - spread.poses[:, :1]
@@ -115,8 +115,8 @@ def command(tmp_path):
 def test_errors_are_measured_and_written_beside_the_weights_and_then_checked(command, tmp_path, capsys):
     data = tmp_path / "data.npz"
     assert command("--fit", data, "--data", data, "--sequences", 1, "--json", tmp_path / "figures.json") == 0
-    told = json.loads((tmp_path / "uplift.quality.json").read_text())["provenance"]
-    assert told == {"data": "data.npz", "seed": 0, "latency": 4}
+    provenance = json.loads((tmp_path / "uplift.quality.json").read_text())["provenance"]
+    assert provenance == {"data": "data.npz", "seed": 0, "latency": 4}
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures == json.loads(capsys.readouterr().out)
     distance = figures["raw"]["mahalanobis"]["root_relative"]
@@ -124,7 +124,7 @@ def test_errors_are_measured_and_written_beside_the_weights_and_then_checked(com
     assert figures["raw"]["joints"] == figures["refined"]["joints"] > 0
 
 
-def test_all_sequences_are_taken_where_no_number_is_given(command, tmp_path, capsys):
+def test_all_sequences_are_taken_if_no_number_is_given(command, tmp_path, capsys):
     joints = []
     for options in (("--fit", tmp_path / "data.npz", "--sequences", 1), ()):
         assert command("--data", tmp_path / "data.npz", *options) == 0
@@ -137,7 +137,7 @@ def test_errors_that_were_not_measured_yet_are_asked_for(command, tmp_path, caps
     assert "--fit" in capsys.readouterr().err
 
 
-def test_a_study_of_nothing_is_refused(command, tmp_path, capsys):
+def test_a_study_without_data_is_refused(command, tmp_path, capsys):
     assert command() == 1
     assert "--fit, --data" in capsys.readouterr().err
     assert command("--data", tmp_path / "data.npz", "--sequences", -1) == 1

@@ -15,11 +15,11 @@ from uplift_ros.lab.data.detector_noise import DetectorNoise
 from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.studies import detector_errors
 from uplift_ros.lab.studies.detector_errors import (
-    FPS,
     LIMB_ENDS,
     LINES,
-    left_of_slope,
+    SYNTHETIC_FPS,
     posed_people,
+    remaining_slope,
     split_errors,
     swapped_sides,
     synthetic_table,
@@ -33,19 +33,14 @@ Z_UP_TO_OPTICAL = np.array([[0.0, 1, 0], [0, 0, -1], [-1, 0, 0]])
 
 
 @pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-@pytest.fixture
 def walk():
     """(200, 17, 2) pixels of the synthetic person, whose torso has 96."""
-    return np.stack([pose(frame / FPS)[:, 1:] for frame in range(200)]) * (200, -200) + (300, 500)
+    return np.stack([pose(frame / SYNTHETIC_FPS)[:, 1:] for frame in range(200)]) * (200, -200) + (300, 500)
 
 
 def test_errors_are_split_into_offset_drift_and_jitter(rng):
     takes, frames = 40, 500
-    keep = np.exp(-1 / FPS / 0.4)
+    keep = np.exp(-1 / SYNTHETIC_FPS / 0.4)
     drift = lfilter([np.sqrt(1 - keep**2)], [1, -keep], rng.standard_normal((takes, frames + 100, 4, 2)), axis=1)[
         :, 100:
     ]
@@ -62,7 +57,7 @@ def test_people_in_poses_of_motion_capture_are_seen_whole(rng):
     assert ((true > 0) & (true < (640, 480))).mean() > 0.95
 
 
-def test_the_slope_that_is_left_is_that_of_the_estimate_over_the_true_one(rng):
+def test_the_remaining_slope_is_the_estimated_one_over_the_true_one(rng):
     true = np.broadcast_to(pose(0.0)[:, 1:] * (200, -200) + (300, 500), (50, 17, 2)).copy()
     right, left = LINES["hips"]
     tilt = rng.normal(0, 10, 50)
@@ -71,7 +66,7 @@ def test_the_slope_that_is_left_is_that_of_the_estimate_over_the_true_one(rng):
     estimated = true.copy()
     estimated[:, [right, left], 1] = 0.4 * true[:, [right, left], 1] + 0.6 * true[:, [right, left], 1].mean(1)[:, None]
     estimated[0] = np.nan
-    assert left_of_slope(estimated, true, right, left) == pytest.approx((0.4, 1.0), abs=0.02)
+    assert remaining_slope(estimated, true, right, left) == pytest.approx((0.4, 1.0), abs=0.02)
 
 
 def test_swapped_sides_are_detected_if_the_sides_are_apart(walk):
@@ -86,8 +81,8 @@ def test_swapped_sides_are_detected_if_the_sides_are_apart(walk):
 
 def test_the_table_has_errors_and_images_without_a_person(rng, walk):
     noise = DetectorNoise(far=0.0, absent=0.0, inversion=0.0, reversal=0.0, swap=0.0)
-    person = np.stack([pose(frame / FPS) for frame in range(200)]) @ Z_UP_TO_OPTICAL.T + (0, 0, 2000 / 200)
-    (found,), _ = noise.apply(rng, person[None], 1 / FPS, np.ones(1))
+    person = np.stack([pose(frame / SYNTHETIC_FPS) for frame in range(200)]) @ Z_UP_TO_OPTICAL.T + (0, 0, 2000 / 200)
+    (found,), _ = noise.apply(rng, person[None], 1 / SYNTHETIC_FPS, np.ones(1))
     found = 2000 * found + (300, 500)
     found[:10] = np.nan
     rows = synthetic_table([(found, walk)] * 2)
@@ -112,8 +107,8 @@ def test_a_clip_without_truth_gives_jitter_losses_and_misses(rng, walk):
 
 
 def video(path: Path, pictures: Iterable[np.ndarray]) -> Path:
-    """An .avi file at FPS of RGB pictures of 640x480."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), FPS, (640, 480))
+    """An .avi file at SYNTHETIC_FPS of RGB pictures of 640x480."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), SYNTHETIC_FPS, (640, 480))
     for picture in pictures:
         writer.write(picture[..., ::-1])
     writer.release()
@@ -124,7 +119,7 @@ def test_images_of_a_clip_without_a_person_are_unknown(tmp_path):
     path = video(tmp_path / "clip.avi", (np.full((480, 640, 3), grey, np.uint8) for grey in (100, 0, 200)))
     clip = VideoFile(path, fps=0.0, loop=False, horizontal_fov=1.0)
     points, fps = detector_errors.video_take(BrightPerson(), clip, path.name)
-    assert (points.shape, fps) == ((3, 17, 2), FPS)
+    assert (points.shape, fps) == ((3, 17, 2), SYNTHETIC_FPS)
     assert np.isnan(points).all((1, 2)).tolist() == [False, True, False]
     assert points[2, 0, 0] > points[0, 0, 0], "further right the brighter the image is"
 
@@ -133,7 +128,7 @@ def test_images_of_a_clip_without_a_person_are_unknown(tmp_path):
 def test_one_command_measures_on_the_synthetic_camera_and_on_clips(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(detector_errors, "VIEWPOINTS", detector_errors.VIEWPOINTS[2:3])
     monkeypatch.setattr(detector_errors, "PERIOD", 2.6)
-    source = SyntheticSource(fps=FPS)
+    source = SyntheticSource(fps=SYNTHETIC_FPS)
     path = video(tmp_path / "walk.avi", (source.frame(index).image for index in range(5)))
     assert cli.main(["study", "detector", "--video", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -12,7 +12,7 @@ from support.commands import rows_of
 from uplift_ros import cli
 from uplift_ros.lab.data import options as data_options
 from uplift_ros.lab.training import paper_recipe, train_uplift
-from uplift_ros.lab.training.paper_recipe import RECIPES, Recipe, paper_loss
+from uplift_ros.lab.training.paper_recipe import RECIPES, UpliftRecipe, paper_loss
 from uplift_ros.lab.training.paper_windows import Videos
 from uplift_ros.models import weights
 from uplift_ros.models.configs import n81
@@ -50,7 +50,7 @@ def test_pre_training_fine_tuning_and_evaluation_are_three_commands(folder, caps
 
 
 def test_the_configurations_are_the_authors():
-    assert RECIPES["n81", "h36m"] == Recipe(256, 4e-5, 120, twins=False, averaged=True)
+    assert RECIPES["n81", "h36m"] == UpliftRecipe(256, 4e-5, 120, twins=False, averaged=True)
     assert {(recipe.batch, recipe.twins, recipe.averaged) for key, recipe in RECIPES.items() if key[0] == "n351"} == {
         (512, True, False)
     }
@@ -115,16 +115,16 @@ def test_twins_of_the_recipe_can_be_left_out(folder):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--variant", "compact"], "recipe paper is for --variant"),
         (["--minutes", "1", "--scores"], "minutes, scores"),
         ([], "--keypoints"),
     ],
 )
-def test_what_the_recipe_cannot_use_is_refused(folder, options, said, capsys):
+def test_what_the_recipe_cannot_use_is_refused(folder, options, message, capsys):
     assert run(folder, "out", "--data", str(folder / "amass"), *options) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_human36m_without_its_2d_poses_is_refused(folder, capsys):

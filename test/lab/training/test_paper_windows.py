@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import paper_data
 
-from uplift_ros.lab.data.formats.h36m import load_calibration
+from uplift_ros.lab.data.formats.h36m import load_cameras
 from uplift_ros.lab.data.mocap import Sequence
 from uplift_ros.lab.data.takes import Take
 from uplift_ros.lab.training.paper_windows import PaperSampler, Videos, paper_masks, project, window_frames
@@ -16,13 +16,13 @@ from uplift_ros.skeleton import H36M17
 
 @pytest.fixture
 def cameras(tmp_path):
-    return list(load_calibration(paper_data.write_metadata(tmp_path / "metadata.xml")).values())
+    return list(load_cameras(paper_data.write_metadata(tmp_path / "metadata.xml")).values())
 
 
 def recorded(cameras, frames=(30, 21)) -> Videos:
     takes = []
     for number, count in enumerate(frames):
-        truth = cameras[number].see(paper_data.motion(100 * number, count))
+        truth = cameras[number].to_optical(paper_data.motion(100 * number, count))
         takes.append(Take("S1/a/a", truth, cameras[number].camera.project(truth), cameras[number].camera))
     return Videos.of_takes(takes)
 
@@ -85,7 +85,7 @@ def test_motion_capture_is_mirrored_in_the_world_and_seen_by_the_same_camera(cam
 
 
 def test_the_lens_is_that_of_human36m_but_for_its_tangential_terms(cameras):
-    points = cameras[0].see(paper_data.motion(0, 5))
+    points = cameras[0].to_optical(paper_data.motion(0, 5))
     lens = cameras[0].camera
     pixels = (project(points, cameras[0]) + np.array([1, lens.height / lens.width])) * lens.width / 2
     np.testing.assert_allclose(pixels, lens.project(points), atol=2.0)

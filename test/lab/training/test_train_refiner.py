@@ -17,6 +17,7 @@ from uplift_ros.lab.data.pose_noise import PoseNoise
 from uplift_ros.lab.data.refinement_data import noise_pairs
 from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.lab.training import train_command as command
+from uplift_ros.lab.training import train_refiner
 from uplift_ros.lab.training.refinement_loss import Objective, averages, windows
 from uplift_ros.lab.training.train_refiner import RATE_AT_END, network, smoothnet_loss, train, validate
 from uplift_ros.lab.whole_sequence import average_windows
@@ -80,9 +81,12 @@ def test_averages_of_the_network_s_output_keep_its_names(small):
 
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("averaged", [0.0, 0.8])
-def test_training_leaves_weights_that_load_a_log_and_a_checkpoint_to_resume_from(small, averaged, tmp_path, path):
+def test_training_leaves_weights_that_load_a_log_and_a_checkpoint_to_resume_from(
+    small, averaged, tmp_path, path, monkeypatch
+):
     objective = Objective(synsp_loss, averaged=averaged)
-    arguments = {"validation": HELD_OUT, "batch": 30, "report_every": 5}
+    monkeypatch.setattr(train_refiner, "REPORT_EVERY", 5)
+    arguments = {"validation": HELD_OUT, "batch": 30}
     train(small, objective, SEQUENCES, path, minutes=0.5, **arguments)
     loaded = weights.load(str(path), SynSP)
     last = log_of(tmp_path)[-1]
@@ -95,8 +99,9 @@ def test_training_leaves_weights_that_load_a_log_and_a_checkpoint_to_resume_from
 
 
 @pytest.mark.usefixtures("clock")
-def test_training_reduces_the_loss(small, tmp_path, path):
-    train(small, Objective(synsp_loss), SEQUENCES, path, minutes=4, batch=16, report_every=20)
+def test_training_reduces_the_loss(small, tmp_path, path, monkeypatch):
+    monkeypatch.setattr(train_refiner, "REPORT_EVERY", 20)
+    train(small, Objective(synsp_loss), SEQUENCES, path, minutes=4, batch=16)
     losses = [float(row["loss"]) for row in log_of(tmp_path)]
     assert len(losses) > 4
     assert losses[-2] < 0.9 * losses[0]
@@ -130,7 +135,7 @@ def test_an_objective_weighs_clips_of_both_kinds_and_windows_against_their_avera
     assert loss.item() == pytest.approx((2 * 8 * 1 + 2 * 3) / 3 + 0.75 * 10)
 
 
-def test_what_no_training_can_make_sense_of_is_refused(small, path):
+def test_values_that_no_training_can_use_are_refused(small, path):
     with pytest.raises(ValueError, match="averaged"):
         Objective(synsp_loss, averaged=9)
     with pytest.raises(ValueError, match="minutes"):
@@ -171,9 +176,9 @@ def test_training_starts_from_weights_with_another_dropout(small, tmp_path):
         network(SynSP, SynSPConfig(window=16), str(tmp_path / "start.safetensors"))
 
 
-def test_smoothnet_pays_for_positions_and_accelerations():
+def test_the_loss_of_smoothnet_adds_positions_and_accelerations():
     time = torch.arange(8.0)[None, :, None]
-    assert smoothnet_loss(time + 3, time).item() == pytest.approx(3.0)
+    assert smoothnet_loss(time + 3, time, 1.0).item() == pytest.approx(3.0)
     assert smoothnet_loss(time**2, torch.zeros_like(time), 0.5).item() == pytest.approx(17.5 + 0.5 * 2)
 
 

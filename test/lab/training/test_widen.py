@@ -37,7 +37,7 @@ def test_copies_of_a_channel_do_not_learn_the_same(narrow, windows):
     assert (first - second).norm() > 0.1 * first.norm()
 
 
-def test_what_shapes_no_weights_is_the_wide_networks_own(narrow):
+def test_fields_without_effect_on_weights_are_those_of_the_wide_network(narrow):
     width = 2 * narrow.config.temporal_width
     changes = {"input_strides": (20,), "normalisation": "screen", "deferred": False, "stochastic_depth": 0.3}
     config = replace(narrow.config, temporal_width=width, **changes)

@@ -1,4 +1,4 @@
-"""`uplift bench`: how fast the parts are on this machine. Compare rows of one run; machines differ and are noisy."""
+"""`uplift bench`: speed of the parts on this machine. Compare rows of one run only: machines differ and are noisy."""
 
 import argparse
 import importlib.util
@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from uplift_ros.lab.bench import networks, recordings, streams
-from uplift_ros.lab.bench.measurements import Columns, Row, against_first, report, timed
+from uplift_ros.lab.bench.measurements import Columns, Measurement, against_first, report, timed
 from uplift_ros.models import runtime
 from uplift_ros.nodes.graph.environment import node_environment
 
 ROUNDS = 3
-"""The subscribers are measured in turns, so that other load on the machine affects both."""
+"""Number of measurements of each subscriber, in turns, so that other load on the machine affects both."""
 
-TIMEOUT = 60.0
-"""Seconds for a process to start and find the camera."""
+PROCESS_START_S = 60.0
+"""Timeout for a process to start and find the camera."""
 
-COLUMNS: Columns = {
+BENCH_COLUMNS: Columns = {
     "name": lambda row: row.name,
     "device": lambda row: row.device,
     "precision": lambda row: row.precision,
@@ -48,15 +48,15 @@ def main(args: argparse.Namespace) -> int:
     if args.table4:
         from uplift_ros.lab.bench import table4  # the other rows need no PyTorch
 
-        report(table4.rows(args.seconds, args.device, args.threads), table4.COLUMNS, args.json)
+        report(table4.rows(args.seconds, args.device, args.threads), table4.TABLE4_COLUMNS, args.json)
         return 0
     runtime.provider_options(args.device, "float32")
-    report(rows(args), COLUMNS, args.json)
+    report(rows(args), BENCH_COLUMNS, args.json)
     return 0
 
 
-def rows(args: argparse.Namespace) -> Iterator[Row]:
-    """All measurements, each about `seconds` long."""
+def rows(args: argparse.Namespace) -> Iterator[Measurement]:
+    """All measurements; each takes about `args.seconds`."""
     yield from networks.rows(args.seconds, args.device, args.threads)
     if not args.networks:
         yield from streams.rows(args.seconds)
@@ -64,9 +64,11 @@ def rows(args: argparse.Namespace) -> Iterator[Row]:
         yield from image_rows(args.seconds)
 
 
-def image_rows(seconds: float) -> Iterator[Row]:
-    """CPU time per 640x480 image at 50 Hz: in rclpy's own subscriber, and in `pose_estimator` between key-frames.
-    No rows if ROS is not installed or our messages are not built."""
+def image_rows(seconds: float) -> Iterator[Measurement]:
+    """CPU time per 640x480 image at 50 Hz, in rclpy's own subscriber and in `pose_estimator` between key-frames.
+
+    There are no rows if ROS is not installed or the messages of this package are not built.
+    """
     if not all(importlib.util.find_spec(package) for package in ("rclpy", "uplift_ros.msg")):
         return
     domain = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 101)}
@@ -85,8 +87,9 @@ def image_rows(seconds: float) -> Iterator[Row]:
 
 
 def _measured(role: str, seconds: float, environment: dict[str, str]) -> list[float]:
+    """Milliseconds of each image in a process of its own."""
     done = subprocess.run(  # noqa: S603 (our own module)
-        _command(role, seconds), env=environment, stdout=subprocess.PIPE, timeout=TIMEOUT + seconds, check=True
+        _command(role, seconds), env=environment, stdout=subprocess.PIPE, timeout=PROCESS_START_S + seconds, check=True
     )
     milliseconds: list[float] = json.loads(done.stdout)
     return milliseconds

@@ -6,11 +6,15 @@ from uplift_ros.models.configs import UpliftConfig
 
 
 def estimate_flops(config: UpliftConfig, poses: int) -> int:
-    """Floating-point operations of one window with `poses` observed poses and the central head only (Table 4).
+    """Floating-point operations of one window, with the central head only (Table 4).
 
     The convention is that of the TensorFlow 2.4 graph profiler, which reproduces all six figures of Table 4: 2 per
-    multiply-add, 1 per biased output, 5 per softmax and 1 per scaling of a score, 8 per element and 2 per row of a
-    layer norm, 3 per GELU, 2 per element of the token substitution, 1 per pooled output; other additions are free.
+    multiply-add, 1 per output with a bias, 5 per score of a softmax and 1 for its scaling, 8 per element and 2 per row
+    of a layer norm, 3 per GELU, 2 per element of the token substitution, 1 per pooled output, none for other additions.
+
+    Args:
+        config: of the network.
+        poses: number of observed poses in the window.
     """
 
     def linear(rows: int, inputs: int, outputs: int) -> int:

@@ -13,23 +13,24 @@ from rich.table import Table
 from uplift_ros.files import write_json
 
 Columns = Mapping[str, Callable[[Any], str]]
-"""Of a table: the text of a row's cell, by heading."""
+"""Functions from a row to the text of its cell, by the heading of the column."""
 
 Side = TypeVar("Side")
 
 
 @dataclass(frozen=True)
-class Row:
+class Measurement:
     """One measurement.
 
     Attributes:
-        name: what was run.
+        name: of what was run.
+        device, precision: of the network.
         batch: windows, people or frames in one call.
         ms_p50, ms_p99: milliseconds of one call.
         per_second: items (calls times batch) per second, at the median.
         flops: floating-point operations of one item; 0 if not counted.
-        ratio_to: name of the row that it is compared with, empty for none.
-        ratio: how many times as fast as that row.
+        ratio_to: name of the row that it is compared with, empty if there is none.
+        ratio: speed relative to that row.
     """
 
     name: str
@@ -45,14 +46,14 @@ class Row:
 
 
 def measure(call: Callable[[], object], seconds: float) -> np.ndarray:
-    """Milliseconds of every call. The call itself must wait until its device has finished."""
+    """Milliseconds of every call, for about `seconds`; a call must wait until its device has finished."""
     return interleaved({"call": call}, seconds)["call"]
 
 
 def interleaved(calls: Mapping[Side, Callable[[], object]], seconds: float) -> dict[Side, np.ndarray]:
-    """Measure several calls in turns, so that a disturbance affects all of them; otherwise as `measure`.
+    """Milliseconds of several calls, which are made in turns so that a disturbance affects all of them.
 
-    About `seconds` for each, at least ten times, after a warm-up.
+    After a warm-up, each is called at least ten times and for about `seconds`.
     """
     times: dict[Side, list[float]] = {side: [] for side in calls}
     end = time.perf_counter() + seconds * len(calls)
@@ -67,16 +68,20 @@ def interleaved(calls: Mapping[Side, Callable[[], object]], seconds: float) -> d
     return {side: np.array(values) for side, values in times.items()}
 
 
-def timed(name: str, times: np.ndarray, batch: int, device: str, flops: int = 0, precision: str = "float32") -> Row:
+def timed(
+    name: str, times: np.ndarray, batch: int, device: str, flops: int = 0, precision: str = "float32"
+) -> Measurement:
+    """Summarise the milliseconds of calls as a row; other arguments are those of `Measurement`."""
     p50, p99 = np.percentile(times, (50, 99))
-    return Row(name, device, batch, precision, float(p50), float(p99), float(batch * 1e3 / p50), flops)
+    return Measurement(name, device, batch, precision, float(p50), float(p99), float(batch * 1e3 / p50), flops)
 
 
-def compared(row: Row, base: Row) -> Row:
+def compared(row: Measurement, base: Measurement) -> Measurement:
+    """A row with its speed relative to another one."""
     return replace(row, ratio_to=base.name, ratio=row.per_second / base.per_second)
 
 
-def against_first(rows: Iterable[Row]) -> Iterator[Row]:
+def against_first(rows: Iterable[Measurement]) -> Iterator[Measurement]:
     """The first row unchanged, the others compared with it."""
     first = None
     for row in rows:
@@ -84,8 +89,8 @@ def against_first(rows: Iterable[Row]) -> Iterator[Row]:
         first = first or row
 
 
-def report(rows: Iterable[Row], columns: Columns, path: Path | None) -> None:
-    """Measure rows, print them as a table, and write them to a JSON file if there is one."""
+def report(rows: Iterable[Measurement], columns: Columns, path: Path | None) -> None:
+    """Measure rows, print them as a table, and write them to the JSON file `path` if it is given."""
     measured = list(rows)
     table = Table(*columns)
     for row in measured:

@@ -9,25 +9,31 @@ import numpy as np
 
 from uplift_ros.lab.bench import cuda_graph
 from uplift_ros.lab.bench.flops import estimate_flops
-from uplift_ros.lab.bench.measurements import Row, against_first, interleaved, timed
+from uplift_ros.lab.bench.measurements import Measurement, against_first, interleaved, timed
 from uplift_ros.models import runtime
 from uplift_ros.models.configs import Refining, UpliftConfig, Uplifting, compact, n81, n351
 from uplift_ros.paths import shipped_weights
 
-VARIANTS: dict[str, Callable[[], UpliftConfig]] = {"compact": compact, "n81": n81, "n351": n351}
+MEASURED_CONFIGS: dict[str, Callable[[], UpliftConfig]] = {"compact": compact, "n81": n81, "n351": n351}
 
 CPU_BATCHES, GPU_BATCHES = (1, 64), (1, 8, 64, 512)
-WINDOWS = (1, 20)
-"""Batch sizes of SynSP: one frame, and the frames between two key-frames at a stride of 20."""
+SYNSP_BATCHES = (1, 20)
+"""One frame, and the frames between two key-frames at a stride of 20."""
 
-PLAIN = "PyTorch"
+PYTORCH = "PyTorch"
 Form = tuple[str, str]
-"""Device, or PLAIN, and precision."""
+"""Device, or PYTORCH, and precision."""
 
 
-def rows(seconds: float, device: str, threads: int) -> Iterator[Row]:
+def rows(seconds: float, device: str, threads: int) -> Iterator[Measurement]:
+    """All measurements of networks, each about `seconds` long.
+
+    Args:
+        device: cpu, cuda, tensorrt or openvino.
+        threads: on the CPU.
+    """
     batches = CPU_BATCHES if device == "cpu" else GPU_BATCHES
-    for name in VARIANTS:
+    for name in MEASURED_CONFIGS:
         if forms := uplift_forms(name, device, threads):
             input_strides = next(iter(forms.values())).config.input_strides
             for stride in (min(input_strides), max(input_strides)):
@@ -35,7 +41,7 @@ def rows(seconds: float, device: str, threads: int) -> Iterator[Row]:
                     yield from _uplift_rows(f"{name} s_in {stride}", forms, batch, stride, seconds)
     refiners = refine_forms(device, threads)
     config = next(iter(refiners.values())).config
-    for batch in WINDOWS:
+    for batch in SYNSP_BATCHES:
         windows = np.random.default_rng(0).normal(0, 0.3, (batch, config.window, config.joints, config.coordinates))
         calls = {form: partial(network, windows) for form, network in refiners.items()}
         yield from _rows("synsp", interleaved(calls, seconds), batch, 0)
@@ -44,14 +50,19 @@ def rows(seconds: float, device: str, threads: int) -> Iterator[Row]:
 
 
 def uplift_forms(name: str, device: str = "cpu", threads: int = 1) -> dict[Form, Uplifting]:
-    """A network of VARIANTS in every form that runs here. Without PyTorch only shipped networks have one."""
+    """A network of MEASURED_CONFIGS in every form that this machine runs; without PyTorch there are shipped ones only.
+
+    Args:
+        name: of the network.
+        device, threads: as of `rows`.
+    """
     forms: dict[Form, Uplifting] = {}
     if importlib.util.find_spec("torch"):
         from uplift_ros.lab import export, plain
 
-        model = plain.untrained_uplift(VARIANTS[name]())
+        model = plain.untrained_uplift(MEASURED_CONFIGS[name]())
         files: tuple[bytes | Path, bytes | Path] = export.uplift_files(model)
-        forms[PLAIN, "float32"] = plain.PlainUplift(plain.prepared(model, device, threads))
+        forms[PYTORCH, "float32"] = plain.PlainUplift(plain.prepared(model, device, threads))
     elif name in shipped_weights(".onnx"):
         path = runtime.find(name)
         files = path, path.with_suffix(runtime.CENTRAL_SUFFIX)
@@ -63,14 +74,14 @@ def uplift_forms(name: str, device: str = "cpu", threads: int = 1) -> dict[Form,
 
 
 def refine_forms(device: str, threads: int) -> dict[Form, Refining]:
-    """The shipped SynSP in every form that runs here."""
+    """The shipped SynSP in every form that this machine runs; arguments as of `rows`."""
     forms: dict[Form, Refining] = {}
     if importlib.util.find_spec("torch"):
         from uplift_ros.lab import plain
         from uplift_ros.models import synsp, weights
 
         model = plain.prepared(weights.load("synsp", synsp.SynSP), device, threads)
-        forms[PLAIN, "float32"] = plain.PlainRefine(model)
+        forms[PYTORCH, "float32"] = plain.PlainRefine(model)
     for kind, precision in _providers(device):
         if precision == "float32":
             forms[kind, precision] = runtime.OnnxRefine(runtime.find("synsp"), kind, threads)
@@ -86,8 +97,10 @@ def _providers(device: str) -> Iterator[tuple[str, str]]:
             yield kind, "float16"
 
 
-def _uplift_rows(name: str, forms: dict[Form, Uplifting], batch: int, stride: int, seconds: float) -> Iterator[Row]:
-    """Whole windows to central poses (Table 4), and windows of a stream: one new pose each, sequence head."""
+def _uplift_rows(
+    name: str, forms: dict[Form, Uplifting], batch: int, stride: int, seconds: float
+) -> Iterator[Measurement]:
+    """Rows of whole windows to central poses (Table 4), and of windows of a stream: one new pose, sequence head."""
     config = next(iter(forms.values())).config
     poses, tokens, windows = _stream(config, batch, stride)
 
@@ -100,22 +113,22 @@ def _uplift_rows(name: str, forms: dict[Form, Uplifting], batch: int, stride: in
     yield from _rows(f"{name}, tokens known", interleaved(streams, seconds), batch, 0)
 
 
-def _graph_rows(device: str, seconds: float) -> Iterator[Row]:
+def _graph_rows(device: str, seconds: float) -> Iterator[Measurement]:
     """The shipped network at its longest stride, and SynSP, with a CUDA graph and without."""
-    file, config = runtime.find("compact"), VARIANTS["compact"]()
+    file, config = runtime.find("compact"), MEASURED_CONFIGS["compact"]()
     for batch in GPU_BATCHES:
         poses, tokens, windows = _stream(config, batch, max(config.input_strides))
         inputs = {"poses": poses[:batch].astype(np.float32), "known": tokens.astype(np.float32), "windows": windows}
         yield from cuda_graph.rows("compact, tokens known", file.read_bytes(), device, inputs, seconds)
     network = runtime.OnnxRefine(runtime.find("synsp"), device).config
-    for batch in WINDOWS:
+    for batch in SYNSP_BATCHES:
         shape = batch, network.window, network.joints, network.coordinates
         inputs = {"windows": np.zeros(shape, np.float32)}
         yield from cuda_graph.rows("synsp", runtime.find("synsp").read_bytes(), device, inputs, seconds)
 
 
 def _stream(config: UpliftConfig, batch: int, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Random poses of whole windows, tokens of all but the newest pose of each, and the windows; see `Uplifting`."""
+    """Inputs of an `Uplifting`: random poses of whole windows, tokens of all but the newest pose of each, windows."""
     seen = np.tile(np.arange(config.tokens) * config.token_stride % stride == 0, (batch, 1))
     windows = np.where(seen, np.cumsum(seen).reshape(seen.shape), 0)
     random = np.random.default_rng(0)
@@ -124,8 +137,9 @@ def _stream(config: UpliftConfig, batch: int, stride: int) -> tuple[np.ndarray, 
     return poses, tokens, windows
 
 
-def _rows(name: str, times: dict[Form, np.ndarray], batch: int, flops: int) -> Iterator[Row]:
+def _rows(name: str, times: dict[Form, np.ndarray], batch: int, flops: int) -> Iterator[Measurement]:
+    """Rows of a network in all its forms, compared with the first."""
     yield from against_first(
-        timed(f"{name} {PLAIN}" if kind == PLAIN else name, milliseconds, batch, kind, flops, precision)
+        timed(f"{name} {PYTORCH}" if kind == PYTORCH else name, milliseconds, batch, kind, flops, precision)
         for (kind, precision), milliseconds in times.items()
     )

@@ -1,4 +1,4 @@
-"""Rows of `uplift bench` for work on whole recordings: `uplift process`, and sliding-window averaging."""
+"""Rows of `uplift bench` for whole recordings: `uplift process`, and sliding-window averaging."""
 
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from uplift_ros import settings
-from uplift_ros.lab.bench.measurements import Row, against_first, compared, measure, timed
+from uplift_ros.lab.bench.measurements import Measurement, against_first, compared, measure, timed
 from uplift_ros.lab.whole_sequence import average_windows
 from uplift_ros.offline.image_sequence import VideoSequence
 from uplift_ros.offline.process import Networks, process
@@ -19,20 +19,22 @@ from uplift_ros.sources.synthetic.synthetic_source import DEFAULT_FPS, DEFAULT_S
 
 SWAA_FRAMES, SWAA_WINDOW = 10_000, 8
 
-CLIP_SECONDS = 20
+CLIP_DURATION_S = 20
 STRIDES = {20: 3, 2: 1}
-"""Strides of `uplift process`, and how often each runs. The networks accept every second frame: the minimum is 2."""
+"""Strides of `uplift process`, with the number of runs. The minimum is 2, since the networks have a token for every
+second frame."""
 
 
-def rows(seconds: float) -> Iterator[Row]:
-    """All measurements. Each measurement of averaging takes about `seconds`."""
+def rows(seconds: float) -> Iterator[Measurement]:
+    """All measurements; each of averaging takes about `seconds`."""
     yield from swaa_rows(seconds)
     yield from process_rows()
 
 
 def naive_average(windows: np.ndarray) -> np.ndarray:
-    """Average windows as the evaluations of SynSP, SmoothNet and DeciWatch do: a loop over windows and their frames
-    collects the predictions of each frame, then the mean of each frame is taken.
+    """Average windows as the evaluations of SynSP, SmoothNet and DeciWatch do.
+
+    A loop over windows and their frames collects the predictions of each frame, whose mean is computed afterwards.
 
     Args:
         windows: (W, T, ...).
@@ -48,8 +50,8 @@ def naive_average(windows: np.ndarray) -> np.ndarray:
     return np.stack([np.stack(predictions).mean(0) for predictions in gathered])
 
 
-def swaa_rows(seconds: float) -> Iterator[Row]:
-    """SWAA of 10,000 frames of 17 joints against the loop (the paper's convolution takes 0.374 % of its time)."""
+def swaa_rows(seconds: float) -> Iterator[Measurement]:
+    """Rows of SWAA of 17 joints, compared with the loop; the paper's convolution takes 0.374 % of the loop's time."""
     shape = (SWAA_FRAMES - SWAA_WINDOW + 1, SWAA_WINDOW, 17, 3)
     windows = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     naive = measure(partial(naive_average, windows), seconds)
@@ -59,7 +61,7 @@ def swaa_rows(seconds: float) -> Iterator[Row]:
     )
 
 
-def process_rows() -> Iterator[Row]:
+def process_rows() -> Iterator[Measurement]:
     """Measure `uplift process` on a video of the synthetic camera, 640x480 at 50 Hz, without loading networks.
 
     One call is the whole video. The stride of 20 is compared with real time, then with the shortest stride.
@@ -80,7 +82,7 @@ def process_rows() -> Iterator[Row]:
 
 def _write_clip(path: Path) -> tuple[Path, int]:
     """Write a video of the synthetic camera; return its path and number of frames."""
-    source, frames = SyntheticSource(), round(CLIP_SECONDS * DEFAULT_FPS)
+    source, frames = SyntheticSource(), round(CLIP_DURATION_S * DEFAULT_FPS)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), DEFAULT_FPS, DEFAULT_SIZE)
     for index in range(frames):
         writer.write(cv2.cvtColor(source.frame(index).image, cv2.COLOR_RGB2BGR))

@@ -1,7 +1,7 @@
-"""Rows of `uplift bench` for streams: the cost of a second of video by window, stride, people and cameras.
+"""Rows of `uplift bench` for streams: cost of a second of video by window, stride, people and cameras.
 
-A call takes a key-frame from detections to final skeletons; a row is the time of as many calls as a second of video has
-key-frames. `batch` is the number of people.
+A call processes a key-frame from detections to final skeletons. A row has the time of as many calls as a second of
+video has key-frames; its batch is the number of people.
 """
 
 from collections.abc import Iterator
@@ -9,29 +9,33 @@ from collections.abc import Iterator
 import numpy as np
 
 from uplift_ros.camera import Camera
-from uplift_ros.lab.bench.measurements import Row, against_first, interleaved, timed
-from uplift_ros.lab.bench.networks import VARIANTS, uplift_forms
+from uplift_ros.lab.bench.measurements import Measurement, against_first, interleaved, timed
+from uplift_ros.lab.bench.networks import MEASURED_CONFIGS, uplift_forms
+from uplift_ros.lab.data.mocap import FRAME_RATE_HZ
 from uplift_ros.models.configs import Uplifting
 from uplift_ros.poses import NANOSECONDS, Keyframe, Person2D
 from uplift_ros.settings import defaults_of
 from uplift_ros.stages import build
 from uplift_ros.streaming.stride import FixedStride
 
-RATE = 50
-"""Frames per second of the video."""
+PEOPLE_COUNTS = (1, 2, 5, 10, 20)
+CAMERA_COUNTS = (2, 4)
+DEFAULT_STRIDE = 10
 
-PEOPLE = (1, 2, 5, 10, 20)
-CAMERAS = (2, 4)
-STRIDE = 10
-"""Defaults of a measurement."""
-
-CAMERA = Camera.from_fov(1.0, 640, 480)
+STREAM_CAMERA = Camera.from_fov(1.0, 640, 480)
 
 
 class Stream:
-    """Full windows of people who stand still; a call passes each camera its next key-frame, one after the other."""
+    """Streams of people who stand still, with full windows; a call processes the next key-frame of every camera.
 
-    def __init__(self, network: Uplifting, stride: int = STRIDE, people: int = 1, cameras: int = 1) -> None:
+    Args:
+        network: the uplifting network.
+        stride: of key-frames.
+        people: in every image.
+        cameras: number of streams, processed one after the other.
+    """
+
+    def __init__(self, network: Uplifting, stride: int = DEFAULT_STRIDE, people: int = 1, cameras: int = 1) -> None:
         self.stride, self.people, self.cameras = stride, people, cameras
         parameters = defaults_of("uplift")
         controller = FixedStride(stride, network.config.token_stride)
@@ -45,14 +49,15 @@ class Stream:
             self()
 
     def __call__(self) -> None:
-        stamp = self._sequence * self.stride * NANOSECONDS // RATE
+        stamp = round(self._sequence * self.stride * NANOSECONDS / FRAME_RATE_HZ)
         for stage in self._stages:
-            stage.push(Keyframe(stamp, "camera", 640, 480, self._sequence, self.stride, self._persons), CAMERA)
+            stage.push(Keyframe(stamp, "camera", 640, 480, self._sequence, self.stride, self._persons), STREAM_CAMERA)
         self._sequence += 1
 
 
-def rows(seconds: float) -> Iterator[Row]:
-    forms = {name: uplift_forms(name) for name in VARIANTS}
+def rows(seconds: float) -> Iterator[Measurement]:
+    """All measurements of streams, each about `seconds` long."""
+    forms = {name: uplift_forms(name) for name in MEASURED_CONFIGS}
     networks = {name: form["cpu", "float32"] for name, form in forms.items() if form}
     for name, network in networks.items():
         strides = network.config.input_strides
@@ -61,9 +66,9 @@ def rows(seconds: float) -> Iterator[Row]:
         )
     network = networks["compact"]
     yield from _side_by_side(
-        {f"compact stream, {people} people": Stream(network, people=people) for people in PEOPLE}, seconds
+        {f"compact stream, {people} people": Stream(network, people=people) for people in PEOPLE_COUNTS}, seconds
     )
-    for cameras in CAMERAS:
+    for cameras in CAMERA_COUNTS:
         yield from _side_by_side(
             {
                 f"compact stream, {cameras} cameras": Stream(network, cameras=cameras),
@@ -73,8 +78,8 @@ def rows(seconds: float) -> Iterator[Row]:
         )
 
 
-def _side_by_side(streams: dict[str, Stream], seconds: float) -> Iterator[Row]:
+def _side_by_side(streams: dict[str, Stream], seconds: float) -> Iterator[Measurement]:
     yield from against_first(
-        timed(name, times * RATE / streams[name].stride, streams[name].people * streams[name].cameras, "cpu")
+        timed(name, times * FRAME_RATE_HZ / streams[name].stride, streams[name].people * streams[name].cameras, "cpu")
         for name, times in interleaved(streams, seconds).items()
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from uplift_ros.parameters import error_text
 
-MAX_BYTES = 2 << 30
+MAX_ARCHIVE_BYTES = 2 << 30
 """Limit of all arrays together: 58 hours of motion at 50 Hz."""
 
 Shape = tuple[int | None, ...]
@@ -20,7 +20,7 @@ class Archive:
 
     Args:
         path: the file.
-        what: the file's role for the user, the first word of error messages.
+        what: role of the file, the first word of error messages.
 
     Attributes:
         names: of the arrays in it.
@@ -39,8 +39,8 @@ class Archive:
         except Exception as error:  # a damaged file makes the parser fail in many ways
             raise ValueError(f"{what}: {path} is not an npz file ({error_text(error)})") from error
         size = sum(info.file_size for info in self._zip.infolist())
-        if size > MAX_BYTES:
-            raise ValueError(f"{what}: {path} holds {size} bytes, allowed are {MAX_BYTES}")
+        if size > MAX_ARCHIVE_BYTES:
+            raise ValueError(f"{what}: {path} must hold at most {MAX_ARCHIVE_BYTES} bytes, got {size}")
         self.names = [name.removesuffix(".npy") for name in self._zip.namelist() if name.endswith(".npy")]
 
     def __enter__(self) -> "Archive":
@@ -51,6 +51,11 @@ class Archive:
 
     def read(self, name: str, *shapes: Shape, finite: bool = True) -> np.ndarray:
         """The numbers of an array that has one of the shapes.
+
+        Args:
+            name: of the array.
+            shapes: allowed ones.
+            finite: reject NaN and infinity.
 
         Raises:
             ValueError: no such array, another shape, not numbers, or not finite; names file and array.
@@ -75,7 +80,9 @@ def require(where: str, value: object, *shapes: Shape, fits: str = "", finite: b
 
     Args:
         where: file and array, for the error message.
-        fits: what would fit, a command or an option.
+        shapes: allowed ones.
+        fits: command or option that would fit, for the error message.
+        finite: reject NaN and infinity.
 
     Raises:
         ValueError: any other value; reports what was received.
@@ -85,9 +92,9 @@ def require(where: str, value: object, *shapes: Shape, fits: str = "", finite: b
         if finite and (wrong := int(np.count_nonzero(~np.isfinite(value)))):
             raise ValueError(f"{where}, {_text(value.shape)}: must be finite, {wrong} numbers are not{hint}")
         return value
-    came = f"{value.dtype} of shape {_text(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
+    received = f"{value.dtype} of shape {_text(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
     expected = " or ".join(_text(shape) for shape in shapes)
-    raise ValueError(f"{where}: expected numbers of shape {expected}, got {came}{hint}")
+    raise ValueError(f"{where}: expected numbers of shape {expected}, got {received}{hint}")
 
 
 def frame_rate(where: str, value: np.ndarray) -> float:

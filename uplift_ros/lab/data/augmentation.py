@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from uplift_ros.lab.data.convention import THORAX
 from uplift_ros.lab.data.mocap import ANKLE_HEIGHT, CANONICAL_CHAIN, chain_length, unit
 from uplift_ros.skeleton import H36M17, LIMBS, MEAN_LENGTHS, mirror
 
@@ -13,11 +14,11 @@ FALLEN = 0.08
 """Share of people who are turned over: captured motion hardly contains people who lie or stand on their hands."""
 
 STEEPEST = 0.5
-"""Sine of the slope of the line through both hips up to which a pelvis faces somewhere."""
+"""Sine of the greatest slope of the line through both hips at which the pelvis has a heading."""
 
 UPPER_BODY = slice(H36M17.index("spine"), len(H36M17))
 HEAD_JOINTS = slice(H36M17.index("nose"), H36M17.index("head") + 1)
-THORAX, LEFT_HIP, RIGHT_HIP = (H36M17.index(name) for name in ("thorax", "left_hip", "right_hip"))
+LEFT_HIP, RIGHT_HIP = H36M17.index("left_hip"), H36M17.index("right_hip")
 
 SEGMENTS = {
     "hips": (MEAN_LENGTHS["hip"], 0.09),
@@ -30,24 +31,24 @@ SEGMENTS = {
     "forearm": (MEAN_LENGTHS["wrist"], 0.055),
 }
 """Mean length in metres at canonical stature, and standard deviation of its logarithm. Hips and shoulders are half
-breadths, the trunk is half of it, from pelvis to spine and from spine to thorax. Deviations are those of Winter's and
-ANSUR's adults and of what detectors mean by a joint."""
+breadths; the trunk is one of its halves, pelvis to spine or spine to thorax. Deviations include those of Winter's and
+ANSUR's adults and those of the points that detectors mark."""
 
 COMMON = {"upper_arm": 0, "forearm": 0, "thigh": 1, "shank": 1, "hips": 2, "shoulders": 2}
-"""Segments that share half of their variance."""
+"""Segments with the same number share half of their variance."""
 
 FEMALE = np.array([0.06, 0.0, 0.0, 0.0, 0.0, -0.08, -0.03, -0.04])
-"""Of SEGMENTS, logarithm of a woman's length over a man's, relative to stature (ANSUR)."""
+"""Of each of SEGMENTS, logarithm of a woman's length over a man's, relative to stature (ANSUR)."""
 
-CHILDREN = 0.1
+CHILD_SHARE = 0.1
 CHILD = np.array([-0.05, -0.08, -0.08, 0.03, 0.35, 0.02, -0.05, -0.05])
 """Share of children, and logarithm of the lengths at a stature of 1 m over an adult's, relative to stature."""
 
 OWN_BODY = 0.3
-"""Share of windows that keep a part of their own proportions."""
+"""Share of windows that keep a part of the captured person's proportions."""
 
 ORIGINS = {child: parent for parent, child in H36M17.bones} | {H36M17.index("head"): THORAX}
-"""Parent of each joint. The head's is the thorax, not the nose, so that both keep their place in the head."""
+"""Parent of each joint. That of the head is the thorax, not the nose, so that both keep their place in the head."""
 
 SEGMENT_OF = {
     child: list(SEGMENTS).index(name)
@@ -61,17 +62,17 @@ MEASURED_AT = tuple(child for child in SEGMENT_OF if child != H36M17.index("nose
 ORDER = tuple(sorted(ORIGINS))
 
 KNEE_DEG, ELBOW_DEG, LEAN_DEG, NOD_DEG = 12.0, 8.0, 4.0, 8.0
-"""Parameters of `bent`: the largest constants of knees and elbows, standard deviations of trunk and head."""
+"""Parameters of `bent`: largest angle of knees and of elbows, standard deviation of the angles of trunk and head."""
 
 SWUNG, SWING_DEG = (0.15, 0.15, 0.06, 0.06), 12.0
-"""Share of each of LIMBS that is swung; standard deviation of the swing about each axis, of its mean and its waves."""
+"""Share of each of LIMBS that is swung; standard deviation of the mean angle and of its waves, about each axis."""
 
 LEANING = 0.25
-"""Share of upper bodies that are swung about the pelvis in the same way: captured people hardly lean backwards."""
+"""Share of upper bodies that are swung about the pelvis likewise: captured people hardly lean backwards."""
 
 STRAIGHTEST, DEEPEST = np.radians((1.0, 150.0))
 STRAIGHT_BIAS_M = 0.01
-"""How far the middle joint of a straight limb counts as bent forwards (knee) or backwards (elbow)."""
+"""Distance by which the middle joint of a straight limb counts as bent forwards (knee) or backwards (elbow)."""
 
 
 def varied(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
@@ -81,7 +82,7 @@ def varied(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
     joints[changed] = combined(joints[changed], joints[rng.permutation(len(joints))[: changed.sum()]])
     joints = swung(rng, bent(rng, random_body(rng, joints)))
     changed = rng.random(len(joints)) < FALLEN
-    if changed.any():  # SciPy before 1.9 makes no rotations of no vectors
+    if changed.any():  # SciPy before 1.9 rejects an empty array
         joints[changed] = turned_over(rng, joints[changed])
     changed = rng.random(len(joints)) < 0.5
     joints[changed] = mirror(joints[changed])
@@ -89,9 +90,10 @@ def varied(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
 
 
 def combined(legs: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """Pelvis and legs of windows (B, T, 17, 3) with the upper bodies of others, turned so that their pelvises agree.
+    """Combine pelvis and legs of windows (B, T, 17, 3) with the upper bodies of other windows.
 
-    They are turned about the vertical, frame by frame. If one of them lies or hangs, `legs` is unchanged.
+    Upper bodies are turned about the vertical, frame by frame, so that both pelvises face the same direction. If one of
+    the two people lies or hangs, `legs` is returned unchanged.
     """
     (facing, legs_stand), (other_facing, other_stands) = _facing(legs), _facing(upper)
     angle = facing - other_facing
@@ -104,18 +106,18 @@ def combined(legs: np.ndarray, upper: np.ndarray) -> np.ndarray:
 
 
 def _facing(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Angle (B, T) of the line through the hips about the vertical; (B,) true where it is never steep, the trunk up."""
-    across = joints[:, :, H36M17.index("left_hip")] - joints[:, :, H36M17.index("right_hip")]
+    """(B, T) angle of the line through the hips about the vertical; (B,) true if it is never steep and the trunk up."""
+    across = joints[:, :, LEFT_HIP] - joints[:, :, RIGHT_HIP]
     steepness = np.abs(across[..., 2]) / np.linalg.norm(across, axis=-1)
-    above = joints[:, :, H36M17.index("thorax"), 2] > joints[:, :, 0, 2]
+    above = joints[:, :, THORAX, 2] > joints[:, :, 0, 2]
     return np.arctan2(across[..., 1], across[..., 0]), ((steepness < STEEPEST) & above).all(1)
 
 
 def random_body(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
-    """Windows (B, T, 17, 3) as whole other people of canonical size, between the points that detectors mark.
+    """Give windows (B, T, 17, 3) other bodies, of canonical size between the points that detectors mark.
 
-    Lengths of all segments are drawn from norms; some windows keep a part of their own. The overall size does not
-    vary: a single camera cannot observe it, and a stature prior scales the output.
+    Lengths of all segments are drawn from norms; some windows keep a part of their own proportions. The overall size
+    does not vary: a single camera cannot observe it, and a stature prior scales the output.
     """
     wanted = segment_lengths(rng, len(joints))
     present = _lengths(joints)
@@ -144,7 +146,7 @@ def segment_lengths(rng: np.random.Generator, people: int) -> np.ndarray:
     deviations = np.array([deviation for _, deviation in SEGMENTS.values()])
     logarithm = deviations * (shared + own) / np.sqrt(2)
     sex = rng.choice((-0.5, 0.5), people)[:, None]
-    childhood = np.where(rng.random(people) < CHILDREN, rng.random(people), 0.0)[:, None]  # 1 at a stature of 1 m
+    childhood = np.where(rng.random(people) < CHILD_SHARE, rng.random(people), 0.0)[:, None]  # 1 at a stature of 1 m
     logarithm += sex * FEMALE + childhood * CHILD
     return np.array([mean for mean, _ in SEGMENTS.values()]) * np.exp(logarithm)
 
@@ -161,10 +163,10 @@ def _lengths(joints: np.ndarray) -> np.ndarray:
 
 
 def bent(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
-    """Windows (B, T, 17, 3) whose knees, elbows, trunk and head are turned by constants of the window.
+    """Turn knees, elbows, trunk and head of windows (B, T, 17, 3) by angles that are constant within a window.
 
-    Zero angles of motion capture depend on the skeleton fitted to the markers and are never exact for a person.
-    Hips and feet, shoulders and hands stay in one line when a knee or an elbow changes.
+    Zero angles of motion capture depend on the skeleton that was fitted to the markers and are never exact. If a knee
+    or an elbow changes, ankle or wrist stays on its line from hip or shoulder.
     """
     joints = joints.copy()
     batch = len(joints)
@@ -182,9 +184,9 @@ def bent(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
 
 
 def swung(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
-    """Windows (B, T, 17, 3) in which some limbs are swung about their roots and bent more, and some upper bodies swung.
+    """Swing some limbs of windows (B, T, 17, 3) about their roots and bend them, and swing some upper bodies.
 
-    People balance, reach, lean and kick in more ways than were captured; limbs move independently of each other here.
+    People balance, grasp, lean and kick in more poses than were captured; limbs move independently of each other here.
     The angles change slowly with time.
     """
     joints = joints.copy()
@@ -202,7 +204,7 @@ def swung(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
 def _swing(rng: np.random.Generator, points: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """Points (B, T, K, 3) turned about `centre` (B, T, 1, 3) by random angles, which change slowly with time."""
     batch, frames = points.shape[:2]
-    if not batch:  # SciPy before 1.9 makes no rotations of no vectors
+    if not batch:  # SciPy before 1.9 rejects an empty array
         return points
     cycles, phase = rng.uniform(0, 1.5, (batch, 1, 1)), rng.uniform(0, 2 * np.pi, (batch, 1, 3))
     wave = np.sin(2 * np.pi * cycles * np.arange(frames)[None, :, None] / frames + phase)
@@ -218,10 +220,13 @@ def _rotated(points: np.ndarray, centre: np.ndarray, axis: np.ndarray, angle: np
 
 
 def _flex(joints: np.ndarray, limb: tuple[int, int, int], angle: np.ndarray, towards: np.ndarray) -> None:
-    """Bend the middle joint of a limb by `angle` (B,) more, in place; its end stays in its direction from its root.
+    """Bend the middle joint of a limb, in place; the direction from the limb's root to its end is unchanged.
 
     Args:
-        towards: (B, T, 3) where the middle joint of a straight limb would go.
+        joints: (B, T, 17, 3).
+        limb: root, middle and end.
+        angle: (B,) radians to bend more.
+        towards: (B, T, 3) direction in which the middle joint of a straight limb moves.
     """
     root, middle, end = (joints[:, :, joint] for joint in limb)
     upper, lower, span = middle - root, end - middle, end - root
@@ -233,15 +238,16 @@ def _flex(joints: np.ndarray, limb: tuple[int, int, int], angle: np.ndarray, tow
     side += STRAIGHT_BIAS_M * towards / np.maximum(np.linalg.norm(towards, axis=-1, keepdims=True), 1e-6)
     side -= (side * straight).sum(-1, keepdims=True) * straight
     side /= np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), 1e-6)
-    reach = np.sqrt(a**2 + b**2 + 2 * a * b * np.cos(flexion))
-    along = (a**2 + reach**2 - b**2) / (2 * reach)
+    bent_distance = np.sqrt(a**2 + b**2 + 2 * a * b * np.cos(flexion))
+    along = (a**2 + bent_distance**2 - b**2) / (2 * bent_distance)
     out = np.sqrt(np.maximum(a**2 - along**2, 0))
     joints[:, :, limb[1]] = root + along[..., None] * straight + out[..., None] * side
-    joints[:, :, limb[2]] = root + reach[..., None] * straight
+    joints[:, :, limb[2]] = root + bent_distance[..., None] * straight
 
 
 def turned_over(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
-    """Windows (B, T, 17, 3), turned about a horizontal axis through the pelvis by 30 to 180 degrees, on the ground."""
+    """Turn windows (B, T, 17, 3) about a horizontal axis through the pelvis by 30 to 180 degrees, and put them on the
+    ground."""
     azimuth = rng.uniform(0, 2 * np.pi, len(joints))
     axis = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros(len(joints))], -1)
     turn = Rotation.from_rotvec(axis * rng.uniform(np.pi / 6, np.pi, len(joints))[:, None]).as_matrix()

@@ -22,22 +22,22 @@ OFFSETS_MM = {
     "nose": (88, 24, 0),
     "head": (50, 12, 0),
 }
-"""Along the axes of `joint_axes`, at MOCAP_CHAIN. They bring the mean lengths of the CMU bodies to those that three
-pairs of person and detector have in triangulated views; the chain grows to `mocap.CANONICAL_CHAIN`."""
+"""Along the axes of `joint_axes`, for a body of MOCAP_CHAIN. They bring the mean lengths of the CMU bodies to those of
+three pairs of person and detector in triangulated views; the chain grows to `mocap.CANONICAL_CHAIN`."""
 
 AXIS_OFFSETS = np.array([OFFSETS_MM.get(name.split("_")[-1], (0, 0, 0)) for name in H36M17.joints]) / 1000
 
 PELVIS, SPINE, THORAX, NOSE, HEAD = (H36M17.index(name) for name in ("pelvis", "spine", "thorax", "nose", "head"))
-HIPS = {"left": H36M17.index("left_hip"), "right": H36M17.index("right_hip")}
-SHOULDERS = {"left": H36M17.index("left_shoulder"), "right": H36M17.index("right_shoulder")}
+HIP_OF = {"left": H36M17.index("left_hip"), "right": H36M17.index("right_hip")}
+SHOULDER_OF = {"left": H36M17.index("left_shoulder"), "right": H36M17.index("right_shoulder")}
 
 
 def as_detected(joints: np.ndarray) -> np.ndarray:
     """Move joints (T, 17, 3) of motion capture to the points that detectors mark, metres."""
     size = chain_length(joints).mean() / MOCAP_CHAIN
     moved = joints + size * (AXIS_OFFSETS[:, :, None] * joint_axes(joints)).sum(-2)
-    hips = (moved[:, HIPS["left"]] + moved[:, HIPS["right"]]) / 2
-    shoulders = (moved[:, SHOULDERS["left"]] + moved[:, SHOULDERS["right"]]) / 2
+    hips = (moved[:, HIP_OF["left"]] + moved[:, HIP_OF["right"]]) / 2
+    shoulders = (moved[:, SHOULDER_OF["left"]] + moved[:, SHOULDER_OF["right"]]) / 2
     moved[:, PELVIS] = hips
     moved[:, THORAX] = shoulders + THORAX_RAISE * (shoulders - hips)
     moved[:, SPINE] = (moved[:, PELVIS] + moved[:, THORAX]) / 2
@@ -54,18 +54,18 @@ def joint_axes(joints: np.ndarray) -> np.ndarray:
     up = unit(joints[..., THORAX, :] - joints[..., PELVIS, :])
     axes = np.empty((*joints.shape, 3))
     trunk = {}
-    for pair in (HIPS, SHOULDERS):
+    for pair in (HIP_OF, SHOULDER_OF):
         left = _across(joints[..., pair["left"], :] - joints[..., pair["right"], :], up)
         forwards = np.cross(left, up)
         trunk[pair["left"]] = left, forwards
         for side, outwards in (("left", left), ("right", -left)):
             axes[..., pair[side], :, :] = np.stack([outwards, up, forwards], -2)
     for root, middle, end in LIMBS:
-        left, forwards = trunk[HIPS["left"] if root < PELVIS + 7 else SHOULDERS["left"]]
+        left, forwards = trunk[HIP_OF["left"] if root < PELVIS + 7 else SHOULDER_OF["left"]]
         straight = unit(joints[..., end, :] - joints[..., root, :])
         axes[..., middle, :, :] = np.stack([straight, left, forwards], -2)
         axes[..., end, :, :] = np.stack([unit(joints[..., end, :] - joints[..., middle, :]), left, forwards], -2)
-    left, forwards = trunk[SHOULDERS["left"]]
+    left, forwards = trunk[SHOULDER_OF["left"]]
     axes[..., [PELVIS, SPINE, THORAX], :, :] = np.stack([left, up, forwards], -2)[..., None, :, :]
     head = unit(joints[..., HEAD, :] - joints[..., THORAX, :])
     face = _across(joints[..., NOSE, :] - joints[..., THORAX, :], head)

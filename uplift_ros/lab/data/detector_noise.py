@@ -5,19 +5,7 @@ every viewpoint. A part of the drift is a function of the 2D pose, a different o
 behind the person's own body are placed near it, often with full confidence. Sides are swapped for a while, more often
 if the face is not visible. Joints beyond the image's border are guessed with low scores, absent, or on the border.
 
-Lengths are in parts of the torso length. Where the numbers come from:
-
-- `MEASURED` is BlazePose on the synthetic camera, five viewpoints, 2500 images (lab/studies/detector_errors.py):
-  offset and drift of each joint, mean error 4.3 %.
-- Real people are harder than a drawn one. Against Human3.6M's truth BlazePose's mean error was 7.4 % (4 images, with a
-  mapping that was fitted to them), its drift and pose-dependent bias on real clips 7 to 10 %. Hence `offset` and
-  `drift` are 1.85 times what was measured, which makes a mean error of 7 %.
-- White jitter is no larger on real people: 0.5 to 0.8 % on clips, 0.0 to 1.3 % on the synthetic person.
-- Sides were swapped in 1.3 % (arms) and 1.5 % (legs) of the images of a clip of people who turn, in none of people who
-  face the camera, in 1 to 10 % where limbs are hidden or blurred: 1 %.
-- Joints were lost in 0.2 % of that clip's images, in up to 18 % of occluded ones: 1 %. Half of them land anywhere, as
-  BlazePose places every joint; half are absent, as other networks and messages may leave joints out.
-- A limb on another person takes several people in an image: 0.2 %, an assumption, as is how long such errors stay.
+Lengths are in parts of the torso length; lab/data/measured_detectors.py says where the numbers come from.
 """
 
 import itertools
@@ -27,85 +15,43 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.signal import lfilter
 
+from uplift_ros.lab.data import measured_detectors as measured
 from uplift_ros.lab.data import mocap
-from uplift_ros.lab.data.convention import joint_axes
-from uplift_ros.lab.data.virtual_camera import NEAREST
+from uplift_ros.lab.data.convention import NOSE, PELVIS, SPINE, THORAX, joint_axes
+from uplift_ros.lab.data.virtual_camera import NEAREST_M
 from uplift_ros.skeleton import H36M17, HIP_RAISE, LIMB_JOINTS, LIMBS, THORAX_RAISE
 
-SLOW, FAST = 0.8, 0.2
-"""Seconds: time constants of the drift of trunk and head, and of limbs, whose bias follows their pose (measured)."""
+HIPS, SHOULDERS = [1, 4], [14, 11]
+"""Right and left joint."""
 
-MEASURED = {
-    "pelvis": (0.021, 0.023, SLOW),
-    "hip": (0.009, 0.015, SLOW),  # on top of the pelvis, with which hips err together
-    "knee": (0.011, 0.026, FAST),
-    "ankle": (0.026, 0.030, FAST),
-    "spine": (0.0, 0.0, SLOW),  # detectors have none: it lies between pelvis and thorax, and so do its errors
-    "thorax": (0.017, 0.024, SLOW),
-    "nose": (0.032, 0.026, SLOW),
-    "head": (0.029, 0.032, SLOW),
-    "shoulder": (0.018, 0.027, FAST),
-    "elbow": (0.019, 0.041, FAST),
-    "wrist": (0.016, 0.048, FAST),
-}
-"""Of each joint: root mean square offset of a viewpoint, and drift with its time constant; deviations per axis."""
-
-OFFSET, DRIFT, SECONDS = np.array([MEASURED[joint.split("_")[-1]] for joint in H36M17.joints]).T
-
-PELVIS, SPINE, THORAX, NOSE, HIPS, SHOULDERS = 0, 7, 8, 9, [1, 4], [14, 11]
 LEGS, ARMS = slice(1, 7), slice(11, 17)
 
 FREE_JOINTS = np.array([index for index, name in enumerate(H36M17.joints) if name not in ("pelvis", "spine", "thorax")])
 """Joints that a detector can miss on their own; the others are means of several."""
 
 TORSO_CORNERS = [*HIPS, *SHOULDERS]
-TORSO = [PELVIS, SPINE, THORAX, *HIPS]
-"""Joints that `skeleton.to_h36m17` gives the lowest score of hips and shoulders. Without one of these a person has no
-pelvis, and is not uplifted."""
+TORSO_JOINTS = [PELVIS, SPINE, THORAX, *HIPS]
+"""Joints that `skeleton.to_h36m17` gives the lowest score of hips and shoulders. If one of these four is missing, the
+person has no pelvis and is not uplifted."""
 
 LOSABLE_JOINTS = np.setdiff1d(FREE_JOINTS, TORSO_CORNERS)
 """Joints that may be absent."""
 
-EPISODE, LONG_EPISODE = 0.2, 0.6
-"""Seconds that a joint stays lost or swapped, as long as it is hidden or blurred; and that all sides stay swapped."""
-
-LEFT_OF_SLOPE = {"hips": (0.33, 0.12), "shoulders": (0.7, 0.15)}
-"""What is left of the slope of lines between hips, and between shoulders, against the trunk: mean and deviation
-between people and views. BlazePose puts hips at right angles to the trunk: 0.40 and 0.58 of the slopes were left on the
-drawn person in poses of motion capture (lab/studies/detector_errors.py), 0.32 and 0.89 in three views of a real man."""
-
-TORSO_M = 0.51
-"""Metres of a torso length at canonical stature."""
-
-IN_3D = 0.8
-"""Share of a joint's offset, as a deviation, that is constant in the frame of its segment; the rest is in the image."""
-
-WITH_POSE = np.sqrt(0.5)
-"""Share of the drift, as a deviation, that is a linear function of the 2D pose; the rest is a random walk."""
-
-HIDDEN_DRIFT = 0.07
-"""Torso lengths per axis: drift of a joint behind the person's own body, on top of other errors."""
-
-OUTSIDE_DRIFT = 0.2
-"""Torso lengths per axis: drift of a joint that the detector guesses beyond the border of the image."""
-
 TRUNK_RADIUS_M, LIMB_RADIUS_M, BEHIND_M = 0.13, 0.05, 0.08
-"""Half breadths of what hides a joint, and how far in front of the joint it must lie."""
+"""Half breadths of trunk and limbs that hide a joint, and how far in front of the joint they must lie."""
 
 HIDING = (
     (0, 8, TRUNK_RADIUS_M),
     *((root, end, LIMB_RADIUS_M) for limb in LIMBS for root, end in itertools.pairwise(limb)),
 )
-"""Segments (root, end, radius) that hide joints, and joints that can be hidden."""
-
-POSE_DEVIATION = 0.35
-"""Of a coordinate of the 2D pose around its mean over a window of lively motion, in torso lengths."""
+"""Segments (root, end, radius) that hide joints."""
 
 
 def unit_length(plane: np.ndarray) -> np.ndarray:
-    """(B, T) torso length that errors are measured in, of joints (B, T, 17, 2).
+    """(B, T) torso length, the unit of errors, of joints (B, T, 17, 2) in the image.
 
-    Half of it is the sequence's median: a person seen end-on has a short torso, not less noise.
+    It is the mean of the frame's length and the sequence's median: a person seen end-on has a short torso, but no less
+    noise.
     """
     torso = np.linalg.norm(plane[:, :, THORAX] - plane[:, :, PELVIS], axis=-1)
     return (np.median(torso, axis=1)[:, None] + torso) / 2
@@ -113,9 +59,9 @@ def unit_length(plane: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class DetectorNoise:
-    """Noise of a 2D detector. The defaults are those of a real detector on real people, see the module's docstring.
+    """Noise of a 2D detector. The defaults are those of a real detector on real people.
 
-    Raising a value of the first three enlarges errors; raising a rate makes such errors more frequent.
+    Raising a multiple or the jitter enlarges errors; raising a rate makes such errors more frequent.
 
     Args:
         offset: constant of each joint, as a multiple of what was measured.
@@ -128,12 +74,13 @@ class DetectorNoise:
         inversion: rate of frames in which the left and right arms, or legs, are confused.
         reversal: rate of frames in which all sides are swapped while the face cannot be seen; a tenth of it otherwise.
         swap: rate of frames in which a limb, or its end, is another person's, per limb.
-        hidden: drift of joints behind the person's own body, as a multiple of HIDDEN_DRIFT.
+        hidden: drift of joints behind the person's own body, as a multiple of what was measured.
         dropout: rate of windows in which arms or legs are left out for the whole time, per kind.
-        levelled: rate of windows in which hips, and shoulders, lie more at right angles to the trunk than they should.
+        levelled: rate of windows in which the lines between hips, and between shoulders, are drawn nearer to a right
+            angle with the trunk than they are.
         derived: rate of windows, clean ones too, in which pelvis, spine and thorax follow from hips and shoulders in
-            the image, and their scores too, as in `skeleton.to_h36m17`. By perspective, their true places would tell
-            how far the trunk leans towards the camera, which no detector tells: networks learn to rely on it, and fail
+            the image, and their scores too, as in `skeleton.to_h36m17`. True places would reveal, by perspective, how
+            far the trunk leans towards the camera, which no detector reports: networks learn to rely on it, and fail
             on real video.
     """
 
@@ -165,7 +112,7 @@ class DetectorNoise:
             rng: source of randomness.
             joints: (B, T, 17, 3) camera optical frame, metres.
             frame_seconds: time between neighbours on the T axis.
-            level: (B,) factor on all lengths and rates; 0 adds no errors of the detector.
+            level: (B,) factor on all lengths and rates, larger for a worse detector; 0 adds no errors of the detector.
             half_size: (B, 2) half the width and height of the images on the plane z = 1; None is an image without
                 borders.
 
@@ -178,12 +125,15 @@ class DetectorNoise:
         unit = unit_length(plane)[:, :, None, None]
         axes = joint_axes(joints)
         scale = level[:, None, None, None]
-        meant = IN_3D * TORSO_M * self._offsets() * rng.standard_normal((batch, 1, 17, 3)) * scale
-        shift = _as_a_whole((meant[..., None] * axes).sum(-2))
+        deviations = measured.SHARE_IN_3D * measured.TORSO_M * self._offsets()
+        meant = deviations * rng.standard_normal((batch, 1, 17, 3)) * scale
+        shift = _correlated((meant[..., None] * axes).sum(-2))
         noisy = _project(joints + shift)
         noisy += unit * scale * self._errors(rng, plane, unit, frame_seconds)
 
-        def episodes(rate: float, count: int, seconds: float = EPISODE, factor: np.ndarray | float = 1.0) -> np.ndarray:
+        def episodes(
+            rate: float, count: int, seconds: float = measured.EPISODE_S, factor: np.ndarray | float = 1.0
+        ) -> np.ndarray:
             lasting = max(1, round(seconds / frame_seconds))
             return _episodes(rng, (batch, frames, count), rate * level[:, None, None] * factor, lasting)
 
@@ -191,9 +141,8 @@ class DetectorNoise:
         looks_away = axes[:, :, NOSE, 1, 2] > 0.2
         behind = hidden_joints(joints, plane)
         behind[:, :, NOSE] |= looks_away
-        noisy += (
-            self.hidden * HIDDEN_DRIFT * scale * unit * _walk(rng, noisy.shape, frame_seconds, FAST) * behind[..., None]
-        )
+        walk = _walk(rng, noisy.shape, frame_seconds, measured.FAST_S)
+        noisy += self.hidden * measured.HIDDEN_DRIFT * scale * unit * walk * behind[..., None]
         near_body = (rng.random((batch, 1, 17, 1)) < 0.3 * level[:, None, None, None]) & behind[..., None]
         noisy = np.where(near_body & (self.hidden > 0), (noisy + noisy[:, :, H36M17.flip]) / 2, noisy)
         outside = np.zeros(plane.shape[:3], bool)
@@ -203,7 +152,7 @@ class DetectorNoise:
         inverted = episodes(self.inversion, 2)
         faceless = np.where(looks_away, 1.0, 0.1)
         faceless = np.where(rng.random(batch) < 0.06, 1.0, faceless.mean(1))[:, None, None]
-        reversed_sides = episodes(0.8 * self.reversal, 1, LONG_EPISODE, faceless)
+        reversed_sides = episodes(0.8 * self.reversal, 1, measured.LONG_EPISODE_S, faceless)
         reversed_sides |= episodes(0.2 * self.reversal, 1, frame_seconds, faceless)
         for limbs, swapped in zip((LEGS, ARMS), np.moveaxis(inverted ^ reversed_sides, -1, 0), strict=True):
             noisy[swapped, limbs] = noisy[swapped][:, H36M17.flip][:, limbs]
@@ -228,13 +177,13 @@ class DetectorNoise:
             left_out = np.flatnonzero(rng.random(batch) < self.dropout * (level > 0))
             noisy[left_out[:, None], :, joints_of_kind] = np.nan
         scores = _scores(rng, np.linalg.norm(noisy - plane, axis=-1) / unit[..., 0], behind, outside, level)
-        scores[derived[:, None], :, TORSO] = scores[derived][:, :, TORSO_CORNERS].min(-1)[:, None]
+        scores[derived[:, None], :, TORSO_JOINTS] = scores[derived][:, :, TORSO_CORNERS].min(-1)[:, None]
         return noisy, scores
 
     def _offsets(self) -> np.ndarray:
         """(17, 1) deviations of the constants, in torso lengths."""
         factors = np.array([self.apart.get(joint.split("_")[-1], 1.0) for joint in H36M17.joints])
-        return (self.offset * factors * OFFSET)[:, None]
+        return (self.offset * factors * measured.OFFSET)[:, None]
 
     def _cut_off(
         self,
@@ -245,15 +194,15 @@ class DetectorNoise:
         frame_seconds: float,
         level: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Joints as detected beyond the border, and the mask (B, T, 17) of those joints."""
-        reach = half_size[:, None, None]
-        outside = (np.abs(noisy) > reach).any(-1, keepdims=True) & (level > 0)[:, None, None, None]
+        """Report points beyond the border as detectors do: points (B, T, 17, 2), and the mask (B, T, 17) of those."""
+        border = half_size[:, None, None]
+        outside = (np.abs(noisy) > border).any(-1, keepdims=True) & (level > 0)[:, None, None, None]
         outside[:, :, :1] = False
-        guessed = noisy + OUTSIDE_DRIFT * unit * _walk(rng, noisy.shape, frame_seconds, FAST)
+        guessed = noisy + measured.OUTSIDE_DRIFT * unit * _walk(rng, noisy.shape, frame_seconds, measured.FAST_S)
         absent = guessed.copy()
         absent[:, :, LOSABLE_JOINTS] = np.nan
-        way = rng.random((len(noisy), 1, 1, 1))
-        put = np.where(way < 0.7, guessed, np.where(way < 0.8, np.clip(noisy, -reach, reach), absent))
+        detector = rng.random((len(noisy), 1, 1, 1))
+        put = np.where(detector < 0.7, guessed, np.where(detector < 0.8, np.clip(noisy, -border, border), absent))
         return np.where(outside, put, noisy), outside[..., 0]
 
     def _errors(
@@ -262,21 +211,21 @@ class DetectorNoise:
         """Offset in the image, drift and jitter (B, T, 17, 2) in torso lengths."""
         batch, frames = plane.shape[:2]
         walk = np.empty((batch, frames, 17, 2))
-        for seconds in (SLOW, FAST):
-            joints = np.flatnonzero(np.isclose(SECONDS, seconds))
+        for seconds in (measured.SLOW_S, measured.FAST_S):
+            joints = np.flatnonzero(np.isclose(measured.DRIFT_TIME_S, seconds))
             walk[:, :, joints] = _walk(rng, (batch, frames, len(joints), 2), frame_seconds, seconds)
         pose = ((plane - plane[:, :, :1]) / unit).reshape(batch, frames, -1)
-        response = rng.standard_normal((batch, 34, 34)) / (np.sqrt(34) * POSE_DEVIATION)
+        response = rng.standard_normal((batch, 34, 34)) / (np.sqrt(34) * measured.POSE_DEVIATION)
         with_pose = ((pose - pose.mean(1, keepdims=True)) @ response).reshape(plane.shape)
-        drift = WITH_POSE * with_pose + np.sqrt(1 - WITH_POSE**2) * walk
-        errors = self.drift * DRIFT[:, None] * drift
-        in_image = np.sqrt(1 - IN_3D**2) * self._offsets()
+        drift = measured.SHARE_WITH_POSE * with_pose + np.sqrt(1 - measured.SHARE_WITH_POSE**2) * walk
+        errors = self.drift * measured.DRIFT[:, None] * drift
+        in_image = np.sqrt(1 - measured.SHARE_IN_3D**2) * self._offsets()
         errors += in_image * rng.standard_normal((batch, 1, 17, 2))
-        return _as_a_whole(errors) + self.jitter * rng.standard_normal(errors.shape)
+        return _correlated(errors) + self.jitter * rng.standard_normal(errors.shape)
 
 
 def _derive_trunk(points: np.ndarray) -> np.ndarray:
-    """Points (B, T, 17, 2) whose pelvis, spine and thorax lie where hips and shoulders place them in the image."""
+    """Points (B, T, 17, 2) whose pelvis, spine and thorax are computed from hips and shoulders in the image."""
     hips, shoulders = points[:, :, HIPS].mean(2), points[:, :, SHOULDERS].mean(2)
     thorax = shoulders + THORAX_RAISE / (1 - HIP_RAISE) * (shoulders - hips)
     points[:, :, [PELVIS, SPINE, THORAX]] = np.stack([hips, (hips + thorax) / 2, thorax], 2)
@@ -287,15 +236,15 @@ def _level_lines(rng: np.random.Generator, points: np.ndarray, rate: np.ndarray)
     """Reduce the slopes of the lines between hips and between shoulders against the trunk, in place.
 
     Args:
-        rate: (B,) probability that a window is concerned.
+        points: (B, T, 17, 2).
+        rate: (B,) probability that the slopes of a window are reduced.
     """
     up = mocap.unit(points[:, :, THORAX] - points[:, :, PELVIS])
-    for (right, left), (mean, deviation) in zip((HIPS, SHOULDERS), LEFT_OF_SLOPE.values(), strict=True):
-        left_of_slope = np.where(rng.random(len(points)) < rate, rng.normal(mean, deviation, len(points)), 1.0)[
-            :, None, None
-        ]
+    for (right, left), (mean, deviation) in zip((HIPS, SHOULDERS), measured.REMAINING_SLOPE.values(), strict=True):
+        levelled = rng.random(len(points)) < rate
+        remaining = np.where(levelled, rng.normal(mean, deviation, len(points)), 1.0)[:, None, None]
         slope = ((points[:, :, left] - points[:, :, right]) * up).sum(-1, keepdims=True)
-        shift = (left_of_slope - 1) / 2 * slope * up
+        shift = (remaining - 1) / 2 * slope * up
         points[:, :, left] += shift
         points[:, :, right] -= shift
 
@@ -323,8 +272,9 @@ def _scores(
 ) -> np.ndarray:
     """Scores (B, T, 17) of joints that are `error` torso lengths off (NaN: absent), for several kinds of detectors.
 
-    One in five reports 1 for everything; three in ten are as sure of hidden joints as of others, two in five of gross
-    errors, two in ten of joints outside the image. BlazePose gives those 0 to 0.03 (ankles) and 0.02 to 0.5 (knees).
+    One detector in five reports 1 for every joint; three in ten give hidden joints the scores of visible ones, two in
+    five do so for gross errors, one in five for joints outside the image. BlazePose gives the latter 0 to 0.03 (ankles)
+    and 0.02 to 0.5 (knees).
     """
     batch = len(error)
 
@@ -341,15 +291,15 @@ def _scores(
     return np.where(np.isfinite(error), scores, 0.0)
 
 
-def _as_a_whole(errors: np.ndarray) -> np.ndarray:
-    """Correlate errors (B, T, 17, C) as detectors' are: hips with the pelvis, spine with pelvis and thorax."""
+def _correlated(errors: np.ndarray) -> np.ndarray:
+    """Correlate errors (B, T, 17, C), in place, as those of detectors: hips with the pelvis, spine with its ends."""
     errors[:, :, HIPS] += errors[:, :, [PELVIS]]
     errors[:, :, SPINE] = (errors[:, :, PELVIS] + errors[:, :, THORAX]) / 2
     return errors
 
 
 def _project(joints: np.ndarray) -> np.ndarray:
-    return joints[..., :2] / np.maximum(joints[..., 2:], NEAREST)
+    return joints[..., :2] / np.maximum(joints[..., 2:], NEAREST_M)
 
 
 def _walk(rng: np.random.Generator, shape: tuple[int, ...], frame_seconds: float, seconds: float) -> np.ndarray:
@@ -369,7 +319,7 @@ def _episodes(rng: np.random.Generator, shape: tuple[int, int, int], rate: np.nd
 
 
 def _another_person(rng: np.random.Generator, plane: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Another person one to two torso lengths beside, with this person's motion at another time."""
+    """(B, T, 17, 2) another person, one to two torso lengths beside this one, with its motion at another time."""
     batch, frames = plane.shape[:2]
     times = (np.arange(frames) + rng.integers(frames, size=(batch, 1))) % frames
     pose = plane[np.arange(batch)[:, None], times] - plane[np.arange(batch)[:, None], times][:, :, :1]

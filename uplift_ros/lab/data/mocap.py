@@ -5,10 +5,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from uplift_ros.skeleton import H36M17
+from uplift_ros.sources.synthetic.posture import ANKLE_HEIGHT
+from uplift_ros.streaming.track import interpolate
+
+FRAME_RATE_HZ = 50.0
+"""Frame rate for which the networks are trained and the filters' cutoffs are tuned; also that of Human3.6M."""
 
 CANONICAL_CHAIN = 1.58
 """Metres from the ankles over knee, hip, pelvis, spine and thorax to the head, of a body of canonical stature, between
 the points that detectors mark (`convention.as_detected`)."""
+
+MOCAP_CHAIN = 1.53
+"""The same between the joints of motion capture."""
+
+TRUST = {"salsa": 0.7, "indian": 0.7} | dict.fromkeys(("s06", "s07", "s08", "s10", "s12", "s13"), 0.8)
+TRUST |= {"s05": 0.5, "s85": 0.3, "s135": 0.3}
+"""Weights of classes of the CMU database; all others have 1. Ankles of retargeted takes are off by 40 to 50 mm;
+forearms of s05 change their length; s85 and s135 are another retargeted figure with short arms."""
+
+FROM_H36M32 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
+"""h36m17 joints in Human3.6M's own set of 32."""
 
 
 @dataclass(frozen=True)
@@ -24,35 +40,13 @@ class Sequence:
     joints: np.ndarray
 
 
-MOCAP_CHAIN = 1.53
-"""The same between the joints of motion capture."""
-
-TRUST = {"salsa": 0.7, "indian": 0.7} | dict.fromkeys(("s06", "s07", "s08", "s10", "s12", "s13"), 0.8)
-TRUST |= {"s05": 0.5, "s85": 0.3, "s135": 0.3}
-"""Weights of classes of the CMU database, all others have 1: ankles of retargeted takes are off by 40 to 50 mm;
-forearms of s05 change their length; s85 and s135 are another retargeted figure with short arms."""
-
-FROM_H36M32 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
-"""h36m17 joints in Human3.6M's own set of 32."""
-
-ANKLE_HEIGHT = 0.08
-"""Metres above the ground of an ankle that stands on it."""
-
-
 def resample(joints: np.ndarray, fps: float, rate: float) -> np.ndarray:
     """Resample joints (T, 17, 3) from `fps` to `rate` frames per second by linear interpolation."""
     if fps == rate:
         return joints
     last = len(joints) - 1
     at = np.arange(int(last * rate / fps + 1e-6) + 1) * fps / rate
-    return joints_at(joints, at.clip(max=last)).astype(np.float32)
-
-
-def joints_at(joints: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Joints (K, 17, 3) at fractional frames (K,) of (T, 17, 3), from 0 to T - 1, by linear interpolation."""
-    before = frames.astype(int)
-    part = (frames - before)[:, None, None]
-    return joints[before] * (1 - part) + joints[np.minimum(before + 1, len(joints) - 1)] * part
+    return interpolate(at.clip(max=last), np.arange(len(joints)), joints).astype(np.float32)
 
 
 def runs(found: np.ndarray) -> list[tuple[int, int]]:
@@ -67,7 +61,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def grounded(joints: np.ndarray) -> np.ndarray:
-    """Joints (T, 17, 3) with the median pelvis above the origin and the lower ankle's 5th percentile at 0.08 m."""
+    """Joints (T, 17, 3) with the median pelvis above the origin, the lower ankle's 5th percentile at ANKLE_HEIGHT."""
     lowest = np.percentile(joints[:, [3, 6], 2].min(1), 5)
     return (joints - (*np.median(joints[:, 0, :2], axis=0), lowest - ANKLE_HEIGHT)).astype(np.float32)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-PLAIN = re.compile(r"[<>|=]?([biufcUSO]|\?)\d*")
+PLAIN_DTYPE = re.compile(r"[<>|=]?([biufcUSO]|\?)\d*")
 """Codes of the types that arrays may have: numbers, text, and objects, which are read by the same rules."""
 
 ARRAY_CLASS = object()
@@ -22,7 +22,7 @@ ARRAY_CLASS = object()
 
 
 def load_objects(path: Path, name: str, what: str = "data") -> Any:
-    """The content of an object array: nested dictionaries, lists and arrays; of a single one itself.
+    """The content of an object array: nested dictionaries, lists and arrays, or a single one of them.
 
     Args:
         path: npz file.
@@ -31,7 +31,7 @@ def load_objects(path: Path, name: str, what: str = "data") -> Any:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no npz file, no such array, or one that holds more than data; names the array.
+        ValueError: not an npz file, no such array, or one that holds more than data; names the array.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{what}: no file {path}")
@@ -54,7 +54,7 @@ def load_objects(path: Path, name: str, what: str = "data") -> Any:
 
 
 def array_names(path: Path) -> list[str]:
-    """Names of the arrays in an npz file; none if it is no such file."""
+    """Names of the arrays in an npz file; none if the file is not one."""
     try:
         with zipfile.ZipFile(path) as file:
             return [name.removesuffix(".npy") for name in file.namelist()]
@@ -71,7 +71,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _dtype(code: str, *_: object) -> np.dtype:
-    if not isinstance(code, str) or not PLAIN.fullmatch(code):
+    if not isinstance(code, str) or not PLAIN_DTYPE.fullmatch(code):
         raise ValueError(f"has an array of type {code!r}; only numbers, text and objects are read")
     return np.dtype(code, copy=True)  # the pickle sets its byte order
 
@@ -99,4 +99,4 @@ KNOWN: dict[tuple[str, str], Callable[..., Any] | object] = {
     ("numpy", "dtype"): _dtype,
     ("_codecs", "encode"): _encode,
 }
-"""All functions that a file may call, each replaced by a minimal one of ours."""
+"""All names that a file may use, each replaced by a minimal one of this module."""

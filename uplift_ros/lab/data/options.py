@@ -1,4 +1,4 @@
-"""Options of the commands that read data, and the data that they name."""
+"""Options that the commands of lab share, and the data that they name."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,7 +12,12 @@ from uplift_ros.lab.data.takes import Take
 def add_data_arguments(
     parser: argparse.ArgumentParser, *, required: bool = True, subjects: Sequence[str] = h36m.TEST_SUBJECTS
 ) -> None:
-    """Add the options of motion capture, with the default of --subjects."""
+    """Add the options of motion capture.
+
+    Args:
+        required: --data must be given.
+        subjects: default of --subjects.
+    """
     parser.add_argument(
         "--data",
         type=Path,
@@ -24,12 +29,18 @@ def add_data_arguments(
     parser.add_argument("--subjects", nargs="+", default=subjects, help=f"of Human3.6M; {' '.join(subjects)} otherwise")
 
 
-def add_clip_arguments(parser: argparse.ArgumentParser, cameras: int | None) -> None:
-    """Add the options of `load_clips`, with the default of --cameras, which None leaves out."""
+def add_clip_arguments(parser: argparse.ArgumentParser, cameras: int | None, noise: str = "none") -> None:
+    """Add the options of `load_clips`, and the uplifting network that reads the clips.
+
+    Args:
+        cameras: default of --cameras; None leaves it out.
+        noise: default of --noise.
+    """
     if cameras:
         parser.add_argument("--cameras", type=int, default=cameras, help="around each sequence")
-    parser.add_argument("--noise", choices=("none", "detector"), default="none")
+    parser.add_argument("--noise", choices=("none", "detector"), default=noise, help="of 2D poses")
     parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
+    parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
 
 
 def add_paper_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,13 +51,25 @@ def add_paper_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_clips(args: argparse.Namespace, rate: float) -> list[Clip]:
-    """Motion capture as virtual cameras see it; raises as `load_motion` and `project_sequences` do."""
+    """Motion capture as virtual cameras see it.
+
+    Args:
+        args: options of `add_data_arguments` and `add_clip_arguments`.
+        rate: frames per second.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_motion` and `project_sequences`.
+    """
     motion = load_motion(args.data, rate, args.body_model, args.subjects)
     return list(project_sequences(motion, rate, args.cameras, args.noise, args.seed))
 
 
 def load_takes(args: argparse.Namespace, *, test: bool) -> list[Take] | None:
     """Load takes of real cameras if the options name any; None for motion capture alone.
+
+    Args:
+        args: options of `add_data_arguments` and `add_paper_arguments`, and --test-rate for tests.
+        test: load those of the test, not of training.
 
     Raises:
         FileNotFoundError, ValueError: options or files that do not fit, or motion capture beside takes.
@@ -58,6 +81,7 @@ def load_takes(args: argparse.Namespace, *, test: bool) -> list[Take] | None:
 
 
 def _takes(data: Path, args: argparse.Namespace, test: bool) -> list[Take] | None:
+    """Takes of one path; None if it is motion capture."""
     if mpi_inf_3dhp.is_mpi_inf_3dhp(data):
         if test and not args.test_rate:
             raise ValueError("test-rate is missing: the test sequences of MPI-INF-3DHP do not hold theirs")

@@ -14,7 +14,7 @@ KEYFRAME_INTERVALS = (4, 10, 20)
 """Frames at 50 Hz, as the uplifting network's input strides."""
 
 SMALLEST_JITTER = 0.5
-"""Share of the largest width, in clips of jitter alone: such a detector is a bad one."""
+"""Smallest width of clips of jitter alone, as a share of the largest: detectors with such jitter are bad ones."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class PoseNoise:
     Args:
         width: metres, the largest full width of the error of a coordinate; every clip draws its own up to this. SynSP's
             synthetic data has 0.1 to 0.115. A larger value trains a refiner that smooths more.
-        correlation: frames, shortest and longest time constant of drift.
+        correlation: frames, shortest and longest time constant of drift; larger values make drift slower.
         interpolated: share of clips that are known only at key-frames and interpolated between them.
         jittered: share of clips with a large independent error at every frame, as SynSP's synthetic noise. In half of
-            them the root has it too: all other joints, being relative to it, then share its error.
+            them the root has such an error too, which all other joints share because they are relative to it.
     """
 
     width: float = 0.12
@@ -36,9 +36,9 @@ class PoseNoise:
     jittered: float = 0.4
 
     def apply(self, rng: np.random.Generator, poses: np.ndarray) -> np.ndarray:
-        """Disturb root-relative poses (B, L, 17, 3), metres; the root itself stays.
+        """Add noise to root-relative poses (B, L, 17, 3), metres; the root itself has none.
 
-        Interpolation holds at least `margin` frames away from both ends of a clip.
+        Within `margin` frames of both ends of a clip, interpolated poses may be constant.
         """
         clips = len(poses)
         kind = rng.random(clips)
@@ -55,18 +55,18 @@ class PoseNoise:
         noise[:, :, 0] = 0.0
         noisy = poses + noise
         for clip in np.flatnonzero(interpolated):
-            # What is left of the jitter between key-frames is small: a network fills them in, not a detector.
+            # Little of the jitter remains between key-frames, since a network, not a detector, fills them in.
             noisy[clip] = _through_keyframes(rng, noisy[clip]) + 0.1 * rng.random() * noise[clip]
         return noisy
 
     @property
     def margin(self) -> int:
-        """Frames at both ends of a clip that interpolation may spoil."""
+        """Frames at both ends of a clip that interpolation may leave constant."""
         return 2 * max(KEYFRAME_INTERVALS)
 
 
 def _each(values: np.ndarray) -> np.ndarray:
-    """(B,) values of clips, to go with arrays (B, L, 17, 3)."""
+    """(B,) values of clips, in a shape that broadcasts to (B, L, 17, 3)."""
     return values[:, None, None, None]
 
 
@@ -83,7 +83,7 @@ def _drift(rng: np.random.Generator, shape: tuple[int, ...], correlation: tuple[
 
 
 def _through_keyframes(rng: np.random.Generator, clip: np.ndarray) -> np.ndarray:
-    """A clip (L, ...) known at every k-th frame alone: linear or cubic in between."""
+    """Interpolate a clip (L, ...) between every k-th frame, linearly or by a cubic spline."""
     interval = rng.choice(KEYFRAME_INTERVALS)
     keyframes = np.arange(rng.integers(min(interval, len(clip))), len(clip), interval)
     degree = min(int(rng.choice((1, 3))), len(keyframes) - 1)

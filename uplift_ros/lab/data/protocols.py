@@ -33,8 +33,11 @@ from uplift_ros.streaming.uncertainty import ErrorModel
 PIXELS = Camera(1000.0, 1000.0, 500.0, 500.0, 1001, 1001)
 """The camera of the simulated key-frames; inputs are normalised, so any camera works."""
 
-BATCH = 128
-"""Windows in one forward of the offline protocol."""
+WINDOWS_PER_UPLIFT = 128
+"""Windows in one forward pass of the offline protocol."""
+
+LATENCY_FRAMES: int = defaults_of("uplift")["latency"]
+"""Latency of a stream, the node's default."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Clip:
     Attributes:
         name: of the sequence.
         truth: (T, 17, 3) metres, camera optical frame.
-        plane: (T, 17, 2) what a 2D detector reports, on the plane z = 1; NaN if it leaves a joint out.
+        plane: (T, 17, 2) points that a 2D detector reports, on the plane z = 1; NaN if a joint is absent.
         scores: (T, 17) of the detector.
     """
 
@@ -63,8 +66,8 @@ class Estimate:
         poses: (K, 17, 3) metres, camera optical frame, root-relative or placed.
         frames: (K,) the frames of the clip that they belong to.
         keyframes: (K,) true if the frame was a key-frame.
-        tension: (K, 17) metres, between SynSP's branches, where it refined the poses.
-        skeletons: K frames as the pipeline published them, if the poses are from there, with this person alone.
+        tension: (K, 17) metres, between SynSP's branches, if it refined the poses.
+        skeletons: K frames with this person alone, as the pipeline published them, if the poses are from there.
     """
 
     clip: Clip
@@ -81,13 +84,13 @@ class Estimate:
 
     @property
     def velocities(self) -> np.ndarray | None:
-        """(K, 17, 3) m/s, where the refinement stage gave them."""
+        """(K, 17, 3) m/s, if the refinement stage estimated them."""
         people = [frame.persons[0] for frame in self.skeletons]
         return np.stack([p.velocities for p in people]) if people and all(len(p.velocities) for p in people) else None
 
     @property
     def scores(self) -> np.ndarray | None:
-        """(K, 17) as published, which mean expected errors; None without an error model, thus without covariances."""
+        """(K, 17) as published, which stand for expected errors; None without an error model and hence covariances."""
         people = [frame.persons[0] for frame in self.skeletons]
         return np.stack([p.scores for p in people]) if people and all(len(p.covariance) for p in people) else None
 
@@ -98,7 +101,11 @@ def project_sequences(
     """Project every sequence into `cameras` fixed cameras around it; noise is drawn once for each clip.
 
     Args:
+        sequences: motion, z up.
+        rate: frames per second.
+        cameras: number of cameras.
         noise: 'detector', or 'none' for a detector without errors.
+        seed: equal seeds give equal cameras and noise.
 
     Raises:
         ValueError: there is no camera.
@@ -119,10 +126,13 @@ def project_sequences(
 def offline(model: UpliftUpsample, clip: Clip, stride: int, *, flip: bool = False) -> Estimate:
     """The paper's protocol: a window around every frame of the s_out grid, central head, key-frames at f mod s_in = 0.
 
-    Positions beyond the clip copy its nearest frame on the grid. Frames between the grid's are interpolated, frames
-    after its last one hold that pose.
+    Positions beyond the clip copy its nearest frame on the grid. Frames between those of the grid are interpolated,
+    frames after the last one hold its pose.
 
     Args:
+        model: the network.
+        clip: input.
+        stride: s_in.
         flip: average with the mirrored prediction for mirrored input.
 
     Raises:
@@ -151,7 +161,7 @@ def _central(model: UpliftUpsample, inputs: np.ndarray, stride: int) -> np.ndarr
     tokens = model.pose_tokens(torch.from_numpy(inputs).float())
     offsets = np.arange(config.tokens) - config.centre
     poses = []
-    for centres in np.split(np.arange(last + 1), range(BATCH, last + 1, BATCH)):
+    for centres in np.split(np.arange(last + 1), range(WINDOWS_PER_UPLIFT, last + 1, WINDOWS_PER_UPLIFT)):
         at = centres[:, None] + offsets
         mask = torch.from_numpy(at * config.token_stride % stride == 0)
         placed = model.place(tokens[torch.from_numpy(at.clip(0, last))[mask]], mask)
@@ -160,11 +170,7 @@ def _central(model: UpliftUpsample, inputs: np.ndarray, stride: int) -> np.ndarr
 
 
 class ClipDetector:
-    """The 2D estimator and the tracker of a clip with one person: reports what the clip's detector saw.
-
-    Args:
-        clip: with the detector's points and scores.
-    """
+    """Replacement of 2D estimator and tracker: reports one person, with the points and scores of `clip`."""
 
     def __init__(self, clip: Clip) -> None:
         self._keypoints = clip.plane * PIXELS.fx + (PIXELS.cx, PIXELS.cy)
@@ -172,7 +178,7 @@ class ClipDetector:
         self._frame = 0
 
     def image(self, frame: int) -> np.ndarray:
-        """Placeholder image of a frame: black, and nothing is stored."""
+        """Black placeholder image of a frame, for which `estimate` then reports the person."""
         self._frame = frame
         return np.broadcast_to(np.uint8(0), (PIXELS.height, PIXELS.width, 3))
 
@@ -185,10 +191,10 @@ class ClipDetector:
     update_between = update
 
     def reset(self) -> None:
-        """No people are remembered."""
+        """Do nothing: there is no memory of people."""
 
     def close(self) -> None:
-        """No resources are held."""
+        """Do nothing: there are no resources."""
 
 
 @dataclass(frozen=True)
@@ -196,9 +202,9 @@ class Control:
     """Choice of a stream's key-frames.
 
     Attributes:
-        stride: until the controller's first decision.
-        controller: returns a new one, for each clip.
-        look_back: requests older images; None requests none.
+        stride: in use until the controller's first decision.
+        controller: makes a new controller, for each clip.
+        look_back: rule that requests older images; None requests none.
     """
 
     stride: int
@@ -212,7 +218,7 @@ def fixed(config: UpliftConfig, stride: int) -> Control:
 
 
 def adaptive(config: UpliftConfig, **changes: Any) -> Control:
-    """Control by the defaults of the node uplift, except `changes`, between the network's own extreme strides."""
+    """Control between the network's extreme strides, by the defaults of the node uplift except for `changes`."""
     slow, fast = max(config.input_strides), min(config.input_strides)
     parameters = defaults_of("uplift", stride_slow=slow, stride_fast=fast, **changes)
     return Control(slow, partial(build.adaptive_stride, parameters, config), build.look_back_rule(parameters, config))
@@ -226,10 +232,14 @@ def online(
     errors: ErrorModel | None = None,
     phase: float | None = None,
 ) -> Estimate:
-    """Run the nodes' pipeline over a clip; frames that are pending at its end become final.
+    """Run the pipeline of the nodes over a clip; frames that are pending at its end become final.
 
     Args:
-        errors: the network's, for covariances.
+        model: the network.
+        clip: input.
+        control: of key-frames.
+        latency: frames.
+        errors: error model of the network, for covariances.
         phase: of the key-frames; see `KeyframeSchedule`.
     """
     steps = stream(clip, build.UpliftNetwork(PlainUplift(model), errors), control, latency, phase=phase)
@@ -248,15 +258,23 @@ def stream(
     refinement: RefinementStage | None = None,
     phase: float | None = None,
 ) -> list[Step]:
-    """Run the pipeline's steps over a clip, frame by frame; arguments as in `online`.
+    """Run the steps of the pipeline over a clip, frame by frame.
 
     Args:
+        clip, control, latency, phase: as of `online`.
+        network: the uplifting network with its error model.
         refinement: None passes raw skeletons on unchanged.
     """
     rate, detector = network.model.config.model_rate, ClipDetector(clip)
     pipeline = Pipeline(
         DetectionStage(detector, control.stride, rate, defaults_of("pose_estimator")["look_back"], phase, detector),
-        build.uplifting(defaults_of("uplift", latency=latency), network, control.controller(), control.look_back),
+        build.uplifting(
+            defaults_of("uplift", latency=latency),
+            network,
+            control.controller(),
+            control.look_back,
+            score_trust=1.0,  # simulated scores are those of training
+        ),
         refinement or build.refinement(defaults_of("refiner", method="none", delay=0, rigid=False), None),
     )
     steps = [
@@ -278,10 +296,12 @@ def keyframes_of(steps: Sequence[Step], rate: float) -> np.ndarray:
 
 
 def disturbed_truth(clips: Sequence[Clip], width: float, seed: int) -> Iterator[Estimate]:
-    """Replace estimates by true poses with noise (SynSP's synthetic data), drawn once for all windows of a clip.
+    """True poses with noise in place of estimates (SynSP's synthetic data), drawn once for all windows of a clip.
 
     Args:
+        clips: with the truth.
         width: metres, full width of the uniform noise on every coordinate of the root-relative poses.
+        seed: equal seeds give equal noise.
     """
     for index, clip in enumerate(clips):
         noise = np.random.default_rng((seed, index)).uniform(-width / 2, width / 2, clip.truth.shape)
@@ -290,9 +310,9 @@ def disturbed_truth(clips: Sequence[Clip], width: float, seed: int) -> Iterator[
 
 
 def between_keyframes(estimate: Estimate, degree: int) -> Estimate:
-    """Interpolate without learned upsampling: splines of this degree through the root-relative key-frame poses.
+    """Interpolate without learned upsampling: splines of a degree through the root-relative key-frame poses.
 
-    Frames after the last key-frame hold its pose. The degree is lowered if there are too few key-frames for it.
+    Frames after the last key-frame hold its pose. The degree is lowered if there are too few key-frames.
     """
     known = np.flatnonzero(estimate.keyframes)
     poses = estimate.poses - estimate.poses[:, :1]
@@ -304,7 +324,7 @@ def between_keyframes(estimate: Estimate, degree: int) -> Estimate:
 
 
 def refine(estimate: Estimate, refiner: Refiner) -> Estimate:
-    """Refine an estimate, whose frames must be consecutive; with rigid bodies, by the node's stage."""
+    """Refine an estimate of consecutive frames, by the stage of the node if the refiner keeps bodies rigid."""
     if not (refiner.rigid and estimate.skeletons):
         poses, tension = refiner.refine(estimate.poses)
         return replace(estimate, poses=poses, tension=tension)

@@ -9,18 +9,14 @@ from tqdm import tqdm
 
 from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.pose_noise import PoseNoise
-from uplift_ros.lab.data.protocols import fixed, online, project_sequences
+from uplift_ros.lab.data.protocols import LATENCY_FRAMES, fixed, online, project_sequences
 from uplift_ros.lab.data.virtual_camera import rotation_xyz
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.settings import defaults_of
 from uplift_ros.skeleton import H36M17, mirror
-from uplift_ros.streaming.refiner import WORLD_TO_OPTICAL
+from uplift_ros.transforms import WORLD_TO_OPTICAL
 
 VALIDATION_FRAMES = 150
 """Frames of each validation sequence, so that a report takes seconds."""
-
-LATENCY = defaults_of("uplift")["latency"]
-"""Frames of an uplifter's stream."""
 
 Pair = tuple[np.ndarray, np.ndarray]
 """An estimate and the truth, both (T, 17, 3), metres, optical frame."""
@@ -34,7 +30,8 @@ class ClipSampler:
         frames: L.
         batch: B.
         rng: source of all randomness.
-        pairs: an estimator's own outputs with the truth; if given, half of each batch is drawn from those of L frames.
+        pairs: an estimator's own outputs with the truth; if given, half of each batch is drawn from those of at least L
+            frames.
 
     Attributes:
         paired: clips of the pairs in each batch, its last ones.
@@ -95,9 +92,9 @@ class ClipSampler:
     def _paired(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """An estimator's clips (count, L, 17, 3), and the truth moved by their mean error.
 
-        The mean error outweighs those that smoothing changes. Against the truth itself the network learns the stature
-        of the captured people, which changes sizes that are known; against the truth in the estimate's size it gained
-        1 % on held-out motion of one camera and lost 2 % where several are fused.
+        The mean error is larger than the errors that smoothing changes. Trained against the truth itself, the network
+        learns the stature of the captured people and alters sizes that are known. Trained against the truth in the
+        estimate's size, it gained 1 % on held-out motion of one camera and lost 2 % on fused views of several.
         """
         rng, frames = self.rng, self.frames
         drawn = []
@@ -113,14 +110,14 @@ class ClipSampler:
 
 
 def random_rotations(rng: np.random.Generator, count: int) -> np.ndarray:
-    """(count, 3, 3) from the world into optical frames of any heading, pitched up to 30 and rolled up to 5 degrees."""
+    """(count, 3, 3) from the world into optical frames of any heading, up to 30 degrees of pitch and 5 of roll."""
     heading = rotation_xyz(np.zeros(count), rng.uniform(-np.pi, np.pi, count), np.zeros(count))
     pitch, roll = np.radians(rng.uniform(-30, 30, count)), np.radians(rng.uniform(-5, 5, count))
     return rotation_xyz(pitch, np.zeros(count), roll) @ heading @ WORLD_TO_OPTICAL
 
 
 def noise_pairs(sequences: Sequence[mocap.Sequence], noise: PoseNoise) -> list[Pair]:
-    """Each sequence's first frames with synthetic noise, the same at every call: for validation."""
+    """The first frames of each sequence with synthetic noise, which is the same at every call, for validation."""
     rng = np.random.default_rng(0)
     pairs = []
     for sequence in sequences:
@@ -131,9 +128,9 @@ def noise_pairs(sequences: Sequence[mocap.Sequence], noise: PoseNoise) -> list[P
 
 
 def uplifter_pairs(model: UpliftUpsample, sequences: Sequence[mocap.Sequence], seed: int) -> list[Pair]:
-    """An uplifting network's streaming output for every sequence through a camera of its own, with the truth.
+    """Streaming output of an uplifting network, with the truth, for every sequence, each seen by a camera of its own.
 
-    Two of three are seen by a noisy detector, and every one at one of the network's strides.
+    Two of three sequences are seen by a noisy detector. The stride of each is one of the network's.
     """
     rng = np.random.default_rng(seed)
     config = model.config
@@ -142,7 +139,7 @@ def uplifter_pairs(model: UpliftUpsample, sequences: Sequence[mocap.Sequence], s
         noise = "detector" if rng.random() < 2 / 3 else "none"
         (clip,) = project_sequences([sequence], config.model_rate, 1, noise, int(rng.integers(2**31)))
         stride = int(rng.choice(config.input_strides))
-        estimate = online(model, clip, fixed(config, stride), LATENCY)
+        estimate = online(model, clip, fixed(config, stride), LATENCY_FRAMES)
         pairs.append((estimate.poses, estimate.truth))
     return pairs
 

@@ -1,6 +1,6 @@
-"""Refinement of whole sequences, every method with the same look-ahead: the streaming refiner's, and its baselines.
+"""Refinement of whole sequences by the methods of the streaming refiner and by baselines, all with the same look-ahead.
 
-Gaussian, SmoothNet and SynSP's two branches are baselines; the streaming refiner has the other methods.
+Gaussian, SmoothNet and the two branches of SynSP are baselines; all other methods are those of the streaming refiner.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
+from uplift_ros.lab.data.mocap import FRAME_RATE_HZ
 from uplift_ros.lab.smoothnet import SmoothNet
 from uplift_ros.lab.whole_sequence import average_windows, pad_front, sliding_windows
 from uplift_ros.metrics import root_relative
@@ -18,20 +19,17 @@ from uplift_ros.streaming.filters import OneEuro, PassThrough, SavitzkyGolay, Sm
 from uplift_ros.streaming.refiner import MAX_DELAY
 from uplift_ros.streaming.swaa import StreamingAverage
 
-METHODS = ("none", "one_euro", "savgol", "gaussian", "smoothnet", "synsp")
+REFINEMENT_METHODS = ("none", "one_euro", "savgol", "gaussian", "smoothnet", "synsp")
 BRANCHES = tuple(ACCELERATION_ROLES)
 
-RATE = 50.0
-"""Frames per second for which the networks are trained and the filters' cutoffs are tuned."""
+SAVGOL_MIN_FRAMES = 15
+"""Length of the Savitzky-Golay fit, unless the look-ahead is more than half of it."""
 
-SHORTEST_FIT = 15
-"""Frames of the Savitzky-Golay fit, or more if the look-ahead is more than half of it."""
+GAUSSIAN_SIGMA_FRAMES = 3.0
+"""From SynSP's comparison."""
 
-GAUSSIAN_SIGMA = 3.0
-"""Frames (SynSP's comparison)."""
-
-BATCH = 256
-"""Windows in one forward."""
+WINDOWS_PER_REFINEMENT = 256
+"""Windows in one forward pass."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +37,12 @@ class Refiner:
     """Refinement method with its look-ahead.
 
     Args:
-        method: of METHODS.
+        method: of REFINEMENT_METHODS.
         network: for 'smoothnet' and 'synsp', in evaluation mode.
-        branch: of SynSP: 'final', or one of the branches that it is refined from.
-        delay: frames of look-ahead; a network averages the windows that end at a frame and up to `delay` frames after
-            it. A larger value smooths more and adds latency.
-        rigid: constant bone lengths, for estimates with covariances (protocols.refine).
+        branch: of SynSP: 'final', or one of the branches from which it is computed.
+        delay: frames of look-ahead; windows that end at a frame or up to `delay` frames after it are averaged if the
+            method is a network. A larger value smooths more and adds latency.
+        rigid: keep bone lengths constant, for estimates with covariances (protocols.refine).
 
     Raises:
         ValueError: delay out of range.
@@ -74,11 +72,11 @@ class Refiner:
         """
         poses = root_relative(poses.astype(float))
         if self.method == "gaussian":
-            truncate = self.delay / GAUSSIAN_SIGMA
-            return gaussian_filter1d(poses, GAUSSIAN_SIGMA, axis=0, truncate=truncate), None
+            truncate = self.delay / GAUSSIAN_SIGMA_FRAMES
+            return gaussian_filter1d(poses, GAUSSIAN_SIGMA_FRAMES, axis=0, truncate=truncate), None
         estimates = poses if self.network is None else self._estimate(self.network, poses)
         smoother = self._smoother()
-        stamps = np.round(np.arange(len(poses)) / RATE * NANOSECONDS).astype(int).tolist()
+        stamps = np.round(np.arange(len(poses)) / FRAME_RATE_HZ * NANOSECONDS).astype(int).tolist()
         smoothed = [value for args in zip(estimates, stamps, strict=True) for value in smoother.push(*args)]
         refined = np.stack(smoothed + smoother.flush())
         return root_relative(refined[..., :3]), refined[..., 3] if refined.shape[-1] == 4 else None
@@ -89,7 +87,7 @@ class Refiner:
         if self.method == "one_euro":
             return OneEuro()
         if self.method == "savgol":
-            return SavitzkyGolay(self.delay, max(2 * self.delay + 1, SHORTEST_FIT))
+            return SavitzkyGolay(self.delay, max(2 * self.delay + 1, SAVGOL_MIN_FRAMES))
         return PassThrough()
 
     def _estimate(self, network: SynSP | SmoothNet, poses: np.ndarray) -> np.ndarray:
@@ -105,7 +103,9 @@ def refine_sequence(model: SynSP, views: np.ndarray, branch: str = "final") -> n
     """Refine a whole sequence as the paper does: every window once, full sliding-window average, no delay.
 
     Args:
-        views: (P, N, C) as P cameras saw it, which the network reads together.
+        model: the network.
+        views: (P, N, C) of P cameras, which the network reads together.
+        branch: of the network's output, as of `Refiner`.
 
     Returns:
         (P, N, C).
@@ -117,9 +117,9 @@ def refine_sequence(model: SynSP, views: np.ndarray, branch: str = "final") -> n
 
 @torch.inference_mode()
 def _predict(network: SynSP | SmoothNet, windows: np.ndarray, branch: str) -> np.ndarray:
-    """Windows (W, ..., T, C) after the network; after SynSP (W, ..., T, C + J), with the tension of its joints."""
+    """Refined windows (W, ..., T, C); of SynSP (W, ..., T, C + J), with the tension of the J joints."""
     outputs = []
-    for part in np.split(windows, range(BATCH, len(windows), BATCH)):
+    for part in np.split(windows, range(WINDOWS_PER_REFINEMENT, len(windows), WINDOWS_PER_REFINEMENT)):
         output = network(torch.from_numpy(np.ascontiguousarray(part, np.float32)))
         if isinstance(network, SynSP):
             output = torch.cat([getattr(output, branch), output.tension], -1)

@@ -1,4 +1,4 @@
-"""Recordings with real cameras: the truth and a detector's 2D poses, as the papers evaluate and train on them."""
+"""Recordings with real cameras: the truth and a detector's 2D poses, on which the papers evaluate and train."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class Take:
     """Recording of one camera.
 
     Attributes:
-        name: subject/action/take, the action as the papers average over them.
+        name: subject/action/take; the papers average over actions.
         truth: (T, 17, 3) metres, camera optical frame.
         pixels: (T, 17, 2) 2D poses.
         camera: intrinsics, with the size of the image.
@@ -25,7 +25,11 @@ class Take:
     camera: Camera
 
     def clip(self, normalisation: str) -> Clip:
-        """The take for the protocols; a network of the screen normalisation gets exactly the input of the papers."""
+        """The take as input of the protocols.
+
+        Args:
+            normalisation: of the network; with "screen" the network reads exactly what it reads in the papers.
+        """
         scores = np.ones(self.pixels.shape[:2])
         if normalisation == "screen":
             return Clip(self.name, self.truth, screen(self.pixels, self.camera) / SCREEN_FOCAL, scores)
@@ -33,5 +37,5 @@ class Take:
 
 
 def screen(pixels: np.ndarray, camera: Camera) -> np.ndarray:
-    """Pixels (..., 2) to x' = 2 x / w - 1, y' = 2 y / w - h / w (Uplift and Upsample, as VideoPose3D)."""
+    """Normalise pixels (..., 2): x' = 2 x / w - 1, y' = 2 y / w - h / w (VideoPose3D; Uplift and Upsample)."""
     return 2 * pixels / camera.width - (1.0, camera.height / camera.width)

@@ -7,30 +7,30 @@ from scipy.spatial.transform import Rotation
 
 from uplift_ros.skeleton import H36M17
 
-HEIGHT = (0.3, 2.5)
-"""Metres above the floor: a vacuum robot's camera to one on a wall."""
+HEIGHT_M = (0.3, 2.5)
+"""Above the floor: from a vacuum robot's camera to one on a wall."""
 
 SLOPE_DEG, SLOPED = (-15.0, 40.0), 0.3
-"""Downward slope of the line from camera to person, and share of cameras for which it is drawn, not the height; none
-slopes more."""
+"""Range of the downward slope of the line from camera to person, whose upper limit holds for all cameras, and share of
+cameras for which the slope is drawn instead of the height."""
 
 ROLL_DEG, TILTED_DEG, TILTED = 3.0, 12.0, 0.25
-"""Standard deviation of a camera's roll; of cameras that are held or mounted askew, and their share."""
+"""Standard deviation of the roll of most cameras, of those that are held or mounted tilted, and the share of those."""
 
-DISTANCE = (1.0, 12.0)
-"""Metres to the person: from a desk to where detectors still find people."""
+DISTANCE_M = (1.0, 12.0)
+"""To the person: from the width of a desk to the farthest at which detectors find people."""
 
-HALF_FOV = (20.0, 50.0)
-"""Half the field of view along the longer side of the image, degrees."""
+HALF_FOV_DEG = (20.0, 50.0)
+"""Half the field of view along the longer side of the image."""
 
 SHAPES, SHARES = (3 / 4, 9 / 16, 4 / 3, 16 / 9), (0.4, 0.4, 0.1, 0.1)
-"""Heights of images as parts of their widths, and how often they are drawn."""
+"""Heights of images as parts of their widths, and the probability of each."""
 
 OFF_CENTRE = (0.85, 0.5)
 """Largest angle of a person's middle to the right or left, and up or down, as a part of half the field of view."""
 
-NEAREST = 0.5
-"""Minimum distance in metres of every joint in front of the camera: no person walks through it during a window."""
+NEAREST_M = 0.5
+"""Minimum distance of every joint in front of the camera: no person walks through it during a window."""
 
 TRUNK_ENDS = [H36M17.index("pelvis"), H36M17.index("thorax")]
 
@@ -40,7 +40,7 @@ ATTEMPTS = 20
 
 @dataclass(frozen=True)
 class View:
-    """A pose of the camera: points in its optical frame are `rotation` @ (world - position).
+    """Poses of cameras: points in the optical frame are `rotation` @ (world - position).
 
     Attributes:
         rotation: (..., 3, 3).
@@ -56,7 +56,8 @@ class View:
 
 
 def look_at_world(position: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Rotation (..., 3, 3) from the world (z up) into the optical frame of a level camera that looks at `target`."""
+    """Rotation (..., 3, 3) from the world, z up, into the optical frame of a level camera at `position` (..., 3) that
+    looks at `target` (..., 3)."""
     forward = target - position
     forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
     right = np.cross(forward, np.broadcast_to([0.0, 0.0, 1.0], forward.shape))
@@ -73,9 +74,10 @@ def rotation_xyz(pitch: np.ndarray, yaw: np.ndarray, roll: np.ndarray) -> np.nda
 def random_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarray) -> tuple[View, np.ndarray]:
     """One camera for each window; a third of them move.
 
-    The person is somewhere in a field of view of 40 to 100 degrees and may leave it, but comes no nearer than NEAREST.
+    The person is somewhere in a field of view of 40 to 100 degrees, may leave it, but comes no nearer than NEAREST_M.
 
     Args:
+        rng: source of randomness.
         joints: (B, T, 17, 3) world, metres.
         seconds: (T,) times of the frames.
 
@@ -84,7 +86,7 @@ def random_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarr
     """
     views, half_size = _draw_views(rng, joints, seconds)
     for _ in range(ATTEMPTS):
-        near = (views.apply(joints)[..., 2] < NEAREST).any((1, 2))
+        near = (views.apply(joints)[..., 2] < NEAREST_M).any((1, 2))
         if not near.any():
             break
         again, half_size[near] = _draw_views(rng, joints[near], seconds)
@@ -102,18 +104,18 @@ def in_image(seen: np.ndarray, half_size: np.ndarray) -> np.ndarray:
     trunk = seen[:, :, TRUNK_ENDS]
     depth = trunk[..., 2:]
     inside = (np.abs(trunk[..., :2]) < half_size[:, None, None] * depth).all(-1)
-    return ((depth[..., 0] >= NEAREST) & inside).any(-1)
+    return ((depth[..., 0] >= NEAREST_M) & inside).any(-1)
 
 
 def _draw_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarray) -> tuple[View, np.ndarray]:
     batch = len(joints)
     target = joints[:, joints.shape[1] // 2, 0]
     azimuth = rng.uniform(0, 2 * np.pi, batch)
-    distance = np.exp(rng.uniform(np.log(DISTANCE[0]), np.log(DISTANCE[1]), batch))
-    height = rng.uniform(*HEIGHT, batch)
+    distance = np.exp(rng.uniform(np.log(DISTANCE_M[0]), np.log(DISTANCE_M[1]), batch))
+    height = rng.uniform(*HEIGHT_M, batch)
     slope = np.radians(rng.uniform(*SLOPE_DEG, batch))
-    sloped = np.maximum(target[:, 2] + distance * np.sin(slope), HEIGHT[0])
-    highest = np.maximum(target[:, 2] + distance * np.sin(np.radians(SLOPE_DEG[1])), HEIGHT[0])
+    sloped = np.maximum(target[:, 2] + distance * np.sin(slope), HEIGHT_M[0])
+    highest = np.maximum(target[:, 2] + distance * np.sin(np.radians(SLOPE_DEG[1])), HEIGHT_M[0])
     height = np.minimum(np.where(rng.random(batch) < SLOPED, sloped, height), highest)
     horizontal = np.sqrt(np.maximum(distance**2 - (height - target[:, 2]) ** 2, 1.0))
     position = np.stack(
@@ -121,7 +123,7 @@ def _draw_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarra
     )
     aim = look_at_world(position, target)
     shape = rng.choice(SHAPES, batch, p=SHARES)
-    half_size = np.tan(np.radians(rng.uniform(*HALF_FOV, batch)))[:, None] * np.minimum(
+    half_size = np.tan(np.radians(rng.uniform(*HALF_FOV_DEG, batch)))[:, None] * np.minimum(
         1, np.stack([1 / shape, shape], -1)
     )
     yaw, pitch = (rng.uniform(-1, 1, (batch, 2)) * OFF_CENTRE * np.arctan(half_size)).T
@@ -137,19 +139,21 @@ def _draw_views(rng: np.random.Generator, joints: np.ndarray, seconds: np.ndarra
 
 
 def surrounding_views(rng: np.random.Generator, joints: np.ndarray, count: int) -> View:
-    """Fixed cameras around a whole sequence that never lose sight of the person, for evaluation.
+    """Fixed cameras around a whole sequence, which see the person all the time, for evaluation.
 
     Args:
+        rng: source of randomness.
         joints: (T, 17, 3) world, metres.
+        count: number of cameras.
 
     Returns:
         Views of shape (count,).
     """
     root = joints[:, 0]
     middle = (root.min(0) + root.max(0)) / 2
-    reach = np.linalg.norm(root[:, :2] - middle[:2], axis=-1).max()
+    radius = np.linalg.norm(root[:, :2] - middle[:2], axis=-1).max()
     azimuth = rng.uniform(0, 2 * np.pi) + np.arange(count) * 2 * np.pi / count + rng.uniform(-0.3, 0.3, count)
-    distance = reach + rng.uniform(2.5, 5.0, count)
+    distance = radius + rng.uniform(2.5, 5.0, count)
     height = rng.uniform(0.5, 2.0, count)
     position = np.stack([middle[0] + distance * np.cos(azimuth), middle[1] + distance * np.sin(azimuth), height], -1)
     return View(look_at_world(position, np.broadcast_to(middle, position.shape)), position)

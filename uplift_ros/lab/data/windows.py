@@ -1,4 +1,4 @@
-"""Training windows for the uplifting network: motion, bodies, cameras, 2D errors and key-frames, all random."""
+"""Training windows for the uplifting network, with random motion, bodies, cameras, 2D errors and key-frames."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,29 +12,33 @@ from torch.utils.data import IterableDataset
 from uplift_ros.camera import camera_to_canonical_rotation, normalise
 from uplift_ros.lab.data import augmentation
 from uplift_ros.lab.data.detector_noise import DetectorNoise
-from uplift_ros.lab.data.mocap import Sequence, class_balanced, joints_at
+from uplift_ros.lab.data.mocap import Sequence, class_balanced
 from uplift_ros.lab.data.virtual_camera import in_image, random_views
 from uplift_ros.metrics import velocity
 from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.skeleton import H36M17, mirror
+from uplift_ros.streaming.track import interpolate
 
 CLEAN = 0.2
 """Share of windows whose 2D poses are true."""
 
 BORDERED = 0.5
-"""Share of windows in which joints beyond the border of the image are lost or guessed; the others see whole people."""
+"""Share of windows in which joints beyond the border of the image are lost or guessed; in the others the image has no
+border."""
 
 REAL_OFFSETS = {"hip": 1.5}
-"""Parameter `apart` of DetectorNoise: on a real person hips were farther off on their own than on the drawn one."""
+"""Parameter `apart` of DetectorNoise: the error of each hip on its own was larger on a real person than on a drawn
+one."""
 
-SLOWEST = 0.5
-"""m/s that are added for frames without motion when frames are drawn by their speed."""
+MIN_WEIGHT_MPS = 0.5
+"""Speed that is added to that of every frame before frames are drawn in proportion to their speed; a larger value draws
+slow motion more often."""
 
 STILL = 0.1
-"""Share of windows in which people hardly move: they stand and sit for longer than captures show."""
+"""Share of windows in which people hardly move: they stand and sit for longer than in captures."""
 
 HALVED, MISSED, MISPLACED = 0.3, 0.3, 0.3
-"""Shares of masks in which intervals were looked back into, people were missed, or images lie beside their tokens."""
+"""Shares of masks in which look back halves intervals, people are missed, or images lie between tokens."""
 
 
 class Batch(NamedTuple):
@@ -54,7 +58,9 @@ class WindowSampler(IterableDataset):
 
     Args:
         sequences: at the network's rate.
+        config: of the network.
         batch: windows in a batch.
+        rng: source of all randomness.
         twins: each window is followed by its mirror image with the same mask: the paper's within-batch augmentation.
 
     Raises:
@@ -76,6 +82,7 @@ class WindowSampler(IterableDataset):
         self.drawn = batch // 2 if twins else batch
         self.noise = DetectorNoise(apart=REAL_OFFSETS, dropout=0.03)
         self.joints = np.concatenate([sequence.joints for sequence in sequences])
+        self.frames = np.arange(len(self.joints))
         self.ends = np.cumsum([len(sequence.joints) for sequence in sequences])
         weights = [
             probability * frames / frames.sum()
@@ -101,7 +108,7 @@ class WindowSampler(IterableDataset):
         border = np.where(rng.random((len(joints), 1)) < BORDERED, half_size, np.inf)
         plane, scores = self.noise.apply(rng, seen, config.token_stride / config.model_rate, level, border)
         mask = random_mask(rng, config, len(joints)) & in_image(seen, half_size)
-        mask[~mask.any(1), config.centre] = True  # every camera looks at this frame
+        mask[~mask.any(1), config.centre] = True  # every camera looks at the person in this frame
         inputs = normalise(plane, config.normalisation, scores if config.scores else None)
         rotation = camera_to_canonical_rotation(interpolated(plane[:, :, 0], mask), config.normalisation)
         targets = (seen - seen[:, :, :1]) @ np.swapaxes(rotation, -1, -2)
@@ -119,7 +126,7 @@ class WindowSampler(IterableDataset):
         sequence = np.searchsorted(self.ends, frames, side="right")
         first, last = np.append(0, self.ends)[sequence], self.ends[sequence] - 1
         at = np.clip(frames[:, None] + offsets * speeds[:, None], first[:, None], last[:, None])  # (B, T)
-        return joints_at(self.joints, at.ravel()).reshape(*at.shape, len(H36M17), 3)
+        return interpolate(at.ravel(), self.frames, self.joints).reshape(*at.shape, len(H36M17), 3)
 
 
 def _frame_weights(sequence: Sequence, rate: float) -> np.ndarray:
@@ -127,20 +134,24 @@ def _frame_weights(sequence: Sequence, rate: float) -> np.ndarray:
     if len(sequence.joints) < 2:
         return np.ones(len(sequence.joints))
     speed = velocity(sequence.joints, rate)
-    return SLOWEST + uniform_filter1d(np.append(speed, speed[-1]), int(rate / 2), mode="nearest")
+    return MIN_WEIGHT_MPS + uniform_filter1d(np.append(speed, speed[-1]), int(rate / 2), mode="nearest")
 
 
 def with_twins(poses: np.ndarray) -> np.ndarray:
-    """Poses (B, ...), each followed by its mirror image; a pelvis's horizontal angle turns round, too."""
+    """Poses (B, ...), each followed by its mirror image; the horizontal angle of the pelvis is negated as well."""
     return np.stack([poses, mirror(poses)], 1).reshape(-1, *poses.shape[1:])
 
 
 def random_mask(rng: np.random.Generator, config: UpliftConfig, batch: int) -> np.ndarray:
-    """Where 2D poses exist: (B, T) bool.
+    """(B, T) bool, true at tokens with a 2D pose.
 
-    Uniform strides with any phase as in the paper, long ones, which are harder, more often; also the cases of a stream:
-    a key-frame on the newest token, a change of stride inside the window, a person who has just come into view or was
-    missed, intervals that were halved, and images between tokens.
+    The stride is constant within a window and has any phase, as in the paper; long strides, which are harder, are drawn
+    more often. In addition there are the cases of a stream: a key-frame on the newest token, a change of stride inside
+    the window, a person who has just come into view or was missed, halved intervals, and images between tokens.
+
+    Args:
+        config: of the network, with its strides.
+        batch: B.
     """
     often = np.sqrt(config.input_strides)
     often /= often.sum()
@@ -150,7 +161,7 @@ def random_mask(rng: np.random.Generator, config: UpliftConfig, batch: int) -> n
     stride, other = strides[rng.choice(len(strides), batch, p=often)], strides[rng.choice(len(strides), batch)]
     phase = np.where(rng.random(batch) < 0.5, newest % stride, rng.integers(stride))
     masks = tokens % stride[:, None] == phase[:, None]
-    switch = _pick(rng, masks)[:, None]  # a key-frame: before it, the stride was another one
+    switch = _pick(rng, masks)[:, None]  # key-frame at which the stride changes
     before = (switch - tokens) % other[:, None] == 0
     switched = (rng.random(batch) < 0.3)[:, None] & (tokens < switch)
     masks = np.where(switched, before, masks)
@@ -161,7 +172,7 @@ def random_mask(rng: np.random.Generator, config: UpliftConfig, batch: int) -> n
 
 
 def _as_in_streams(rng: np.random.Generator, masks: np.ndarray) -> np.ndarray:
-    """Masks (B, T) with key-frames added by looking back, missed, and a token beside; each keeps at least one."""
+    """Masks (B, T) with key-frames added by look back, removed, and moved by a token; each keeps at least one."""
     batch, tokens = len(masks), np.arange(masks.shape[1])
     halved, missed, misplaced = rng.random((3, batch, 1)) < np.reshape((HALVED, MISSED, MISPLACED), (3, 1, 1))
     for _ in range(2):
@@ -177,7 +188,11 @@ def _as_in_streams(rng: np.random.Generator, masks: np.ndarray) -> np.ndarray:
 
 
 def neighbours(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens (B, T) of the last key-frame up to each token and of the first from it on, clamped at the ends."""
+    """(B, T) last key-frame at or before each token, and first at or after it, as tokens, clamped at the ends.
+
+    Args:
+        masks: (B, T) bool, true at key-frames.
+    """
     tokens = np.arange(masks.shape[1])
     before = np.maximum.accumulate(np.where(masks, tokens, -1), 1)
     after = np.minimum.accumulate(np.where(masks, tokens, len(tokens))[:, ::-1], 1)[:, ::-1]
@@ -185,7 +200,7 @@ def neighbours(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def interpolated(values: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Values (B, T, C) that are interpolated between key-frames, as streams do with the pelvis."""
+    """Interpolate values (B, T, C) between key-frames, the true elements of masks (B, T), as streams do the pelvis."""
     before, after = (tokens[..., None] for tokens in neighbours(masks))
     part = (np.arange(masks.shape[1])[:, None] - before) / np.maximum(after - before, 1)
     return np.take_along_axis(values, before, 1) * (1 - part) + np.take_along_axis(values, after, 1) * part

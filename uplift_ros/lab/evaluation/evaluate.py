@@ -1,4 +1,4 @@
-"""`uplift evaluate`: accuracy on motion capture (--data) or on real video (--video), beside its baselines."""
+"""`uplift evaluate`: accuracy on motion capture (--data) or on real video (--video), compared with baselines."""
 
 import argparse
 import math
@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from uplift_ros.files import write_json
 from uplift_ros.lab.data import protocols, refiners
-from uplift_ros.lab.data.formats.smoothnet_data import FIT, is_release
+from uplift_ros.lab.data.formats.smoothnet_data import FIT_RELEASE, is_release
+from uplift_ros.lab.data.mocap import FRAME_RATE_HZ
 from uplift_ros.lab.data.options import (
     add_clip_arguments,
     add_data_arguments,
@@ -19,7 +20,7 @@ from uplift_ros.lab.data.options import (
     load_clips,
     load_takes,
 )
-from uplift_ros.lab.data.refiners import RATE, Refiner
+from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.evaluation import gate, real_video, refinement_protocol, scores
 from uplift_ros.lab.evaluation.reference import load_reference
 from uplift_ros.lab.smoothnet import SmoothNet
@@ -32,10 +33,10 @@ from uplift_ros.streaming.refiner import MAX_DELAY, METHODS
 
 ADAPTIVE = "adaptive"
 RECORDED = "recorded"
-"""Noise of 2D poses that a detector found in real images."""
+"""Value of the key noise if a detector found the 2D poses in real images."""
 
 UPSAMPLING = {"model": None, "linear": 1, "cubic": 3}
-"""Methods for the frames between key-frames; for those without the network, the degree of the spline."""
+"""Methods for the frames between key-frames, with the degree of the spline; None for the network."""
 
 Estimates = list[protocols.Estimate]
 
@@ -45,12 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--video", type=Path, help="a video of a person whose joints are known: --reference, --camera")
     parser.add_argument("--reference", type=Path, help="npz with the joints in 3D; its format is in docs/TRAINING.md")
     parser.add_argument("--camera", type=Path, help="ROS calibration file of the video; camera_name selects the view")
-    parser.add_argument("--person", default=real_video.NEAREST, help="nearest to the reference, or the id of a track")
+    parser.add_argument(
+        "--person", default=real_video.NEAREST_PERSON, help="nearest to the reference, or the id of a track"
+    )
     parser.add_argument("--params", type=Path, metavar="FILE", help="YAML over config/uplift.yaml, for --video")
     add_paper_arguments(parser)
     parser.add_argument("--test-rate", type=float, help="frames per second of MPI-INF-3DHP's test sequences")
     parser.add_argument("--views", action="store_true", help="of SmoothNet's release: the cameras of a moment together")
-    parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
     parser.add_argument(
         "--stride",
         nargs="+",
@@ -59,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="frames between key-frames, or adaptive; the model's s_out (2 or 5) is 2D at every token",
     )
     parser.add_argument("--mode", choices=("offline", "online"), default="offline")
-    parser.add_argument("--latency", type=int, default=4, help="frames, for --mode online")
+    parser.add_argument("--latency", type=int, default=protocols.LATENCY_FRAMES, help="frames, for --mode online")
     parser.add_argument(
         "--flip", action="store_true", help="average with mirrored input, offline, as online by default"
     )
@@ -70,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=["model"],
         help="frames between key-frames by the network, or by splines through its key-frame poses",
     )
-    parser.add_argument("--refine", nargs="+", choices=refiners.METHODS, default=["none"])
+    parser.add_argument("--refine", nargs="+", choices=refiners.REFINEMENT_METHODS, default=["none"])
     parser.add_argument("--refiner-model", nargs="+", default=["synsp"], help="weights of the refinement method synsp")
     parser.add_argument("--branch", nargs="+", choices=refiners.BRANCHES, default=["final"], help="of synsp")
     parser.add_argument("--smoothnet-model", default="smoothnet", help="weights of the refinement method smoothnet")
@@ -139,7 +141,7 @@ def _mocap_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
 
 
 def _video_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
-    """Rows of the pipeline and of the detector's own 3D; `relative_cost` is CPU time against that of the first row."""
+    """Rows of the pipeline and of the detector's own 3D; `relative_cost` is CPU time relative to the first row."""
     evaluation = real_video.VideoEvaluation(
         args.video, load_reference(args.reference, args.camera), args.model, args.params, args.person
     )
@@ -151,8 +153,8 @@ def _video_rows(args: argparse.Namespace) -> Iterator[scores.Row]:
 
 def _video_runs(
     args: argparse.Namespace, evaluation: real_video.VideoEvaluation
-) -> Iterator[tuple[scores.Row, real_video.Run]]:
-    """The pipeline at every stride with every refinement, then the detector's own 3D: keys of their rows, and runs."""
+) -> Iterator[tuple[scores.Row, real_video.VideoRun]]:
+    """Run the pipeline at every stride with every refinement, then the detector's own 3D: keys of rows, and runs."""
     model = weights.load(args.model, UpliftUpsample)
     latency = args.latency if args.mode == "online" else model.config.frames // 2
     for stride in args.stride:
@@ -179,43 +181,51 @@ def _check(args: argparse.Namespace) -> None:
         ValueError: names them.
     """
     if (args.data is None) == (args.video is None):
-        raise ValueError("data or video: give one of them")
+        raise ValueError(f"one of data and video must be given, got {'neither' if args.data is None else 'both'}")
     if args.data is not None and any(map(is_release, args.data)):
         other = next(path for path in args.data if not is_release(path))
-        raise ValueError(f"data: {other} is beside an estimator's output; {FIT}")
+        raise ValueError(f"data: {other} must not be given with an estimator's output; {FIT_RELEASE}")
     if args.cameras < 1:
         raise ValueError(f"cameras must be at least 1, got {args.cameras}")
     if args.video is None and args.truth_noise is not None:
         if not 0 < args.truth_noise < math.inf:
             raise ValueError(f"truth-noise must be positive and finite, got {args.truth_noise}")
-        if args.stride or args.mode == "online" or args.noise != "none" or args.flip or args.upsample != ["model"]:
-            raise ValueError(
-                "truth-noise has no uplifter: stride, mode, noise, flip, upsample and gate do not go with it"
-            )
+        _exclude(
+            "truth-noise, which has no uplifter,",
+            {"stride": args.stride, "mode": args.mode == "online", "noise": args.noise != "none", "flip": args.flip}
+            | {"upsample or gate": args.upsample != ["model"]},
+        )
         return
     if not args.stride:
-        raise ValueError("stride is missing: frames between key-frames, or adaptive")
+        raise ValueError(f"stride must be frames between key-frames, or {ADAPTIVE}, got none")
     if args.video is not None:
         _check_video(args)
     elif args.mode == "offline" and ADAPTIVE in args.stride:
-        raise ValueError("stride adaptive needs --mode online")
+        raise ValueError(f"stride {ADAPTIVE} needs --mode online, got offline")
     elif args.mode == "online" and args.flip:
-        raise ValueError("flip needs --mode offline: online follows the parameter flip")
+        raise ValueError("flip needs --mode offline, got online, which follows the parameter flip")
 
 
 def _check_video(args: argparse.Namespace) -> None:
-    if args.reference is None or args.camera is None:
-        raise ValueError("video needs --reference and --camera")
-    if args.noise != "none" or args.truth_noise is not None or args.flip or args.branch != ["final"] or args.by:
-        raise ValueError(
-            "video goes through the pipeline as it is: noise, truth-noise, flip, branch and by need --data"
-        )
+    if missing := [f"--{name}" for name in ("reference", "camera") if getattr(args, name) is None]:
+        raise ValueError(f"video needs {' and '.join(missing)}, got none")
+    _exclude(
+        "video, which the pipeline processes unchanged,",
+        {"noise": args.noise != "none", "truth-noise": args.truth_noise is not None, "flip": args.flip}
+        | {"branch": args.branch != ["final"], "by": args.by},
+    )
     if unknown := sorted(set(args.refine) - set(METHODS)):
         raise ValueError(f"refine must be of {', '.join(METHODS)} with --video, got {', '.join(unknown)}")
 
 
+def _exclude(option: str, others: dict[str, Any]) -> None:
+    """Reject options with a true value beside another one."""
+    if given := [name for name, value in others.items() if value]:
+        raise ValueError(f"{option} must be given without {', '.join(given)}")
+
+
 def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates, float]]:
-    """The network's estimates for every stride and upsampling method: the keys of their row, and their rate."""
+    """Estimates of the network for every stride and upsampling method: keys of a row, estimates, frames per second."""
     model, errors = weights.load(args.model, UpliftUpsample), uncertainty.load(args.model)
     rate = model.config.model_rate
     takes = load_takes(args, test=True)
@@ -240,8 +250,8 @@ def _uplifted(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates,
 
 
 def _disturbed(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates, float]]:
-    """True poses with noise, in the form of `_uplifted`."""
-    clips = load_clips(args, RATE)
+    """True poses with noise, as `_uplifted` yields estimates."""
+    clips = load_clips(args, FRAME_RATE_HZ)
     row = {
         "model": None,
         "stride": 1,
@@ -249,7 +259,7 @@ def _disturbed(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Estimates
         "latency_frames": None,
         "noise": f"truth +- {1000 * args.truth_noise / 2:g} mm",
     }
-    yield row, list(protocols.disturbed_truth(clips, args.truth_noise, args.seed)), RATE
+    yield row, list(protocols.disturbed_truth(clips, args.truth_noise, args.seed)), FRAME_RATE_HZ
 
 
 def _estimate(
@@ -267,7 +277,7 @@ def _estimate(
 
 
 def _refiners(args: argparse.Namespace) -> Iterator[tuple[scores.Row, Refiner]]:
-    """The keys of a row and the refiner, for each method, and each of its weights and branches."""
+    """Keys of a row and the refiner, for each method, and each of its weights and branches."""
     is_streamed = args.video is not None or args.mode == "online"
     for method in args.refine:
         is_staged = is_streamed and method in set(METHODS) - {"none"} and args.delay <= MAX_DELAY

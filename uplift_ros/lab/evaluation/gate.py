@@ -1,4 +1,4 @@
-"""Baselines of every row of an accuracy table: splines through its key-frame poses, fixed strides of its rate."""
+"""Comparison of accuracy rows with baselines: splines through their key-frame poses, fixed strides of their rate."""
 
 from collections.abc import Sequence
 
@@ -11,43 +11,34 @@ TOLERANCE_MM = 0.05
 
 SPLINES = ("linear", "cubic")
 
-DESCRIPTION = (
-    "model",
-    "stride",
-    "mode",
-    "latency_frames",
-    "noise",
-    "flip",
-    "refine",
-    "refiner_model",
-    "branch",
-    "delay",
-)
-"""Keys that describe how a row was measured, apart from the frames between key-frames."""
+CONDITION_KEYS = (
+    "model", "stride", "mode", "latency_frames", "noise", "flip", "refine", "refiner_model", "branch", "delay",
+)  # fmt: skip
+"""Keys that describe how a row was measured, except for the method between key-frames."""
 
 
 def failures(rows: Sequence[Row]) -> list[str]:
-    """One line for each row whose MPJPE is worse than a baseline's.
+    """One line for each row and baseline that has a lower MPJPE.
 
     Args:
-        rows: of one command: those of splines have `upsample` of SPLINES; those of the stride `adaptive` are compared
-            with a fixed stride of their key-frame rate, interpolated between the fixed strides among the rows.
+        rows: of one command. Rows of splines have an `upsample` of SPLINES. Rows of the stride `adaptive` are also
+            compared with a fixed stride of their key-frame rate, interpolated between the fixed strides among the rows.
     """
     lines: list[str] = []
     for row in (row for row in rows if row.get("upsample") == "model"):
         baselines = {
             other["upsample"]: other["mpjpe"]
             for other in rows
-            if other.get("upsample") in SPLINES and _described(other) == _described(row)
+            if other.get("upsample") in SPLINES and _conditions(other) == _conditions(row)
         }
         if row["stride"] == "adaptive":
-            same = _described(row) | {"stride": None}
+            same = _conditions(row) | {"stride": None}
             fixed = [other for other in rows if other.get("upsample") == "model" and other["stride"] != "adaptive"]
-            fixed = [other for other in fixed if _described(other) | {"stride": None} == same]
+            fixed = [other for other in fixed if _conditions(other) | {"stride": None} == same]
             if fixed:
                 rates, errors = zip(*sorted((other["keyframe_hz"], other["mpjpe"]) for other in fixed), strict=True)
                 baselines["fixed stride"] = float(np.interp(row["keyframe_hz"], rates, errors))
-        described = ", ".join(f"{key} {value}" for key, value in _described(row).items() if value is not None)
+        described = ", ".join(f"{key} {value}" for key, value in _conditions(row).items() if value is not None)
         lines += [
             f"{described}: mpjpe {row['mpjpe']:.2f} is behind {name} {error:.2f}"
             for name, error in baselines.items()
@@ -56,5 +47,5 @@ def failures(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _described(row: Row) -> Row:
-    return {key: row.get(key) for key in DESCRIPTION}
+def _conditions(row: Row) -> Row:
+    return {key: row.get(key) for key in CONDITION_KEYS}

@@ -1,4 +1,4 @@
-"""Accuracy on real video: the pipeline of `uplift process` against a 3D reference, beside the detector's own 3D."""
+"""Accuracy on real video: the pipeline of `uplift process`, and the detector's own 3D, against a 3D reference."""
 
 import itertools
 import time
@@ -12,8 +12,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from uplift_ros import metrics, settings
+from uplift_ros.lab.data.mocap import FRAME_RATE_HZ
 from uplift_ros.lab.data.protocols import Clip, Estimate
-from uplift_ros.lab.data.refiners import RATE, Refiner
+from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.evaluation import scores
 from uplift_ros.lab.evaluation.reference import Reference
 from uplift_ros.lab.export import exported
@@ -25,15 +26,22 @@ from uplift_ros.stages import build
 from uplift_ros.streaming.keyframes import KeyframeSchedule
 from uplift_ros.streaming.track import interpolate
 
-NEAREST = "nearest"
-"""The person whom the camera sees nearest to the reference, frame by frame."""
+NEAREST_PERSON = "nearest"
+"""Selects the person whom the camera sees nearest to the reference, frame by frame."""
 
 WORLD_STRIDES = (1, 10, 20)
 """Frames between the key-frames of the detector's own 3D."""
 
 
 def overrides(stride: int | str, latency: int, refiner: Refiner, refiner_model: str | None) -> settings.Settings:
-    """Parameters of the pipeline for a row."""
+    """Parameters of the pipeline for a row.
+
+    Args:
+        stride: of key-frames, or "adaptive".
+        latency: frames.
+        refiner: method, delay and rigid.
+        refiner_model: its weights.
+    """
     values = settings.stride_overrides(str(stride))
     values["refiner"] = {"method": refiner.method, "delay": refiner.delay, "rigid": refiner.rigid}
     values["uplift"] = values["uplift"] | {"latency": latency}
@@ -47,11 +55,16 @@ Detection = tuple[Person2D, np.ndarray | None]
 
 
 class DetectionCache:
-    """2D estimator that processes a clip once for every choice of key-frames, however often that is evaluated.
+    """2D estimator that processes each image of a clip at most once, for all passes with their key-frames.
+
+    Args:
+        video: the clip.
+        networks: with the estimator.
+        size: width and height of the images.
 
     Attributes:
-        seconds: CPU time of the estimator for the current choice of key-frames, without decoding.
-        looked: CPU time, decoding included, that only the first pass of its kind needs.
+        seconds: CPU time of the estimator for the key-frames of the current pass, without decoding.
+        lookup_seconds: CPU time of the estimator and of decoding so far, which only the first pass of an image needs.
         newest: returns the people of the newest image.
         has_world: the estimator has 3D of its own.
     """
@@ -65,7 +78,7 @@ class DetectionCache:
             self._estimator, "estimate_with_world", self._without_world
         )
         self._blank = np.broadcast_to(np.uint8(0), (size[1], size[0], 3))
-        self.looked = 0.0
+        self.lookup_seconds = 0.0
         self._found: dict[int, tuple[list[Detection], float]] = {}
         self._used: set[int] = set()
 
@@ -74,7 +87,11 @@ class DetectionCache:
         return sum(self._found[stamp][1] for stamp in self._used)
 
     def images(self, looks_back: bool) -> Iterator[LazyImage]:
-        """The clip's images, for another choice of key-frames; blank, since `estimate` uses the cache."""
+        """The images of the clip for a new pass; they are blank, since `estimate` reads the cache.
+
+        Args:
+            looks_back: keep images for look back.
+        """
         self._used = set()
         with closing(VideoSequence(self._video, 0.0, 1.0, "camera", keeps_images=looks_back)) as sequence:
             for frame in sequence.images():
@@ -82,11 +99,12 @@ class DetectionCache:
                 yield replace(frame, image=partial(self._show, frame))
 
     def _show(self, frame: LazyImage) -> np.ndarray:
-        """Blank image, which `estimate` takes for this one."""
+        """Blank image, for which `estimate` then returns the people of this one."""
         self.newest = partial(self._look, frame)
         return self._blank
 
     def _look(self, frame: LazyImage) -> list[Detection]:
+        """People of an image, from the cache if the image was processed before."""
         if frame.stamp not in self._found:
             began = time.process_time()
             image = frame.image()
@@ -98,12 +116,12 @@ class DetectionCache:
             started = time.process_time()
             found = self._find(image)
             self._found[frame.stamp] = found, time.process_time() - started
-            self.looked += time.process_time() - began
+            self.lookup_seconds += time.process_time() - began
         self._used.add(frame.stamp)
         return self._found[frame.stamp][0]
 
     def estimate(self, image: np.ndarray, *, quick: bool = False) -> list[Person2D]:
-        """People of the image that was decoded last, as a PoseEstimator; no image waits here, so none is quick."""
+        """People of the newest image, as a PoseEstimator; `quick` has no effect, since no image waits."""
         return [person for person, _ in self.newest()]
 
     def close(self) -> None:
@@ -114,10 +132,11 @@ class DetectionCache:
 
 
 @dataclass(frozen=True)
-class Run:
+class VideoRun:
     """Result of one pass over a clip.
 
     Attributes:
+        estimate: poses of the person.
         seconds: CPU time of the whole pipeline, without decoding.
         keyframes: images that the estimator processed.
     """
@@ -128,32 +147,37 @@ class Run:
 
 
 class VideoEvaluation:
-    """One clip with its reference.
+    """Evaluation of one clip against its reference.
 
     Args:
-        model: uplifting weights by name.
-        parameters: a file of ROS parameters, as `uplift process` takes it.
-        person: NEAREST, or the id of a track.
+        video: the clip.
+        reference: its camera and true joints.
+        model: uplifting weights, by name or file.
+        parameters: file of ROS parameters, as for `uplift process`.
+        person: NEAREST_PERSON, or the id of a track.
 
     Attributes:
         flip: the pipeline averages with mirrored poses.
     """
 
-    def __init__(
-        self, video: Path, reference: Reference, model: str, parameters: Path | None, person: str = NEAREST
-    ) -> None:
+    def __init__(self, video: Path, reference: Reference, model: str, parameters: Path | None, person: str) -> None:
         self.reference, self.parameters, self.person = reference, parameters, person
         values = settings.load(parameters, {"uplift": {"model": exported(model)}, "refiner": {"method": "none"}})
         networks = Networks.load(values)
         self.flip = values["uplift"]["flip"]
         self._uplift = networks.uplift
         self.detections = DetectionCache(video, networks, (reference.camera.width, reference.camera.height))
-        frames = np.arange(int(reference.seconds * RATE + 1e-6) + 1)
-        self._nominal = frames * NANOSECONDS / RATE
+        frames = np.arange(int(reference.seconds * FRAME_RATE_HZ + 1e-6) + 1)
+        self._nominal = frames * NANOSECONDS / FRAME_RATE_HZ
         self._truth = reference.at(self._nominal)
 
-    def run(self, stride: int | str, overrides: settings.Settings) -> tuple[Run, Run]:
-        """Run the pipeline of `uplift process` over the clip: raw and refined results."""
+    def run(self, stride: int | str, overrides: settings.Settings) -> tuple[VideoRun, VideoRun]:
+        """Run the pipeline of `uplift process` over the clip: raw and refined results.
+
+        Args:
+            stride: of key-frames, or "adaptive".
+            overrides: parameters of the pipeline.
+        """
         values = settings.load(self.parameters, overrides)
         nodes = {node: settings.NodeSettings(node, values[node]) for node in STAGES}
         refine = build.refinement_network(nodes["refiner"])
@@ -162,23 +186,23 @@ class VideoEvaluation:
         refined: list[SkeletonFrame] = []
         seconds, keyframes = 0.0, 0
         for frame in self.detections.images(looks_back=stride == "adaptive"):
-            started, looked = time.process_time(), self.detections.looked
+            started, lookup_seconds = time.process_time(), self.detections.lookup_seconds
             step = pipeline.push(frame.stamp, frame.frame_id, self.reference.camera, frame.image)
-            seconds += time.process_time() - started - (self.detections.looked - looked)
+            seconds += time.process_time() - started - (self.detections.lookup_seconds - lookup_seconds)
             keyframes += (step.keyframe is not None) + len(step.older)
             raw, refined = raw + step.raw, refined + step.refined
         step = pipeline.flush()
         seconds += self.detections.seconds
         return (
-            Run(self._estimate(raw + step.raw), seconds, keyframes),
-            Run(self._estimate(refined + step.refined), seconds, keyframes),
+            VideoRun(self._estimate(raw + step.raw), seconds, keyframes),
+            VideoRun(self._estimate(refined + step.refined), seconds, keyframes),
         )
 
-    def world(self, stride: int) -> Run | None:
-        """The detector's own 3D at every `stride`-th frame, linear in between; None if the detector has none."""
+    def world(self, stride: int) -> VideoRun | None:
+        """The detector's own 3D at every `stride`-th frame, interpolated linearly; None if the detector has none."""
         if not self.detections.has_world:
             return None
-        schedule = KeyframeSchedule(stride, RATE)
+        schedule = KeyframeSchedule(stride, FRAME_RATE_HZ)
         stamps, poses = [], []
         for frame in self.detections.images(looks_back=False):
             if schedule.is_due(frame.stamp):
@@ -194,22 +218,22 @@ class VideoEvaluation:
         if not poses:
             return None
         at = self._nominal[(self._nominal >= stamps[0]) & (self._nominal <= stamps[-1])]
-        frames = np.round(at * RATE / NANOSECONDS).astype(int)
+        frames = np.round(at * FRAME_RATE_HZ / NANOSECONDS).astype(int)
         estimate = self._limited(interpolate(at, np.array(stamps), np.stack(poses)), frames, np.isin(at, stamps))
-        return Run(estimate, self.detections.seconds, len(stamps))
+        return VideoRun(estimate, self.detections.seconds, len(stamps))
 
-    def row(self, run: Run) -> scores.Row:
-        """`scores.score` over limbs, and metrics of real recordings; definitions of trunk and head differ.
+    def row(self, run: VideoRun) -> scores.Row:
+        """`scores.score` over limbs, since trunk and head are defined differently, and metrics of real recordings.
 
         Keys:
-            scale: the factor that brings the clip nearest to the truth.
-            tilt: degrees by which the rotation that brings it nearest moves the vertical axis of the image.
+            scale: factor that minimises the clip's distance to the truth.
+            tilt: degrees between the image's vertical axis and the same axis after the best rotation to the truth.
             root_error: mm, of the pelvis as placed; None if it is not placed.
             coverage: share of the reference's frames that have an estimate.
-            cpu_per_second: CPU seconds for a second of video, decoding left out.
+            cpu_per_second: CPU seconds for a second of video, without decoding.
         """
         estimate = run.estimate
-        row = scores.score([estimate], RATE, LIMB_JOINTS)
+        row = scores.score([estimate], FRAME_RATE_HZ, LIMB_JOINTS)
         relative, truth = metrics.root_relative(estimate.poses), metrics.root_relative(estimate.truth)
         turn, _ = Rotation.align_vectors(truth[:, LIMB_JOINTS].reshape(-1, 3), relative[:, LIMB_JOINTS].reshape(-1, 3))
         placed = bool((estimate.poses[:, 0, 2] > 0).all())
@@ -239,18 +263,19 @@ class VideoEvaluation:
             if person is not None
         ]
         if not skeletons:
-            raise ValueError(f"person: {self.person} is in no frame of the video")
+            raise ValueError(f"person must be in the video, got {self.person!r}, in none of {len(frames)} frames")
         stamps = np.array([frame.stamp for frame in skeletons], float)
         return self._limited(
             np.stack([frame.persons[0].joints for frame in skeletons]),
-            np.round(stamps * RATE / NANOSECONDS).astype(int),
+            np.round(stamps * FRAME_RATE_HZ / NANOSECONDS).astype(int),
             np.array([frame.persons[0].source is Source.KEYFRAME for frame in skeletons]),
             stamps,
             skeletons,
         )
 
     def _choose(self, frame: SkeletonFrame, pelvis: np.ndarray) -> Person3D | None:
-        if self.person != NEAREST:
+        """The person to evaluate, given the pelvis (3,) of the reference."""
+        if self.person != NEAREST_PERSON:
             return next((person for person in frame.persons if person.id == self.person), None)
         sight = pelvis / np.linalg.norm(pelvis)
         roots = [person.joints[0] for person in frame.persons]
@@ -265,7 +290,7 @@ class VideoEvaluation:
         stamps: np.ndarray | None = None,
         skeletons: Sequence[SkeletonFrame] = (),
     ) -> Estimate:
-        """An estimate limited to frames that have a reference, whose joints are taken at `stamps`."""
+        """An estimate limited to frames that have a reference, which is read at `stamps` if they are given."""
         truth = self._truth.copy()
         inside = frames < len(truth)
         if stamps is not None:

@@ -21,7 +21,7 @@ class Reference:
         name: of the camera.
         camera: intrinsics.
         joints: (T, 17, 3) metres, the camera's optical frame; NaN if there is no reference.
-        fps: of the joints; the first ones are at the video's first frame.
+        fps: frames per second of the joints, the first of which are at the first frame of the video.
     """
 
     name: str
@@ -49,9 +49,9 @@ def load_reference(path: Path, camera_file: Path) -> Reference:
 
     Args:
         path: npz with `fps`, `joints` (T, 17, 3) in metres, world frame, and for every camera `rotation_NAME` (3, 3)
-            and `translation_NAME` (3,), which turn world into optical coordinates: rotation @ world + translation. If
-            there are `joints_without_NAME`, which were triangulated without that camera, its video is scored on them.
-        camera_file: ROS's calibration file, whose camera_name selects NAME.
+            and `translation_NAME` (3,), which transform world into optical coordinates: rotation @ world + translation.
+            If there are `joints_without_NAME`, triangulated without that camera, its video is evaluated against them.
+        camera_file: ROS calibration file, whose camera_name selects NAME.
 
     Raises:
         FileNotFoundError: no such file.

@@ -1,13 +1,13 @@
-"""`uplift evaluate` on estimators' outputs of SmoothNet's release: refinement as SynSP's paper measures it.
+"""`uplift evaluate` on the outputs of estimators in SmoothNet's release: refinement as SynSP's paper evaluates it.
 
-Networks process all windows of a sequence, whose outputs are averaged (SWAA). Networks of the paper's recipe read poses
-as stored, others and filters root-relative ones. Metrics are means over all frames of all sequences and views.
+The outputs of a network for all windows of a sequence are averaged (SWAA). Networks of the paper's recipe read poses
+as stored; other networks and filters read root-relative ones. Metrics are means over all frames of all sequences and
+views.
 """
 
 import argparse
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -15,29 +15,35 @@ from scipy.signal import savgol_filter
 from scipy.spatial.transform import Rotation
 
 from uplift_ros.lab.data.formats.amass import BodyModel
-from uplift_ros.lab.data.formats.smoothnet_data import FIT, RefinementSequence, RefinementSet, from_6d, load_release
-from uplift_ros.lab.data.refiners import refine_sequence
+from uplift_ros.lab.data.formats.smoothnet_data import (
+    FIT_RELEASE,
+    RefinementSequence,
+    RefinementSet,
+    from_6d,
+    load_release,
+)
+from uplift_ros.lab.data.mocap import FRAME_RATE_HZ
+from uplift_ros.lab.data.refiners import GAUSSIAN_SIGMA_FRAMES, refine_sequence
+from uplift_ros.lab.evaluation.scores import Row
 from uplift_ros.metrics import MILLIMETRES, procrustes
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.poses import NANOSECONDS
 from uplift_ros.streaming.filters import OneEuro
 
-SAVGOL_FRAMES, SAVGOL_DEGREE, GAUSSIAN_SIGMA = 31, 2, 3.0
+SAVGOL_FRAMES, SAVGOL_DEGREE = 31, 2
 """From the comparison in SynSP's code, over whole sequences; so are the one-euro filter's defaults."""
 
 PCK_PARTS = (0.05, 0.1, 0.2)
-"""Share of the box's longer side within which a joint counts as found (JHMDB)."""
+"""Maximum distances of a found joint, as parts of the longer side of the person's box (JHMDB)."""
 
 WORST = 0.01
-"""Share of the frames with the largest errors of the input that are reported separately."""
+"""Share of frames, those with the largest errors of the input, whose errors are reported separately."""
 
 HIPS_OF_14 = (2, 3)
 
-TO_14 = (3, 2, 1, 4, 5, 6, 16, 15, 14, 11, 12, 13, 8, 10)
+H36M17_TO_14 = (3, 2, 1, 4, 5, 6, 16, 15, 14, 11, 12, 13, 8, 10)
 """The 14 joints of SMPL's evaluation among h36m17."""
-
-Row = dict[str, Any]
 
 
 def rows(args: argparse.Namespace) -> Iterator[Row]:
@@ -56,7 +62,7 @@ def rows(args: argparse.Namespace) -> Iterator[Row]:
 
 
 def _methods(args: argparse.Namespace, data: RefinementSet) -> Iterator[tuple[Row, Callable[[np.ndarray], np.ndarray]]]:
-    """The keys of a row, and what turns estimates (P, T, C) into refined ones, for each method, network and branch."""
+    """Keys of a row and a function that refines estimates (P, T, C), for each method, network and branch."""
     for method in args.refine:
         if method != "synsp":
             labels = {"refine": method, "refiner_model": None, "branch": None}
@@ -79,15 +85,15 @@ def _filtered(data: RefinementSet, method: str, values: np.ndarray) -> np.ndarra
         return values
     values = _centred(data, values)
     if method == "gaussian":
-        return gaussian_filter1d(values, GAUSSIAN_SIGMA, axis=1)
+        return gaussian_filter1d(values, GAUSSIAN_SIGMA_FRAMES, axis=1)
     if method == "savgol":
         length = min(SAVGOL_FRAMES, values.shape[1] - (values.shape[1] + 1) % 2)
         return savgol_filter(values, length, min(SAVGOL_DEGREE, length - 1), axis=1)
     if method == "one_euro":
         smoother, frames = OneEuro(), values.swapaxes(0, 1)
-        stamps = [round(index * NANOSECONDS / 50) for index in range(len(frames))]
+        stamps = [round(index * NANOSECONDS / FRAME_RATE_HZ) for index in range(len(frames))]
         return np.stack([smoother.push(*pair)[0] for pair in zip(frames, stamps, strict=True)], 1)
-    raise ValueError(f"refine: {method} is not measured on {data.dataset}_{data.representation}")
+    raise ValueError(f"refine: {method} is not evaluated on {data.dataset}_{data.representation}")
 
 
 def _centred(data: RefinementSet, values: np.ndarray) -> np.ndarray:
@@ -104,8 +110,8 @@ def _network(data: RefinementSet, name: str) -> tuple[SynSP, bool]:
     if (model.config.joints, model.config.coordinates) != (data.joints, data.coordinates):
         config = model.config
         raise ValueError(
-            f"refiner-model: {name!r} is for {config.joints} joints of {config.coordinates} values, the data have "
-            f"{data.joints} of {data.coordinates}; train one with `uplift train synsp --recipe paper`"
+            f"refiner-model must be for {data.joints} joints of {data.coordinates} values, got {name!r} for "
+            f"{config.joints} of {config.coordinates}; train one with `uplift train synsp --recipe paper`"
         )
     return model, provenance.get("recipe") == "paper"
 
@@ -113,7 +119,14 @@ def _network(data: RefinementSet, name: str) -> tuple[SynSP, bool]:
 def measure(
     data: RefinementSet, sequence: RefinementSequence, values: np.ndarray, body: BodyModel | None
 ) -> dict[str, np.ndarray]:
-    """Errors of each frame of one sequence, (P T,), in mm, pixels or degrees; PCK is a share of the sequence."""
+    """Errors of each frame of one sequence, (P T,), in mm, pixels or degrees; PCK is one share for the sequence.
+
+    Args:
+        data: the set of the sequence.
+        sequence: with the truth.
+        values: (P, T, C) to evaluate.
+        body: of SMPL, for joints from rotations; None measures rotations alone.
+    """
     figures: dict[str, np.ndarray] = {}
     if data.representation == "smpl":
         vectors, truth = (from_6d(part.reshape(*part.shape[:2], data.joints, 6)) for part in (values, sequence.true))
@@ -156,16 +169,22 @@ def root(joints: np.ndarray) -> np.ndarray:
 def _joints(body: BodyModel, vectors: np.ndarray, betas: np.ndarray) -> np.ndarray:
     """(P, T, 14, 3) metres of SMPL's body."""
     if len(body.parents) != vectors.shape[2]:
-        raise ValueError(f"body-model: must have {vectors.shape[2]} joints (SMPL), got {len(body.parents)}; {FIT}")
+        raise ValueError(
+            f"body-model: must have {vectors.shape[2]} joints (SMPL), got {len(body.parents)}; {FIT_RELEASE}"
+        )
     views = [
         body.h36m17(poses.reshape(len(poses), -1), shape.mean(0), np.zeros((len(poses), 3)))
         for poses, shape in zip(vectors, betas, strict=True)
     ]
-    return np.stack(views)[:, :, list(TO_14)]
+    return np.stack(views)[:, :, list(H36M17_TO_14)]
 
 
 def summary(figures: list[dict[str, np.ndarray]], inputs: list[dict[str, np.ndarray]]) -> Row:
-    """Means over all frames, and over the worst of them by the input's MPJPE."""
+    """Means over all frames, and over those with the largest MPJPE of the input.
+
+    Args:
+        figures, inputs: of each sequence, as `measure` returns them, of the output and of the input.
+    """
     joined = {name: np.concatenate([part[name] for part in figures]) for name in figures[0]}
     row: Row = {name: float(values.mean()) for name, values in joined.items() if len(values)}
     row["frames"] = len(next(iter(joined.values())))

@@ -12,11 +12,11 @@ from uplift_ros.lab.data.protocols import Estimate
 from uplift_ros.skeleton import H36M17, LIMB_JOINTS
 from uplift_ros.streaming import uncertainty
 
-FAST = 0.5
-"""m/s; the supplement of Uplift and Upsample changes to the short stride above it."""
+FAST_MPS = 0.5
+"""The supplement of Uplift and Upsample changes to the short stride above this velocity."""
 
-VELOCITY_INTERVAL = 0.1
-"""m/s, of `by_velocity` (supplement, figure 3)."""
+VELOCITY_INTERVAL_MPS = 0.1
+"""Width of the intervals of `by_velocity` (supplement, figure 3)."""
 
 PAPER_METRICS = {"mpjpe": metrics.mpjpe, "n_mpjpe": metrics.n_mpjpe, "p_mpjpe": metrics.p_mpjpe}
 
@@ -29,20 +29,25 @@ def score(estimates: Sequence[Estimate], rate: float, joints: metrics.Joints = m
 
     Keys:
         mpjpe, n_mpjpe, p_mpjpe: of all frames.
-        mpjpe_scaled: after one scale for each clip, since a single camera cannot know stature.
-        mpjpe_keyframes, mpjpe_fast: of key-frames alone; of frames in which the truth is faster than 0.5 m/s.
-        mpjpe_class_mean: mean over the classes of motion, as the papers' means over Human3.6M's actions.
+        mpjpe_scaled: after one scale for each clip, since a single camera cannot observe stature.
+        mpjpe_keyframes, mpjpe_fast: of key-frames alone; of frames in which the truth is faster than FAST_MPS.
+        mpjpe_class_mean: mean over the classes of motion, as the papers' means over the actions of Human3.6M.
         accel: over frames that have a second difference.
         accel_padded: with the first and last frame of each clip counted as 0 (SynSP's code).
         bone_variation: deviation of the lengths of limbs over time in percent of their means, mean of limbs and clips.
-        speed_error: m/s, mean difference between the speeds of joints in velocities and in truth; None without these.
-        ball_coverage: share of joints inside the balls around the estimated ones that should hold 90 %; None if the
-            estimates have no scores that mean errors.
-        keyframe_hz, frames.
+        speed_error: m/s, mean difference between estimated and true speeds of joints; None without velocities.
+        ball_coverage: share of true joints inside the balls around the estimated ones that should hold 90 %; None if
+            the scores of the estimates do not stand for errors.
+        keyframe_hz, frames: rate of key-frames; number of frames.
+
+    Args:
+        estimates: of all clips.
+        rate: frames per second.
+        joints: that count.
     """
     errors = np.concatenate([frame_errors(estimate, joints) for estimate in estimates])
     keyframes = np.concatenate([estimate.keyframes for estimate in estimates])
-    fast = np.concatenate([_velocity(estimate, rate) for estimate in estimates]) > FAST
+    fast = np.concatenate([_velocity(estimate, rate) for estimate in estimates]) > FAST_MPS
     classes = _classes(estimates).values()
     per_class = [np.concatenate([frame_errors(e, joints) for e in members]).mean() for members in classes]
     scaled = [metrics.mpjpe_scaled(e.poses, e.truth, joints) * len(e.poses) for e in estimates]
@@ -97,7 +102,7 @@ def _bone_variation(poses: np.ndarray) -> float:
 
 
 def by_class(estimates: Sequence[Estimate]) -> dict[str, Row]:
-    """For each class of motion: MPJPE, P-MPJPE, acceleration error, and how many frames it has."""
+    """MPJPE, P-MPJPE, acceleration error and number of frames of each class of motion."""
     rows = {}
     for name, members in sorted(_classes(estimates).items()):
         poses, truth = _joined(members)
@@ -135,16 +140,16 @@ def _means(estimates: Sequence[Estimate]) -> dict[str, dict[str, float]]:
 
 
 def by_velocity(estimates: Sequence[Estimate], rate: float) -> list[Row]:
-    """For equal intervals of the true velocity: MPJPE, frames, and the share of frames up to the interval's end."""
+    """MPJPE, number of frames, and share of frames up to the interval's end, in equal intervals of true velocity."""
     errors = np.concatenate([frame_errors(estimate) for estimate in estimates])
     velocity = np.concatenate([_velocity(estimate, rate) for estimate in estimates])
-    interval = (velocity / VELOCITY_INTERVAL).astype(int)
+    interval = (velocity / VELOCITY_INTERVAL_MPS).astype(int)
     counts, sums = np.bincount(interval), np.bincount(interval, errors)
     shares = counts.cumsum() / len(errors)
     return [
         {
-            "from": round(index * VELOCITY_INTERVAL, 6),
-            "to": round((index + 1) * VELOCITY_INTERVAL, 6),
+            "from": round(index * VELOCITY_INTERVAL_MPS, 6),
+            "to": round((index + 1) * VELOCITY_INTERVAL_MPS, 6),
             "mpjpe": float(total / count) if count else None,
             "frames": int(count),
             "share_up_to": float(share),
@@ -175,7 +180,7 @@ def _joint_errors(estimate: Estimate) -> np.ndarray:
 
 
 def _accelerations(estimates: Sequence[Estimate], joints: metrics.Joints = metrics.ALL) -> np.ndarray:
-    """Errors of all frames that have neighbours on both sides."""
+    """Acceleration errors of all frames that have neighbours on both sides."""
     errors = [np.empty(0)]
     for estimate in (estimate for estimate in estimates if len(estimate.poses) > 2):
         between = (np.diff(estimate.frames)[:-1] == 1) & (np.diff(estimate.frames)[1:] == 1)
@@ -184,7 +189,7 @@ def _accelerations(estimates: Sequence[Estimate], joints: metrics.Joints = metri
 
 
 def _velocity(estimate: Estimate, rate: float) -> np.ndarray:
-    """(K,) m/s of the truth, from the frame before; at the clip's first frame, to the next."""
+    """(K,) m/s of the truth since the previous frame; at the first frame of the clip, to the next."""
     velocity = metrics.velocity(estimate.clip.truth, rate)
     return np.concatenate([velocity[:1], velocity])[estimate.frames] if len(velocity) else np.zeros(1)
 
@@ -206,7 +211,7 @@ def _mean(values: np.ndarray) -> float | None:
 
 
 def show(row: Row) -> None:
-    """Print the single values of a row in one line, and the papers' metrics as in their tables."""
+    """Print the scalars of a row in one line, and the papers' metrics in the form of their tables."""
     single = {key: value for key, value in row.items() if isinstance(value, str | int | float)}
     print("  ".join(f"{key} {_short(value)}" for key, value in single.items()), flush=True)
     for frames, means in row.get("protocol", {}).items():

@@ -1,4 +1,4 @@
-"""An adaptive run over time: velocity, the stride chosen for it, and the error against fixed strides (figure 4)."""
+"""An adaptive run over time: velocity, chosen stride, and error compared with fixed strides (figure 4)."""
 
 import argparse
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from uplift_ros.lab.plots.style import AREA, BLUE, FAINT, INK, VERMILLION, legen
 from uplift_ros.settings import defaults_of
 from uplift_ros.streaming.stride import Decision, StrideController
 
-ADAPTIVE = INK
-RUNS = ((ADAPTIVE, 1.0), (VERMILLION, 1.0), (BLUE, 2.4))
+ADAPTIVE_COLOUR = INK
+RUNS = ((ADAPTIVE_COLOUR, 1.0), (VERMILLION, 1.0), (BLUE, 2.4))
 """Colour and width of the adaptive run, the run with the long stride, the run with the short stride.
 
-The last one is wide, so that it is visible behind the adaptive run if they agree.
+The last one is wide, so that it is visible behind the adaptive run if both agree.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_study_arguments(parser, one_sequence=True)
-    parser.add_argument("--latency", type=int, default=4, help="frames")
+    parser.add_argument("--latency", type=int, default=protocols.LATENCY_FRAMES, help="frames")
     parser.add_argument("--threshold", type=float, default=0.5, help="m/s above which the stride is short")
 
 
@@ -35,8 +35,8 @@ class Recorded:
     """Controller that records the decisions of another.
 
     Attributes:
-        controller: decides.
-        frames, strides, velocities: of every decision; m/s.
+        controller: makes the decisions.
+        frames, strides, velocities: of every decision; velocities in m/s.
     """
 
     controller: StrideController
@@ -53,8 +53,8 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A clip with one controller."""
+class ControlledRun:
+    """A clip processed with one controller."""
 
     estimate: protocols.Estimate
     control: Recorded
@@ -69,23 +69,35 @@ def picture(args: argparse.Namespace) -> tuple[Figure, str]:
     return draw(runs, study.rate, thresholds), f"{text}\n{study.subject}"
 
 
-def run_all(study: Study, adaptive: protocols.Control, latency: int) -> dict[str, Run]:
-    """The study's first clip with an adaptive stride, with the longest and with the shortest stride of the network."""
+def run_all(study: Study, adaptive: protocols.Control, latency: int) -> dict[str, ControlledRun]:
+    """Run the first clip of a study with an adaptive stride, and with the longest and shortest strides of the network.
+
+    Args:
+        study: network and clips.
+        adaptive: control of the first run.
+        latency: frames.
+    """
     controls = {"adaptive": adaptive}
     for stride in (study.strides[-1], study.strides[0]):
         controls[f"stride {stride}"] = protocols.fixed(study.model.config, stride)
     return {name: _run(study, control, latency) for name, control in controls.items()}
 
 
-def _run(study: Study, control: protocols.Control, latency: int) -> Run:
-    """Run without look back, so that the controller's decisions are all there is."""
+def _run(study: Study, control: protocols.Control, latency: int) -> ControlledRun:
+    """Run without look back, so that all key-frames follow from the controller's decisions."""
     recorded = Recorded(control.controller())
     control = protocols.Control(control.stride, lambda: recorded)
-    return Run(protocols.online(study.model, study.clips[0], control, latency), recorded)
+    return ControlledRun(protocols.online(study.model, study.clips[0], control, latency), recorded)
 
 
-def draw(runs: dict[str, Run], rate: float, thresholds: Sequence[float]) -> Figure:
-    """Three panels over one time axis; the first run is the adaptive one, with its thresholds in m/s."""
+def draw(runs: dict[str, ControlledRun], rate: float, thresholds: Sequence[float]) -> Figure:
+    """Draw three panels over one time axis.
+
+    Args:
+        runs: by name, first the adaptive one.
+        rate: frames per second.
+        thresholds: m/s, of the adaptive run.
+    """
     figure = new_figure(height=4.6)
     panels = figure.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": (1.2, 0.7, 1.5)})
     adaptive = next(iter(runs.values()))
@@ -97,11 +109,11 @@ def draw(runs: dict[str, Run], rate: float, thresholds: Sequence[float]) -> Figu
     return figure
 
 
-def _draw_velocity(axes: Axes, run: Run, rate: float, thresholds: Sequence[float]) -> None:
+def _draw_velocity(axes: Axes, run: ControlledRun, rate: float, thresholds: Sequence[float]) -> None:
     true = metrics.velocity(run.estimate.clip.truth, rate)
     axes.fill_between(np.arange(1, len(true) + 1) / rate, true, color=AREA, linewidth=0, label="true")
     seconds = np.array(run.control.frames) / rate
-    axes.step(seconds, run.control.velocities, where="pre", color=ADAPTIVE, linewidth=1.1, label="estimated")
+    axes.step(seconds, run.control.velocities, where="pre", color=ADAPTIVE_COLOUR, linewidth=1.1, label="estimated")
     for threshold in thresholds:
         dashed = axes.axhline(threshold, color=FAINT, linestyle=(0, (4, 2)), linewidth=1)
     dashed.set_label(f"thresholds {' and '.join(f'{threshold:g}' for threshold in thresholds)} m/s")
@@ -110,18 +122,20 @@ def _draw_velocity(axes: Axes, run: Run, rate: float, thresholds: Sequence[float
     legend_above(axes)
 
 
-def _draw_stride(axes: Axes, run: Run, rate: float) -> None:
+def _draw_stride(axes: Axes, run: ControlledRun, rate: float) -> None:
     """The stride from each decision on, and a tick for every key-frame."""
     end = len(run.estimate.clip.truth)
     strides = np.array(run.control.strides)
-    axes.step(np.append(run.control.frames, end) / rate, np.append(strides, strides[-1]), where="post", color=ADAPTIVE)
+    axes.step(
+        np.append(run.control.frames, end) / rate, np.append(strides, strides[-1]), where="post", color=ADAPTIVE_COLOUR
+    )
     axes.set(ylabel="stride", ylim=(0, 1.25 * strides.max()), yticks=sorted(set(run.control.strides)))
     axes.plot(
         np.array(run.control.frames) / rate, np.zeros(len(strides)), "|", color=FAINT, markersize=7, clip_on=False
     )
 
 
-def _draw_errors(axes: Axes, runs: dict[str, Run], rate: float) -> None:
+def _draw_errors(axes: Axes, runs: dict[str, ControlledRun], rate: float) -> None:
     for (name, run), (colour, width) in reversed(list(zip(runs.items(), RUNS, strict=True))):
         errors = frame_errors(run.estimate)
         hertz = run.estimate.keyframes.mean() * rate

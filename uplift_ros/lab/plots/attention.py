@@ -17,8 +17,8 @@ from uplift_ros.lab.plots.style import VERMILLION, new_figure
 from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.uplift import MASKED_SCORE, Attention, Block, UpliftUpsample
 
-WINDOWS = 64
-"""Number of windows that are averaged, evenly taken from all."""
+AVERAGED_WINDOWS = 64
+"""Number of windows whose attention is averaged, evenly taken from all."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,18 +42,30 @@ def picture(args: argparse.Namespace) -> tuple[Figure, str]:
 
 
 def keyframe_mask(config: UpliftConfig, stride: int) -> np.ndarray:
-    """(T,) bool: the tokens with a pose, in a window around a key-frame.
+    """(T,) bool, true at the tokens with a pose, in a window whose centre is a key-frame.
+
+    Args:
+        config: of the network.
+        stride: of key-frames.
 
     Raises:
         ValueError: the stride is no positive multiple of s_out.
     """
     if stride < 1 or stride % config.token_stride:
-        raise ValueError(f"stride must be a positive multiple of {config.token_stride} (the model's s_out)")
+        raise ValueError(
+            f"stride must be a positive multiple of {config.token_stride} (the model's s_out), got {stride}"
+        )
     return (np.arange(config.tokens) - config.centre) * config.token_stride % stride == 0
 
 
 def keyframe_poses(clips: list[Clip], config: UpliftConfig, mask: np.ndarray, stride: int) -> Tensor:
-    """Normalised 2D poses (W, P, 17, 2) at the P pose tokens of up to WINDOWS windows that lie inside their clips.
+    """Normalised 2D poses (W, P, 17, 2) at the P pose tokens of up to AVERAGED_WINDOWS windows inside their clips.
+
+    Args:
+        clips: input.
+        config: of the network.
+        mask: (T,) bool, true at the pose tokens.
+        stride: of key-frames.
 
     Raises:
         ValueError: no clip is as long as a window.
@@ -68,18 +80,21 @@ def keyframe_poses(clips: list[Clip], config: UpliftConfig, mask: np.ndarray, st
         for centre in range(math.ceil(half / stride) * stride, len(clip.plane) - half, stride)
     ]
     if not windows:
-        raise ValueError(f"sequence: none is as long as a window ({config.frames} frames)")
-    evenly = np.linspace(0, len(windows) - 1, min(WINDOWS, len(windows))).round().astype(int)
+        longest = max((len(clip.plane) for clip in clips), default=0)
+        raise ValueError(f"sequence must hold a window of {config.frames} frames, got at most {longest} frames")
+    evenly = np.linspace(0, len(windows) - 1, min(AVERAGED_WINDOWS, len(windows))).round().astype(int)
     return torch.from_numpy(np.stack(windows)[evenly]).float()
 
 
 @torch.inference_mode()
 def token_attention(model: UpliftUpsample, poses: Tensor, mask: np.ndarray, deferred: bool) -> np.ndarray:
-    """(T, T) attention that tokens (rows) pay to tokens (columns), mean over heads and windows; rows sum to 1.
+    """(T, T) attention of tokens (rows) to tokens (columns), mean over heads and windows; rows sum to 1.
 
     Args:
+        model: the network.
         poses: (W, P, 17, 2 or 3) normalised.
         mask: (T,) bool, true at the P pose tokens.
+        deferred: tokens without a pose get no attention.
 
     Raises:
         ValueError: the network has no temporal stage.
@@ -94,7 +109,7 @@ def token_attention(model: UpliftUpsample, poses: Tensor, mask: np.ndarray, defe
 
 
 def attention_weights(attention: Attention, x: Tensor, score_mask: Tensor | None) -> Tensor:
-    """(B, heads, L, L) softmax of the scores, which the network's fused attention does not return."""
+    """(B, heads, L, L) attention for tokens x (B, L, D), which the network's fused attention does not return."""
     batch, length, width = x.shape
     depth = width // attention.heads
     q, k, _ = attention.qkv(x).view(batch, length, 3, attention.heads, depth).permute(2, 0, 3, 1, 4)
@@ -103,7 +118,12 @@ def attention_weights(attention: Attention, x: Tensor, score_mask: Tensor | None
 
 
 def draw(maps: dict[str, np.ndarray], mask: np.ndarray, config: UpliftConfig) -> Figure:
-    """One panel for each map, all in one scale of colours."""
+    """Draw a panel for each map (T, T) by its title, all with one colour scale.
+
+    Args:
+        mask: (T,) bool, true at the pose tokens.
+        config: of the network.
+    """
     figure = new_figure(height=3.9)
     panels = figure.subplots(1, len(maps), sharey=True)
     frames = (np.flatnonzero(mask) - config.centre) * config.token_stride
@@ -124,7 +144,7 @@ def draw(maps: dict[str, np.ndarray], mask: np.ndarray, config: UpliftConfig) ->
 
 
 def _mark_poses(axes: Axes, frames: np.ndarray, edge: float) -> None:
-    """Draw triangles outside the picture at tokens that are poses."""
+    """Draw triangles beside the map at tokens with a pose."""
     style: dict[str, Any] = {"color": VERMILLION, "markersize": 3.5, "linestyle": "none", "clip_on": False}
     axes.plot(frames, np.full(len(frames), -edge - 1.8), marker="v", **style)
     axes.plot(np.full(len(frames), edge + 1.8), frames, marker="<", **style)

@@ -27,24 +27,33 @@ def picture(args: argparse.Namespace) -> tuple[Figure, str]:
 
 
 def errors_at(study: Study, stride: int, latencies: list[int]) -> np.ndarray:
-    """(1 + L,) MPJPE in mm, offline and online at each latency, over the frames after which the longest one fits.
+    """(1 + L,) MPJPE in mm, offline and online at each latency.
 
-    Frames at the end of a clip become final early, whatever the latency; counted, they would flatten the curve.
+    Frames at the end of a clip become final early, whatever the latency, and would flatten the curve. Frames count if
+    at least as many follow as the longest latency.
+
+    Args:
+        study: network and clips.
+        stride: of key-frames.
+        latencies: frames.
 
     Raises:
-        ValueError: the longest latency fits into no clip.
+        ValueError: no clip is longer than the longest latency.
     """
     control = protocols.fixed(study.model.config, stride)
-    errors = []
+    errors, lengths = [], []
     with tqdm(study.clips, f"stride {stride}", leave=False) as clips:
         for clip in clips:
             online = [protocols.online(study.model, clip, control, latency) for latency in latencies]
-            counted = max(0, len(online[0].frames) - max(latencies))
+            lengths.append(len(online[0].frames))
+            counted = max(0, lengths[-1] - max(latencies))
             estimates = [protocols.offline(study.model, clip, stride), *online]
             errors.append([frame_errors(estimate)[:counted] for estimate in estimates])
     joined = np.concatenate(errors, axis=1)
     if not joined.size:
-        raise ValueError(f"sequence: none is longer than the latency of {max(latencies)} frames")
+        raise ValueError(
+            f"latency must be less than the {max(lengths)} frames of the longest sequence, got {max(latencies)}"
+        )
     return joined.mean(1)
 
 

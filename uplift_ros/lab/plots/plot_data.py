@@ -1,4 +1,4 @@
-"""Data of figures of accuracy: a network, and motions seen by virtual cameras."""
+"""Data of figures of accuracy: a network, and motion seen by virtual cameras."""
 
 import argparse
 import difflib
@@ -35,10 +35,13 @@ class Study:
 
 
 def add_study_arguments(parser: argparse.ArgumentParser, one_sequence: bool = False) -> None:
-    """Add the options that `load_study` reads; with `one_sequence` the figure shows a single clip."""
+    """Add the options that `load_study` reads.
+
+    Args:
+        one_sequence: the figure shows a single clip.
+    """
     add_data_arguments(parser)
     add_clip_arguments(parser, cameras=None if one_sequence else 1)
-    parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
     if one_sequence:
         parser.add_argument("--sequence", required=True, help="name of the one to show")
     else:
@@ -60,7 +63,7 @@ def load_study(args: argparse.Namespace) -> Study:
     names = [sequence.name for sequence in sequences]
     chosen = {args.sequence} if one_sequence else _beginning_with(args.sequence, names)
     if unknown := sorted(chosen - set(names)):
-        raise ValueError(f"sequence: {_names(args)} has no {unknown[0]!r}; {_nearest(unknown[0], names)}")
+        raise ValueError(f"sequence must be in {_names(args)}, got {unknown[0]!r}; {_nearest(unknown[0], names)}")
     clips = [
         clip
         for clip in protocols.project_sequences(sequences, rate, cameras, args.noise, args.seed)

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 
 from uplift_ros.lab.plots.style import FAINT, SERIES, new_figure
 
-LABELS = {
+RULE_LABELS = {
     ("paper", "adaptive"): "paper's two strides",
     ("medium", "adaptive"): "three strides",
     ("look back", "adaptive"): "three strides, look back (default)",
     ("look back", "longest"): "longest stride, look back",
 }
-"""Legend by the rule and the stride of a row."""
+"""Legend by rule and stride of a row."""
 
 PANELS = {"mpjpe": "all frames", "mpjpe_fast": "fast frames"}
 
@@ -30,7 +30,8 @@ def picture(args: argparse.Namespace) -> tuple[Figure, str]:
     try:
         figure, first = draw(rows), rows[0]
     except (KeyError, TypeError) as error:
-        raise ValueError(f"rows: {args.rows} must be written by `uplift study adaptive --json`") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"rows must be of `uplift study adaptive --json`, got {args.rows} ({reason})") from error
     noise = "no noise" if first["noise"] == "none" else f"{first['noise']} noise"
     return figure, f"{first['model']}, online, latency {first['latency_frames']} frames, {noise}"
 
@@ -45,7 +46,8 @@ def draw(rows: Sequence[dict[str, Any]]) -> Figure:
         ValueError: there is no row of a fixed stride.
     """
     if not any(row["rule"] == "fixed" for row in rows):
-        raise ValueError("rows must have some of the rule fixed, as `uplift study adaptive --json` writes them")
+        found = ", ".join(sorted({str(row["rule"]) for row in rows})) or "none"
+        raise ValueError(f"rows must have the rule fixed, as of `uplift study adaptive --json`, got {found}")
     figure = new_figure(height=3.0)
     places = figure.subplot_mosaic([["legend"] * len(PANELS), [*PANELS]], gridspec_kw={"height_ratios": [1, 7]})
     for key, title in PANELS.items():
@@ -55,7 +57,7 @@ def draw(rows: Sequence[dict[str, Any]]) -> Figure:
         axes.plot([hz for hz, _, _ in fixed], [error for _, error, _ in fixed], ".-", color=FAINT, label="fixed stride")
         for hz, error, stride in fixed:
             axes.annotate(stride, (hz, error), (2, 4), textcoords="offset points", fontsize=7)
-        for (kind, label), (colour, marker) in zip(LABELS.items(), SERIES, strict=False):
+        for (kind, label), (colour, marker) in zip(RULE_LABELS.items(), SERIES, strict=False):
             points = [(row["keyframe_hz"], row[key]) for row in known if _kind(row) == kind]
             axes.plot([hz for hz, _ in points], [error for _, error in points], marker, color=colour, label=label)
         axes.set(xlabel="key-frames per second", ylabel="MPJPE (mm)", title=title)

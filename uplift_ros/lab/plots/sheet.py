@@ -13,13 +13,13 @@ from uplift_ros.lab.plots.plot_data import add_study_arguments, load_study
 from uplift_ros.lab.plots.style import AREA, BLUE, FAINT, INK, ORANGE, TRUTH, new_figure
 from uplift_ros.skeleton import H36M17
 
-COLUMNS = 5
-"""Poses, the first and the last on a key-frame."""
+POSES_SHOWN = 5
+"""The first and the last are on a key-frame."""
 
 VIEWS = {"from the camera": (0, 1), "from the camera's right": (2, 1)}
 """Axes of the optical frame (x right, y down, z forward) that point right and down in each row."""
 
-SIDES = {"left": ORANGE, "right": BLUE, "centre": INK}
+SKELETON_COLOURS = {"left": ORANGE, "right": BLUE, "centre": INK}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def picture(args: argparse.Namespace) -> tuple[Figure, str]:
     study = load_study(args)
     estimate = protocols.offline(study.model, study.clips[0], args.stride)
     first = interval_at(estimate.truth, args.stride, study.rate, args.at)
-    frames = np.linspace(first, first + args.stride, COLUMNS).round().astype(int)
+    frames = np.linspace(first, first + args.stride, POSES_SHOWN).round().astype(int)
     return draw(estimate, frames, study.rate), (
         f"Offline protocol, stride {args.stride}. Estimate in colour (the person's left orange, right blue), "
         f"truth in grey.\n{study.subject}"
@@ -40,10 +40,16 @@ def picture(args: argparse.Namespace) -> tuple[Figure, str]:
 
 
 def interval_at(truth: np.ndarray, stride: int, rate: float, seconds: float | None) -> int:
-    """The key-frame before a time, or the one after which joints move fastest.
+    """Key-frame before a time, or the one after which joints move fastest.
+
+    Args:
+        truth: (T, 17, 3) metres.
+        stride: of key-frames.
+        rate: frames per second.
+        seconds: the time; None selects the fastest motion.
 
     Raises:
-        ValueError: no two key-frames are around that time.
+        ValueError: the time is not between two key-frames.
     """
     intervals = (len(truth) - 1) // stride
     if seconds is not None:
@@ -52,13 +58,19 @@ def interval_at(truth: np.ndarray, stride: int, rate: float, seconds: float | No
             raise ValueError(f"at must be 0 to {intervals * stride / rate:g} s in this sequence, got {seconds:g}")
         return interval * stride
     if not intervals:
-        raise ValueError(f"sequence: {len(truth)} frames hold no two key-frames at stride {stride}")
+        raise ValueError(f"sequence must have more than {stride} frames at this stride, got {len(truth)}")
     velocities = metrics.velocity(truth, rate)[: intervals * stride].reshape(intervals, stride)
     return int(velocities.mean(1).argmax()) * stride
 
 
 def draw(estimate: protocols.Estimate, frames: np.ndarray, rate: float) -> Figure:
-    """A column for each frame, a row for each view."""
+    """Draw a column for each frame, a row for each view.
+
+    Args:
+        estimate: with the truth.
+        frames: to show; the first is a key-frame.
+        rate: frames per second.
+    """
     poses = metrics.root_relative(estimate.poses)[frames]
     truth = metrics.root_relative(estimate.truth)[frames]
     errors = frame_errors(estimate)[frames]
@@ -67,7 +79,7 @@ def draw(estimate: protocols.Estimate, frames: np.ndarray, rate: float) -> Figur
     for row, (name, view) in zip(panels, VIEWS.items(), strict=True):
         for axes, pose, true in zip(row, poses, truth, strict=True):
             _draw_skeleton(axes, true[:, view])
-            _draw_skeleton(axes, pose[:, view], SIDES)
+            _draw_skeleton(axes, pose[:, view], SKELETON_COLOURS)
             axes.set_aspect("equal")
             axes.grid(False)
             axes.set(xticks=[], yticks=[])
@@ -85,7 +97,7 @@ def draw(estimate: protocols.Estimate, frames: np.ndarray, rate: float) -> Figur
 
 
 def _draw_skeleton(axes: Axes, joints: np.ndarray, colours: dict[str, str] | None = None) -> None:
-    """Joints (17, 2) in metres; grey without colours."""
+    """Draw joints (17, 2) in metres, in the colours of their sides, or grey."""
     for parent, child in H36M17.bones:
         colour = colours[H36M17.side(child)] if colours else TRUTH
         axes.plot(*joints[[parent, child]].T, color=colour, linewidth=1.8 if colours else 3.0, solid_capstyle="round")

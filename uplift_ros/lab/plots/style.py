@@ -16,8 +16,8 @@ BLUE, ORANGE, GREEN, VERMILLION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55
 SERIES = ((BLUE, "o"), (ORANGE, "s"), (VERMILLION, "^"), (GREEN, "D"), (PURPLE, "v"), (INK, "x"))
 """Colour and marker of the first, second, ... curve; the marker distinguishes them in black and white."""
 
-WIDTH = 6.9
-"""Inches: two columns of a paper."""
+WIDTH_INCHES = 6.9
+"""Two columns of a paper."""
 
 STYLE: Any = {
     "figure.dpi": 144,
@@ -47,8 +47,8 @@ STYLE: Any = {
 
 
 def new_figure(height: float) -> Figure:
-    """An empty figure of WIDTH x `height` inches."""
-    return Figure(figsize=(WIDTH, height), layout="constrained")
+    """An empty figure of WIDTH_INCHES x `height` inches."""
+    return Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
 
 
 def caption(figure: Figure, text: str) -> None:
@@ -57,7 +57,7 @@ def caption(figure: Figure, text: str) -> None:
 
 
 def legend_above(axes: Axes) -> None:
-    """Draw the legend in one row above the panel, so that it hides no curve."""
+    """Draw the legend in one row above the panel, where it hides no curve."""
     columns = len(axes.get_legend_handles_labels()[1])
     axes.legend(
         loc="lower right", bbox_to_anchor=(1, 0.98), ncol=columns, borderpad=0, borderaxespad=0.2, handlelength=1.6

@@ -9,16 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from uplift_ros.lab.plots.style import BLUE, ORANGE, legend_above, new_figure
+from uplift_ros.parameters import brief
 
-LABELS = {
+QUANTITY_LABELS = {
     "loss_mm": "loss (mm)",
     "loss": "loss",
     "rate": "learning rate",
     "mpjpe": "MPJPE (mm)",
     "accel": "acceleration error\n(mm/frame²)",
 }
-"""Panels, in this order. Columns of one quantity share one: noise_mpjpe_in and noise_mpjpe_out are the errors of the
-validation set 'noise' before and after a refiner."""
+"""Panels, in this order. Columns of one quantity share a panel: noise_mpjpe_in and noise_mpjpe_out are the errors of
+the validation set 'noise' before and after a refiner."""
 
 SETS = (BLUE, ORANGE)
 """Colours of the validation sets."""
@@ -37,12 +38,12 @@ def read_log(path: Path) -> dict[str, np.ndarray]:
     """Columns of a training log by name.
 
     Raises:
-        ValueError: the file is no training log, or has no row yet.
+        ValueError: the file is not a training log, or has no row yet.
     """
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     if not rows or "step" not in rows[0]:
-        raise ValueError(f"log: {path} is no training log: no rows with a column 'step'")
+        raise ValueError(f"log: {path} must have rows with a column 'step', got {brief([*rows[0]] if rows else [])}")
     try:
         return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
     except (TypeError, ValueError) as error:
@@ -57,16 +58,16 @@ def draw(columns: dict[str, np.ndarray]) -> Figure:
     """
     curves = {
         quantity: {name: column for name, column in columns.items() if name == quantity or f"_{quantity}_" in name}
-        for quantity in LABELS
+        for quantity in QUANTITY_LABELS
     }
-    found = [quantity for quantity in LABELS if curves[quantity]]
+    found = [quantity for quantity in QUANTITY_LABELS if curves[quantity]]
     if not found:
-        raise ValueError(f"log: no column is one of {', '.join(LABELS)}; there are {', '.join(columns)}")
+        raise ValueError(f"log must have a column of {', '.join(QUANTITY_LABELS)}, got {', '.join(columns)}")
     figure = new_figure(height=0.6 + 1.3 * len(found))
     panels = figure.subplots(len(found), 1, sharex=True, squeeze=False)[:, 0]
     for axes, quantity in zip(panels, found, strict=True):
         _draw_curves(axes, quantity, columns["step"], curves[quantity])
-        axes.set_ylabel(LABELS[quantity])
+        axes.set_ylabel(QUANTITY_LABELS[quantity])
         axes.ticklabel_format(axis="y", scilimits=(-3, 4))
     panels[-1].set(xlabel="step", xlim=(0, columns["step"][-1]))
     figure.align_ylabels(panels)

@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from uplift_ros.lab.data import protocols
-from uplift_ros.lab.evaluation.scores import VELOCITY_INTERVAL, Row, by_velocity
+from uplift_ros.lab.evaluation.scores import VELOCITY_INTERVAL_MPS, Row, by_velocity
 from uplift_ros.lab.plots.plot_data import add_study_arguments, load_study
 from uplift_ros.lab.plots.style import AREA, FAINT, new_figure, series
 
-FEWEST = 50
-"""Minimum number of frames of an interval, for a meaningful mean."""
+MIN_FRAMES = 50
+"""Minimum number of frames in an interval, for a meaningful mean."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,19 +27,20 @@ def picture(args: argparse.Namespace) -> tuple[Figure, str]:
         with tqdm(study.clips, f"stride {stride}", leave=False) as clips:
             estimates = [protocols.offline(study.model, clip, stride) for clip in clips]
         rows[stride] = with_enough_frames(by_velocity(estimates, study.rate))
-    text = f"Offline protocol, intervals of {VELOCITY_INTERVAL} m/s with at least {FEWEST} frames."
+    text = f"Offline protocol, intervals of {VELOCITY_INTERVAL_MPS} m/s with at least {MIN_FRAMES} frames."
     return draw(rows), f"{text}\n{study.subject}"
 
 
 def with_enough_frames(rows: list[Row]) -> list[Row]:
-    """The intervals with at least FEWEST frames.
+    """The intervals with at least MIN_FRAMES frames.
 
     Raises:
         ValueError: no interval has that many.
     """
-    enough = [row for row in rows if row["frames"] >= FEWEST]
+    enough = [row for row in rows if row["frames"] >= MIN_FRAMES]
     if not enough:
-        raise ValueError(f"sequence: no velocity interval has {FEWEST} frames, show more sequences")
+        most = max((row["frames"] for row in rows), default=0)
+        raise ValueError(f"sequence must give {MIN_FRAMES} frames in an interval of velocity, got at most {most}")
     return enough
 
 

@@ -1,4 +1,4 @@
-"""Gain of an adaptive stride and of look back: error over key-frame rate against every fixed stride, and onsets."""
+"""Gain of an adaptive stride and of look back over fixed strides: error by key-frame rate, and onsets of motion."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -22,21 +22,21 @@ from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.uplift import UpliftUpsample
 
 FIXED_STRIDES = (4, 5, 6, 8, 10, 12, 15, 16, 20)
-"""Those of them that a network knows make its fixed curve."""
+"""Candidates; those within the strides of a network make its curve of fixed strides."""
 
-QUIET = 0.4
-"""Seconds of slow motion before an onset."""
+SLOW_BEFORE_ONSET_S = 0.4
+"""Minimum duration of slow motion before an onset."""
 
-IN_TIME = 0.4
-"""Latest time of denser key-frames after an onset, in seconds: the interval of key-frames at a stride of 20."""
+IN_TIME_S = 0.4
+"""Latest time of denser key-frames after an onset: the interval of key-frames at a stride of 20."""
 
 
 Rule = tuple[dict[str, Any], protocols.Control]
-"""Keys of a row that describe the rule, and what it does."""
+"""Keys of a row that describe the rule, and its control of key-frames."""
 
 
 def fixed_rules(config: UpliftConfig) -> list[Rule]:
-    """Every fixed stride between the shortest and the longest that the network was trained with."""
+    """Rules of every fixed stride between the shortest and the longest that the network was trained with."""
     shortest, longest = min(config.input_strides), max(config.input_strides)
     return [
         ({"rule": "fixed", "stride": stride}, protocols.fixed(config, stride))
@@ -46,9 +46,13 @@ def fixed_rules(config: UpliftConfig) -> list[Rule]:
 
 
 def adaptive_rules(config: UpliftConfig, thresholds: Sequence[float], holds: Sequence[int]) -> Iterator[Rule]:
-    """The longest stride with look back; the paper's two strides, ours with a medium one, and ours with look back.
+    """Rules that adapt to motion: the longest stride with look back; for every threshold and hold the paper's two
+    strides, this package's three strides, and those with look back.
 
-    The last three at every threshold and hold.
+    Args:
+        config: of the network.
+        thresholds: m/s.
+        holds: frames.
     """
     longest = max(config.input_strides)
     look_back = protocols.adaptive(config).look_back
@@ -64,35 +68,37 @@ def adaptive_rules(config: UpliftConfig, thresholds: Sequence[float], holds: Seq
 
 
 def onsets(velocity: np.ndarray, rate: float) -> list[int]:
-    """Frames at which motion becomes fast after it was slow: indices into velocities (T,) in m/s."""
-    fast = velocity > scores.FAST
-    quiet = round(QUIET * rate)
+    """Frames at which motion becomes fast after it was slow, as indices into velocities (T,) in m/s."""
+    fast = velocity > scores.FAST_MPS
+    quiet = round(SLOW_BEFORE_ONSET_S * rate)
     return [
         index for index in np.flatnonzero(fast).tolist() if index >= quiet and not fast[index - quiet : index].any()
     ]
 
 
 def spacing(keyframes: np.ndarray, onset: int, within: int) -> float:
-    """Smallest distance between neighbours among key-frames (K,) of which one interval meets the frames after an onset.
+    """Shortest interval between neighbouring key-frames that overlaps with the frames after an onset.
 
     Args:
-        within: frames after the onset that count.
+        keyframes: (K,) frames.
+        onset: frame.
+        within: number of frames after the onset.
     """
     near = (keyframes[1:] >= onset) & (keyframes[:-1] <= onset + within)
     return min(np.diff(keyframes)[near].tolist(), default=np.inf)
 
 
 def onset_scores(estimates: Sequence[protocols.Estimate], rate: float, longest: int, shortest: int) -> dict[str, Any]:
-    """Count the onsets of fast motion around which key-frames are denser, within IN_TIME.
+    """Share of the onsets of fast motion after which key-frames are denser within IN_TIME_S.
 
     Keys:
-        onsets: of the true motion.
+        onsets: number of onsets of the true motion.
         onset_rate: share with key-frames closer than the longest stride.
-        onset_rate_fast: share with key-frames closer than twice the shortest, which look back does not halve.
+        onset_rate_fast: share with key-frames closer than twice the shortest stride, which look back does not halve.
     """
     found = np.array(
         [
-            spacing(estimate.frames[estimate.keyframes], onset + 1, round(IN_TIME * rate))
+            spacing(estimate.frames[estimate.keyframes], onset + 1, round(IN_TIME_S * rate))
             for estimate in estimates
             for onset in onsets(metrics.velocity(estimate.truth, rate), rate)
         ]
@@ -122,11 +128,13 @@ def compare(rows: Sequence[dict[str, Any]]) -> None:
     """Add to every row its gain over the fixed strides among them.
 
     Keys:
-        keyframes_of_fast: key-frames against those of the shortest fixed stride.
-        recovered: share of the error that the longest stride adds to the shortest one's on fast frames, that is saved.
-        mpjpe_over_fixed, mpjpe_fast_over_fixed: mm, against fixed strides of the same key-frame rate (linear between).
+        keyframes_of_fast: number of key-frames relative to the shortest fixed stride.
+        recovered: part of the error on fast frames that the longest stride adds to that of the shortest, and the row
+            saves.
+        mpjpe_over_fixed, mpjpe_fast_over_fixed: mm, difference from a fixed stride of the same key-frame rate, which is
+            interpolated linearly.
 
-    Values of fast frames are None if there are none; `recovered` is None too if the longest stride adds no error.
+    Values of fast frames are None if there are none; `recovered` is also None if the longest stride adds no error.
     """
     fixed = sorted((row for row in rows if row["rule"] == "fixed"), key=lambda row: row["keyframe_hz"])
     long, short = fixed[0], fixed[-1]
@@ -145,9 +153,8 @@ def compare(rows: Sequence[dict[str, Any]]) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser)
-    parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
-    parser.add_argument("--latency", type=int, default=4, help="frames")
     add_clip_arguments(parser, cameras=1)
+    parser.add_argument("--latency", type=int, default=protocols.LATENCY_FRAMES, help="frames")
     parser.add_argument("--day", type=float, metavar="MINUTES", help="a robot's day made of the sequences, this long")
     parser.add_argument("--threshold", nargs="*", type=float, default=[0.3, 0.5, 0.7, 0.9], help="m/s")
     parser.add_argument("--hold", nargs="*", type=int, default=[0, 10, 20], help="frames")

@@ -1,5 +1,6 @@
-"""What every training shares: averaged weights, the files that it resumes from, a log."""
+"""Code that all trainings share: averaged weights, files to resume from, a log."""
 
+import argparse
 import csv
 import time
 from collections.abc import Mapping, Sequence
@@ -11,27 +12,54 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from uplift_ros.lab.data.formats.h36m import TRAINING_SUBJECTS
+from uplift_ros.lab.data.options import add_data_arguments
 from uplift_ros.models import weights
 from uplift_ros.parameters import brief
 
+AVERAGE_DECAY = 0.999
+"""Decay of the averaged weights in a step, of all recipes that average."""
+
+
+def add_training_arguments(
+    parser: argparse.ArgumentParser, batch: int, learning_rate: float, seed: int, threads: int
+) -> None:
+    """Add the options that all trainings share, with defaults of the product's own recipe."""
+    add_data_arguments(parser, subjects=TRAINING_SUBJECTS)
+    parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for checkpoint, log and weights")
+    parser.add_argument("--start", help="weights to start from, by name or file; uplift widens narrower ones")
+    parser.add_argument("--batch", type=int, help=f"windows in a step: {batch}, or the recipe's")
+    parser.add_argument("--learning-rate", type=float, help=f"{learning_rate}, or the recipe's")
+    parser.add_argument("--bfloat16", action="store_true", help="faster on processors with bfloat16 instructions")
+    parser.add_argument("--seed", type=int, default=seed)
+    parser.add_argument("--threads", type=int, default=threads)
+
+
+def add_recipe_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --recipe, for networks that can be trained by the papers' recipes too."""
+    parser.add_argument(
+        "--recipe", choices=("product", "paper"), default="product", help="data sampling and hyperparameters"
+    )
+
 
 class Training:
-    """A training that resumes where it stopped: weights `path`, a checkpoint (.pt) and a log (.csv) beside them.
+    """A training that resumes at its last checkpoint.
 
     Args:
         model: the network, on its device.
-        settings: with the network's config they identify the training; also for the header of the weights.
-        steps: that end the training, unless there are `minutes`.
-        minutes: of all runs together, that end it instead.
-        decay: of the averaged weights, which are those that are written; 0 keeps the newest.
-        parts: optimisers and what else has a state to resume from.
+        path: of the weights; a checkpoint (.pt) and a log (.csv) are beside them.
+        settings: identify the training together with the network's config; they are also in the header of the weights.
+        steps: end of the training, unless there are `minutes`.
+        minutes: end of the training in minutes of all runs together.
+        decay: of the averaged weights, which are written; a larger value averages over more steps, 0 keeps the newest.
+        parts: optimisers and other objects whose state is resumed.
 
     Attributes:
-        model: as given.
+        model: the network.
         step: steps, or epochs, that are done.
 
     Raises:
-        ValueError: the checkpoint at `path` is none, or another training's.
+        ValueError: the file beside `path` is no checkpoint, or that of another training.
     """
 
     def __init__(
@@ -57,12 +85,12 @@ class Training:
 
     @property
     def elapsed_minutes(self) -> float:
-        """Of all runs together."""
+        """Minutes of all runs together."""
         return self._earlier_minutes + (time.monotonic() - self._start) / 60
 
     @property
     def progress(self) -> float:
-        """Part of the training that is done; it ends at 1."""
+        """Part of the training that is done, up to 1."""
         return min(self.elapsed_minutes / self._minutes if self._minutes else self.step / self._steps, 1.0)
 
     @property
@@ -71,7 +99,7 @@ class Training:
         return self._average.module
 
     def advance(self, loss: Tensor | float) -> None:
-        """Count a step that the optimisers have made."""
+        """Count a step after the optimisers have made it, and update the averaged weights."""
         self._average.update_parameters(self.model)
         self._losses.append(loss)
         self.step += 1
@@ -81,15 +109,19 @@ class Training:
         return sum(map(float, self._losses)) / len(self._losses)
 
     def report(self, header: Mapping[str, Any], **row: float) -> None:
-        """Write a row of the log, the checkpoint, and the averaged weights with `header` added to theirs.
+        """Write a row of the log, the checkpoint, and the averaged weights.
+
+        Args:
+            header: additional entries for the header of the weights.
+            row: values for the log.
 
         Raises:
-            ValueError: loss or a weight is not finite; the files of the previous report stay.
+            ValueError: the loss or a weight is not finite; the files of the previous report are kept.
         """
         total = sum(weight.detach().sum().item() for weight in self.model.parameters())
         if not torch.isfinite(torch.tensor([self.mean_loss(), total])).all():
             raise ValueError(
-                f"training stopped: loss or weights are not finite in step {self.step}; the last saved ones stay"
+                f"training stopped: loss or weights are not finite in step {self.step}; the last saved ones are kept"
             )
         self._losses.clear()
         minutes = self.elapsed_minutes
@@ -111,7 +143,7 @@ class Training:
         print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
 
     def _restore(self) -> tuple[int, float]:
-        """Load the parts; return the step and the minutes that were reached, 0 without a checkpoint."""
+        """Load the checkpoint if there is one; return its step and minutes, otherwise 0."""
         path = self.path.with_suffix(".pt")
         if not path.exists():
             return 0, 0.0
@@ -122,15 +154,17 @@ class Training:
             raise ValueError(f"out: {path} is no checkpoint of this package") from error
         for name, ours in self._identity.items():
             if theirs.get(name) != ours:
-                reason = f"{name} is {brief(theirs.get(name))} there, {brief(ours)} here"
-                raise ValueError(f"out: {path} is the checkpoint of another training: {reason}; take another folder")
+                raise ValueError(
+                    f"out: {path} is the checkpoint of another training, {name} must be {brief(ours)}, "
+                    f"got {brief(theirs.get(name))}; choose another folder"
+                )
         for name, part in self._parts.items():
             part.load_state_dict(state[name])
         return reached
 
 
 def _average(model: nn.Module, decay: float) -> AveragedModel:
-    """Moving average of a network's weights; decay = min(decay, (1 + step) / (10 + step))."""
+    """Moving average of a network's weights, with the decay min(decay, (1 + step) / (10 + step))."""
 
     @torch.no_grad()
     def update(averages: Sequence[Tensor], newest: Sequence[Tensor], step: Tensor | int) -> None:

@@ -1,6 +1,6 @@
 """`uplift train uplift --recipe paper`: Uplift and Upsample trained as its authors did (WACV 2023).
 
-The data selects one of their configurations: Human3.6M, AMASS for pre-training, or Human3.6M from pre-trained weights.
+The data selects one of their configurations: Human3.6M; AMASS for pre-training; Human3.6M from pre-trained weights.
 """
 
 import argparse
@@ -15,32 +15,31 @@ from uplift_ros.lab import device
 from uplift_ros.lab.data.formats import h36m, load
 from uplift_ros.lab.data.formats.amass_joints import VALIDATION
 from uplift_ros.lab.data.options import load_takes
-from uplift_ros.lab.training.loop import Training
+from uplift_ros.lab.training.loop import AVERAGE_DECAY, Training
 from uplift_ros.lab.training.paper_windows import PaperSampler, Videos
 from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.sources.synthetic.viewpoint import Viewpoint
 
 STEPS_PER_EPOCH = 6000
 RATE_DECAY = 0.99
 """Decay of the learning rate after each epoch."""
 
 WEIGHT_DECAY = 0.1
-"""Weight decay in the convention of PyTorch's AdamW, on every parameter: theirs is 4e-6 at a rate of 4e-5."""
-
-AVERAGE_DECAY = 0.999
+"""Of every parameter, in the convention of PyTorch's AdamW; the authors' is 4e-6 at a learning rate of 4e-5."""
 
 
 @dataclass(frozen=True)
-class Recipe:
+class UpliftRecipe:
     """One of the authors' configurations.
 
     Args:
         batch: windows in a step.
-        rate: learning rate at the start.
+        rate: initial learning rate.
         epochs: of STEPS_PER_EPOCH steps.
-        twins: within-batch augmentation.
-        averaged: whether the exponential average of the weights is kept.
+        twins: each window is followed by its mirror image (within-batch augmentation).
+        averaged: write the exponential average of the weights instead of the last ones.
     """
 
     batch: int
@@ -51,18 +50,22 @@ class Recipe:
 
 
 RECIPES = {
-    ("n81", "h36m"): Recipe(256, 4e-5, 120, twins=False, averaged=True),
-    ("n351", "h36m"): Recipe(512, 4e-5, 120, twins=True, averaged=False),
-    ("n351", "amass"): Recipe(512, 4e-5, 100, twins=True, averaged=False),
-    ("n351", "fine-tuning"): Recipe(512, 2e-5, 3, twins=True, averaged=False),
+    ("n81", "h36m"): UpliftRecipe(256, 4e-5, 120, twins=False, averaged=True),
+    ("n351", "h36m"): UpliftRecipe(512, 4e-5, 120, twins=True, averaged=False),
+    ("n351", "amass"): UpliftRecipe(512, 4e-5, 100, twins=True, averaged=False),
+    ("n351", "fine-tuning"): UpliftRecipe(512, 2e-5, 3, twins=True, averaged=False),
 }
-"""n81 with pre-training is in the paper but not among the configurations; it follows those of n351."""
+"""By variant and kind of data. For n81 with pre-training the authors give no configuration; it uses those of n351."""
 
 
 def paper_loss(central: Tensor, sequence: Tensor, targets: Tensor, config: UpliftConfig) -> Tensor:
-    """Half the central head's and half the sequence head's mean joint distance, metres; all tokens count the same.
+    """Mean of the central head's and the sequence head's mean joint distances, metres; all tokens count alike.
 
     Without the temporal stage there is only the central head.
+
+    Args:
+        central: (B, 17, 3).
+        sequence, targets: (B, T, 17, 3).
     """
     centre = (central - targets[:, config.centre]).norm(dim=-1).mean()
     if not config.temporal:
@@ -73,13 +76,19 @@ def paper_loss(central: Tensor, sequence: Tensor, targets: Tensor, config: Uplif
 def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
     """Train, or resume from the checkpoint in --out; return the path of the weights.
 
+    Args:
+        args: options of the command.
+        config: of the network.
+
     Raises:
-        ValueError: options or data that the recipe has no use for, or start weights of another shape.
+        ValueError: options or data that the recipe does not use, or start weights of another shape.
     """
     if args.variant == "compact":
         raise ValueError("recipe paper is for --variant n81 or n351, got compact")
     if ignored := [name for name in ("minutes", "scores", "bfloat16") if getattr(args, name)]:
-        raise ValueError(f"{', '.join(ignored)}: not of --recipe paper, which counts steps and reads no scores")
+        raise ValueError(
+            f"{', '.join(ignored)} must not be given with --recipe paper, which counts steps and reads no scores"
+        )
     place = device.find(args.device)
     takes = load_takes(args, test=False)
     kind = "amass" if not takes else "fine-tuning" if args.start else "h36m"
@@ -121,14 +130,14 @@ def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
     return path
 
 
-def _motion(args: argparse.Namespace, config: UpliftConfig) -> tuple[Videos, list[h36m.H36MCamera]]:
-    """Motion capture without its validation sets, and Human3.6M's cameras, which see it."""
+def _motion(args: argparse.Namespace, config: UpliftConfig) -> tuple[Videos, list[Viewpoint]]:
+    """Motion capture without the validation sets, and Human3.6M's cameras, which see it."""
     if args.calibration is None:
         raise ValueError(
             "recipe paper trains on Human3.6M (give --keypoints and --calibration), or on motion capture that its "
             f"cameras see (calibration is missing: {h36m.FIT_CAMERAS})"
         )
-    cameras = list(h36m.load_calibration(args.calibration).values())
+    cameras = list(h36m.load_cameras(args.calibration).values())
     motion = [part for path in args.data for part in load(path, config.model_rate, args.body_model)]
     return Videos.of_motion([part for part in motion if part.name.split("/")[0] not in VALIDATION]), cameras
 

@@ -12,27 +12,27 @@ import torch
 from torch import Tensor
 
 from uplift_ros.lab import device
-from uplift_ros.lab.data.formats.smoothnet_data import FIT, RefinementSet, is_release, load_release
+from uplift_ros.lab.data.formats.smoothnet_data import FIT_RELEASE, RefinementSet, is_release, load_release
 from uplift_ros.lab.training.loop import Training
 from uplift_ros.models.configs import SynSPConfig
 from uplift_ros.models.synsp import SynSP, synsp_loss
 
-RATE = 1e-3
+PAPER_REFINER_RATE = 1e-3
 SCALE = (0.9, 1.1)
-"""Scale of poses and truth together: the only augmentation, used only for single views of Human3.6M."""
+"""Range of a random scale of poses and truth, the only augmentation; single views of Human3.6M alone are scaled."""
 
 SMPL_WIDTH = 256
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SynSPRecipe:
     """One of the authors' configurations.
 
     Args:
         batch: windows in a step.
         epochs: passes over all windows.
         decay: factor of the learning rate after each epoch.
-        acceleration_weight: lambda_a.
+        acceleration_weight: lambda_a of the loss.
     """
 
     batch: int
@@ -41,22 +41,36 @@ class Recipe:
     acceleration_weight: float
 
 
-def recipe_of(data: RefinementSet, *, several_views: bool) -> Recipe:
-    """The configuration of the representation; the authors have one for each, of H36M and AIST++."""
+def recipe_of(data: RefinementSet, *, several_views: bool) -> SynSPRecipe:
+    """The configuration for a data set; the authors give one for each representation, of Human3.6M and AIST++.
+
+    Args:
+        data: the data set.
+        several_views: the views of several cameras are read together.
+    """
     if data.representation == "smpl":
-        return Recipe(8000, 70, 0.95, 1.0)
+        return SynSPRecipe(8000, 70, 0.95, 1.0)
     if data.representation == "2D":
-        return Recipe(2000, 70, 0.96, 0.1)
+        return SynSPRecipe(2000, 70, 0.96, 0.1)
     if several_views:
-        return Recipe(2000, 70, 0.95, 1.0)
-    return Recipe(64, 10, 0.8, 1.0) if data.dataset == "h36m" else Recipe(8000, 70, 0.95, 0.1)
+        return SynSPRecipe(2000, 70, 0.95, 1.0)
+    return SynSPRecipe(64, 10, 0.8, 1.0) if data.dataset == "h36m" else SynSPRecipe(8000, 70, 0.95, 0.1)
 
 
-class Windows:
+class ReleaseWindows:
     """All windows of all sequences, one frame apart.
 
     Args:
+        data: the sequences.
         length: T, frames of a window.
+
+    Attributes:
+        scaled: whether windows are scaled at random.
+        frames: (2, P, F, C), estimated and true, of P views.
+        first: (W,) first frame of each window.
+
+    Raises:
+        ValueError: different numbers of views, or no sequence as long as a window.
     """
 
     def __init__(self, data: RefinementSet, length: int) -> None:
@@ -65,17 +79,21 @@ class Windows:
         pairs = [np.stack([sequence.estimated, sequence.true]) for sequence in data.sequences]
         views = {pair.shape[1] for pair in pairs}
         if len(views) > 1:
-            raise ValueError(f"data: every moment must have the same number of views, got {sorted(views)}; {FIT}")
+            raise ValueError(
+                f"data: every moment must have the same number of views, got {sorted(views)}; {FIT_RELEASE}"
+            )
         counts = np.array([max(pair.shape[2] - length + spare, 0) for pair in pairs])
         if not counts.any():
-            raise ValueError(f"data: no sequence has more than {length} frames; choose a smaller --window")
+            raise ValueError(
+                f"data must have a sequence of more than {length} frames, got none; choose a smaller --window"
+            )
         self.frames = np.concatenate(pairs, 2).astype(np.float32)  # (2, P, F, C)
         starts = np.cumsum([0, *(pair.shape[2] for pair in pairs[:-1])])
         self.first = np.concatenate([start + np.arange(count) for start, count in zip(starts, counts, strict=True)])
         self.length = length
 
     def epoch(self, rng: np.random.Generator, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Estimated and true windows (B, P, T, C), or (B, T, C) of single views, each once, in random order."""
+        """Estimated and true windows (B, P, T, C), or (B, T, C) of single views, each window once, in random order."""
         order = rng.permutation(self.first)
         for chosen in np.split(order, range(batch, len(order), batch)):
             windows = self.frames[:, :, chosen[:, None] + np.arange(self.length)].swapaxes(1, 2)  # (2, B, P, T, C)
@@ -86,9 +104,10 @@ class Windows:
 
 
 def batches(
-    sets: Sequence[Windows], epoch: int, recipe: Recipe, rng: np.random.Generator
+    sets: Sequence[ReleaseWindows], epoch: int, recipe: SynSPRecipe, rng: np.random.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of an epoch, from 1: each of one data set, in random order, as many of each as the smallest one has.
+    """Batches of one epoch (counted from 1), each from one data set, in random order; every set contributes as many as
+    the smallest has.
 
     After a third of the epochs only the first data set is used.
     """
@@ -102,11 +121,17 @@ def batches(
 def load_sets(folders: Sequence[Path], *, several_views: bool) -> list[RefinementSet]:
     """The training files of all folders.
 
+    Args:
+        folders: of SmoothNet's release.
+        several_views: as of `load_release`.
+
     Raises:
         ValueError: a folder of another form, or poses of another form than those of the first folder.
     """
     if wrong := [folder for folder in folders if not is_release(folder)]:
-        raise ValueError(f"data: recipe paper of synsp trains on an estimator's output, not on {wrong[0]}; {FIT}")
+        raise ValueError(
+            f"data: recipe paper of synsp trains on an estimator's output, not on {wrong[0]}; {FIT_RELEASE}"
+        )
     sets = [load_release(folder, "train", several_views=several_views) for folder in folders]
     forms = [f"{data.joints} joints, {data.representation}" for data in sets]
     for folder, form in zip(folders, forms, strict=True):
@@ -125,9 +150,9 @@ def main(args: argparse.Namespace) -> int:
     recipe = replace(recipe, batch=args.batch or recipe.batch, epochs=args.epochs or recipe.epochs)
     width = SMPL_WIDTH if data.representation == "smpl" else SynSPConfig().width
     config = SynSPConfig(joints=data.joints, coordinates=data.coordinates, window=args.window, width=width, ffn=width)
-    windows = [Windows(part, args.window) for part in sets]
+    windows = [ReleaseWindows(part, args.window) for part in sets]
     model = SynSP(config).to(place).train()
-    optimiser = torch.optim.Adam(model.parameters(), args.learning_rate or RATE, amsgrad=True)
+    optimiser = torch.optim.Adam(model.parameters(), args.learning_rate or PAPER_REFINER_RATE, amsgrad=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, recipe.decay)
     path = args.out / "synsp.safetensors"
     data_names = " ".join(path.name for path in args.data)

@@ -1,16 +1,16 @@
-"""Training windows exactly as Uplift and Upsample draws them (WACV 2023 and its code), for `--recipe paper`."""
+"""Training windows as the code of Uplift and Upsample (WACV 2023) draws them, for `--recipe paper`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from uplift_ros.lab.data.formats.h36m import H36MCamera
 from uplift_ros.lab.data.mocap import Sequence as Motion
 from uplift_ros.lab.data.takes import Take, screen
 from uplift_ros.lab.data.windows import Batch
 from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.skeleton import mirror
+from uplift_ros.sources.synthetic.viewpoint import Viewpoint
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Videos:
 
     Attributes:
         joints: (F, 17, 3) metres: root-relative in the camera's frame if there are 2D poses, else in the world.
-        inputs: (F, 17, 2) on the screen, of recordings; motion capture has none.
-        first, last: (F,) first and last frame of the video that a frame is of.
+        inputs: (F, 17, 2) of recordings, in screen coordinates; motion capture has none.
+        first, last: (F,) first and last frame of the video of each frame.
     """
 
     joints: np.ndarray
@@ -30,11 +30,13 @@ class Videos:
 
     @classmethod
     def of_takes(cls, takes: Sequence[Take]) -> "Videos":
+        """Join recordings."""
         joints = [take.truth - take.truth[:, :1] for take in takes]
         return cls._joined(joints, [screen(take.pixels, take.camera) for take in takes])
 
     @classmethod
     def of_motion(cls, sequences: Sequence[Motion]) -> "Videos":
+        """Join motion capture."""
         return cls._joined([sequence.joints for sequence in sequences], None)
 
     @classmethod
@@ -51,11 +53,13 @@ class PaperSampler:
 
     Args:
         videos: source of windows.
+        config: of the network.
         batch: windows in a batch.
-        twins: within-batch augmentation: a window is followed by its mirror image. Otherwise a pass has every window
-            twice, as it is and mirrored, each on its own.
-        cameras: for motion capture; each window is seen by one of them. Motion is mirrored in the world and then seen
-            by the same camera, so that twins are two views, not mirror images of each other.
+        rng: source of all randomness.
+        twins: within-batch augmentation: each window is followed by its mirror image. Otherwise a pass has every window
+            twice, unchanged and mirrored, at independent places.
+        cameras: for motion capture; one of them sees each window. Motion is mirrored in the world and then seen by the
+            same camera, so that twins are two views, not mirror images of each other.
 
     Raises:
         ValueError: twins in an odd batch, or motion capture without cameras.
@@ -69,12 +73,12 @@ class PaperSampler:
         rng: np.random.Generator,
         *,
         twins: bool,
-        cameras: Sequence[H36MCamera] = (),
+        cameras: Sequence[Viewpoint] = (),
     ) -> None:
         if twins and batch % 2:
             raise ValueError(f"batch must be even for windows and their mirror images, got {batch}")
         if videos.inputs is None and not cameras:
-            raise ValueError("calibration is missing: motion capture is seen by Human3.6M's cameras")
+            raise ValueError("calibration must give Human3.6M's cameras, which see motion capture, got none")
         self.videos, self.config, self.rng, self.twins, self.cameras = videos, config, rng, twins, cameras
         self.drawn = batch // 2 if twins else batch
         self._centres = self._pass()
@@ -98,7 +102,7 @@ class PaperSampler:
         seen, inputs = np.empty_like(joints), np.empty((*joints.shape[:-1], 2), np.float32)
         for index in np.unique(cameras):
             chosen = cameras == index
-            seen[chosen] = self.cameras[index].see(joints[chosen])
+            seen[chosen] = self.cameras[index].to_optical(joints[chosen])
             inputs[chosen] = project(seen[chosen], self.cameras[index])
         return Batch.of(inputs, mask, seen - seen[:, :, :1])
 
@@ -109,7 +113,13 @@ class PaperSampler:
 
 
 def window_frames(centres: np.ndarray, first: np.ndarray, last: np.ndarray, config: UpliftConfig) -> np.ndarray:
-    """Frames (B, T) of the windows around `centres` (B,); beyond a video the nearest one on the window's own grid."""
+    """Frames (B, T) of windows; beyond the ends of a video the nearest frame on the window's own grid.
+
+    Args:
+        centres: (B,) frames at the middle of the windows.
+        first, last: (B,) first and last frame of their videos.
+        config: of the network.
+    """
     spacing = config.token_stride
     frames = centres[:, None] + (np.arange(config.tokens) - config.centre) * spacing
     lowest, highest = first + (centres - first) % spacing, last - (last - centres) % spacing
@@ -117,18 +127,18 @@ def window_frames(centres: np.ndarray, first: np.ndarray, last: np.ndarray, conf
 
 
 def paper_masks(rng: np.random.Generator, config: UpliftConfig, count: int) -> np.ndarray:
-    """(B, T) true at real poses: a uniform input stride for each window, at each of its phases equally often."""
+    """Key-frame masks (count, T), true at real poses: each window has one stride of the network and a uniform phase."""
     period = rng.choice(config.input_strides, count)[:, None] // config.token_stride
     phase = rng.integers(period)
     return (np.arange(config.tokens) - config.centre + phase) % period == 0
 
 
-def project(joints: np.ndarray, camera: H36MCamera) -> np.ndarray:
-    """Joints (..., 3) in the optical frame to the screen with the lens of Human3.6M, as the authors (and VideoPose3D).
+def project(joints: np.ndarray, camera: Viewpoint) -> np.ndarray:
+    """Project joints (..., 3) from the optical frame to screen coordinates with the authors' model of Human3.6M's lens.
 
-    Their distortion is u (1 + k1 r^2 + k2 r^4 + k3 r^6 + p . u) + p r^2 of a ray u that is cut off at 45 degrees, where
-    p is (p2, p1) in OpenCV's order.
-    Joints outside the image stay.
+    As in VideoPose3D, a ray u is limited to 45 degrees and distorted to
+    u (1 + k1 r^2 + k2 r^4 + k3 r^6 + p . u) + p r^2, with p = (p2, p1) of OpenCV's coefficients. Joints outside the
+    image are kept.
     """
     lens = camera.camera
     k1, k2, p1, p2, k3 = lens.distortion
@@ -140,5 +150,5 @@ def project(joints: np.ndarray, camera: H36MCamera) -> np.ndarray:
 
 
 def _doubled(first: np.ndarray, joints: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Repeat every window, one after the other, and mark those that are to be mirrored."""
+    """Repeat every window and mark the second of each pair, which is to be mirrored."""
     return *(np.repeat(part, 2, 0) for part in (first, joints, mask)), np.arange(2 * len(joints)) % 2 == 1

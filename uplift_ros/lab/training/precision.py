@@ -10,9 +10,9 @@ from torch.overrides import TorchFunctionMode
 
 
 class Bfloat16Products(TorchFunctionMode):
-    """Within this context linear layers multiply in bfloat16, forward and backward, and return float32.
+    """Context in which linear layers multiply in bfloat16, forward and backward, and return float32.
 
-    Plain autocast runs attention in bfloat16 too, which is slower than in float32 on every processor measured.
+    PyTorch's autocast computes attention in bfloat16 too, which is slower than float32 on every processor measured.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -24,14 +24,14 @@ class Bfloat16Products(TorchFunctionMode):
 
 
 class Bfloat16Transformer(TorchFunctionMode):
-    """Autocast to bfloat16 for training a transformer, a tenth faster than `Bfloat16Products`.
+    """Context of autocast to bfloat16 for training a transformer, a tenth faster than `Bfloat16Products`.
 
-    Attention is computed without the conversions and checks of PyTorch's own, which take a third of its time for narrow
-    heads, and some layers stay exact.
+    On a processor, attention is computed without PyTorch's conversions and checks, which take a third of its time for
+    narrow heads.
 
     Args:
-        exact: layers that stay in float32; a head's output in bfloat16 would be rounded to millimetres.
-        device: type of the device, 'cpu' or 'cuda'; the latter has fast attention of its own.
+        exact: layers that compute in float32; the output of a head in bfloat16 would be rounded to millimetres.
+        device: type of the device, 'cpu' or 'cuda'; the latter has its own fast attention.
     """
 
     def __init__(self, exact: Sequence[nn.Linear] = (), device: str = "cpu") -> None:

@@ -1,4 +1,4 @@
-"""Loss of refinement networks: on single windows, and on their averages as streams and papers compute them."""
+"""Loss of refinement networks on single windows, and on averages of windows as streams and the papers compute them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +18,13 @@ class Objective:
     """The loss of a step.
 
     Args:
-        loss_of: a network's output, the true poses (B, T, C), and the weight of acceleration against position.
+        loss_of: loss of a network's output, given also the true poses (B, T, C) and the weight of acceleration against
+            position.
         acceleration_weight: weight of acceleration on synthetic noise. A larger value smooths more.
         paired_weight: the same on an uplifter's own output, which is smooth already: more smoothing removes motion.
         averaged: share of the loss on averages of windows: full averages on synthetic noise, averages at a random delay
-            on an uplifter's output, as in streams. The rest is on single windows, whose optimum smooths too little if
-            windows are averaged.
+            on an uplifter's output, as in streams. The rest is the loss on single windows. A larger value smooths more:
+            a network that is optimal on single windows smooths too little if its windows are averaged.
 
     Raises:
         ValueError: averaged out of range.
@@ -39,22 +40,23 @@ class Objective:
             raise ValueError(f"averaged must be between 0 and 1, got {self.averaged}")
 
     def windows_of_a_clip(self, length: int) -> int:
-        """Windows of a clip in which a window's length of frames is covered by all possible windows."""
+        """Windows in a clip of the minimum length in which `length` frames are covered by all possible windows."""
         return 2 * length - 1 if self.averaged else 1
 
     def __call__(self, output: Any, true: Tensor, length: int, paired: int, rng: np.random.Generator) -> Tensor:
-        """Mean over clips.
+        """Mean loss over clips.
 
         Args:
-            output: for all `windows` of `length` frames of the clips that the network saw.
+            output: of the network for all `windows` of the clips.
             true: (B, L, C), of the same clips.
-            paired: clips at the end that are an uplifter's output.
+            length: frames of a window.
+            paired: number of clips, the last ones, that are an uplifter's output.
             rng: draws the delay.
         """
-        put_on = len(true) - paired
-        parts = [(slice(put_on), self.acceleration_weight, length - 1)]
+        synthetic = len(true) - paired  # clips with synthetic noise
+        parts = [(slice(synthetic), self.acceleration_weight, length - 1)]
         if paired:
-            parts.append((slice(put_on, None), self.paired_weight, int(rng.integers(length))))
+            parts.append((slice(synthetic, None), self.paired_weight, int(rng.integers(length))))
         losses = [
             len(true[clips]) * self._of(_of_clips(output, clips, len(true)), true[clips], length, weight, delay)
             for clips, weight, delay in parts
@@ -75,11 +77,16 @@ def windows(clips: Tensor, length: int) -> Tensor:
 
 
 def averages(output: Output, clips: int, delay: int) -> Output:
-    """Sliding-window averages (SWAA) of all windows (clips * W, T, C) of clips of W + T - 1 frames.
+    """Sliding-window averages (SWAA) of a network's output.
+
+    Args:
+        output: for all windows (clips * W, T, C) of clips of W + T - 1 frames.
+        clips: their number.
+        delay: frames that are waited for.
 
     Returns:
-        (clips, W - delay, C): from frame T - 1 of each clip on, the mean of the windows that end at a frame and up to
-        `delay` frames after it.
+        (clips, W - delay, C): for each frame from T - 1 on, the mean of the windows that end at it or up to `delay`
+        frames after it.
     """
     if isinstance(output, SynSPOutput):
         return SynSPOutput(*(averages(part, clips, delay) for part in output))
@@ -89,7 +96,7 @@ def averages(output: Output, clips: int, delay: int) -> Output:
 
 
 def _of_clips(output: Output, chosen: slice, clips: int) -> Output:
-    """Select the chosen clips in the output for all windows of all clips."""
+    """Select clips in the output for all windows of all clips."""
     if isinstance(output, SynSPOutput):
         return SynSPOutput(*(_of_clips(part, chosen, clips) for part in output))
     return output.unflatten(0, (clips, -1))[chosen].flatten(0, 1)

@@ -1,4 +1,4 @@
-"""`uplift train`: train one of the networks on motion capture; resumes an earlier run in --out."""
+"""`uplift train`: train one of the networks on motion capture, or resume an earlier run in --out."""
 
 import argparse
 

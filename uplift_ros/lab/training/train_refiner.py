@@ -15,14 +15,12 @@ from torch import Tensor
 
 from uplift_ros.lab.data import mocap
 from uplift_ros.lab.data.formats import load_motion
-from uplift_ros.lab.data.formats.h36m import TRAINING_SUBJECTS
-from uplift_ros.lab.data.options import add_data_arguments
 from uplift_ros.lab.data.pose_noise import PoseNoise
 from uplift_ros.lab.data.refinement_data import VALIDATION_FRAMES, ClipSampler, Pair, noise_pairs, uplifter_pairs
-from uplift_ros.lab.data.refiners import RATE, Refiner
+from uplift_ros.lab.data.refiners import Refiner
 from uplift_ros.lab.smoothnet import SmoothNet, SmoothNetConfig
 from uplift_ros.lab.training import paper_refinement
-from uplift_ros.lab.training.loop import Training
+from uplift_ros.lab.training.loop import AVERAGE_DECAY, Training, add_recipe_argument, add_training_arguments
 from uplift_ros.lab.training.precision import Bfloat16Products
 from uplift_ros.lab.training.refinement_loss import Objective, windows
 from uplift_ros.metrics import accel, mpjpe
@@ -33,17 +31,18 @@ from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.settings import positive
 from uplift_ros.streaming.refiner import MAX_DELAY
 
-BATCH, LEARNING_RATE, SEED = 64, 1e-3, 4321
+REFINER_BATCH, REFINER_RATE, SEED = 64, 1e-3, 4321
 """Defaults of the product's own recipe."""
 
-AVERAGE_DECAY = 0.999
+REPORT_EVERY = 500
+"""Steps between reports."""
 
 RATE_AT_END = 0.95**70
-"""Final learning rate as part of the initial one: 70 epochs of decay 0.95 (SynSP, CVPR 2024)."""
+"""Final learning rate as a part of the initial one: 70 epochs of decay 0.95 (SynSP, CVPR 2024)."""
 
 
 def validate(model: SynSP | SmoothNet, sets: Mapping[str, Sequence[Pair]]) -> dict[str, float]:
-    """Mean MPJPE (mm) and acceleration error (mm/frame^2) before and after the network, for each set of pairs."""
+    """Mean MPJPE (mm) and acceleration error (mm/frame^2) before and after the network, for each named set of pairs."""
     delay = min(MAX_DELAY, model.config.window - 1)
     refiner = Refiner("synsp" if isinstance(model, SynSP) else "smoothnet", model, delay=delay)
     row: dict[str, float] = {}
@@ -61,7 +60,13 @@ def validate(model: SynSP | SmoothNet, sets: Mapping[str, Sequence[Pair]]) -> di
 def network(
     kind: type[SynSP] | type[SmoothNet], config: SynSPConfig | SmoothNetConfig, start: str | None, **changes: float
 ) -> Any:
-    """A new network, or the one of the weights `start` with its own config, after `changes` to it.
+    """A new network, or one with trained weights.
+
+    Args:
+        kind: class of the network.
+        config: of a new network.
+        start: weights to load, with their config; None makes a new network.
+        changes: fields of either config with other values.
 
     Raises:
         ValueError: weights of another kind, or of another window than `config` has.
@@ -76,8 +81,8 @@ def network(
     return model
 
 
-def smoothnet_loss(predicted: Tensor, true: Tensor, acceleration_weight: float = 1.0) -> Tensor:
-    """L1 of positions and, times its weight, of second differences; (B, T, C)."""
+def smoothnet_loss(predicted: Tensor, true: Tensor, acceleration_weight: float) -> Tensor:
+    """L1 distance of positions plus the weighted one of second differences, of poses (B, T, C)."""
     acceleration = F.l1_loss(predicted.diff(n=2, dim=1), true.diff(n=2, dim=1))
     return F.l1_loss(predicted, true) + acceleration_weight * acceleration
 
@@ -91,33 +96,38 @@ def train(
     minutes: float,
     pairs: Sequence[Pair] = (),
     validation: Mapping[str, Sequence[Pair]] | None = None,
-    batch: int = BATCH,
-    learning_rate: float = LEARNING_RATE,
+    batch: int = REFINER_BATCH,
+    learning_rate: float = REFINER_RATE,
     seed: int = SEED,
     bfloat16: bool = False,
-    report_every: int = 500,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
-    """Train `model`, or resume from the checkpoint beside `path`, and write the averaged weights to `path`.
+    """Train a network, or resume from the checkpoint beside `path`, and write the averaged weights to `path`.
 
     Args:
+        model: the network.
+        objective: the loss.
         sequences: motion capture at 50 Hz.
-        minutes: time to train, resumed runs together; the learning rate falls exponentially over it.
+        path: of the weights.
+        minutes: duration of the training, resumed runs included; the learning rate falls exponentially over it.
         pairs: an estimator's own outputs with the truth, to train on too (`ClipSampler`).
-        validation: held-out pairs whose errors go into the log.
+        validation: held-out pairs whose errors are logged.
         batch: windows in a step, or somewhat fewer, since all windows of a clip are in the same step.
+        learning_rate: at the start.
+        seed: of the data.
+        bfloat16: multiply in bfloat16 (`Bfloat16Products`).
         provenance: additional entries for the header of the weights.
 
     Raises:
-        ValueError: minutes not positive, a batch too small to share, pairs that `ClipSampler` refuses, or a checkpoint
-            of another training.
+        ValueError: minutes not positive, a batch too small for noise and pairs, pairs that `ClipSampler` rejects, or a
+            checkpoint of another training.
     """
     length = model.config.window
     per_clip = objective.windows_of_a_clip(length)
     if minutes <= 0:
         raise ValueError(f"minutes must be positive, got {minutes}")
     if pairs and batch < 2 * per_clip:
-        raise ValueError(f"batch must be at least {2 * per_clip} windows where there are pairs, got {batch}")
+        raise ValueError(f"batch must be at least {2 * per_clip} windows if there are pairs, got {batch}")
     optimiser = torch.optim.Adam(model.parameters(), learning_rate, amsgrad=True)
     settings = {
         "batch": batch,
@@ -146,7 +156,7 @@ def train(
         optimiser.step()
         training.advance(loss.item())
         finished = training.progress == 1
-        if finished or training.step % report_every == 0:
+        if finished or training.step % REPORT_EVERY == 0:
             errors = validate(training.averaged.eval(), validation or {})
             row = {"step": training.step, "loss": training.mean_loss(), "rate": rate} | errors
             training.report({"steps": training.step, "minutes": minutes}, **row)
@@ -156,30 +166,21 @@ def train(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that all refinement networks share."""
-    add_data_arguments(parser, subjects=TRAINING_SUBJECTS)
+    add_training_arguments(parser, REFINER_BATCH, REFINER_RATE, SEED, threads=2)
     parser.add_argument("--validation", type=Path, help="the same, held out, for the log")
     parser.add_argument("--uplifter", metavar="NAME", help="train and validate on this network's own output too")
-    parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for checkpoint, log and weights")
-    parser.add_argument("--start", help="weights to start from, by name or file")
     parser.add_argument("--window", type=int, default=8, help="frames that are refined together")
     parser.add_argument("--minutes", type=positive, default=60.0, help="time to train, resumed runs together")
-    parser.add_argument("--batch", type=int, help=f"windows in a step: {BATCH}, or the recipe's")
-    parser.add_argument("--learning-rate", type=float, help=f"{LEARNING_RATE}, or the recipe's")
     parser.add_argument("--acceleration-weight", type=float, default=1.0, help="in the loss, on synthetic noise")
     parser.add_argument("--paired-weight", type=float, default=1.0, help="the same on the output of --uplifter")
     parser.add_argument("--averaged", type=float, default=0.0, help="share of the loss on averages of windows, 0 to 1")
     parser.add_argument("--dropout", type=float, help="the published one otherwise")
-    parser.add_argument("--bfloat16", action="store_true", help="faster on processors with bfloat16 instructions")
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--threads", type=int, default=2)
 
 
 def add_synsp_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add those of SynSP."""
+    """Add the options of SynSP."""
     add_arguments(parser)
-    parser.add_argument(
-        "--recipe", choices=("product", "paper"), default="product", help="data sampling and hyperparameters"
-    )
+    add_recipe_argument(parser)
     parser.add_argument("--epochs", type=int, help="of --recipe paper, otherwise its own")
     parser.add_argument("--views", action="store_true", help="of --recipe paper: the cameras of a moment together")
     parser.add_argument("--device", default="cpu", help="of the network, with --recipe paper: cpu, cuda or cuda:N")
@@ -208,12 +209,10 @@ def train_smoothnet(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable[[Any, Tensor, float], Tensor]) -> int:
-    """Train as the options say."""
-    motion = load_motion(args.data, RATE, args.body_model, args.subjects)
-    held_out = [
-        mocap.Sequence(sequence.name, sequence.joints[:VALIDATION_FRAMES])
-        for sequence in (load_motion([args.validation], RATE, args.body_model) if args.validation else [])
-    ]
+    """Train on the data of the options and print the path of the weights."""
+    motion = load_motion(args.data, mocap.FRAME_RATE_HZ, args.body_model, args.subjects)
+    held_out = load_motion([args.validation] if args.validation else [], mocap.FRAME_RATE_HZ, args.body_model)
+    held_out = [mocap.Sequence(sequence.name, sequence.joints[:VALIDATION_FRAMES]) for sequence in held_out]
     validation: dict[str, list[Pair]] = {}
     pairs: list[Pair] = []
     if held_out:
@@ -234,8 +233,8 @@ def _train(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable
         minutes=args.minutes,
         pairs=pairs,
         validation=validation,
-        batch=args.batch or BATCH,
-        learning_rate=args.learning_rate or LEARNING_RATE,
+        batch=args.batch or REFINER_BATCH,
+        learning_rate=args.learning_rate or REFINER_RATE,
         seed=args.seed,
         bfloat16=args.bfloat16,
         provenance={"data": " ".join(file.name for file in args.data), "start": args.start, "uplifter": args.uplifter},
@@ -245,8 +244,9 @@ def _train(args: argparse.Namespace, model: SynSP | SmoothNet, loss_of: Callable
 
 
 def _measurable(pairs: Sequence[Pair]) -> list[Pair]:
-    """Those that have an acceleration."""
+    """Pairs that are long enough for an acceleration."""
     measurable = [pair for pair in pairs if len(pair[1]) >= 3]
     if not measurable:
-        raise ValueError("validation must have a take of at least half a second")
+        longest = max((len(true) for _, true in pairs), default=0)
+        raise ValueError(f"validation must have a sequence of at least 3 frames, got at most {longest}")
     return measurable

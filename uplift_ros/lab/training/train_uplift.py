@@ -19,11 +19,10 @@ from torch.utils.data import DataLoader, get_worker_info
 from uplift_ros.camera import NORMALISATIONS
 from uplift_ros.lab import device
 from uplift_ros.lab.data.formats import load_motion
-from uplift_ros.lab.data.formats.h36m import TRAINING_SUBJECTS
-from uplift_ros.lab.data.options import add_data_arguments, add_paper_arguments
+from uplift_ros.lab.data.options import add_paper_arguments
 from uplift_ros.lab.data.windows import WindowSampler
 from uplift_ros.lab.training import paper_recipe
-from uplift_ros.lab.training.loop import Training
+from uplift_ros.lab.training.loop import AVERAGE_DECAY, Training, add_recipe_argument, add_training_arguments
 from uplift_ros.lab.training.precision import Bfloat16Transformer
 from uplift_ros.lab.training.widen import widen
 from uplift_ros.models import weights
@@ -31,32 +30,39 @@ from uplift_ros.models.configs import UpliftConfig, compact, n81, n351
 from uplift_ros.models.uplift import UpliftUpsample
 
 HEAD_FACTOR = 0.1
-"""Factor of the heads' initial weights and learning rate. They read a residual stream that no norm bounds, so that one
-step of Adam at full rate moves joints by decimetres; with the factor 200 steps reached 163 mm, without it 640 mm."""
+"""Factor of the heads' initial weights and learning rate. Heads read a residual stream that no norm bounds, so that one
+step of Adam at the full rate moves joints by decimetres. After 200 steps the error was 163 mm with the factor, 640 mm
+without it."""
 
 VARIANTS = {"n81": n81, "n351": n351, "compact": compact}
 
-STEPS, BATCH, RATE = 20000, 256, 5e-4
+STEPS, UPLIFT_BATCH, UPLIFT_RATE = 20000, 256, 5e-4
 """Defaults of the product's own recipe."""
 
 WARM_UP = 0.03
-"""Part of a training in which the learning rate rises; after it, it follows a cosine."""
+"""Part of a training in which the learning rate rises; then it follows a cosine."""
 
-AVERAGE_DECAY, AVERAGE_BATCH = 0.999, 64
-"""Decay of the averaged weights, after a step of so many windows."""
+AVERAGE_BATCH = 64
+"""Windows in a step after which the averaged weights decay by AVERAGE_DECAY; larger steps decay more."""
 
 PIECE = 64
-"""Windows that a processor takes at once, so that their activations stay in its cache; their gradients are added."""
+"""Windows that a processor computes at once, so that their activations stay in its cache; gradients are accumulated."""
 
-STAGES = ("deferred", "spatial", "temporal", "strided")
-"""Stages that an ablation can leave out (Table 3): fields of `UpliftConfig`."""
+ABLATABLE_STAGES = ("deferred", "spatial", "temporal", "strided")
+"""Stages that an ablation can remove (Table 3): fields of `UpliftConfig`."""
 
 
 def uplift_loss(central: Tensor, sequence: Tensor, targets: Tensor, mask: Tensor, config: UpliftConfig) -> Tensor:
-    """Half the central head's and half the sequence head's mean joint distance, in metres.
+    """Mean of the central head's and the sequence head's mean joint distances, in metres.
 
-    Tokens before the first key-frame do not count in the sequence, because nothing reads them; the newest, which a
-    stream reads first, count twice. Without the temporal stage there is only the central head.
+    Tokens before the first key-frame do not count in the sequence, because nothing reads them; the newest quarter of
+    the tokens, which a stream reads first, counts twice. Without the temporal stage there is only the central head.
+
+    Args:
+        central: (B, 17, 3).
+        sequence, targets: (B, T, 17, 3).
+        mask: (B, T) bool, true at key-frames.
+        config: of the network.
     """
     centre = (central - targets[:, config.centre]).norm(dim=-1).mean()
     if not config.temporal:
@@ -68,7 +74,7 @@ def uplift_loss(central: Tensor, sequence: Tensor, targets: Tensor, mask: Tensor
 
 
 def config_of(args: argparse.Namespace) -> UpliftConfig:
-    """The network that the options name."""
+    """Config of the network that the options describe."""
     changes: dict[str, Any] = {"normalisation": args.normalisation, **dict.fromkeys(args.ablate, False)}
     if args.recipe == "paper":
         changes["normalisation"] = "screen"
@@ -83,13 +89,20 @@ def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
     """Train by the product's recipe, or resume from the checkpoint in --out; return the path of the averaged weights.
 
     The learning rate follows a cosine over the steps or minutes, after a short warm-up.
+
+    Args:
+        args: options of the command.
+        config: of the network.
+
+    Raises:
+        ValueError: options of the other recipe, or start weights that cannot be widened.
     """
     if ignored := [name for name in ("keypoints", "calibration") if getattr(args, name)]:
         raise ValueError(
             f"{', '.join(ignored)}: need --recipe paper; the product's own recipe draws cameras and errors"
         )
     place = device.find(args.device)
-    batch, learning_rate, twins = args.batch or BATCH, args.learning_rate or RATE, bool(args.twins)
+    batch, learning_rate, twins = args.batch or UPLIFT_BATCH, args.learning_rate or UPLIFT_RATE, bool(args.twins)
     model = widen(weights.load(args.start, UpliftUpsample), config) if args.start else _untrained(config)
     model.to(place).train()
     muon, adam = optimisers = _optimisers(model, learning_rate)
@@ -116,7 +129,7 @@ def train(args: argparse.Namespace, config: UpliftConfig) -> Path:
         total = 0.0
         pieces = (part.split(batch if place.type == "cuda" else PIECE) for part in next(batches))
         for inputs, mask, targets in zip(*pieces, strict=True):
-            # Fused attention takes twice as long on a processor for the spatial stage's heads of width 4.
+            # On a processor, fused attention takes twice as long for the heads of width 4 in the spatial stage.
             with products, sdpa_kernel(SDPBackend.MATH) if place.type == "cpu" else contextlib.nullcontext():
                 central, sequence = model(inputs.to(place), mask.to(place))
             loss = uplift_loss(central.float(), sequence.float(), targets.to(place), mask.to(place), config)
@@ -141,7 +154,7 @@ def _set_rates(optimisers: Iterable[torch.optim.Optimizer], factor: float) -> No
 
 
 def _start_worker(worker: int) -> None:
-    """Let a process that draws windows run with lower priority than the network, in one thread, and draw its own."""
+    """Set up a process that draws windows: lower priority than the network, one thread, windows of its own."""
     os.nice(5)
     torch.set_num_threads(1)
     information: Any = get_worker_info()
@@ -158,10 +171,10 @@ def _untrained(config: UpliftConfig) -> UpliftUpsample:
 
 
 def _optimisers(model: UpliftUpsample, learning_rate: float) -> tuple[torch.optim.Muon, torch.optim.AdamW]:
-    """Muon for the matrices of the blocks, AdamW for everything else, both with the paper's decay of 0.1.
+    """Muon for the matrices of the blocks, AdamW for all other parameters, both with the paper's weight decay of 0.1.
 
     Muon's steps are scaled to the size of AdamW's, so that one learning rate suits both. 200 steps after a start from
-    trained weights its loss was 3 mm below AdamW's.
+    trained weights the loss with Muon was 3 mm below that with AdamW alone.
     """
     heads = [parameter for head in model.heads for parameter in head.parameters()]
     inner = {name: parameter for name, parameter in model.named_parameters() if "head" not in name}
@@ -174,28 +187,19 @@ def _optimisers(model: UpliftUpsample, learning_rate: float) -> tuple[torch.opti
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_data_arguments(parser, subjects=TRAINING_SUBJECTS)
+    add_training_arguments(parser, UPLIFT_BATCH, UPLIFT_RATE, seed=0, threads=1)
+    add_recipe_argument(parser)
     add_paper_arguments(parser)
-    parser.add_argument(
-        "--recipe", choices=("product", "paper"), default="product", help="data sampling and hyperparameters"
-    )
-    parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for checkpoint, log and weights")
     parser.add_argument("--variant", choices=sorted(VARIANTS), default="compact")
     parser.add_argument("--steps", type=int, help=f"{STEPS}, or the recipe's")
-    parser.add_argument("--batch", type=int, help=f"windows in a step: {BATCH}, or the recipe's")
-    parser.add_argument("--learning-rate", type=float, help=f"{RATE}, or the recipe's")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, help="of all runs together, instead of --steps; not of --recipe paper")
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1, help="processes of low priority that draw windows")
     parser.add_argument("--device", default="cpu", help="of the network: cpu, cuda or cuda:N")
     parser.add_argument("--report-every", type=int, default=100, metavar="STEPS", help="between checkpoints")
-    parser.add_argument("--start", help="weights to start from, by name or file; narrower ones are widened")
-    parser.add_argument("--bfloat16", action="store_true", help="faster on processors with bfloat16 instructions")
     parser.add_argument(
         "--twins",
         action=argparse.BooleanOptionalAction,
-        help="each window with its mirror image in the same batch; otherwise not, or as the recipe of the paper does",
+        help="each window with its mirror image in the same batch; default: no, or as in the paper's recipe",
     )
     parser.add_argument(
         "--normalisation", choices=NORMALISATIONS, default="canonical", help="of 2D poses; screen is the papers'"
@@ -203,7 +207,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scores", action="store_true", help="n81 and n351 read the detector's scores, as compact does"
     )
-    parser.add_argument("--ablate", nargs="+", choices=STAGES, default=[], help="train without these stages")
+    parser.add_argument("--ablate", nargs="+", choices=ABLATABLE_STAGES, default=[], help="train without these stages")
     parser.add_argument("--strides", type=int, nargs="+", help="between key-frames; the variant's otherwise")
 
 

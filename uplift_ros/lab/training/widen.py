@@ -1,7 +1,7 @@
-"""A wide network that starts with what a narrow one has learned, and computes the same (Net2Net, arXiv 1511.05641).
+"""Widening of a trained network without a change of its output (Net2Net, arXiv 1511.05641).
 
-Every temporal channel of the narrow network has several copies in the wide one. A reader of such a channel splits its
-weight among the copies at random: the output is unchanged, but no two copies learn the same.
+Every temporal channel of the narrow network has several copies in the wide one. Weights that read such a channel are
+split among the copies at random: the output is unchanged, but no two copies learn the same.
 """
 
 from dataclasses import replace
@@ -14,14 +14,16 @@ from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.uplift import UpliftUpsample
 
 UNSHAPED = ("input_strides", "normalisation", "deferred", "stochastic_depth")
-"""Fields of a config that do not affect the shape of weights: a resumed training may change them."""
+"""Fields of a config that do not affect the shape of weights and may differ."""
 
 
 @torch.no_grad()
 def widen(narrow: UpliftUpsample, config: UpliftConfig) -> UpliftUpsample:
-    """Widen `narrow` to the network of `config`, a multiple of its temporal width, which predicts the same poses.
+    """Widen a network; the wide one predicts the same poses.
 
-    It may read scores that `narrow` does not.
+    Args:
+        narrow: the trained network.
+        config: of the wide network, whose temporal width is a multiple and which may read scores if `narrow` does not.
 
     Raises:
         ValueError: no multiple, or the two differ in more than temporal width, scores and UNSHAPED.
@@ -32,7 +34,7 @@ def widen(narrow: UpliftUpsample, config: UpliftConfig) -> UpliftUpsample:
         raise ValueError(f"start: must be {config}, or narrower by a whole factor, got {old}")
     wide = UpliftUpsample(config)
     learned = narrow.state_dict()
-    if old.channels < config.channels:  # scores count for nothing at first
+    if old.channels < config.channels:  # scores have weights of 0 at first
         embedding = "keypoint_embedding.weight" if config.spatial else "to_token.weight"
         joints = learned[embedding].unflatten(1, (-1, old.channels))
         learned[embedding] = F.pad(joints, (0, config.channels - old.channels)).flatten(1)
@@ -42,12 +44,12 @@ def widen(narrow: UpliftUpsample, config: UpliftConfig) -> UpliftUpsample:
 
 
 def _widened(name: str, tensor: Tensor, shape: torch.Size, heads: int) -> Tensor:
-    """A parameter brought to `shape`."""
+    """A parameter, repeated to `shape`."""
     for axis, size in enumerate(shape):
         copies = size // tensor.shape[axis]
         if copies == 1:
             continue
-        # A head keeps its channels together, so that copies are made within each.
+        # Channels of a head must stay together, so copies are made within each head.
         reads = axis == 1 and name.endswith("weight")
         groups = 3 * heads if "qkv" in name and not reads else heads if "attention.out" in name and reads else 1
         tensor = tensor.unflatten(axis, (groups, 1, -1)).repeat_interleave(copies, axis + 1)
@@ -56,7 +58,7 @@ def _widened(name: str, tensor: Tensor, shape: torch.Size, heads: int) -> Tensor
             tensor = tensor * shares / shares.sum(axis + 1, keepdim=True)
         tensor = tensor.flatten(axis, axis + 2)
         if "qkv" in name and not reads:
-            # A score sums `copies` times as many products, and is divided by the root of `copies` times as many.
+            # A score is the sum of `copies` times as many products, divided by the root of `copies` times the width.
             queries = tensor.shape[0] // 3
             tensor = torch.cat([tensor[:queries] / copies**0.5, tensor[queries:]])
     return tensor

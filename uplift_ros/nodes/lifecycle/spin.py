@@ -15,7 +15,7 @@ from uplift_ros.nodes.lifecycle.base import ManagedNode
 from uplift_ros.nodes.lifecycle.memory import share_freed_memory
 from uplift_ros.nodes.lifecycle.reporting import EXPECTED_ERRORS
 
-LAST_MESSAGES_S = 0.1
+QUIET_END_S = 0.1
 """Seconds to process messages that arrived before the signal to end."""
 
 UPSTREAM_S = 3.0
@@ -61,9 +61,9 @@ def spin(node_type: Callable[[], ManagedNode], sends_images: bool = False) -> in
 def _work_off(executor: Executor, node: ManagedNode) -> None:
     """Process messages that arrived before the signal to end, and those that the nodes before this one still send."""
     now = time.monotonic()
-    end, limit = now + LAST_MESSAGES_S, now + UPSTREAM_S
+    end, limit = now + QUIET_END_S, now + UPSTREAM_S
     while now < end:
         executor.spin_once(timeout_sec=0.01)
         now = time.monotonic()
         if node.has_upstream and now < limit:
-            end = now + LAST_MESSAGES_S
+            end = now + QUIET_END_S

@@ -15,7 +15,7 @@ from uplift_ros.poses import Person3D, SkeletonFrame
 from uplift_ros.skeleton import H36M17
 from uplift_ros.transforms import RigidTransform, body_frame
 
-BONES, JOINTS, LABEL, BAR = range(4)
+BONES_ID, JOINTS_ID, LABEL_ID, BAR_ID = range(4)
 """Marker ids; the marker namespace is the person's id, with the prefix RAW for raw skeletons."""
 
 RAW = "raw/"
@@ -26,14 +26,14 @@ MakeMarkers = Callable[[Person3D, Duration], list[Marker]]
 def person_markers(person: Person3D, lifetime: Duration) -> list[Marker]:
     """Markers of one person: bones, joints, name and velocity bar."""
     geometry = markers.marker_geometry(person.joints, person.scores, person.velocity)
-    joints = Marker(ns=person.id, id=JOINTS, type=Marker.SPHERE_LIST, lifetime=lifetime)
+    joints = Marker(ns=person.id, id=JOINTS_ID, type=Marker.SPHERE_LIST, lifetime=lifetime)
     joints.scale = Vector3(x=markers.JOINT_DIAMETER, y=markers.JOINT_DIAMETER, z=markers.JOINT_DIAMETER)
     joints.points, joints.colors = _points(geometry.joints), _colours(geometry.joint_colours)
-    label = Marker(ns=person.id, id=LABEL, type=Marker.TEXT_VIEW_FACING, lifetime=lifetime, text=person.id)
+    label = Marker(ns=person.id, id=LABEL_ID, type=Marker.TEXT_VIEW_FACING, lifetime=lifetime, text=person.id)
     label.scale.z = markers.LABEL_HEIGHT
     label.pose.position = _points(geometry.label[None])[0]
     label.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
-    bar = Marker(ns=person.id, id=BAR, type=Marker.LINE_LIST, lifetime=lifetime, points=_points(geometry.bar))
+    bar = Marker(ns=person.id, id=BAR_ID, type=Marker.LINE_LIST, lifetime=lifetime, points=_points(geometry.bar))
     bar.scale.x = markers.BAR_WIDTH
     bar.color = ColorRGBA(r=1.0, g=0.8, b=0.2, a=1.0)
     return [_bones(person.id, geometry, geometry.bone_colours, lifetime), joints, label, bar]
@@ -46,8 +46,8 @@ def raw_markers(person: Person3D, lifetime: Duration) -> list[Marker]:
 
 
 def _bones(namespace: str, geometry: markers.MarkerGeometry, colours: np.ndarray, lifetime: Duration) -> Marker:
-    bones = Marker(ns=namespace, id=BONES, type=Marker.LINE_LIST, lifetime=lifetime)
-    bones.scale.x = markers.BONE_WIDTH
+    bones = Marker(ns=namespace, id=BONES_ID, type=Marker.LINE_LIST, lifetime=lifetime)
+    bones.scale.x = markers.BONE_DIAMETER
     bones.points, bones.colors = _points(geometry.bones), _colours(colours)
     return bones
 
@@ -57,7 +57,7 @@ def deletions(namespaces: set[str]) -> list[Marker]:
     return [
         Marker(ns=namespace, id=part, action=Marker.DELETE)
         for namespace in namespaces
-        for part in ((BONES,) if namespace.startswith(RAW) else (BONES, JOINTS, LABEL, BAR))
+        for part in ((BONES_ID,) if namespace.startswith(RAW) else (BONES_ID, JOINTS_ID, LABEL_ID, BAR_ID))
     ]
 
 

@@ -9,7 +9,7 @@ from uplift_ros.camera import Camera
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """Ideal camera and its pose: p_optical = rotation (p_world - position).
+    """Camera and its pose: p_optical = rotation (p_world - position).
 
     Attributes:
         rotation: (3, 3) world to the camera's optical frame.

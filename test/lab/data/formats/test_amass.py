@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.paper_data import TO_REGRESSOR
 
 from uplift_ros.lab.data.formats import load
 from uplift_ros.lab.data.formats.amass import BodyModel
@@ -42,12 +43,10 @@ def model_file(tmp_path):
 STILL = (np.zeros((1, 9)), np.zeros(2), np.zeros((1, 3)))
 """Poses, shape and translation of the body at rest."""
 
-LEFT_LEG_FIRST = [0, 4, 5, 6, 1, 2, 3, *range(7, 17)]
-
 
 def test_a_body_at_rest_is_the_template_with_right_and_left_in_our_order(model_file):
     joints = BodyModel(model_file()).h36m17(*STILL)
-    np.testing.assert_allclose(joints[0, :, 0], 0.5 + np.array(LEFT_LEG_FIRST))
+    np.testing.assert_allclose(joints[0, :, 0], 0.5 + np.array(TO_REGRESSOR))
     np.testing.assert_allclose(joints[0, :, 1:], 0)
 
 
@@ -56,15 +55,15 @@ def test_a_turned_joint_carries_its_children_along(model_file):
     poses[0, 3:6] = (0, 0, np.pi / 2)  # the joint at x = 1 turns what follows towards y
     joints = BodyModel(model_file()).h36m17(poses, *STILL[1:])
     np.testing.assert_allclose(joints[0, 0], (0.5, 0, 0), atol=1e-12)
-    np.testing.assert_allclose(joints[0, LEFT_LEG_FIRST.index(1)], (1, 0.5, 0), atol=1e-12)
-    np.testing.assert_allclose(joints[0, LEFT_LEG_FIRST.index(5)], (1, 4.5, 0), atol=1e-12)
+    np.testing.assert_allclose(joints[0, TO_REGRESSOR.index(1)], (1, 0.5, 0), atol=1e-12)
+    np.testing.assert_allclose(joints[0, TO_REGRESSOR.index(5)], (1, 4.5, 0), atol=1e-12)
 
 
-def test_turns_add_up_along_the_chain(model_file):
+def test_rotations_add_up_along_the_chain(model_file):
     poses = np.zeros((1, 9))
     poses[0, 3:6] = poses[0, 6:9] = (0, 0, np.pi / 2)
     joints = BodyModel(model_file()).h36m17(poses, *STILL[1:])
-    np.testing.assert_allclose(joints[0, LEFT_LEG_FIRST.index(3)], (-0.5, 1, 0), atol=1e-12)
+    np.testing.assert_allclose(joints[0, TO_REGRESSOR.index(3)], (-0.5, 1, 0), atol=1e-12)
 
 
 def test_shape_moves_vertices_and_joints(model_file):

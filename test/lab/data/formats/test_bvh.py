@@ -47,7 +47,7 @@ def test_other_naming_conventions_give_the_same_joints(bvh_file, names):
     np.testing.assert_allclose(sequence.joints, expected.joints, atol=1e-6)
 
 
-def test_bvh_angles_turn_in_the_order_of_their_columns(bvh_file):
+def test_bvh_rotations_are_applied_in_the_order_of_their_columns(bvh_file):
     """Z by 90 degrees lifts the left arm; X then turns about the axis that Z has turned, the arm's own: no change."""
     (lifted,) = load(bvh_file(shoulder_left=(90, 0, 0)), 50.0)
     (twisted,) = load(bvh_file(shoulder_left=(90, 0, 40)), 50.0)
@@ -116,13 +116,13 @@ def test_a_folder_of_bvh_files_is_named_after_its_folders(tmp_path):
         ("Frame Time: 0.02", "Frame Time: nan", "'Frame Time:'"),
         ("90.0", "inf", "MOTION"),
         ("90.0", "x", "MOTION"),
-        ("OFFSET 24.0 0.0 0.0", "OFFSET 1e308 0 0", "no size"),
+        ("OFFSET 24.0 0.0 0.0", "OFFSET 1e308 0 0", "OFFSET"),
         ("OFFSET 24.0 0.0 0.0", "OFFSET 90 0 0", "other bones"),
         ("CHANNELS 6", "CHANNELS 99", "CHANNELS"),
         ("Zrotation", "Wrotation", "CHANNELS"),
         ("MOTION", "NOTHING", "MOTION"),
         ("ROOT", "JOINT", "outside of the ROOT"),
-        ("MOTION", "}\nMOTION", ""),
+        ("MOTION", "}\nMOTION", "HIERARCHY"),
     ],
 )
 def test_a_broken_bvh_file_is_refused_by_name(tmp_path, before, after, message):

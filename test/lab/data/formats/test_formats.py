@@ -29,7 +29,7 @@ def test_resampling_keeps_times_and_linear_motion(fps, frames):
 
 def test_a_file_beyond_the_size_limit_is_refused_unread(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "walk.npz", fps=50, walk=np.zeros((100, 17, 3)))
-    monkeypatch.setattr(archive, "MAX_BYTES", 100 * 17 * 3 * 8)
+    monkeypatch.setattr(archive, "MAX_ARCHIVE_BYTES", 100 * 17 * 3 * 8)
     with pytest.raises(ValueError, match=r"walk\.npz"):
         load_npz(tmp_path / "walk.npz")
 
@@ -40,7 +40,7 @@ def test_an_array_of_objects_is_refused_unread(tmp_path):
         load_npz(tmp_path / "walk.npz")
 
 
-def test_what_is_no_motion_capture_is_refused(tmp_path):
+def test_files_without_motion_capture_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load(tmp_path / "nowhere.npz", 50.0)
     with pytest.raises(ValueError, match="folder"):

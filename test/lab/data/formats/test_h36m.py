@@ -52,14 +52,14 @@ def to_3d(plane):
 
 
 @pytest.mark.parametrize("name", ["camera-parameters.json", "h36m_dataset.py"])
-def test_all_files_of_cameras_give_the_same(folder, name):
-    ours, theirs = (h36m.load_calibration(folder / file) for file in ("metadata.xml", name))
+def test_all_files_of_cameras_give_the_same_cameras(folder, name):
+    ours, theirs = (h36m.load_cameras(folder / file) for file in ("metadata.xml", name))
     assert set(ours) == set(theirs)
     assert len(ours) == 28
     for key in ours:
         assert ours[key].camera == theirs[key].camera
         assert ours[key].camera.distortion == pytest.approx((-0.2, 0.24, -0.001, -0.003, -0.002))
-        np.testing.assert_allclose(ours[key].see(np.ones(3)), theirs[key].see(np.ones(3)), atol=1e-6)
+        np.testing.assert_allclose(ours[key].to_optical(np.ones(3)), theirs[key].to_optical(np.ones(3)), atol=1e-6)
 
 
 def test_without_keypoints_the_joints_are_motion_capture(folder):
@@ -69,7 +69,7 @@ def test_without_keypoints_the_joints_are_motion_capture(folder):
 
 
 def test_training_and_evaluation_have_their_own_subjects(folder, tmp_path, monkeypatch, capsys):
-    """Also as motion capture, without 2D poses: the file has those of training and test."""
+    """The file has the subjects of training and test, also if it is read as motion capture."""
     seen = []
     data, worlds = str(folder / "data_3d_h36m.npz"), h36m.world_sequences
     monkeypatch.setattr(h36m, "world_sequences", lambda *a: seen.append(worlds(*a)) or seen[-1])
@@ -84,12 +84,12 @@ def test_training_and_evaluation_have_their_own_subjects(folder, tmp_path, monke
     subjects = [{sequence.name.split("/")[0] for sequence in sequences} for sequences in seen]
     assert subjects == [set(h36m.TRAINING_SUBJECTS), {"S9", "S11"}, {"S11"}, {"S9", "S11"}, {"S9", "S11"}]
     capsys.readouterr()
-    for command, said in (
+    for command, message in (
         ([*train, *paper_data.h36m_options(folder)[2:]], "keypoints, calibration: need --recipe paper"),
         (["evaluate", *paper_data.h36m_options(folder)[:2], "--calibration", data, *common], "keypoints is missing"),
     ):
         assert cli.main(command) == 1
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 def test_evaluate_prints_the_papers_protocol(folder, capsys):
@@ -128,7 +128,7 @@ def test_files_of_other_forms_are_refused_in_a_line_that_says_what_fits(folder, 
     joints = np.full((5, 17, 3), np.nan)
     np.savez(tmp_path / "nan.npz", positions_3d={"S9": {"Walking": joints}})
     swapped = folder / "data_2d_h36m_cpn_ft_h36m_dbb.npz"
-    for files, said in (
+    for files, message in (
         ({"data": tmp_path / "3d.npz"}, "'positions_3d', S9, Walking"),
         ({"data": tmp_path / "plain.npz"}, "plain.npz, array 'positions_3d'"),
         ({"data": swapped}, "'positions_3d'; give --data data_3d_h36m.npz"),
@@ -143,7 +143,7 @@ def test_files_of_other_forms_are_refused_in_a_line_that_says_what_fits(folder, 
     ):  # fmt: skip
         assert cli.main([*replaced(folder, tmp_path, **files), "--subjects", "S9"]) == 1
         errors = capsys.readouterr().err
-        assert said in errors
+        assert message in errors
         assert errors.count("\n") == 1
 
 

@@ -55,7 +55,7 @@ def test_rotations_are_two_columns_row_by_row_and_come_back():
     assert np.isfinite(from_6d(1.1 * values + 0.01)).all()
 
 
-def test_the_cameras_of_a_moment_are_cropped_and_put_together(tmp_path):
+def test_views_of_the_same_time_are_cropped_and_combined(tmp_path):
     data = load_release(paper_data.write_release(tmp_path, "h36m_fcn_3D", cameras=4), "train", several_views=True)
     assert [sequence.true.shape for sequence in data.sequences] == [(4, 20, 51), (4, 14, 51)]
 
@@ -77,7 +77,7 @@ def test_files_of_other_forms_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arrays", "said"),
+    ("arrays", "message"),
     [
         ({"joints_3d": paper_data.objects([np.zeros((20, 50)), np.zeros((14, 51))])}, r"sequence 0: .*\(20, 50\)"),
         ({"joints_3d": paper_data.objects([np.zeros((20, 42)), np.zeros((14, 51))])}, r"\(20, 42\), \(20, 51\)"),
@@ -87,11 +87,11 @@ def test_files_of_other_forms_are_refused(tmp_path):
         ({"imgname": paper_data.objects([["a"]])}, r"'imgname': expected 2 sequences, got \(1,\)"),
     ],
 )
-def test_a_file_of_another_form_is_refused_with_its_array_and_shape(tmp_path, arrays, said):
+def test_a_file_of_another_form_is_refused_with_its_array_and_shape(tmp_path, arrays, message):
     folder = paper_data.write_release(tmp_path, "h36m_fcn_3D")
     path = folder / "detected" / "h36m_fcn_3D_test.npz"
     with np.load(path, allow_pickle=True) as file:
         content = dict(file)
     np.savez(path, **content | arrays)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         load_release(folder, "test")

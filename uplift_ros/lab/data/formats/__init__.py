@@ -21,9 +21,9 @@ def load(
 
     Args:
         path: an npz file of joints, a BVH file, an AMASS file, or a folder of BVH or AMASS files.
-        rate: frames per second of the sequences that are returned; others are interpolated linearly.
+        rate: frames per second of the returned sequences; files of other rates are interpolated linearly.
         body_model: file that turns AMASS's body parameters into joints, see `BodyModel`.
-        subjects: of Human3.6M, whose file has those of training and test; all if none is given.
+        subjects: of Human3.6M, whose file holds those of training and of test; all if none is given.
 
     Raises:
         FileNotFoundError: no such file or folder.
@@ -36,7 +36,7 @@ def load(
         files = sorted(file for file in path.rglob("*") if is_take(file.name)) or _files_of_joints(path)
         if not files:
             raise ValueError(
-                f"data: folder {path} must hold .bvh files, AMASS's *_poses.npz, or its joints (CMU.npz), it has none"
+                f"data: folder {path} must hold .bvh files, AMASS's *_poses.npz, or its joints (CMU.npz), got none"
             )
         root = path
     else:
@@ -52,7 +52,14 @@ def load(
 def load_motion(
     paths: Sequence[Path], rate: float, body_model: Path | None = None, subjects: Collection[str] = h36m.TEST_SUBJECTS
 ) -> list[mocap.Sequence]:
-    """Motion capture of all paths as `load` reads it, with joints at the points that detectors mark (`as_detected`)."""
+    """Motion capture of all paths, with joints at the points that detectors mark (`as_detected`).
+
+    Args:
+        paths, rate, body_model, subjects: as of `load`, except that `subjects` defaults to those of the test.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load`.
+    """
     motion = [sequence for path in paths for sequence in load(path, rate, body_model, subjects)]
     return [mocap.Sequence(sequence.name, as_detected(sequence.joints)) for sequence in motion]
 
@@ -60,7 +67,7 @@ def load_motion(
 def _takes(
     file: Path, name: Path, body_model: Path | None, subjects: Collection[str]
 ) -> list[tuple[mocap.Sequence, float]]:
-    """Sequences in a file, with frames per second."""
+    """Sequences of a file named `name`, with their frames per second; arguments as of `load`."""
     suffix = file.suffix.lower()
     if suffix == ".bvh":
         sequences, fps = load_bvh(file, name.as_posix())
@@ -71,7 +78,7 @@ def _takes(
         content = load_objects(file, "positions_3d")
         if is_amass_joints(content):
             return amass_sequences(content, f"data: {file}, array 'positions_3d'", name.as_posix())
-        return [(sequence, h36m.RATE) for sequence in h36m.world_sequences(content, file, subjects)]
+        return [(sequence, mocap.FRAME_RATE_HZ) for sequence in h36m.world_sequences(content, file, subjects)]
     if is_amass(file):
         return [load_amass(file, name.as_posix(), body_model)]
     sequences, fps = load_npz(file)
@@ -79,6 +86,6 @@ def _takes(
 
 
 def _files_of_joints(folder: Path) -> list[Path]:
-    """The npz files of joints in a folder, and those that cannot be read, which must not be skipped silently."""
+    """The npz files of joints in a folder, and unreadable ones, which must not be skipped silently."""
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".npz")
     return [path for path in files if not (names := array_names(path)) or "positions_3d" in names]

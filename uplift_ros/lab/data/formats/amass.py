@@ -12,20 +12,26 @@ from scipy.spatial.transform import Rotation
 
 from uplift_ros.lab.data.archive import Archive
 from uplift_ros.lab.data.mocap import Sequence, grounded
+from uplift_ros.parameters import brief
 from uplift_ros.skeleton import H36M17
 
 FROM_REGRESSOR = (0, 4, 5, 6, 1, 2, 3, *range(7, 17))
 """h36m17 joints among the rows of J_regressor_h36m, where the left leg comes first."""
 
-CHUNK = 256
+CHUNK_FRAMES = 256
 """Frames that are skinned at once."""
 
 
 class BodyModel:
     """SMPL+H as an npz file: the model's own arrays and the regressor of Human3.6M's joints.
 
-    `v_template` (V, 3), `shapedirs` (V, 3, S), `posedirs` (V, 3, 9 (K - 1)), `J_regressor` (K, V), `weights` (V, K),
-    `kintree_table` (2, K) and `J_regressor_h36m` (17, V), in metres, for V vertices, S shapes and K joints.
+    Args:
+        path: file with `v_template` (V, 3), `shapedirs` (V, 3, S), `posedirs` (V, 3, 9 (K - 1)), `J_regressor` (K, V),
+            `weights` (V, K), `kintree_table` (2, K) and `J_regressor_h36m` (17, V), in metres, for V vertices, S shapes
+            and K joints.
+
+    Attributes:
+        parents: (K,) index of each joint's parent, -1 of the root.
 
     Raises:
         FileNotFoundError: no such file.
@@ -45,10 +51,12 @@ class BodyModel:
             h36m = archive.read("J_regressor_h36m", (len(H36M17), vertices)).astype(float)
         self.parents = np.where(np.arange(joints) == 0, -1, parents)
         if not ((self.parents[1:] >= 0) & (self.parents[1:] < np.arange(1, joints))).all():
-            raise ValueError(f"body-model: {path}, array 'kintree_table': parents must come before children")
+            raise ValueError(
+                f"body-model: {path}, array 'kintree_table' must list parents first, got {brief(parents.tolist())}"
+            )
         self.joints = regressor @ template  # (K, 3)
         self.joint_shapes = np.einsum("kv,vcs->kcs", regressor, shapes)
-        used = np.flatnonzero((h36m != 0).any(0))  # of 6890 vertices the regressor reads a few hundred
+        used = np.flatnonzero((h36m != 0).any(0))  # the regressor reads a few hundred of 6890 vertices
         self.regressor = h36m[list(FROM_REGRESSOR)][:, used]
         self.template, self.shapes = template[used], shapes[used]
         self.pose_shapes, self.weights = pose_shapes[used], weights[used]
@@ -69,7 +77,7 @@ class BodyModel:
         rotations, positions = self._forward_kinematics(local, rest)
         features = (local[:, 1:] - np.eye(3)).reshape(frames, -1)
         vertices = shaped + np.einsum("vcp,tp->tvc", self.pose_shapes, features, optimize=True)
-        moved = positions - np.einsum("tkij,kj->tki", rotations, rest)  # what a joint does to the origin
+        moved = positions - np.einsum("tkij,kj->tki", rotations, rest)  # where a joint moves the origin
         blended = np.einsum("vk,tkij->tvij", self.weights, rotations, optimize=True)
         skinned = (blended @ vertices[..., None])[..., 0] + np.einsum("vk,tki->tvi", self.weights, moved)
         return self.regressor @ skinned + translation[:, None]
@@ -96,6 +104,11 @@ def is_amass(path: Path) -> bool:
 def load_amass(path: Path, name: str, body_model: Path | None) -> tuple[Sequence, float]:
     """One take on the ground, z up, and its frames per second.
 
+    Args:
+        path: the file.
+        name: of the sequence.
+        body_model: file for `BodyModel`.
+
     Raises:
         FileNotFoundError: no such file.
         ValueError: no body model, or an array that is missing or of another form; names it.
@@ -111,6 +124,6 @@ def load_amass(path: Path, name: str, body_model: Path | None) -> tuple[Sequence
         translation = archive.read("trans", (len(poses), 3)).astype(float)
         betas = archive.read("betas", (None,)).astype(float)
         fps = archive.read_rate("mocap_framerate")
-    chunks = [slice(start, start + CHUNK) for start in range(0, len(poses), CHUNK)]
+    chunks = [slice(start, start + CHUNK_FRAMES) for start in range(0, len(poses), CHUNK_FRAMES)]
     joints = np.concatenate([model.h36m17(poses[chunk], betas, translation[chunk]) for chunk in chunks])
     return Sequence(name, grounded(joints)), fps

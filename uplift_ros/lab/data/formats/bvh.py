@@ -14,18 +14,20 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from uplift_ros.lab.data.mocap import MOCAP_CHAIN, Sequence, chain_length, grounded, unit
-from uplift_ros.lab.data.plausibility import UP, check_order, up_axis, without_gaps
+from uplift_ros.lab.data.plausibility import TO_Z_UP, check_order, up_axis, without_gaps
 from uplift_ros.parameters import brief
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.posture import SPINE_FRACTION
+from uplift_ros.streaming.track import interpolate
 
 MAX_FILE_BYTES = 1 << 30
 
 BYTE_ORDER_MARK = "\xef\xbb\xbf"
-"""That of UTF-8, which Windows programs write, read as Latin-1."""
+"""As Windows programs write it in UTF-8, read as Latin-1."""
 
-TRUNK, NOSE, HEAD = 0.482, np.array([0.085, 0.0, 0.126]), np.array([0.005, 0.0, 0.225])
-"""Length of the trunk of a body, and its nose and head seen from the thorax (forward, left, up), metres."""
+TRUNK_LENGTH_M = 0.482
+NOSE_IN_TRUNK_M, HEAD_IN_TRUNK_M = np.array([0.085, 0.0, 0.126]), np.array([0.005, 0.0, 0.225])
+"""Nose and head seen from the thorax (forward, left, up), of a body with that trunk."""
 
 ALIASES = {
     "hip": ("upleg", "thigh", "upperleg", "femur", "hip"),
@@ -43,16 +45,16 @@ of the CMU database (MotionBuilder: LeftUpLeg, LeftLeg, LeftFoot, LeftArm; 3ds M
 lThigh, lShin, lShldr) and of its own files, of Mixamo, LAFAN1, SMPL, Unreal, Rigify, Biped, VRM, Character Creator and
 OptiTrack."""
 
-LIMB_JOINTS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
+LIMB_JOINT_NAMES = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
 
-RIGS = {"mixamorig", "bip", "j", "c", "cc", "base", "def", "org"}
-"""Words that rigs put before the names of joints."""
+RIG_WORDS = {"mixamorig", "bip", "j", "c", "cc", "base", "def", "org"}
+"""Words before the names of joints, by which rigs are known."""
 
-SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
+SIDE_WORDS = {"l": "left", "left": "left", "r": "right", "right": "right"}
 
 
 @dataclass
-class Joint:
+class BvhJoint:
     """One joint of the hierarchy.
 
     Attributes:
@@ -73,6 +75,10 @@ def load_bvh(path: Path, name: str) -> tuple[list[Sequence], float]:
 
     Frames in which the person was lost (numbers that are not finite, or all zero) are cut out, see `without_gaps`.
 
+    Args:
+        path: the file.
+        name: of the sequence.
+
     Raises:
         FileNotFoundError: no such file.
         ValueError: no BVH file, or a skeleton in which a joint is missing; names file and joint.
@@ -80,19 +86,20 @@ def load_bvh(path: Path, name: str) -> tuple[list[Sequence], float]:
     if not path.is_file():
         raise FileNotFoundError(f"data: no file {path}")
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(f"data: {path} has {path.stat().st_size} bytes, allowed are {MAX_FILE_BYTES}")
+        raise ValueError(f"data: {path} must have at most {MAX_FILE_BYTES} bytes, got {path.stat().st_size}")
     try:
         skeleton, motion, fps = parse(path.read_text(encoding="latin-1").removeprefix(BYTE_ORDER_MARK))
         found = np.isfinite(motion).all(1) & motion.any(1)
         if not found.any():
-            raise ValueError("MOTION: no frame has a body: its numbers must be finite, and not all zero")
+            raise ValueError(f"MOTION must have a frame of finite numbers, not all zero, got none in {len(motion)}")
         rotations, positions = forward_kinematics(skeleton, motion[found])
-        joints = to_h36m17(skeleton, rotations, positions)
-        joints = joints @ np.array(UP[_up_axis(skeleton, joints)]).T
+        joints = bvh_to_h36m17(skeleton, rotations, positions)
+        joints = joints @ np.array(TO_Z_UP[_up_axis(skeleton, joints)]).T
         with np.errstate(over="ignore", invalid="ignore"):  # values near the largest number
-            joints = grounded(joints * (MOCAP_CHAIN / chain_length(joints).mean()))
+            size = chain_length(joints).mean()
+            joints = grounded(joints * (MOCAP_CHAIN / size))
         if not np.isfinite(joints).all():
-            raise ValueError("the body has no size")
+            raise ValueError(f"OFFSET: the body must have a positive, finite size, got {size:g}")
         check_order(joints)
         take = np.full((len(motion), *joints.shape[1:]), np.nan, np.float32)
         take[found] = joints
@@ -104,11 +111,18 @@ def load_bvh(path: Path, name: str) -> tuple[list[Sequence], float]:
 # ---------------------------------------------------------------- the file
 
 
-def parse(text: str) -> tuple[list[Joint], np.ndarray, float]:
-    """Joints, parents before children; channels (T, C) of all of them, also not finite; frames per second."""
+def parse(text: str) -> tuple[list[BvhJoint], np.ndarray, float]:
+    """Joints, parents before children; channels (T, C) of all of them, also non-finite ones; frames per second.
+
+    Args:
+        text: content of the file.
+
+    Raises:
+        ValueError: no BVH; names the keyword.
+    """
     hierarchy, *motion = re.split(r"^\s*MOTION\b", text, maxsplit=1, flags=re.IGNORECASE | re.MULTILINE)
     if not motion:
-        raise ValueError("no MOTION: not a BVH file, or cut off")
+        raise ValueError("MOTION must follow the hierarchy, got none: not a BVH file, or cut off")
     skeleton = _parse_hierarchy(iter(re.sub(r"([{}])", r" \1 ", hierarchy).split()))
     header = re.match(r"\s*Frames\s*:(.*?)Frame\s*Time\s*:([^\n]*)", motion[0], re.IGNORECASE | re.DOTALL)
     count, period = (group.strip() for group in header.groups()) if header else ("", "")
@@ -124,9 +138,9 @@ def parse(text: str) -> tuple[list[Joint], np.ndarray, float]:
     return skeleton, motion_values.reshape(-1, channels), 1 / float(seconds)
 
 
-def _parse_hierarchy(words: Iterator[str]) -> list[Joint]:
-    """Keywords in any spelling: END SITE and End Site."""
-    skeleton: list[Joint] = []
+def _parse_hierarchy(words: Iterator[str]) -> list[BvhJoint]:
+    """Parse the words before MOTION; keywords may be in upper or lower case."""
+    skeleton: list[BvhJoint] = []
     open_joints: list[int] = []  # from the root to the joint whose braces are open; -1 for an end site
     for word in words:
         keyword = word.upper()
@@ -135,11 +149,11 @@ def _parse_hierarchy(words: Iterator[str]) -> list[Joint]:
             if keyword != "ROOT" and not open_joints:
                 raise ValueError(f"HIERARCHY: {keyword} {name[:40]!r} outside of the ROOT's braces")
             if keyword != "END":
-                skeleton.append(Joint(name, open_joints[-1] if open_joints else -1))
+                skeleton.append(BvhJoint(name, open_joints[-1] if open_joints else -1))
             elif name.upper() != "SITE":
                 raise ValueError(f"HIERARCHY: expected End Site, got {word} {name[:40]!r}")
             open_joints.append(-1 if keyword == "END" else len(skeleton) - 1)
-        elif keyword == "}":
+        elif keyword == "}" and open_joints:
             open_joints.pop()
         elif keyword == "OFFSET" and open_joints:
             offset = _numbers([next(words, "") for _ in range(3)], "OFFSET")
@@ -154,7 +168,9 @@ def _parse_hierarchy(words: Iterator[str]) -> list[Joint]:
                 f"HIERARCHY: expected ROOT, JOINT, End Site, OFFSET, CHANNELS or a brace, got {brief(word)}"
             )
     if not skeleton or open_joints:
-        raise ValueError("HIERARCHY is empty or cut off")
+        raise ValueError(
+            f"HIERARCHY must be a ROOT with all braces closed, got {len(skeleton)} joints, {len(open_joints)} open"
+        )
     return skeleton
 
 
@@ -177,15 +193,19 @@ def _numbers(words: list[str], what: str, finite: bool = True) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"{what} must be numbers ({str(error)[:200]})") from error
     if finite and not np.isfinite(numbers).all():
-        raise ValueError(f"{what} must be finite")
+        raise ValueError(f"{what} must be finite, got {brief(' '.join(words))}")
     return numbers
 
 
 # ---------------------------------------------------------------- the body
 
 
-def forward_kinematics(skeleton: list[Joint], motion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Orientations (T, K, 3, 3) and positions (T, K, 3) of all joints in the file's axes and unit."""
+def forward_kinematics(skeleton: list[BvhJoint], motion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orientations (T, K, 3, 3) and positions (T, K, 3) of all K joints in the file's axes and unit.
+
+    Args:
+        motion: (T, C) channels of all joints.
+    """
     rotations = np.empty((len(motion), len(skeleton), 3, 3))
     positions = np.empty((len(motion), len(skeleton), 3))
     column = 0
@@ -208,20 +228,23 @@ def forward_kinematics(skeleton: list[Joint], motion: np.ndarray) -> tuple[np.nd
     return rotations, positions
 
 
-def _up_axis(skeleton: list[Joint], joints: np.ndarray) -> str:
-    """The axis that points up: y unless another does in motion and at rest (a lying person lies in motion only)."""
+def _up_axis(skeleton: list[BvhJoint], joints: np.ndarray) -> str:
+    """The axis that points up: y, unless another does both in motion and at rest; a person lies in motion only."""
     _, at_rest = forward_kinematics([replace(joint, channels=()) for joint in skeleton], np.empty((1, 0)))
     rotations = np.broadcast_to(np.eye(3), (1, len(skeleton), 3, 3))
     axis = up_axis(joints)
-    return axis if axis == up_axis(to_h36m17(skeleton, rotations, at_rest)) else "y"
+    return axis if axis == up_axis(bvh_to_h36m17(skeleton, rotations, at_rest)) else "y"
 
 
-def to_h36m17(skeleton: list[Joint], rotations: np.ndarray, positions: np.ndarray) -> np.ndarray:
+def bvh_to_h36m17(skeleton: list[BvhJoint], rotations: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Joints (T, 17, 3) of a body whose joints have customary names.
 
-    The pelvis is between the hips, the thorax where the neck begins, the spine at 48 % of the way along the vertebrae.
-    Nose and head have their usual place in the head's frame, which points up from the neck and, on the average of the
-    take, where the chest does: BVH marks no face.
+    The pelvis is between the hips, the thorax at the neck's joint, the spine at 48 % of the length of the vertebrae.
+    Nose and head are placed in the frame of the head: its up axis points from the neck to the head, its forward axis on
+    average over the take in the direction of the chest, since BVH has no joint of the face.
+
+    Args:
+        rotations, positions: (T, K, 3, 3) and (T, K, 3), from `forward_kinematics`.
 
     Raises:
         ValueError: a joint cannot be found; names it and those that exist.
@@ -229,7 +252,7 @@ def to_h36m17(skeleton: list[Joint], rotations: np.ndarray, positions: np.ndarra
     names = [_plain(joint.name) for joint in skeleton]
     joints = np.empty((len(positions), len(H36M17), 3))
     for side in ("left", "right"):
-        for joint in LIMB_JOINTS:
+        for joint in LIMB_JOINT_NAMES:
             joints[:, H36M17.index(f"{side}_{joint}")] = positions[:, _find(names, joint, side)]
     left = {joint: joints[:, H36M17.index(f"left_{joint}")] for joint in ("hip", "shoulder")}
     right = {joint: joints[:, H36M17.index(f"right_{joint}")] for joint in ("hip", "shoulder")}
@@ -238,16 +261,17 @@ def to_h36m17(skeleton: list[Joint], rotations: np.ndarray, positions: np.ndarra
     thorax = positions[:, neck]
     joints[:, H36M17.index("pelvis")], joints[:, H36M17.index("thorax")] = pelvis, thorax
     vertebrae = [joint for joint in _ancestors(skeleton, neck) if skeleton[joint].parent >= 0]
-    joints[:, H36M17.index("spine")] = _along(
-        np.stack([pelvis, *(positions[:, joint] for joint in vertebrae), thorax], 1), SPINE_FRACTION
-    )
+    line = np.stack([pelvis, *(positions[:, joint] for joint in vertebrae), thorax], 1)  # (T, K, 3)
+    lengths = np.linalg.norm(np.diff(line, axis=1), axis=-1).mean(0)
+    along = np.concatenate([[0.0], np.cumsum(lengths)])
+    joints[:, H36M17.index("spine")] = interpolate(SPINE_FRACTION * along[-1:], along, line.swapaxes(0, 1))[0]
     up = unit(positions[:, head] - thorax)
     chest_forward = np.cross(left["shoulder"] - right["shoulder"], thorax - pelvis)
     face = (np.swapaxes(rotations[:, head], -1, -2) @ unit(chest_forward)[..., None]).mean(0)
     forward = (rotations[:, head] @ face)[..., 0]
     forward = unit(forward - (forward * up).sum(-1, keepdims=True) * up)
-    trunk = np.linalg.norm(thorax - pelvis, axis=-1).mean() / TRUNK
-    for joint, place in (("nose", NOSE), ("head", HEAD)):
+    trunk = np.linalg.norm(thorax - pelvis, axis=-1).mean() / TRUNK_LENGTH_M
+    for joint, place in (("nose", NOSE_IN_TRUNK_M), ("head", HEAD_IN_TRUNK_M)):
         joints[:, H36M17.index(joint)] = thorax + trunk * (place[0] * forward + place[2] * up)
     return joints
 
@@ -255,13 +279,14 @@ def to_h36m17(skeleton: list[Joint], rotations: np.ndarray, positions: np.ndarra
 def _plain(name: str) -> str:
     """Side and joint: 'leftupleg' for 'mixamorig:LeftUpLeg' and 'DEF-up_leg.L'; Blender's numbers remain: spine.004."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name.split(":")[-1])
-    words = [word.lower() for word in words if word.lower() not in RIGS]
-    side = next((SIDES[word] for word in words if word in SIDES), "")
+    words = [word.lower() for word in words if word.lower() not in RIG_WORDS]
+    side = next((SIDE_WORDS[word] for word in words if word in SIDE_WORDS), "")
     number = re.search(r"\.(\d{3})$", name)
-    return "".join([side, *(word for word in words if word not in SIDES), number[1] if number else ""])
+    return "".join([side, *(word for word in words if word not in SIDE_WORDS), number[1] if number else ""])
 
 
 def _find(names: list[str], joint: str, side: str = "") -> int:
+    """Index of a joint of ALIASES among plain names; raises if it is missing."""
     candidates = [prefix + alias for alias in ALIASES[joint] for prefix in dict.fromkeys((side, side[:1]))]
     for candidate in candidates:
         if candidate in names:
@@ -270,19 +295,9 @@ def _find(names: list[str], joint: str, side: str = "") -> int:
     raise ValueError(f"no joint for the {f'{side} {joint}'.strip()}: wanted one of {candidates}, got {there}")
 
 
-def _ancestors(skeleton: list[Joint], joint: int) -> list[int]:
-    """From the root, without the joint itself."""
+def _ancestors(skeleton: list[BvhJoint], joint: int) -> list[int]:
+    """Joints from the root to a joint, without that joint."""
     chain: list[int] = []
     while (joint := skeleton[joint].parent) >= 0:
         chain.insert(0, joint)
     return chain
-
-
-def _along(line: np.ndarray, fraction: float) -> np.ndarray:
-    """Point (T, 3) after a part of the mean length of a line through points (T, K, 3)."""
-    lengths = np.linalg.norm(np.diff(line, axis=1), axis=-1).mean(0)
-    reached = np.concatenate([[0.0], np.cumsum(lengths)])
-    wanted = fraction * reached[-1]
-    segment = min(int(np.searchsorted(reached, wanted, side="right")), len(lengths)) - 1
-    part = (wanted - reached[segment]) / max(lengths[segment], 1e-9)
-    return line[:, segment] * (1 - part) + line[:, segment + 1] * part

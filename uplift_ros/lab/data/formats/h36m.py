@@ -1,4 +1,4 @@
-"""Human3.6M (Ionescu et al. 2014) in the two files of VideoPose3D, and its cameras in files of the user's.
+"""Human3.6M (Ionescu et al. 2014) in two files of VideoPose3D, and its cameras in a file that the user has.
 
 `data_3d_h36m.npz` holds joints in the world, `data_2d_h36m_*.npz` a detector's joints in the images of four cameras.
 Neither holds the extrinsics and intrinsics of the cameras.
@@ -8,7 +8,6 @@ import ast
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,49 +19,31 @@ from uplift_ros.lab.data.archive import require
 from uplift_ros.lab.data.formats.amass_joints import is_amass_joints
 from uplift_ros.lab.data.object_arrays import array_names, load_objects
 from uplift_ros.lab.data.takes import Take
+from uplift_ros.sources.synthetic.viewpoint import Viewpoint
 
-RATE = 50.0
 TRAINING_SUBJECTS = ("S1", "S5", "S6", "S7", "S8")
 TEST_SUBJECTS = ("S9", "S11")
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
 HEIGHTS = (1002, 1000, 1000, 1002)
 """Pixels of the images of each camera, which are 1000 wide."""
 
-LARGEST_OFFSET = 30.0
-"""Median distance in pixels between projected truth and 2D poses; detectors and ground truth are far below."""
+MAX_OFFSET_PIXELS = 30.0
+"""Median distance between projected truth and 2D poses; detectors and ground truth are far below."""
 
 FIT_3D = "give --data data_3d_h36m.npz of VideoPose3D"
 FIT_2D = "give --keypoints data_2d_h36m_cpn_ft_h36m_dbb.npz, VideoPose3D's 2D file of 17 joints"
 FIT_CAMERAS = "give --calibration metadata.xml of Human3.6M, camera-parameters.json, or VideoPose3D's h36m_dataset.py"
 
 
-@dataclass(frozen=True)
-class H36MCamera:
-    """One of the 4 cameras for one of the 7 subjects.
-
-    Attributes:
-        camera: intrinsics; distortion k1, k2, p1, p2, k3.
-        rotation: (3, 3) from the world into the optical frame.
-        position: (3,) metres in the world.
-    """
-
-    camera: Camera
-    rotation: np.ndarray
-    position: np.ndarray
-
-    def see(self, world: np.ndarray) -> np.ndarray:
-        """Joints (..., 3) from the world into the optical frame."""
-        return (world - self.position) @ self.rotation.T
-
-
-def load_calibration(path: Path) -> dict[tuple[str, int], H36MCamera]:
-    """The 28 cameras, by subject and index of the camera.
+def load_cameras(path: Path) -> dict[tuple[str, int], Viewpoint]:
+    """The cameras by subject (7) and index of the camera (4), with distortion k1, k2, p1, p2, k3.
 
     Args:
-        path: `metadata.xml` of the dataset (300 numbers in the element w0: of each camera six extrinsic ones for each
-            of 11 subjects, Euler angles and millimetres; then nine intrinsic ones of each); JSON with `intrinsics`
-            and `extrinsics` by the cameras' serial numbers, where x_camera = R x + t in millimetres; or the source file
-            `h36m_dataset.py` of VideoPose3D, whose tables are read without running it.
+        path: one of three files. `metadata.xml` of the dataset has 300 numbers in the element w0: for each camera six
+            extrinsic ones, Euler angles and millimetres, for each of 11 subjects, then nine intrinsic ones for each
+            camera. A JSON file has `intrinsics` and `extrinsics` by serial number of the camera, with
+            x_camera = R x + t in millimetres. The source file `h36m_dataset.py` of VideoPose3D has tables, which are
+            read without running it.
 
     Raises:
         FileNotFoundError: no such file.
@@ -79,7 +60,7 @@ def load_calibration(path: Path) -> dict[tuple[str, int], H36MCamera]:
         raise ValueError(f"calibration: {path} is not of Human3.6M's cameras ({reason}); {FIT_CAMERAS}") from error
 
 
-def _from_metadata(text: str) -> Iterator[tuple[tuple[str, int], H36MCamera]]:
+def _from_metadata(text: str) -> Iterator[tuple[tuple[str, int], Viewpoint]]:
     found = re.search(r"<w0>\s*\[([^\]]*)\]", text)
     numbers = np.array(found[1].replace(",", " ").split(), float) if found else np.empty(0)
     if len(numbers) != 300:
@@ -90,10 +71,10 @@ def _from_metadata(text: str) -> Iterator[tuple[tuple[str, int], H36MCamera]]:
         for subject in TRAINING_SUBJECTS + TEST_SUBJECTS:
             values = extrinsics[index, int(subject[1:]) - 1]
             rotation = Rotation.from_euler("XYZ", values[:3]).as_matrix()  # Rx Ry Rz
-            yield (subject, index), H36MCamera(camera, rotation, values[3:] / 1000)
+            yield (subject, index), Viewpoint(camera, rotation, values[3:] / 1000)
 
 
-def _from_source(text: str) -> Iterator[tuple[tuple[str, int], H36MCamera]]:
+def _from_source(text: str) -> Iterator[tuple[tuple[str, int], Viewpoint]]:
     nodes = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
     tables = {ast.unparse(node.targets[0]): node.value for node in nodes}
     intrinsics, extrinsics = (
@@ -106,10 +87,10 @@ def _from_source(text: str) -> Iterator[tuple[tuple[str, int], H36MCamera]]:
         for subject in TRAINING_SUBJECTS + TEST_SUBJECTS:
             outer = extrinsics[subject][index]
             rotation = Rotation.from_quat(np.roll(outer["orientation"], -1)).inv().as_matrix()
-            yield (subject, index), H36MCamera(camera, rotation, np.array(outer["translation"], float) / 1000)
+            yield (subject, index), Viewpoint(camera, rotation, np.array(outer["translation"], float) / 1000)
 
 
-def _from_json(text: str) -> Iterator[tuple[tuple[str, int], H36MCamera]]:
+def _from_json(text: str) -> Iterator[tuple[tuple[str, int], Viewpoint]]:
     content = json.loads(text)
     for index, serial in enumerate(CAMERAS):
         inner = content["intrinsics"][serial]
@@ -119,21 +100,23 @@ def _from_json(text: str) -> Iterator[tuple[tuple[str, int], H36MCamera]]:
             outer = content["extrinsics"][subject][serial]
             rotation = np.array(outer["R"], float).reshape(3, 3)
             translation = np.array(outer["t"], float).reshape(3)
-            yield (subject, index), H36MCamera(camera, rotation, -rotation.T @ translation / 1000)
+            yield (subject, index), Viewpoint(camera, rotation, -rotation.T @ translation / 1000)
 
 
 def world_sequences(content: object, path: Path, subjects: Collection[str] = ()) -> list[mocap.Sequence]:
-    """Joints in the world, z up, 50 Hz, named subject/action/take; of all subjects if none is given.
+    """Joints in the world, z up, 50 Hz, named subject/action/take.
 
     Args:
         content: of the array `positions_3d` of the file `path`.
+        path: named in errors.
+        subjects: to select; all if none is given.
 
     Raises:
         ValueError: not VideoPose3D's form, or a subject that it does not have.
     """
     where = f"data: {path}, array 'positions_3d'"
     if not isinstance(content, dict) or not all(isinstance(actions, dict) for actions in content.values()):
-        raise ValueError(f"{where}: expected subjects with their actions, got {_came(content)}; {FIT_3D}")
+        raise ValueError(f"{where}: expected subjects with their actions, got {_received(content)}; {FIT_3D}")
     sequences = []
     for subject in subjects or content:
         if subject not in content:
@@ -147,18 +130,23 @@ def world_sequences(content: object, path: Path, subjects: Collection[str] = ())
 
 
 def load_takes(data: Path, keypoints: Path, calibration: Path, subjects: Sequence[str]) -> list[Take]:
-    """Every take of the subjects through each of the four cameras, with the detector's 2D poses.
+    """Every take of the subjects as each of the four cameras sees it, with the detector's 2D poses.
+
+    Args:
+        data, keypoints: the files of joints and of 2D poses.
+        calibration: file of the cameras, see `load_cameras`.
+        subjects: to select.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: a file of another form, or 2D poses that the calibration does not explain.
     """
-    cameras = load_calibration(calibration)
+    cameras = load_cameras(calibration)
     where = f"keypoints: {keypoints}, array 'positions_2d'"
     content = _positions(data, "positions_3d", "data", FIT_3D)
     detected = _positions(keypoints, "positions_2d", "keypoints", FIT_2D)
     if not isinstance(detected, dict):
-        raise ValueError(f"{where}: expected subjects with their actions, got {_came(detected)}; {FIT_2D}")
+        raise ValueError(f"{where}: expected subjects with their actions, got {_received(detected)}; {FIT_2D}")
     takes = []
     for sequence in world_sequences(content, data, subjects):
         subject, _, action = sequence.name.split("/")
@@ -166,7 +154,7 @@ def load_takes(data: Path, keypoints: Path, calibration: Path, subjects: Sequenc
         views = actions.get(action) if isinstance(actions, dict) else None
         if not isinstance(views, list) or len(views) != len(CAMERAS):
             raise ValueError(
-                f"{where}, {subject}, {action}: expected {len(CAMERAS)} cameras, got {_came(views)}; {FIT_2D}"
+                f"{where}, {subject}, {action}: expected {len(CAMERAS)} cameras, got {_received(views)}; {FIT_2D}"
             )
         for index, pixels in enumerate(views):
             place = f"{where}, {subject}, {action}, camera {index}"
@@ -176,7 +164,7 @@ def load_takes(data: Path, keypoints: Path, calibration: Path, subjects: Sequenc
                     f"{place}: expected at least {len(sequence.joints)} frames, got {len(pixels)}; {FIT_2D}"
                 )
             view = cameras[subject, index]
-            take = Take(sequence.name, view.see(sequence.joints), pixels[: len(sequence.joints)], view.camera)
+            take = Take(sequence.name, view.to_optical(sequence.joints), pixels[: len(sequence.joints)], view.camera)
             _check(take, place)
             takes.append(take)
     return takes
@@ -193,17 +181,18 @@ def _positions(path: Path, name: str, what: str, fits: str) -> object:
     return load_objects(path, name, what)
 
 
-def _came(content: object) -> str:
+def _received(content: object) -> str:
+    """Describe a value for error messages."""
     if isinstance(content, np.ndarray):
         return f"an array of shape {content.shape}"
     return f"{len(content)}" if isinstance(content, list) else type(content).__name__
 
 
 def _check(take: Take, place: str) -> None:
-    """Reject cameras that do not match the 2D poses: their errors would look like a network's."""
+    """Reject cameras that do not match the 2D poses, since their errors would be attributed to the network."""
     offsets = np.linalg.norm(take.camera.project(take.truth[::50]) - take.pixels[::50], axis=-1)
-    if not (median := float(np.median(offsets))) <= LARGEST_OFFSET:
+    if not (median := float(np.median(offsets))) <= MAX_OFFSET_PIXELS:
         raise ValueError(
-            f"{place}: is {median:.0f} pixels from the projected truth in the median, at most {LARGEST_OFFSET:.0f} "
-            f"are allowed; {FIT_CAMERAS}"
+            f"{place}: the median distance to the projected truth must be at most {MAX_OFFSET_PIXELS:.0f} pixels, got "
+            f"{median:.0f}; {FIT_CAMERAS}"
         )

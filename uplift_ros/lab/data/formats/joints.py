@@ -14,8 +14,11 @@ from uplift_ros.skeleton import H36M17
 def load_npz(path: Path) -> tuple[list[Sequence], float]:
     """Read one array (T, 17, 3), or (T, 32, 3) in Human3.6M's own joints, per sequence and `fps`.
 
-    Frames without a body (zeros, NaN) are cut out: what is before and after them become sequences of their own, named
-    walk and walk#2. Axes of which another than z points up are turned. Both are reported on standard error.
+    Frames without a body (zeros, NaN) are cut out; the parts before and after them become sequences of their own, named
+    walk and walk#2. Axes are turned if another one than z points up. Both are reported on standard error.
+
+    Args:
+        path: the file.
 
     Raises:
         FileNotFoundError: no such file.
@@ -31,7 +34,13 @@ def load_npz(path: Path) -> tuple[list[Sequence], float]:
 
 
 def _upright(sequence: Sequence, usual: str, path: Path) -> Sequence:
-    """A sequence with z up. If its axis is not that of most, the person lies, unless it walks."""
+    """Turn a sequence so that z points up.
+
+    Args:
+        usual: the axis that points up in most of the file. If another one does in this sequence, the person is assumed
+            to lie, unless it walks.
+        path: named in reports.
+    """
     axis = plausibility.up_axis(sequence.joints)
     if axis != usual and not plausibility.walks(sequence.joints, axis):
         if axis != "z":
@@ -39,7 +48,7 @@ def _upright(sequence: Sequence, usual: str, path: Path) -> Sequence:
         axis = usual
     if axis != "z":
         print(f"data: {path}, array {sequence.name!r}: the {axis} axis points up, turned to z", file=sys.stderr)
-    return Sequence(sequence.name, sequence.joints @ np.array(plausibility.UP[axis], np.float32).T)
+    return Sequence(sequence.name, sequence.joints @ np.array(plausibility.TO_Z_UP[axis], np.float32).T)
 
 
 def _sequences(archive: Archive, name: str, fps: float) -> list[Sequence]:

@@ -17,7 +17,7 @@ from uplift_ros.lab.data.archive import require
 from uplift_ros.lab.data.object_arrays import array_names, load_objects
 
 REPRESENTATIONS = {"3D": ("joints_3d", 3), "2D": ("joints_2d", 2), "smpl": ("pose", 6)}
-"""Array of each, and values of a joint as the network has them: SMPL's rotations are two columns of a matrix."""
+"""Array of each, and number of values of a joint as the network reads it: SMPL's rotations are two matrix columns."""
 
 H36M_SCREEN = 500.0
 """Pixels: 2D poses of Human3.6M are (x - 500) / 500, whatever the image's exact height."""
@@ -27,10 +27,11 @@ WIDTHS = {"joints_3d": (51, 42), "joints_2d": (34, 32, 30), "pose": (72,), "shap
 """Numbers of a frame in each array."""
 
 MPI_TO_14 = (13, 12, 11, 8, 9, 10, 7, 6, 5, 2, 3, 4, 1, 0)
-TO_14 = {"pw3d": (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10), "mpiinf3dhp": MPI_TO_14, "mupots": MPI_TO_14}
+PW3D_TO_14 = (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10)
+DATASET_TO_14 = {"pw3d": PW3D_TO_14, "mpiinf3dhp": MPI_TO_14, "mupots": MPI_TO_14}
 """The 14 joints of SynSP among the 17 that files of these data sets have (of 3DPW those of SPIN, EFT and PARE)."""
 
-FIT = "give a folder of SmoothNet's release, such as h36m_fcn_3D with detected/ and groundtruth/ in it"
+FIT_RELEASE = "give a folder of SmoothNet's release, such as h36m_fcn_3D with detected/ and groundtruth/ in it"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class RefinementSequence:
 
     Attributes:
         name: of its first image.
-        estimated, true: (P, T, C) as the network has them: metres, parts of the image, or 6D rotations.
+        estimated, true: (P, T, C) of P views as the network reads them: metres, parts of the image, or 6D rotations.
         pixels: (2,) pixels of a unit of 2D poses.
         boxes: (T,) pixels, longer side of the person's box, if PCK is to be measured.
         shapes: (P, T, 10) of SMPL, estimated and true, for rotations.
@@ -70,6 +71,7 @@ class RefinementSet:
 
 
 def is_release(path: Path) -> bool:
+    """Whether a path is a folder of the release."""
     return (path / "detected").is_dir() and (path / "groundtruth").is_dir()
 
 
@@ -77,22 +79,28 @@ def load_release(folder: Path, split: str, *, several_views: bool = False) -> Re
     """All sequences of a folder's `train` or `test` files.
 
     Args:
-        several_views: combine the cameras of the same time, cropped to the shortest; images are then named after them
-            (`..camera..`).
+        folder: of the release.
+        split: `train` or `test`.
+        several_views: combine sequences that several cameras recorded at the same time, cropped to the shortest; the
+            names of images must hold that of the camera (`..camera..`).
 
     Raises:
         ValueError: a folder or file of another form; names the array, its shape, and what fits.
     """
     dataset, representation = folder.resolve().name.split("_")[0], folder.resolve().name.split("_")[-1]
     if representation not in REPRESENTATIONS or not is_release(folder):
-        raise ValueError(f"data: folder {folder} must end on _3D, _2D or _smpl and hold detected/, groundtruth/; {FIT}")
+        raise ValueError(
+            f"data: folder {folder} must end in _3D, _2D or _smpl and hold detected/, groundtruth/; {FIT_RELEASE}"
+        )
     array, coordinates = REPRESENTATIONS[representation]
     detected, truth = (_file(folder / part, split) for part in ("detected", "groundtruth"))
     estimated, true = _sequences(detected, array), _sequences(truth, array)
     forms = [[part.shape for part in parts] for parts in (estimated, true)]
     if forms[0] != forms[1]:
-        came = next((pair for pair in zip(*forms, strict=False) if pair[0] != pair[1]), tuple(map(len, forms)))
-        raise ValueError(f"data: {detected}, {truth}, array {array!r}: must have sequences of one shape, got {came}")
+        received = next((pair for pair in zip(*forms, strict=False) if pair[0] != pair[1]), tuple(map(len, forms)))
+        raise ValueError(
+            f"data: {detected}, {truth}, array {array!r}: must have sequences of one shape, got {received}"
+        )
     names = _listed(detected, "imgname", len(true))
     sizes = _listed(truth, "imgshape", len(true)) if "imgshape" in array_names(truth) else None
     boxes = _sequences(truth, "bbox") if "bbox" in array_names(truth) else None
@@ -114,20 +122,20 @@ def load_release(folder: Path, split: str, *, several_views: bool = False) -> Re
 def _file(folder: Path, split: str) -> Path:
     found = sorted(folder.glob(f"*_{split}.npz"))
     if len(found) != 1:
-        raise ValueError(f"data: folder {folder} must hold one file *_{split}.npz, it has {len(found)}; {FIT}")
+        raise ValueError(f"data: folder {folder} must hold one file *_{split}.npz, got {len(found)}; {FIT_RELEASE}")
     return found[0]
 
 
 def _sequences(path: Path, name: str) -> list[np.ndarray]:
-    """Arrays (T, C) of an array of sequences."""
+    """Sequences (T, C) of an array of sequences."""
     if name not in (names := array_names(path)):
-        raise ValueError(f"data: {path} has arrays {', '.join(names)}, not {name!r}; {FIT}")
+        raise ValueError(f"data: {path} has arrays {', '.join(names)}, not {name!r}; {FIT_RELEASE}")
     arrays = []
     for index, values in enumerate(load_objects(path, name)):
         values = np.asarray(values)
         flat = values.reshape(len(values), -1) if values.ndim > 1 and values.size else values
         shapes = [(None, width) for width in WIDTHS[name]]
-        arrays.append(require(f"data: {path}, array {name!r}, sequence {index}", flat, *shapes, fits=FIT))
+        arrays.append(require(f"data: {path}, array {name!r}, sequence {index}", flat, *shapes, fits=FIT_RELEASE))
     return arrays
 
 
@@ -135,8 +143,8 @@ def _listed(path: Path, name: str, count: int) -> np.ndarray:
     """An array with an entry for each of `count` sequences."""
     entries = load_objects(path, name)
     if not isinstance(entries, np.ndarray) or len(entries) != count:
-        came = getattr(entries, "shape", type(entries).__name__)
-        raise ValueError(f"data: {path}, array {name!r}: expected {count} sequences, got {came}; {FIT}")
+        received = getattr(entries, "shape", type(entries).__name__)
+        raise ValueError(f"data: {path}, array {name!r}: expected {count} sequences, got {received}; {FIT_RELEASE}")
     return entries
 
 
@@ -146,26 +154,26 @@ def _shapes(path: Path, true: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def _values(values: np.ndarray, dataset: str, representation: str, size: np.ndarray) -> np.ndarray:
-    """(T, C) of a file as the network has them."""
+    """(T, C) of a file as the network reads them."""
     if representation == "smpl":
         return to_6d(values.reshape(len(values), SMPL_JOINTS, 3)).reshape(len(values), -1)
     if representation == "2D":
         points = values.reshape(len(values), -1, 2)
         points = (points - H36M_SCREEN) / H36M_SCREEN if dataset == "h36m" else points / size - 0.5
         return points.reshape(len(values), -1)
-    if dataset in TO_14 and values.shape[1] == 51:
-        return values.reshape(len(values), 17, 3)[:, TO_14[dataset]].reshape(len(values), -1)
+    if dataset in DATASET_TO_14 and values.shape[1] == 51:
+        return values.reshape(len(values), 17, 3)[:, DATASET_TO_14[dataset]].reshape(len(values), -1)
     return values
 
 
 def to_6d(vectors: np.ndarray) -> np.ndarray:
-    """Axis-angle vectors (..., 3) to the first two columns of their matrices, row by row (..., 6)."""
+    """Axis-angle vectors (..., 3) as the first two columns of their rotation matrices, row by row (..., 6)."""
     matrices = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix()
     return matrices[:, :, :2].reshape(*vectors.shape[:-1], 6)
 
 
 def from_6d(values: np.ndarray) -> np.ndarray:
-    """The nearest rotations, as axis-angle vectors (..., 3): two columns made orthonormal (Gram-Schmidt)."""
+    """Axis-angle vectors (..., 3) of 6D rotations (..., 6), whose two columns are made orthonormal (Gram-Schmidt)."""
     first, second = np.moveaxis(values.reshape(-1, 3, 2), -1, 0)
     first = first / np.linalg.norm(first, axis=-1, keepdims=True)
     second = second - (first * second).sum(-1, keepdims=True) * first
@@ -180,7 +188,9 @@ def _views(sequences: Sequence[RefinementSequence]) -> list[RefinementSequence]:
     groups: dict[str, list[RefinementSequence]] = {}
     for sequence in sequences:
         if "camera" not in sequence.name:
-            raise ValueError(f"data: image {sequence.name!r} does not name its camera, so there are no views; {FIT}")
+            raise ValueError(
+                f"data: image {sequence.name!r} does not name its camera, so there are no views; {FIT_RELEASE}"
+            )
         groups.setdefault(sequence.name.split("camera")[0], []).append(sequence)
     together = []
     for members in groups.values():

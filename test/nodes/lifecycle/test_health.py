@@ -5,6 +5,8 @@ import threading
 
 import pytest
 
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
 from uplift_ros.nodes.lifecycle.health import Health
 
 
