@@ -112,3 +112,24 @@ def test_a_node_whose_name_is_mistyped_is_refused_and_a_foreign_one_is_not(tmp_p
         settings.load(file, {})
     file.write_text("/camera_driver: {ros__parameters: {latency: 8}}")
     assert settings.load(file, {}) == settings.load(None, {})
+
+
+@pytest.mark.parametrize(("text", "value"), [("2", 2), ("70", 70)])
+def test_a_whole_number_is_at_least_the_minimum(text, value):
+    assert settings.at_least(2)(text) == value
+
+
+@pytest.mark.parametrize("text", ["1", "-3", "2.5", "nan", ""])
+def test_what_is_no_whole_number_from_the_minimum_on_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match=f"2.*{text}$"):
+        settings.at_least(2)(text)
+
+
+@pytest.mark.parametrize("where", ["", "folder", "file/out.json", "/proc/out.json"])
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch, where):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(argparse.ArgumentTypeError, match=where):
+        settings.output(where)
+    assert settings.output("new/out.json") == Path("new/out.json")

@@ -1,10 +1,12 @@
 """Parameters of all nodes from their tables, a YAML file and the command line. Needs no ROS."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
+from errno import EISDIR
 from math import inf
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import yaml
@@ -96,6 +98,34 @@ def path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("must be a path, got ''")
     return Path(text)
+
+
+def output(text: str) -> Path:
+    """Parse the path of a file to write, as a type of argparse: an error shows before the work, not after it.
+
+    Raises:
+        ArgumentTypeError: no file can be written there.
+    """
+    file = path(text)
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(EISDIR, "it is a folder")
+        file.absolute().parent.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=file.absolute().parent).close()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"must be a file that can be written, got {text}: {error.strerror}") from error
+    return file
+
+
+def at_least(minimum: int) -> Callable[[str], int]:
+    """Parser of whole numbers from `minimum` on, as a type of argparse."""
+
+    def whole(text: str) -> int:
+        if not text.isdecimal() or int(text) < minimum:
+            raise argparse.ArgumentTypeError(f"must be a whole number, at least {minimum}, got {text}")
+        return int(text)
+
+    return whole
 
 
 def positive(text: str) -> float:

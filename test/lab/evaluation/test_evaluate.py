@@ -91,7 +91,6 @@ def test_noise_on_the_truth_is_refined_by_every_method_and_branch(folder):
     [
         ((), "stride"),
         (("--stride", "adaptive"), "stride adaptive"),
-        (("--stride", "4", "--cameras", "0"), "cameras"),
         (("--stride", "4", "--mode", "online", "--flip"), "flip"),
         (("--stride", "4", "--delay", "-1"), "delay"),
         (("--truth-noise", "0"), "truth-noise"),

@@ -91,5 +91,6 @@ def test_a_study_without_a_camera_is_refused(tmp_path, capsys):
     weights.save(tiny.uplift(), tmp_path / "tiny.safetensors", {})
     np.savez(tmp_path / "data.npz", fps=50.0, standing=pose(0.0)[None].astype(np.float32))
     arguments = ["--data", str(tmp_path / "data.npz"), "--model", str(tmp_path / "tiny.safetensors")]
-    assert cli.main(["study", "adaptive", *arguments, "--cameras", "0"]) == 1
-    assert "cameras" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["study", "adaptive", *arguments, "--cameras", "0"])
+    assert "--cameras" in capsys.readouterr().err

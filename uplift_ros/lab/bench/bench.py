@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from uplift_ros.lab.bench import networks, recordings, streams
 from uplift_ros.lab.bench.measurements import Columns, Measurement, against_first, report, timed
 from uplift_ros.models import runtime
 from uplift_ros.nodes.graph.environment import node_environment
+from uplift_ros.settings import at_least, output, positive
 
 ROUNDS = 3
 """Number of measurements of each subscriber, in turns, so that other load on the machine affects both."""
@@ -36,12 +36,12 @@ BENCH_COLUMNS: Columns = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
+    parser.add_argument("--seconds", type=positive, default=2.0, help="of each measurement")
     parser.add_argument("--device", default="cpu", help="of the networks: cpu, cuda, tensorrt or openvino")
-    parser.add_argument("--threads", type=int, default=1, help="of the networks on the CPU")
+    parser.add_argument("--threads", type=at_least(1), default=1, help="of the networks on the CPU")
     parser.add_argument("--networks", action="store_true", help="measure nothing else")
     parser.add_argument("--table4", action="store_true", help="the two networks of the paper alone, as its Table 4")
-    parser.add_argument("--json", type=Path, help="file for the rows")
+    parser.add_argument("--json", type=output, help="file for the rows")
 
 
 def main(args: argparse.Namespace) -> int:

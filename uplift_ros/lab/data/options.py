@@ -7,6 +7,7 @@ from pathlib import Path
 from uplift_ros.lab.data.formats import h36m, load_motion, mpi_inf_3dhp
 from uplift_ros.lab.data.protocols import Clip, project_sequences
 from uplift_ros.lab.data.takes import Take
+from uplift_ros.settings import at_least
 
 
 def add_data_arguments(
@@ -37,9 +38,9 @@ def add_clip_arguments(parser: argparse.ArgumentParser, cameras: int | None, noi
         noise: default of --noise.
     """
     if cameras:
-        parser.add_argument("--cameras", type=int, default=cameras, help="around each sequence")
+        parser.add_argument("--cameras", type=at_least(1), default=cameras, help="around each sequence")
     parser.add_argument("--noise", choices=("none", "detector"), default=noise, help="of 2D poses")
-    parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of cameras and noise")
     parser.add_argument("--model", default="compact", help="shipped weights by name, or a .safetensors file")
 
 

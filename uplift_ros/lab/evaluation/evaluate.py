@@ -27,7 +27,7 @@ from uplift_ros.lab.smoothnet import SmoothNet
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
-from uplift_ros.settings import defaults_of
+from uplift_ros.settings import defaults_of, output
 from uplift_ros.streaming import uncertainty
 from uplift_ros.streaming.refiner import MAX_DELAY, METHODS
 
@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by", nargs="+", choices=("class", "velocity"), default=[], help="these breakdowns in the rows of --json too"
     )
-    parser.add_argument("--json", type=Path, help="file for the rows")
+    parser.add_argument("--json", type=output, help="file for the rows")
     parser.add_argument(
         "--gate",
         action="store_true",

@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from uplift_ros.lab.evaluation import scores
 from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig
 from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.settings import output
 
 FIXED_STRIDES = (4, 5, 6, 8, 10, 12, 15, 16, 20)
 """Candidates; those within the strides of a network make its curve of fixed strides."""
@@ -158,7 +158,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--day", type=float, metavar="MINUTES", help="a robot's day made of the sequences, this long")
     parser.add_argument("--threshold", nargs="*", type=float, default=[0.3, 0.5, 0.7, 0.9], help="m/s")
     parser.add_argument("--hold", nargs="*", type=int, default=[0, 10, 20], help="frames")
-    parser.add_argument("--json", type=Path, help="file for the rows")
+    parser.add_argument("--json", type=output, help="file for the rows")
 
 
 def main(args: argparse.Namespace) -> int:

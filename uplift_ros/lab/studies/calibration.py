@@ -26,7 +26,7 @@ from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
 from uplift_ros.poses import SkeletonFrame, Source
-from uplift_ros.settings import defaults_of
+from uplift_ros.settings import defaults_of, output
 from uplift_ros.skeleton import H36M17
 from uplift_ros.stages import build
 from uplift_ros.stages.refinement import RefinementStage
@@ -269,7 +269,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="motion capture to check scores and covariance on")
     parser.add_argument("--sequences", type=int, default=0, help="number of evenly chosen sequences; 0 takes all")
     parser.add_argument("--seed", type=int, default=0, help="of cameras and noise")
-    parser.add_argument("--json", type=Path, help="file for the metrics")
+    parser.add_argument("--json", type=output, help="file for the metrics")
 
 
 def main(args: argparse.Namespace) -> int:

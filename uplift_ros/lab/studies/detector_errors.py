@@ -22,7 +22,7 @@ from uplift_ros.estimators import PoseEstimator, blazepose_files
 from uplift_ros.lab.data import augmentation, mocap
 from uplift_ros.lab.data.detector_noise import HIPS, SHOULDERS, unit_length
 from uplift_ros.lab.data.formats import load_motion
-from uplift_ros.settings import defaults_of
+from uplift_ros.settings import at_least, defaults_of
 from uplift_ros.skeleton import H36M17
 from uplift_ros.sources.synthetic.motion import PERIOD, pose
 from uplift_ros.sources.synthetic.room import Room
@@ -224,7 +224,7 @@ def _groups() -> dict[str, list[int]]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--video", type=Path, nargs="*", default=[], help="clips of one person")
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="motion capture whose poses are drawn")
-    parser.add_argument("--images", type=int, default=2000, help="of poses of --data")
+    parser.add_argument("--images", type=at_least(1), default=2000, help="of poses of --data")
     parser.add_argument("--model", choices=blazepose_files.MODELS, default="full", help="of BlazePose")
 
 

@@ -11,7 +11,6 @@ import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -28,6 +27,7 @@ from uplift_ros.lab.evaluation import scores
 from uplift_ros.models import weights
 from uplift_ros.models.synsp import SynSP
 from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.settings import output
 from uplift_ros.streaming import uncertainty
 from uplift_ros.streaming.view_fusion import ViewFusion, with_covariance
 from uplift_ros.transforms import RigidTransform, moved
@@ -155,7 +155,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--in-turn", action="store_true", help="key-frames of the cameras take turns")
     parser.add_argument("--every", type=int, default=1, help="take every N-th sequence")
     parser.add_argument("--frames", type=int, default=100_000, help="of each sequence, at most")
-    parser.add_argument("--json", type=Path, help="file for the rows")
+    parser.add_argument("--json", type=output, help="file for the rows")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from uplift_ros.lab.data.formats.h36m import TRAINING_SUBJECTS
 from uplift_ros.lab.data.options import add_data_arguments
 from uplift_ros.models import weights
 from uplift_ros.parameters import brief
+from uplift_ros.settings import at_least, positive
 
 AVERAGE_DECAY = 0.999
 """Decay of the averaged weights in a step, of all recipes that average."""
@@ -28,11 +29,11 @@ def add_training_arguments(
     add_data_arguments(parser, subjects=TRAINING_SUBJECTS)
     parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for checkpoint, log and weights")
     parser.add_argument("--start", help="weights to start from, by name or file; uplift widens narrower ones")
-    parser.add_argument("--batch", type=int, help=f"windows in a step: {batch}, or the recipe's")
-    parser.add_argument("--learning-rate", type=float, help=f"{learning_rate}, or the recipe's")
+    parser.add_argument("--batch", type=at_least(1), help=f"windows in a step: {batch}, or the recipe's")
+    parser.add_argument("--learning-rate", type=positive, help=f"{learning_rate}, or the recipe's")
     parser.add_argument("--bfloat16", action="store_true", help="faster on processors with bfloat16 instructions")
-    parser.add_argument("--seed", type=int, default=seed)
-    parser.add_argument("--threads", type=int, default=threads)
+    parser.add_argument("--seed", type=at_least(0), default=seed)
+    parser.add_argument("--threads", type=at_least(1), default=threads)
 
 
 def add_recipe_argument(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,7 @@ from uplift_ros.lab.training.widen import widen
 from uplift_ros.models import weights
 from uplift_ros.models.configs import UpliftConfig, compact, n81, n351
 from uplift_ros.models.uplift import UpliftUpsample
+from uplift_ros.settings import at_least, positive
 
 HEAD_FACTOR = 0.1
 """Factor of the heads' initial weights and learning rate. Heads read a residual stream that no norm bounds, so that one
@@ -191,11 +192,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recipe_argument(parser)
     add_paper_arguments(parser)
     parser.add_argument("--variant", choices=sorted(VARIANTS), default="compact")
-    parser.add_argument("--steps", type=int, help=f"{STEPS}, or the recipe's")
-    parser.add_argument("--minutes", type=float, help="of all runs together, instead of --steps; not of --recipe paper")
-    parser.add_argument("--workers", type=int, default=1, help="processes of low priority that draw windows")
+    parser.add_argument("--steps", type=at_least(1), help=f"{STEPS}, or the recipe's")
+    parser.add_argument(
+        "--minutes", type=positive, help="of all runs together, instead of --steps; not of --recipe paper"
+    )
+    parser.add_argument("--workers", type=at_least(0), default=1, help="processes of low priority that draw windows")
     parser.add_argument("--device", default="cpu", help="of the network: cpu, cuda or cuda:N")
-    parser.add_argument("--report-every", type=int, default=100, metavar="STEPS", help="between checkpoints")
+    parser.add_argument("--report-every", type=at_least(1), default=100, metavar="STEPS", help="between checkpoints")
     parser.add_argument(
         "--twins",
         action=argparse.BooleanOptionalAction,
@@ -208,7 +211,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scores", action="store_true", help="n81 and n351 read the detector's scores, as compact does"
     )
     parser.add_argument("--ablate", nargs="+", choices=ABLATABLE_STAGES, default=[], help="train without these stages")
-    parser.add_argument("--strides", type=int, nargs="+", help="between key-frames; the variant's otherwise")
+    parser.add_argument("--strides", type=at_least(1), nargs="+", help="between key-frames; the variant's otherwise")
 
 
 def main(args: argparse.Namespace) -> int:
