@@ -19,6 +19,7 @@ from launch.actions import (
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
+from uplift_ros.estimators import BACKENDS
 from uplift_ros.fastdds import image_profile
 from uplift_ros.nodes.graph.launching import enclave_arguments, lifecycle_node, require
 from uplift_ros.parameters import TABLES
@@ -37,16 +38,13 @@ PARAMETERS = {
     "use_depth": ("uplift",),
     "playout": ("uplift",),
     "rectified": ("uplift", "visualizer"),
-    "device": ("uplift", "refiner"),  # and pose_estimator with a backend of DEVICE_BACKENDS
+    "device": ("uplift", "refiner"),  # and pose_estimator with a backend that has devices
     "backend": ("pose_estimator",),
     "model_path": ("pose_estimator",),
     "image_transport": ("pose_estimator",),
     "phase": ("pose_estimator",),
 }
 """Launch arguments that set the parameter of the same name, and the nodes that have it."""
-
-DEVICE_BACKENDS = ("onnx",)
-"""2D estimators that run on other devices than the CPU; LiteRT, on which blazepose runs, has none in its wheels."""
 
 UNLESS_EMPTY = " Empty: as in params_file."
 
@@ -106,9 +104,10 @@ def chosen_parameters(arguments: dict[str, str], nodes: Sequence[str]) -> dict[s
         chosen[node] |= parameters
     if arguments["rviz"] == "true" and not arguments["playout"]:
         chosen["uplift"]["playout"] = True  # without playout, bursts of one stride look like jumps
+    backend = BACKENDS.get(arguments["backend"])
     for name, owners in PARAMETERS.items():
         if arguments[name]:
-            estimator = ("pose_estimator",) if name == "device" and arguments["backend"] in DEVICE_BACKENDS else ()
+            estimator = ("pose_estimator",) if name == "device" and backend and backend.has_devices else ()
             for node in (*owners, *estimator):
                 chosen[node][name] = yaml.safe_load(arguments[name])
     return chosen

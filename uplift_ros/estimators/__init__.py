@@ -18,11 +18,13 @@ class Backend:
         module: has a function `create`, whose arguments are the `parameters`.
         requirement: package that the module needs.
         parameters: of the node pose_estimator that it supports.
+        has_devices: it runs on other devices than the CPU.
     """
 
     module: str
     requirement: str
     parameters: tuple[str, ...]
+    has_devices: bool = False
 
 
 SHARED = ("model_path", "device", "max_persons", "score_threshold")
@@ -30,7 +32,7 @@ SHARED = ("model_path", "device", "max_persons", "score_threshold")
 
 BACKENDS = {
     "blazepose": Backend("uplift_ros.estimators.blazepose", "ai-edge-litert", ("model", *SHARED)),
-    "onnx": Backend("uplift_ros.estimators.onnx", "onnxruntime", (*SHARED, "person_class")),
+    "onnx": Backend("uplift_ros.estimators.onnx", "onnxruntime", (*SHARED, "person_class"), has_devices=True),
 }
 
 
