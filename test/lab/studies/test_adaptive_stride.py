@@ -94,3 +94,14 @@ def test_a_study_without_a_camera_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         cli.main(["study", "adaptive", *arguments, "--cameras", "0"])
     assert "--cameras" in capsys.readouterr().err
+
+
+def test_if_one_row_has_no_fast_frames_only_the_overall_error_is_compared():
+    rows = [
+        {"rule": "fixed", "keyframe_hz": rate, "mpjpe": 60 - rate, "mpjpe_fast": fast}
+        for rate, fast in ((5.0, 80.0), (10.0, None))
+    ]
+    adaptive_stride.compare(rows)
+    assert [(row["mpjpe_over_fixed"], row["mpjpe_fast_over_fixed"], row["recovered"]) for row in rows] == 2 * [
+        (0, None, None)
+    ]

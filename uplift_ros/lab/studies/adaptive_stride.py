@@ -134,19 +134,20 @@ def compare(rows: Sequence[dict[str, Any]]) -> None:
         mpjpe_over_fixed, mpjpe_fast_over_fixed: mm, difference from a fixed stride of the same key-frame rate, which is
             interpolated linearly.
 
-    Values of fast frames are None if there are none; `recovered` is also None if the longest stride adds no error.
+    Values of fast frames are None if a row has none; `recovered` is also None if the longest stride adds no error.
     """
     fixed = sorted((row for row in rows if row["rule"] == "fixed"), key=lambda row: row["keyframe_hz"])
     long, short = fixed[0], fixed[-1]
     rates = [row["keyframe_hz"] for row in fixed]
+    known = {key for key in ("mpjpe", "mpjpe_fast") if all(row[key] is not None for row in rows)}
     for row in rows:
         row["keyframes_of_fast"] = row["keyframe_hz"] / short["keyframe_hz"]
         row["recovered"] = None
-        if long["mpjpe_fast"] != short["mpjpe_fast"]:
+        if "mpjpe_fast" in known and long["mpjpe_fast"] != short["mpjpe_fast"]:
             row["recovered"] = (long["mpjpe_fast"] - row["mpjpe_fast"]) / (long["mpjpe_fast"] - short["mpjpe_fast"])
         for key in ("mpjpe", "mpjpe_fast"):
             row[f"{key}_over_fixed"] = None
-            if row[key] is not None:
+            if key in known:
                 beside = np.interp(row["keyframe_hz"], rates, [other[key] for other in fixed])
                 row[f"{key}_over_fixed"] = row[key] - float(beside)
 
