@@ -135,8 +135,8 @@ class RecordingModel:
     def __init__(self) -> None:
         self.asked = []
 
-    def predict(self, joints, root, speeds, seconds, detected):
-        self.asked.append((joints, root, speeds, seconds, detected))
+    def predict(self, joints, root, speeds, seconds, detected, scale):
+        self.asked.append((joints, root, speeds, seconds, detected, scale))
         return 0.5 * detected, np.full((17, 6), len(self.asked))
 
 
@@ -149,12 +149,12 @@ def test_with_an_error_model_scores_and_covariance_are_its_predictions(model):
         ).final
         errors.asked = errors.asked[: len(final)]  # not that of the live skeleton
     assert len(final) == len(errors.asked) == 11
-    for frame, (skeletons, (joints, root, speeds, seconds, detected)) in enumerate(
+    for frame, (skeletons, (joints, root, speeds, seconds, detected, scale)) in enumerate(
         zip(final, errors.asked, strict=True)
     ):
         (found,) = skeletons.persons
         np.testing.assert_array_equal(found.joints, joints + np.nan_to_num(root))
-        assert speeds.shape == (17,)
+        assert (speeds.shape, scale) == ((17,), 1.0)
         assert seconds == pytest.approx(min(frame, 10 - frame) / 50), "to the nearer key-frame"
         np.testing.assert_allclose(detected, frame / 20)
         np.testing.assert_array_equal(found.scores, 0.5 * detected)
