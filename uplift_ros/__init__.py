@@ -7,6 +7,7 @@ from pkgutil import extend_path
 # a camera or video does not open, OpenCV prints many warnings in addition to our error.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 # From 1.29 on, ONNX Runtime's wheels for Linux report use and models to Microsoft, with an identifier of the machine.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

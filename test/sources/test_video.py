@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from uplift_ros.sources import open_source, video
+from uplift_ros.sources import open_source, video, without_password
 from uplift_ros.sources.synthetic.synthetic_source import SyntheticSource
 
 OPTIONS = {"loop": False, "width": 0, "height": 0, "horizontal_fov": 1.0}
@@ -227,3 +227,21 @@ def test_a_webcam_is_configured_with_the_requested_size_and_rate_only(monkeypatc
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
     open_source("0", fps=30.0, **(OPTIONS | {"width": 1280}))
     assert asked == {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_FRAME_WIDTH: 1280}
+
+
+def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    with pytest.raises(ValueError, match=r"empty\.mp4.*0 bytes"):
+        open_source(str(tmp_path / "empty.mp4"), **OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("rtsp://user:secret@camera:554/live@1", "rtsp://camera:554/live@1"),
+        ("http://camera/live", "http://camera/live"),
+        ("video@home.mp4", "video@home.mp4"),
+    ],
+)
+def test_a_password_is_not_shown(source: str, shown: str) -> None:
+    assert without_password(source) == shown

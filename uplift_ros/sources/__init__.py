@@ -62,6 +62,11 @@ def is_stream(source: str) -> bool:
     return re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE) is not None
 
 
+def without_password(source: str) -> str:
+    """A source as logs and files may show it: the address of a stream without user and password."""
+    return re.sub(r"(?<=://)[^/@]*@", "", source)
+
+
 def open_source(
     source: str, *, fps: float = 0.0, loop: bool, width: int, height: int, horizontal_fov: float
 ) -> FrameSource:

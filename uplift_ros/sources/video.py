@@ -16,7 +16,7 @@ import numpy as np
 from uplift_ros.camera import Camera
 from uplift_ros.files import bag_kind
 from uplift_ros.poses import NANOSECONDS
-from uplift_ros.sources import SourceFrame, is_stream
+from uplift_ros.sources import SourceFrame, is_stream, without_password
 from uplift_ros.sources.container import ends_early, read_container
 from uplift_ros.sources.video_track import VideoTrack, only_track
 
@@ -65,6 +65,8 @@ class VideoFile:
         if not is_stream(self._path):
             if not Path(path).is_file():
                 raise FileNotFoundError(f"source: no video file {self._path!r}")
+            if not Path(path).stat().st_size:
+                raise ValueError(f"source: {self._path!r} is empty (0 bytes)")
             if bag_kind(Path(path)):
                 raise ValueError(f"source: {self._path!r} is a bag: `uplift play` and `uplift process` read it")
             self._track, self._copy = _track(Path(path))
@@ -90,7 +92,8 @@ class VideoFile:
             self.close()
             known = f": it is coded as {codec.decode()}" if codec.isalnum() else ""
             raise ValueError(
-                f"source: OpenCV reads no frame from {str(path)!r}: not a video, or an unknown format{known}"
+                f"source: OpenCV reads no frame from {without_password(str(path))!r}: "
+                f"not a video, or an unknown format{known}"
             )
         self.fps = fps or _frame_rate(self._capture)
         self._ends_early = is_file and ends_early(Path(path))

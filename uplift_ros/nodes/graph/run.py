@@ -12,6 +12,7 @@ from rich.console import Console
 from uplift_ros import fastdds, settings
 from uplift_ros.nodes.graph.environment import node_environment
 from uplift_ros.nodes.graph.supervisor import RunError, Supervisor
+from uplift_ros.sources import without_password
 
 SYNTHETIC = "synthetic"
 """The source without a file or a device."""
@@ -84,7 +85,7 @@ def write_results(console: Console, bag: Path, args: argparse.Namespace, usage: 
     from uplift_ros.drawing.demo_video import render
     from uplift_ros.files import write_json
 
-    summary = summarise(bag, args.source) | {"stages_ms": stages(bag), "nodes": usage}
+    summary = summarise(bag, without_password(args.source)) | {"stages_ms": stages(bag), "nodes": usage}
     write_json(args.out / "summary.json", summary)
     with console.status("rendering the video"):
         render(bag, args.out / "demo.mp4")
