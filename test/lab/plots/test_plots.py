@@ -299,7 +299,6 @@ def test_a_picture_is_written_and_its_path_printed_and_the_next_is_the_same(file
     [
         ("attention", ["--stride", "3"], "stride"),
         ("velocity", ["--stride", "5"], "stride"),
-        ("velocity", ["--cameras", "0"], "cameras"),
         ("adaptive", ["--sequence", "a/walk/2", "--threshold", "0"], "velocity_threshold"),
         ("sheet", ["--sequence", "none"], "'none'"),
         ("latency", ["--latency", "41"], "latency"),
