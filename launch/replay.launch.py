@@ -47,7 +47,7 @@ def player(context: LaunchContext) -> list[ExecuteProcess]:
     topics = [arguments["image"], f"{arguments['image']}/compressed", arguments["camera_info"], arguments["depth"]]
     if arguments["tf"] == "true":
         topics += ["/tf", "/tf_static"]
-    clock_hz = CLOCK_HZ * positive(arguments["rate"])
+    clock_hz = CLOCK_HZ * float(arguments["rate"])
     play = ["ros2", "bag", "play", arguments["bag"], "--clock", f"{clock_hz:g}"]
     play += ["--rate", arguments["rate"], "--delay", arguments["delay"]]
     return [ExecuteProcess(cmd=[*play, "--topics", *topics], name="player", output="screen", on_exit=ended)]

@@ -119,6 +119,12 @@ def test_a_whole_number_is_at_least_the_minimum(text, value):
     assert settings.at_least(2)(text) == value
 
 
+def test_a_whole_number_is_at_most_the_maximum():
+    assert settings.at_least(2, 9)("9") == 9
+    with pytest.raises(argparse.ArgumentTypeError, match=r"9.*10$"):
+        settings.at_least(2, 9)("10")
+
+
 @pytest.mark.parametrize("text", ["1", "-3", "2.5", "nan", ""])
 def test_what_is_no_whole_number_from_the_minimum_on_is_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match=f"2.*{text}$"):
@@ -130,6 +136,6 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path, m
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
-    with pytest.raises(argparse.ArgumentTypeError, match=where):
+    with pytest.raises(argparse.ArgumentTypeError, match=where or "''"):
         settings.output(where)
     assert settings.output("new/out.json") == Path("new/out.json")

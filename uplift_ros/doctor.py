@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from uplift_ros import estimators, fastdds
 from uplift_ros.estimators import blazepose_files
-from uplift_ros.settings import defaults_of
+from uplift_ros.settings import at_least, defaults_of
 
 DEFAULT_SEGMENT = 512 * 1024
 """Bytes of Fast DDS's shared memory without a profile; a larger image is sent in fragments over UDP."""
@@ -61,14 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--camera-info", metavar="TOPIC", help="take the size of the images from a running camera")
     size.add_argument(
-        "--size", type=_pixels, nargs=2, default=(640, 480), metavar=("WIDTH", "HEIGHT"), help="default: 640 480"
+        "--size",
+        type=at_least(1, MAX_IMAGE_SIDE),
+        nargs=2,
+        default=(640, 480),
+        metavar=("WIDTH", "HEIGHT"),
+        help="default: 640 480",
     )
-
-
-def _pixels(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_IMAGE_SIDE:
-        raise argparse.ArgumentTypeError(f"must be pixels from 1 to {MAX_IMAGE_SIDE}, got {text}")
-    return int(text)
 
 
 def main(args: argparse.Namespace) -> int:

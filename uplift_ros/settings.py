@@ -117,12 +117,13 @@ def output(text: str) -> Path:
     return file
 
 
-def at_least(minimum: int) -> Callable[[str], int]:
-    """Parser of whole numbers from `minimum` on, as a type of argparse."""
+def at_least(minimum: int, maximum: float = inf) -> Callable[[str], int]:
+    """Parser of whole numbers from `minimum` to `maximum`, as a type of argparse."""
+    limit = f" and at most {maximum}" if maximum < inf else ""
 
     def whole(text: str) -> int:
-        if not text.isdecimal() or int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"must be a whole number, at least {minimum}, got {text}")
+        if not text.isdecimal() or not minimum <= int(text) <= maximum:
+            raise argparse.ArgumentTypeError(f"must be a whole number, at least {minimum}{limit}, got {text}")
         return int(text)
 
     return whole

@@ -29,7 +29,7 @@ from uplift_ros.sources import is_stream
 from uplift_ros.sources.video import MAX_FPS
 from uplift_ros.stages import build, build_detection
 from uplift_ros.stages.problem import Problem
-from uplift_ros.streaming.clock import MAX_DISORDER_NS, is_pause
+from uplift_ros.streaming.clock import is_pause, is_step_back
 
 ODD_STAMPS = "odd_stamps"
 
@@ -145,7 +145,7 @@ def process(sequence: ImageSequence, pipeline: Pipeline, output: Path) -> Proces
                 # Recorded time, without jumps and pauses.
                 if newest is not None and image.stamp > newest and not is_pause(image.stamp, newest):
                     result.seconds += (image.stamp - newest) / NANOSECONDS
-                if newest is not None and newest - image.stamp > MAX_DISORDER_NS:
+                if newest is not None and is_step_back(image.stamp, newest):
                     moved = f"stamps go back from {newest / NANOSECONDS:.3f} to {image.stamp / NANOSECONDS:.3f} s"
                     result.add([Problem("jump", f"{moved}: people have new ids from there on")])
                 newest = image.stamp

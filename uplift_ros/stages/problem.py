@@ -14,3 +14,8 @@ class Problem:
 
     kind: str
     message: str
+
+
+def device_lost(failure: str) -> Problem:
+    """The device of a network failed, for the reason `failure`, and its spare runs on the CPU."""
+    return Problem("device_lost", f"falling back to CPU, the device failed: {failure}")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from uplift_ros.poses import SkeletonFrame
-from uplift_ros.stages.problem import Problem
+from uplift_ros.stages.problem import Problem, device_lost
 from uplift_ros.streaming.body import RigidBodies
 from uplift_ros.streaming.refiner import StreamingRefiner
 from uplift_ros.streaming.target_frame import TargetFrame
@@ -91,7 +91,7 @@ class RefinementStage:
         refined = self._completed(self._refiner.push(frames))
         problems = []
         if self._refiner.failure:
-            problems.append(Problem("device_lost", f"falling back to CPU, the device failed: {self._refiner.failure}"))
+            problems.append(device_lost(self._refiner.failure))
         if self._refiner.dropped > dropped:
             message = f"{self._refiner.dropped} persons left out so far: joints or scores are not finite"
             problems.append(Problem("unusable", message))

@@ -8,7 +8,7 @@ import numpy as np
 from uplift_ros.camera import Camera
 from uplift_ros.intrinsics import Calibration, Intrinsics
 from uplift_ros.poses import Keyframe, Origin, SkeletonFrame
-from uplift_ros.stages.problem import Problem
+from uplift_ros.stages.problem import Problem, device_lost
 from uplift_ros.streaming.clock import check_time, is_pause, is_resting
 from uplift_ros.streaming.depth_scale import DepthScale
 from uplift_ros.streaming.look_back import LookBackRule
@@ -221,7 +221,7 @@ class UpliftingStage:
             self._stride_reached &= keyframe.sequence >= self._last_sequence
         self._last_sequence = keyframe.sequence
         if self._uplifter.failure:
-            problems.append(Problem("device_lost", f"falling back to CPU, the device failed: {self._uplifter.failure}"))
+            problems.append(device_lost(self._uplifter.failure))
 
     def _sized(self, frames: list[SkeletonFrame]) -> list[SkeletonFrame]:
         return [self._depth_scale.apply(frame) for frame in frames] if self._depth_scale else frames

@@ -76,9 +76,14 @@ def check_time(stamp: int, previous: int | None) -> None:
         raise ValueError(f"header.stamp must be a time after 1970, got {stamp / NANOSECONDS:.9f}")
 
 
+def is_step_back(stamp: int, newest: int) -> bool:
+    """Whether images or key-frames at `stamp` were not merely out of order, but jumped back, after `newest`."""
+    return newest - stamp > MAX_DISORDER_NS
+
+
 def is_break(stamp: int, newest: int, longest_gap_ns: int) -> bool:
     """Whether images or key-frames at `stamp` begin a new stream, after `newest`."""
-    return stamp - newest > longest_gap_ns or stamp - newest < -MAX_DISORDER_NS
+    return stamp - newest > longest_gap_ns or is_step_back(stamp, newest)
 
 
 def is_pause(stamp: int, newest: int) -> bool:

@@ -185,8 +185,6 @@ def _check(args: argparse.Namespace) -> None:
     if args.data is not None and any(map(is_release, args.data)):
         other = next(path for path in args.data if not is_release(path))
         raise ValueError(f"data: {other} must not be given with an estimator's output; {FIT_RELEASE}")
-    if args.cameras < 1:
-        raise ValueError(f"cameras must be at least 1, got {args.cameras}")
     if args.video is None and args.truth_noise is not None:
         if not 0 < args.truth_noise < math.inf:
             raise ValueError(f"truth-noise must be positive and finite, got {args.truth_noise}")
